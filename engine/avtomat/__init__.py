@@ -1,0 +1,1 @@
+"""Avtomat: long-lived workflows written in YAML."""

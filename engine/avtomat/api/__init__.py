@@ -1,0 +1,1 @@
+"""The HTTP doors: for clients, for workers, for people."""

@@ -1,0 +1,1 @@
+"""From YAML text to a Program, or to Diagnostics; nothing here touches a network."""

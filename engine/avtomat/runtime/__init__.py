@@ -1,0 +1,1 @@
+"""The shell: asyncio, time and the network live here."""
