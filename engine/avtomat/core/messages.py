@@ -1,0 +1,161 @@
+"""Name the facts that `decide` is told (events) and what it answers (decisions).
+
+Events are past tense and a closed union. A Decision is either a `Change` – one flat value that a store can write in one
+step – or `Ignored` with the reason. Nothing in a Change names a store, a queue or a wire format: the shell adds those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from avtomat.core.formula import Json, SecretRef
+from avtomat.core.model import Error, Head, Scope, Status, TaskLimits
+from avtomat.core.program import Requirements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What one decision may look at: the job's head, one scope, and the values that this scope reads.
+
+    `item` and `index` are those of the innermost foreach, `names` its `as` names with their items, outer ones included.
+    """
+
+    head: Head
+    scope: Scope
+    names: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Limit(StrEnum):
+    """Which of a task's times has passed."""
+
+    QUEUE = "queue"
+    ATTEMPT = "attempt"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSucceeded:
+    """A worker ended the attempt well. `status` is its own word for it; `worker` is for people."""
+
+    attempt: int
+    output: Json = None
+    status: str = "success"
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFailed:
+    """A worker ended the attempt with an error, in the worker's words."""
+
+    attempt: int
+    code: str
+    message: str = ""
+    details: Json = None
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLost:
+    """The worker that held the attempt fell silent."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTimedOut:
+    """One of the task's times passed."""
+
+    attempt: int
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """The time that the visit waited for has come."""
+
+    visit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartReached:
+    """The time at which the job was to start has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed:
+    """The job's own timeout passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Somebody asked that the job end as cancelled."""
+
+    by: str = ""
+    reason: str = ""
+
+
+Event = (
+    TaskSucceeded | TaskFailed | LeaseLost | TaskTimedOut | TimerFired | StartReached | DeadlinePassed | CancelRequested
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBody:
+    """What a worker is to do: the same for all attempts of a visit."""
+
+    kind: str
+    params: Json
+    secrets: tuple[SecretRef, ...] = ()
+    requirements: Requirements | None = None
+    priority: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchTask:
+    """Offer attempt `attempt` of this visit to workers, not before a time; `body` None: the body of the attempt
+    before.
+    """
+
+    attempt: int
+    limits: TaskLimits
+    not_before: datetime | None = None
+    body: TaskBody | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeEnded:
+    """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word."""
+
+    output: Json = None
+    error: Error | None = None
+    status: Status = Status.FINISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What must be written after an event, in one step.
+
+    The scope's open task and timer are gone with it unless `dispatch` or the scope's `waiting` asks for new ones.
+    `trail` lists the states that were entered, in order, the one that the scope now stands in last. `quarantine`
+    parks the job with its reason.
+    """
+
+    scope: Scope
+    trail: tuple[str, ...] = ()
+    dispatch: DispatchTask | None = None
+    ended: ScopeEnded | None = None
+    close: tuple[str, ...] = ()
+    quarantine: Error | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """The event changes nothing, and why."""
+
+    reason: str
+
+
+Decision = Change | Ignored

@@ -1,0 +1,152 @@
+"""Hold what a job is: its head, its scopes, and what each scope waits for.
+
+Rules
+  * A job is a tree of scopes. A scope is one position inside the job: the root is `/`; a branch or an item that a
+    block forked is `/<fork>.<index>` below the scope that forked it, level by level (`/1.17/0.2`).
+  * A scope belongs to one machine of the program (the root machine or a body of a block) and stands in one of its
+    states. It changes by commits alone, and its version counts them.
+  * Values are frozen; a change is a `replace`. Times are aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from avtomat.core.formula import Json
+
+ROOT = "/"
+
+
+class Status(StrEnum):
+    """The word for a job that is stored with it; the finer words of an open job are derived when it is read."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+    QUARANTINED = "quarantined"
+    COMPENSATING = "compensating"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Error:
+    """Why something went wrong. `state` is the path of the state (`pack[3].pick`), `attempt` 0 when none was made."""
+
+    code: str
+    message: str = ""
+    details: Json = None
+    state: str = ""
+    attempt: int = 0
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the error as authors and clients see it."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "details": self.details,
+            "state": self.state,
+            "attempt": self.attempt,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Error:
+        """Build the error from what `as_json` gave."""
+        return cls(
+            code=value["code"],
+            message=value.get("message") or "",
+            details=value.get("details"),
+            state=value.get("state") or "",
+            attempt=value.get("attempt") or 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A value kept outside its scope's record, because it is large: `id` names it in the store, `size` is in bytes."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What holds for the whole job. All but `status` and `deadline` is fixed when the job starts."""
+
+    job: str
+    blueprint: str
+    digest: str
+    input: Json
+    created_at: datetime
+    config: Json = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 5
+    parent_id: str | None = None
+    deadline: datetime | None = None
+    status: Status = Status.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLimits:
+    """The times of one visit of a task, rendered when the state was entered; None where there is no such limit."""
+
+    queue: timedelta | None = None
+    attempt: timedelta | None = None
+    heartbeat: timedelta | None = None
+    total_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTask:
+    """A worker's answer is awaited; `attempt` counts from 1 within the visit."""
+
+    attempt: int
+    limits: TaskLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTimer:
+    """A time is awaited."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnStart:
+    """The job was accepted for a later time and has entered no state."""
+
+    until: datetime
+
+
+Waiting = OnTask | OnTimer | OnStart | None
+"""What keeps a scope where it is; None once it has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One position inside a job.
+
+    `visit` numbers the states entered in this scope, so that (path, visit) names one stay in one state for ever.
+    `outputs` holds the output of each state's last visit, or a `Ref` to it. `rescued` is set once the blueprint's own
+    `catch` was taken: it takes nothing from the states it led to.
+    """
+
+    path: str = ROOT
+    version: int = 0
+    machine: str = ""
+    state: str | None = None
+    visit: int = 0
+    entered_at: datetime | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
+    error: Error | None = None
+    hops: int = 0
+    forks: int = 0
+    rescued: bool = False
+    waiting: Waiting = None

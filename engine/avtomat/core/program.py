@@ -1,0 +1,216 @@
+"""Hold a compiled blueprint: machines of states, with compiled expressions in their places.
+
+A Program is what the compiler made of one blueprint, and all that `decide` knows of it. It is immutable and may be
+shared by any number of jobs. Machines are kept flat by their address: "" is the root, `tell.mail` the body of the
+branch `mail` of the state `tell`, `pack` the body of the foreach `pack`, and so on inwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from avtomat.core.formula import Formula, Json, Template
+
+END = "end"
+"""The target that ends a machine with the output of the state that was left."""
+
+ANY = "ANY"
+"""In `errors`: every code that can be retried or caught."""
+
+Amount = timedelta | Template
+"""A duration: written out, or rendered to a text in the language's form (`30s`)."""
+
+
+class Jitter(StrEnum):
+    """How a retry's delay is spread: the whole of it at random, half of it, or none."""
+
+    FULL = "full"
+    EQUAL = "equal"
+    NONE = "none"
+
+
+class Unhandled(StrEnum):
+    """What becomes of a job whose error nothing caught."""
+
+    FAIL = "fail"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When and how often a state is tried again. `errors` None means the codes that are retried by default.
+
+    `attempts` counts the first one too. The delay before attempt n+1 is `delay * factor ** (n - 1)`, at most
+    `delay_max`.
+    """
+
+    errors: frozenset[str] | None = None
+    attempts: int = 3
+    delay: timedelta = timedelta(seconds=1)
+    factor: float = 2.0
+    delay_max: timedelta = timedelta(minutes=1)
+    jitter: Jitter = Jitter.FULL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """The times of one task: until a worker takes it, for one attempt, between signs of life, for the whole visit."""
+
+    queue: Amount | None = None
+    attempt: Amount | None = None
+    heartbeat: Amount | None = None
+    total: Amount | None = None
+
+
+Sets = tuple[tuple[str, Template], ...]
+"""Names of job variables and their new values, in file order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """An edge: taken when its guard holds (None always does); `target` is a state of the same machine, or END."""
+
+    target: str
+    when: Formula | None = None
+    sets: Sets = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchArm:
+    """Takes an error whose code is in `errors` (None: any) and whose guard holds.
+
+    Either `target` is entered, or `output` becomes the state's output and the state goes on as if it had succeeded.
+    """
+
+    errors: frozenset[str] | None = None
+    when: Formula | None = None
+    sets: Sets = ()
+    target: str | None = None
+    output: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a task asks of the worker that takes it (`worker` in the blueprint).
+
+    `strategy` chooses among several that fit; the rest is matched: `type` by equality, `resources` and `software` by
+    the rules of the worker protocol, `cost_max` against the worker's cost for the kind.
+    """
+
+    strategy: str | None = None
+    type: str | None = None
+    resources: Mapping[str, Json] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+    cost_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateBase:
+    """What states of every kind have. `name` is the state's name within its machine."""
+
+    name: str
+    transitions: tuple[Transition, ...] = ()
+    sets: Sets = ()
+    catch: tuple[CatchArm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassState(StateBase):
+    """Sets data and chooses; has no output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskState(StateBase):
+    """Asks workers for one piece of work. `priority` None is the job's.
+
+    `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
+    """
+
+    kind: str
+    params: Template
+    requirements: Requirements | None = None
+    priority: int | None = None
+    timeouts: Timeouts = Timeouts()
+    retry: tuple[RetryPolicy, ...] = ()
+    expects: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitState(StateBase):
+    """Waits for a span of time, or until a time; `amount` xor `until`."""
+
+    amount: Amount | None = None
+    until: Template | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SucceedState(StateBase):
+    """Ends its machine with a result."""
+
+    result: Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailState(StateBase):
+    """Ends its machine as failed; without `code` it fails again with the error that was caught last."""
+
+    code: Template | None = None
+    message: Template | None = None
+    details: Template | None = None
+    compensate: bool = True
+
+
+State = PassState | TaskState | WaitState | SucceedState | FailState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One state machine: where it starts and the states it has, in file order."""
+
+    start: str
+    states: Mapping[str, State]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one job may grow to, by the names of the language's `limits`."""
+
+    transitions: int = 100_000
+    transitions_at_once: int = 1_000
+    items: int = 100_000
+    scopes_live: int = 1_000
+    data_bytes: int = 256 * 1024
+    output_bytes: int = 8 * 1024 * 1024
+    depth: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
+
+    `canonical` is that form (JSON text, key order kept): what the store keeps, and what the program can be built from
+    again. `input_schema` and `result_schema` are the author's JSON Schemas.
+    """
+
+    name: str
+    digest: str
+    canonical: str
+    machines: Mapping[str, Machine]
+    version: str | None = None
+    title: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    labels: Mapping[str, Template] = field(default_factory=dict)
+    input_schema: Json = None
+    result_schema: Json = None
+    data: Sets = ()
+    catch: tuple[CatchArm, ...] = ()
+    timeout: Amount | None = None
+    limits: Limits = Limits()
+    unhandled: Unhandled = Unhandled.FAIL
+    priority: int = 5
+    search: Mapping[str, Template] = field(default_factory=dict)
+    retention: timedelta | None = None

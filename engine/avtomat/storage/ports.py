@@ -1,0 +1,234 @@
+"""State what every store promises: the operations, the values they take and give, and the rules they keep.
+
+An operation is one change of state that a store does in one atomic step. Stores see no YAML and no Python objects of
+a job: what a user or a program wrote travels as bytes that a store keeps and returns unread. What a store must
+understand – paths, versions, tokens, times, counters, words – stands beside them in fields of its own.
+
+Rules that hold for every operation
+  * Times are milliseconds since the epoch, UTC, on the store's clock; a span is milliseconds too. Every answer moves
+    the offset behind `Store.now_ms`.
+  * A partition is part of every job id (its first two hexadecimal digits), of every wire id of a task (which begins
+    with the job's id), and of every key. A call touches one partition.
+  * A call that was certainly not executed is repeated by the store itself or raises `StoreNotExecuted`; a call whose
+    answer was lost raises `StoreAnswerLost` and may be repeated with the same arguments: every operation is
+    idempotent by its job id, cause, nonce or mail id.
+
+Names
+  * path     a scope inside a job: `/`, `/3.17`, `/3.17/0.2` (fork.index per level; ANCESTORS of it are its prefixes).
+  * task_id  wire id of one attempt: `<job>-<random>`; it is the lease token as well.
+  * queue    `<kind>`, or `<kind>#<digest>` when the task asks something of the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from avtomat.storage.answers import (
+    Committed,
+    Created,
+    Delivered,
+    Due,
+    Handout,
+    HistoryEntry,
+    JobRow,
+    Loaded,
+    Page,
+    Query,
+    Wakeups,
+)
+from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+
+OPERATOR_MAIL = frozenset({"cancel", "pause", "resume", "operate"})
+DUE_RETURNS_MAX = 5
+MAIL_IDS_MAX = 10_000
+LOADED_BYTES_MAX = 16 * 1024
+ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
+SIGNAL_KEPT_MS = 24 * 3_600_000
+CLOSE_AT_ONCE_MAX = 500
+
+
+class Store(Protocol):
+    """Where jobs are kept. One object per replica; `open` before use, `close` at the end."""
+
+    partitions: int
+
+    async def open(self, wakeups: Wakeups) -> None:
+        """Connect, prepare the format (refusing a newer one with `StoreError`), and begin to call `wakeups`."""
+
+    async def close(self) -> None:
+        """Let calls that are under way end, then disconnect."""
+
+    def now_ms(self) -> int:
+        """The store's clock as this replica knows it; never backwards within this object."""
+
+    async def ping(self) -> None:
+        """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
+
+    # programs: kept by digest in the partition's store, for as long as a job needs them
+
+    async def put_programs(self, programs: Mapping[str, str]) -> None:
+        """Keep canonical forms by digest in every partition; a repeat only refreshes when each was last asked for."""
+
+    async def program(self, digest: str) -> str | None:
+        """The canonical form."""
+
+    # jobs
+
+    async def create(self, new: NewJob) -> Created:
+        """Write the job, its root scope (version 1), its task or timer, its history entry 1 and its indexes, in one
+        step.
+
+        With `key`: the first job of (client, key) wins for as long as it is kept. A repeat of the same job id changes
+        nothing. A commit that makes an empty queue non-empty calls `Wakeups.queue` at every replica; so does a
+        create. `new.writes.end` may be set: a job of passive states ends in the step that creates it.
+        """
+
+    async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
+        """The scope at `path`, or the scope to which the attempt `task_id` belongs (open, or ended within 15
+        minutes). A scope that has not begun has version 0; None when job, fork or attempt is unknown, or when the
+        index lies outside the fork.
+        """
+
+    async def values(self, job: str, ids: Sequence[str]) -> list[bytes | None]:
+        """Large values by id, in order; None for what is unknown."""
+
+    async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
+        """Outputs of the scopes `start` … `start+count-1` of a fork of the scope at `path`, in index order; None
+        where nothing was kept.
+        """
+
+    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+        """Write what one decision changes if `cause` still counts and the scope still has `version`; see `Outcome`.
+
+        version 0 begins a scope of a fork (`DueCause begin`). The cause is used up with the write. The job's history
+        grows by one. The scope's version becomes version + 1. With `end` below the root: live - 1, ok or failed + 1
+        at the join; while there is no verdict and live < window, further indexes get a due member `begin` and come
+        back in `begins`; a verdict is written once and mailed to the parent scope as mail `join:<number>` of kind
+        `join` with body b'<met|broken> <ok> <failed> <index that broke it or -1>\\n<error bytes>'. With `end` at the
+        root, or `close`: see CLOSE below.
+
+        CLOSE: a closed scope and all below it are closed for ever: open attempts, timers, begins, mail, signal waits
+        below are removed in this step, at most CLOSE_AT_ONCE_MAX, the rest by `sweep`; attempts that workers hold
+        come back in `revoked`, keep a record of 15 minutes with the reason `dead_because`, and count as live leases
+        of the job until a result, a release or the end of the lease is seen. Ending the root closes everything.
+
+        While the job is compensating, when the count of its live leases is (or becomes) 0 the store mails the root
+        once per compensation: mail `unwind:<seq>` of kind `unwind`, empty body.
+        """
+
+    async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
+        """Park the job without a decision (poison): status quarantined, `cause` is answered, one history entry.
+        False: no such open job.
+        """
+
+    async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
+        """Answer a piece of mail or a due member that changes nothing: it goes away, no version and no history move."""
+
+    async def deliver(self, job: str, mail: Mail) -> Delivered:
+        """Put mail into a scope's mailbox, or hand it to the waiter of a signal (or keep it SIGNAL_KEPT_MS for the
+        next one).
+        """
+
+    async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
+        """Entries with seq > after, oldest first."""
+
+    async def show(self, job: str) -> JobRow | None:
+        """The whole row with the open tasks of every scope (at most 1,000)."""
+
+    async def key(self, client: str, key: str) -> JobRow | None:
+        """The job that an idempotency key names."""
+
+    async def list_jobs(self, query: Query) -> Page:
+        """One page; cost grows with the page, not with what is stored."""
+
+    async def counts(self) -> Mapping[str, int]:
+        """Numbers for metrics and doctors: open jobs by stored status, queued tasks by queue (`queue:<name>`),
+        leases, due members.
+        """
+
+    # work
+
+    async def poll(
+        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+    ) -> list[Handout]:
+        """Take up to `max_tasks` attempts from these queues: by priority, then first come, over all of them; each
+        gets a lease in this step.
+
+        The same nonce of the same worker again (not empty) returns what is still leased under it. Tasks of paused or
+        quarantined jobs are not given out. A claim that leaves a queue non-empty calls `Wakeups.queue`.
+        """
+
+    async def queues(self, partition: int) -> Mapping[str, bytes]:
+        """Queues that hold tasks and carry requirements, by name."""
+
+    async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
+        """Extend the leases of these attempts (those with an own `lease_ms` by that). Returns the ids that this store
+        knows, that belonged to this worker, and that are dead; ids it never knew, or that ended well, are passed
+        over.
+        """
+
+    async def release(self, worker: str, task_ids: Sequence[str]) -> None:
+        """Give attempts back unworked: to their place in the queue (before later ones), with the same attempt number
+        and a new claim later. The wire id stays.
+        """
+
+    async def progress(self, worker: str, task_id: str, note: bytes) -> bool:
+        """Keep the last progress note of an attempt that this worker holds."""
+
+    # workers' records (registrations), shared by replicas
+
+    async def put_worker(self, worker: str, record: bytes, ttl_ms: int) -> None:
+        """Keep a registration until it was not renewed for `ttl_ms`."""
+
+    async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
+        """Renew a registration and return it; None when it is unknown."""
+
+    async def workers(self) -> Mapping[str, bytes]:
+        """All live registrations."""
+
+    # duties, each claimed in small batches by any replica
+
+    async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
+        """Give out members whose time has come, and arm them again `rearm_ms` later (doubling with `returned`, at
+        most 16 times as long).
+
+        Delayed tasks whose time has come are moved to their queue here, by the store alone. When nobody ran `due` for
+        a third of the shortest lease, leases that came due meanwhile are first extended once by their own length.
+        Members of paused or quarantined jobs are set aside until the job is open again, but for the deadline and mail
+        in OPERATOR_MAIL.
+        """
+
+    async def next_due_ms(self, partition: int) -> int | None:
+        """When the earliest member is due, so that a replica can sleep until then; None when there is none."""
+
+    async def sweep(self, partition: int, limit: int) -> int:
+        """Do up to `limit` steps of clean-up that closings left behind. Returns how many were done."""
+
+    async def trim(self, partition: int, limit: int) -> int:
+        """Remove up to `limit` ended jobs past their retention, with history, values, keys and programs that nothing
+        needs.
+        """
+
+    # cross-partition post, and the outbox to a history database
+
+    async def post(self, partition: int, limit: int) -> list[Post]:
+        """Mail for jobs in other partitions, oldest first."""
+
+    async def posted(self, partition: int, mail_ids: Sequence[str]) -> None:
+        """Forget post that was delivered."""
+
+    async def outbox(self, partition: int, limit: int) -> list[tuple[str, HistoryEntry]]:
+        """Entries for the history database with their positions, oldest first; empty when the store keeps history
+        itself.
+        """
+
+    async def outbox_trim(self, partition: int, position: str) -> None:
+        """Forget the outbox up to and including `position`."""
+
+    # for tests and doctors
+
+    async def dump(self) -> Mapping[str, object]:
+        """The whole state in the shape of `storage/dump.py`, the same for every store; invariants are checked on it.
+        For tests and `doctor` on small stores.
+        """

@@ -1,0 +1,200 @@
+"""Hold what a store is asked to write: jobs, commits with their causes, mail.
+
+User data and the program's records are bytes here; what a store must understand stands beside them in fields.
+All times are milliseconds since the epoch on the store's clock, spans are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Open attempt `attempt` of the scope's visit. `body` None: the body of the attempt before (a retry).
+
+    `not_before_ms` in the future keeps the task delayed (in no queue) until then; the store moves it by itself.
+    `queue_ms` runs from the moment it is queued; `attempt_ms` and `lease_ms` from the claim; `total_at_ms` is absolute.
+    `lease_ms` None: the poller's. `requirements` is kept once per queue, for replicas that must judge workers.
+    """
+
+    task_id: str
+    attempt: int
+    queue: str
+    priority: int
+    body: bytes | None
+    requirements: bytes | None = None
+    not_before_ms: int | None = None
+    queue_ms: int | None = None
+    attempt_ms: int | None = None
+    lease_ms: int | None = None
+    total_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Begin `total` scopes below this one, at most `window` live at once, named `<path>/<number>.<index>`.
+
+    met when ok = need or ok + failed = total; broken when failed > tolerated. total 0 is met at once. `environment` is
+    kept for the fork and returned with each of its scopes (`Loaded.environment`).
+    """
+
+    number: int
+    total: int
+    need: int
+    tolerated: int
+    window: int
+    environment: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """Something that comes from outside a scope. `to` is a path, or ("signal", name, key).
+
+    `kind` is a word for `Due.kind`'s reader (cancel, pause, resume, signal, child, join, unwind, result …). Mail whose
+    kind is in OPERATOR_MAIL is given out while the job is paused or quarantined; all other mail waits.
+    """
+
+    id: str
+    kind: str
+    body: bytes
+    to: str | tuple[str, str, str] = "/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """Mail written in a commit for another job: delivered in the same step if that job is in the same partition, else
+    kept in the partition's post until `posted` (STORE promises: carried at least once, taken once).
+    """
+
+    job: str
+    mail: Mail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeEnd:
+    """The scope ends. For a branch or item: `ok` counts at its join, `output` is kept under its index (None: nothing
+    kept), `error` travels with the verdict if it was this scope that broke the join. At the root the job ends with
+    the word `status` (finished, failed, cancelled) and `result` / `error` are the job's for ever.
+    """
+
+    ok: bool
+    status: str = ""
+    output: bytes | None = None
+    error: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadChange:
+    """What changes for the whole job; None leaves a field as it is.
+
+    `status` is one of open, paused, quarantined, compensating (ended words come by ScopeEnd alone). `reason` is kept
+    with it for people. `deadline_ms` 0 removes the deadline.
+    """
+
+    status: str | None = None
+    reason: bytes | None = None
+    deadline_ms: int | None = None
+    search: Mapping[str, str] | None = None
+    labels: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalWait:
+    """The scope waits for a signal with this name and key. If one has come already, it is mailed to the scope in this
+    very step."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writes:
+    """One write-set: everything that one decision changes, written in one step.
+
+    Unless `keeps_task` is set, the open attempt, the timer and the signal wait that the scope had before are gone with
+    this write (an attempt that a worker still holds is then dead: its result is answered `closed` or `lost`, by
+    `dead_because`); `dispatch`, `timer_ms`, `signal` then set the new ones.
+
+    `scope` is the scope's new record. `values` are large values by id, written once and never changed. `record` is this
+    commit's entry in the job's history (the store adds seq and at). `trail` and `state` are for listings.
+    """
+
+    scope: bytes
+    visit: int
+    record: bytes
+    state: str = ""
+    at_ms: int = 0
+    keeps_task: bool = False
+    dead_because: str = "cancelled"
+    dispatch: Dispatch | None = None
+    timer_ms: int | None = None
+    signal: SignalWait | None = None
+    fork: Fork | None = None
+    close: tuple[str, ...] = ()
+    end: ScopeEnd | None = None
+    undo: bytes | None = None
+    undone_seq: int | None = None
+    head: HeadChange | None = None
+    posts: tuple[Post, ...] = ()
+    values: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to be created, with the first write-set of its root scope (version 1).
+
+    `key` is the client's idempotency key, `body_hash` the hash of what it sent. `head` is the fixed part of the job's
+    head. `start_ms` in the future: the job begins with a due member `start`, and `writes` holds no task and no timer.
+    `retention_ms` counts from its end.
+    """
+
+    job: str
+    client: str
+    blueprint: str
+    digest: str
+    head: bytes
+    writes: Writes
+    retention_ms: int
+    key: str | None = None
+    body_hash: str = ""
+    parent: str | None = None
+    deadline_ms: int | None = None
+    start_ms: int | None = None
+    search: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- causes and answers of a commit -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultCause:
+    """A worker's result of an attempt: `hash` covers status, data and error. `event` is the encoded result, so that a
+    paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted.
+    """
+
+    task_id: str
+    worker: str
+    hash: str
+    event: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailCause:
+    """A piece of mail: it leaves the mailbox with this commit."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueCause:
+    """A due member, as `due` returned it: the commit answers it. `number` is the attempt (queue, attempt, lease,
+    total), the visit (timer), or 0.
+    """
+
+    kind: str
+    number: int
+
+
+Cause = ResultCause | MailCause | DueCause
