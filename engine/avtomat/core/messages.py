@@ -20,12 +20,14 @@ from avtomat.core.program import Requirements
 class View:
     """What one decision may look at: the job's head, one scope, and the values that this scope reads.
 
-    `item` and `index` are those of the innermost foreach, `names` its `as` names with their items, outer ones included.
+    `names` holds what a body of a block sees besides: `item` (or its `as` name) and `index`, outer ones included.
+    `values` holds, by id, what the scope keeps by reference and what this decision may read.
     """
 
     head: Head
     scope: Scope
     names: Mapping[str, Json] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Limit(StrEnum):
@@ -90,6 +92,13 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SizeExceeded:
+    """What the last decision wanted to write is larger than the blueprint's limits allow."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
     """Somebody asked that the job end as cancelled."""
 
@@ -98,7 +107,15 @@ class CancelRequested:
 
 
 Event = (
-    TaskSucceeded | TaskFailed | LeaseLost | TaskTimedOut | TimerFired | StartReached | DeadlinePassed | CancelRequested
+    TaskSucceeded
+    | TaskFailed
+    | LeaseLost
+    | TaskTimedOut
+    | TimerFired
+    | StartReached
+    | DeadlinePassed
+    | SizeExceeded
+    | CancelRequested
 )
 
 

@@ -35,6 +35,36 @@ class Status(StrEnum):
 ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED})
 
 
+TASK_CODES = frozenset(
+    {
+        "TRANSIENT_ERROR",
+        "PERMANENT_ERROR",
+        "INVALID_INPUT_ERROR",
+        "TIMEOUT_ERROR",
+        "RESOURCE_EXHAUSTED_ERROR",
+        "CONTRACT_VIOLATION_ERROR",
+        "DEPENDENCY_ERROR",
+        "SECURITY_ERROR",
+        "INTERNAL_ERROR",
+    }
+)
+ENGINE_CODES = frozenset(
+    {
+        "EXPRESSION_ERROR",
+        "TEMPLATE_ERROR",
+        "NO_TRANSITION",
+        "LIMIT_EXCEEDED",
+        "DEADLINE",
+        "NO_WORKER",
+        "WORKER_LOST",
+        "CALL_FAILED",
+        "COMPENSATION_FAILED",
+    }
+)
+UNCATCHABLE = frozenset({"LIMIT_EXCEEDED", "DEADLINE"})
+"""Codes that no `catch` takes, not even one for ANY."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
     """Why something went wrong. `state` is the path of the state (`pack[3].pick`), `attempt` 0 when none was made."""
@@ -77,7 +107,10 @@ class Ref:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What holds for the whole job. All but `status` and `deadline` is fixed when the job starts."""
+    """What holds for the whole job. All but `status` is fixed when the job is created.
+
+    `timeout` is what the client asked for; the earlier of it and the blueprint's gives `deadline`.
+    """
 
     job: str
     blueprint: str
@@ -88,6 +121,7 @@ class Head:
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 5
     parent_id: str | None = None
+    timeout: timedelta | None = None
     deadline: datetime | None = None
     status: Status = Status.OPEN
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from avtomat.core.formula import Formula, Json, Template
+from avtomat.core.formula import Check, Formula, Json, Template
 
 END = "end"
 """The target that ends a machine with the output of the state that was left."""
@@ -135,7 +135,7 @@ class TaskState(StateBase):
     priority: int | None = None
     timeouts: Timeouts = Timeouts()
     retry: tuple[RetryPolicy, ...] = ()
-    expects: Json = None
+    expects: Check | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,8 @@ class Program:
     """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
 
     `canonical` is that form (JSON text, key order kept): what the store keeps, and what the program can be built from
-    again. `input_schema` and `result_schema` are the author's JSON Schemas.
+    again. `input_schema` is the author's JSON Schema, for documents; `input` and `result` check by it and by its
+    fellow.
     """
 
     name: str
@@ -205,7 +206,8 @@ class Program:
     owner: str | None = None
     labels: Mapping[str, Template] = field(default_factory=dict)
     input_schema: Json = None
-    result_schema: Json = None
+    input: Check | None = None
+    result: Check | None = None
     data: Sets = ()
     catch: tuple[CatchArm, ...] = ()
     timeout: Amount | None = None

@@ -60,7 +60,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """An attempt that a worker held and that this step ended: the worker should be told to cancel."""
+    """An attempt that a worker held and that this step ended, but not by its result: tell the worker to cancel."""
 
     task_id: str
     worker: str
@@ -162,7 +162,10 @@ class Delivered(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTask:
-    """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked."""
+    """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked (queued, but the
+    job is paused or quarantined). `due_ms` is when it is queued (delayed), or when its queue, attempt or total deadline
+    passes; None when it has none.
+    """
 
     task_id: str
     path: str
@@ -180,7 +183,7 @@ class OpenTask:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
     """A job as listings and readers see it. `state`, `scope` and `tasks` are the root's; `result`, `error` once
-    ended.
+    ended. `Store.show` alone gives the tasks of every scope, by path.
     """
 
     job: str
@@ -206,8 +209,8 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A page of jobs, newest first. None does not filter. `status` is a stored word. `cursor` is what the page before
-    gave.
+    """A page of jobs, newest first by (created_ms, job). None does not filter. `status` is a stored word. `cursor` is
+    what the page before gave.
     """
 
     client: str | None = None
@@ -228,7 +231,7 @@ class Page:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One entry of a job's history: `seq` 1..n without gaps, `at_ms` never backwards, `cause` a word such as `result 1`
-    or `timer 4`, `record` what the commit gave."""
+    or `timer 4` (see `rules.cause_word`; `create`, `quarantine`), `record` what the commit gave."""
 
     job: str
     seq: int

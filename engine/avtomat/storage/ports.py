@@ -8,7 +8,8 @@ Rules that hold for every operation
   * Times are milliseconds since the epoch, UTC, on the store's clock; a span is milliseconds too. Every answer moves
     the offset behind `Store.now_ms`.
   * A partition is part of every job id (its first two hexadecimal digits), of every wire id of a task (which begins
-    with the job's id), and of every key. A call touches one partition.
+    with the job's id, which has no dash), and of every key. A call touches one partition (heartbeat, release and the
+    workers' records excepted); `rules.py` says how an id or an idempotency key names its partition.
   * A call that was certainly not executed is repeated by the store itself or raises `StoreNotExecuted`; a call whose
     answer was lost raises `StoreAnswerLost` and may be repeated with the same arguments: every operation is
     idempotent by its job id, cause, nonce or mail id.
@@ -80,14 +81,16 @@ class Store(Protocol):
         step.
 
         With `key`: the first job of (client, key) wins for as long as it is kept. A repeat of the same job id changes
-        nothing. A commit that makes an empty queue non-empty calls `Wakeups.queue` at every replica; so does a
-        create. `new.writes.end` may be set: a job of passive states ends in the step that creates it.
+        nothing and is answered `fresh` again, without begins. A commit that makes an empty queue non-empty calls
+        `Wakeups.queue` at every replica; so does a create. `new.writes.end` may be set: a job of passive states ends in
+        the step that creates it.
         """
 
     async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
         """The scope at `path`, or the scope to which the attempt `task_id` belongs (open, or ended within 15
         minutes). A scope that has not begun has version 0; None when job, fork or attempt is unknown, or when the
-        index lies outside the fork.
+        index lies outside the fork. A closed scope below the root keeps no record: asked for by `task_id` or as the
+        ended scope of an open fork it has version 0 and scope None, by a path below a closed fork it is None.
         """
 
     async def values(self, job: str, ids: Sequence[str]) -> list[bytes | None]:
@@ -95,7 +98,7 @@ class Store(Protocol):
 
     async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
         """Outputs of the scopes `start` … `start+count-1` of a fork of the scope at `path`, in index order; None
-        where nothing was kept.
+        where nothing was kept. They are kept while the scope at `path` is open; those of the root as long as the job.
         """
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
@@ -106,32 +109,54 @@ class Store(Protocol):
         at the join; while there is no verdict and live < window, further indexes get a due member `begin` and come
         back in `begins`; a verdict is written once and mailed to the parent scope as mail `join:<number>` of kind
         `join` with body b'<met|broken> <ok> <failed> <index that broke it or -1>\\n<error bytes>'. With `end` at the
-        root, or `close`: see CLOSE below.
+        root, or `close`: see CLOSE below. Broken is looked at before met. Mail that the store makes itself (join,
+        unwind, and `result:<task_id>` of kind `result` for the result of a parked job) is not among the MAIL_IDS_MAX.
 
-        CLOSE: a closed scope and all below it are closed for ever: open attempts, timers, begins, mail, signal waits
+        A due cause counts from when `due` gave the member out until the member gets another time (a claim, a
+        heartbeat, a new deadline); `begin` counts from birth; before and after that, and in a closed scope, due and
+        mail causes are `unknown`. A DueCause of kind `mail` is `unknown`: mail is named by its id. A result for an
+        attempt of another path is `unknown`, for one that is not leased now `lost` with reason `released`.
+
+        A signal that was handed to this scope's wait and is still unread when the wait goes (no `keeps_task`) is kept
+        again in its old place, for this commit's own `signal` or for whoever waits next. A commit with `keeps_task`
+        replaces just those of task, timer and signal wait that it sets.
+
+        CLOSE: `close` names forks (`<scope>/<number>`, at this scope or below it); what is closed so counts at no join.
+        A closed scope and all below it are closed for ever: open attempts, timers, begins, mail, signal waits
         below are removed in this step, at most CLOSE_AT_ONCE_MAX, the rest by `sweep`; attempts that workers hold
         come back in `revoked`, keep a record of 15 minutes with the reason `dead_because`, and count as live leases
         of the job until a result, a release or the end of the lease is seen. Ending the root closes everything.
+        Attempts that no worker holds leave no record: they are `unknown` then.
 
         While the job is compensating, when the count of its live leases is (or becomes) 0 the store mails the root
-        once per compensation: mail `unwind:<seq>` of kind `unwind`, empty body.
+        once per compensation: mail `unwind:<seq>` of kind `unwind`, empty body; <seq> is the history entry that set
+        the status `compensating`. Parking and going on compensating is the same compensation; `open` ends it.
         """
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park the job without a decision (poison): status quarantined, `cause` is answered, one history entry.
         False: no such open job.
+
+        Answered means: operators' mail and the deadline are used up; a result that counts ends its attempt and becomes
+        mail `result:<task_id>`; all else waits, counted from 0 again, so that a job set open has its reason to move.
+        The entry's cause is `quarantine`; no version moves. A job quarantined already gets no second entry.
         """
 
     async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
-        """Answer a piece of mail or a due member that changes nothing: it goes away, no version and no history move."""
+        """Answer a piece of mail or a due member that changes nothing: it goes away, no version and no history move.
+
+        Of an attempt, that limit (queue, attempt, total) goes and the next one counts; lease, begin and start are
+        answered by commits alone and stay.
+        """
 
     async def deliver(self, job: str, mail: Mail) -> Delivered:
         """Put mail into a scope's mailbox, or hand it to the waiter of a signal (or keep it SIGNAL_KEPT_MS for the
-        next one).
+        next one). The waiter is the scope that has waited longest. Looked at in this order: unknown job, duplicate,
+        closed job or scope, unknown scope (not begun), full.
         """
 
     async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
-        """Entries with seq > after, oldest first."""
+        """Entries with seq > after, oldest first; none when the store hands its history to a database."""
 
     async def show(self, job: str) -> JobRow | None:
         """The whole row with the open tasks of every scope (at most 1,000)."""
@@ -144,7 +169,8 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics and doctors: open jobs by stored status, queued tasks by queue (`queue:<name>`),
-        leases, due members.
+        leases, due members. The keys `open`, `paused`, `quarantined`, `compensating`, `leases`, `due` are always there;
+        parked tasks may be among the queued.
         """
 
     # work
@@ -155,22 +181,23 @@ class Store(Protocol):
         """Take up to `max_tasks` attempts from these queues: by priority, then first come, over all of them; each
         gets a lease in this step.
 
-        The same nonce of the same worker again (not empty) returns what is still leased under it. Tasks of paused or
-        quarantined jobs are not given out. A claim that leaves a queue non-empty calls `Wakeups.queue`.
+        The same nonce of the same worker again (not empty) returns what is still leased under it; when nothing is, it
+        takes afresh. Tasks of paused or quarantined jobs are not given out. A claim that leaves a queue non-empty
+        calls `Wakeups.queue`; so does whatever makes an empty one non-empty (release, due, a job set open).
         """
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
-        """Queues that hold tasks and carry requirements, by name."""
+        """Queues that hold tasks and carry requirements, by name; one whose tasks are all parked may be named."""
 
     async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
         """Extend the leases of these attempts (those with an own `lease_ms` by that). Returns the ids that this store
         knows, that belonged to this worker, and that are dead; ids it never knew, or that ended well, are passed
-        over.
+        over. A lease is never shortened; a dead attempt's lease is not extended.
         """
 
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked: to their place in the queue (before later ones), with the same attempt number
-        and a new claim later. The wire id stays.
+        and a new claim later. The wire id stays. `queue_ms` runs anew from here.
         """
 
     async def progress(self, worker: str, task_id: str, note: bytes) -> bool:
@@ -193,21 +220,34 @@ class Store(Protocol):
         """Give out members whose time has come, and arm them again `rearm_ms` later (doubling with `returned`, at
         most 16 times as long).
 
-        Delayed tasks whose time has come are moved to their queue here, by the store alone. When nobody ran `due` for
-        a third of the shortest lease, leases that came due meanwhile are first extended once by their own length.
+        Delayed tasks whose time has come are moved to their queue here, by the store alone, in the order of their
+        times. When nobody ran `due` to its end (fewer than `limit` were due) for a third of a lease's own length, or
+        ever, that lease, come due meanwhile and not given out yet, first gets its own length from now once. Steps that
+        the store does alone count for `limit`, so an answer may be short although more is due.
+
+        Members of one time come in any order. An open attempt has one member, its earliest limit (of equal times:
+        total, attempt, lease, queue). A scope has one member of kind mail: due at once when mail comes into an empty
+        mailbox, when some mail is answered, and when operators' mail comes for a parked job without any; `returned`
+        counts for each mail by itself.
+
         Members of paused or quarantined jobs are set aside until the job is open again, but for the deadline and mail
         in OPERATOR_MAIL.
         """
 
     async def next_due_ms(self, partition: int) -> int | None:
-        """When the earliest member is due, so that a replica can sleep until then; None when there is none."""
+        """When the earliest member is due, so that a replica can sleep until then; None when there is none. It may be
+        too early for what is set aside, until `due` has seen it.
+        """
 
     async def sweep(self, partition: int, limit: int) -> int:
-        """Do up to `limit` steps of clean-up that closings left behind. Returns how many were done."""
+        """Do up to `limit` steps of clean-up that closings left behind, and forget what has lapsed (records of ended
+        attempts, kept signals). Returns how many were done; 0 when nothing is left.
+        """
 
     async def trim(self, partition: int, limit: int) -> int:
         """Remove up to `limit` ended jobs past their retention, with history, values, keys and programs that nothing
-        needs.
+        needs: no job of the partition was created with them, and nobody put them for rules.PROGRAM_KEPT_MS. Returns how
+        many jobs left.
         """
 
     # cross-partition post, and the outbox to a history database

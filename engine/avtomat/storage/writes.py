@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 class Dispatch:
     """Open attempt `attempt` of the scope's visit. `body` None: the body of the attempt before (a retry).
 
+    With `body` None, `queue`, `priority` and `requirements` are those of that attempt too (given as "" and 0).
     `not_before_ms` in the future keeps the task delayed (in no queue) until then; the store moves it by itself.
     `queue_ms` runs from the moment it is queued; `attempt_ms` and `lease_ms` from the claim; `total_at_ms` is absolute.
     `lease_ms` None: the poller's. `requirements` is kept once per queue, for replicas that must judge workers.
@@ -37,7 +38,7 @@ class Fork:
     """Begin `total` scopes below this one, at most `window` live at once, named `<path>/<number>.<index>`.
 
     met when ok = need or ok + failed = total; broken when failed > tolerated. total 0 is met at once. `environment` is
-    kept for the fork and returned with each of its scopes (`Loaded.environment`).
+    kept for the fork and returned with each of its scopes (`Loaded.environment`). A number is used once in a scope.
     """
 
     number: int
@@ -65,7 +66,9 @@ class Mail:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """Mail written in a commit for another job: delivered in the same step if that job is in the same partition, else
-    kept in the partition's post until `posted` (STORE promises: carried at least once, taken once).
+    kept in the partition's post until `posted` (STORE promises: carried at least once, taken once). Mail ids of posts
+    are unique in the sender's partition; a repeat changes nothing. Post in the same partition to a job that is unknown,
+    closed or full is dropped. A job may write to itself; post is delivered last in its step.
     """
 
     job: str
@@ -90,7 +93,7 @@ class HeadChange:
     """What changes for the whole job; None leaves a field as it is.
 
     `status` is one of open, paused, quarantined, compensating (ended words come by ScopeEnd alone). `reason` is kept
-    with it for people. `deadline_ms` 0 removes the deadline.
+    with it for people; a new status without one clears it. `deadline_ms` 0 removes the deadline.
     """
 
     status: str | None = None
@@ -118,7 +121,9 @@ class Writes:
     `dead_because`); `dispatch`, `timer_ms`, `signal` then set the new ones.
 
     `scope` is the scope's new record. `values` are large values by id, written once and never changed. `record` is this
-    commit's entry in the job's history (the store adds seq and at). `trail` and `state` are for listings.
+    commit's entry in the job's history (the store adds seq and at). `state` is for listings: the root's counts, empty
+    leaves it. `at_ms` is the time for which was decided (0: now); the entry's `at_ms` is that, but not before the entry
+    before it and not in the store's future; the job's created, updated and finished times are those of its entries.
     """
 
     scope: bytes

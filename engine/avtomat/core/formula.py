@@ -1,0 +1,105 @@
+"""What the machine asks of expressions and templates, and what they answer.
+
+The language itself lives in `blueprint`; a Program carries its compiled expressions behind these two protocols, so that
+the machine decides without knowing how they were written. Both are total: a wrong value is answered with a `Failure`,
+nothing is raised, and the same `Environment` always gives the same answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+Json = Any
+"""User JSON: null, boolean, number, text, list, or map with text keys."""
+
+ITEMS_MAX = 100_000
+"""The longest list that an expression may build, unless the blueprint's `limits.items` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why there is no value: EXPRESSION_ERROR, TEMPLATE_ERROR or LIMIT_EXCEEDED, with a text for the author.
+
+    The message names paths and keys, never the values that stand there.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """All that an evaluation may depend on.
+
+    `names` holds only what is in scope (input, data, outputs, output, status, error, item or its `as` name, index, job,
+    config, callback). `now` is the event's time, in UTC. From `seed`, the text "job path visit", the identifiers that
+    `uuid()` gives are derived, so that a replay gives the same ones.
+    """
+
+    names: Mapping[str, Json]
+    now: datetime
+    seed: str
+    items_max: int = ITEMS_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRef:
+    """Where the secret `name` goes in when the task is handed out.
+
+    `pointer` is the JSON pointer of a text inside the rendered value ("" for the whole), `offset` counts characters of
+    that text as it was rendered, without any secret. A value that is only the secret was rendered as "", offset 0.
+    """
+
+    pointer: str
+    offset: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A template's value, and the secrets that are still missing in it, in the order of pointer and offset."""
+
+    value: Json
+    secrets: tuple[SecretRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One way in which a value does not conform: where (a JSON pointer, "" for the whole), and what was expected."""
+
+    pointer: str
+    message: str
+
+
+class Formula(Protocol):
+    """One expression: a `when`, or what stands in a lone `{{ … }}`."""
+
+    @property
+    def source(self) -> str:
+        """The expression as it was written."""
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths of names that it may read, such as ("outputs", "pack", "bin"); cut at a computed index."""
+
+    def evaluate(self, env: Environment) -> Json | Failure:
+        """Return the value as plain JSON."""
+
+
+class Template(Protocol):
+    """Any value whose texts may be templates: what stands in params, data, set, succeed and the like."""
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths of names that it may read, as in `Formula`."""
+
+    def render(self, env: Environment) -> Rendered | Failure:
+        """Return the value with every template in it evaluated."""
+
+
+class Check(Protocol):
+    """A compiled JSON Schema."""
+
+    def problems(self, value: Json) -> Sequence[Problem]:
+        """Return what is wrong with `value`, at most a dozen findings; empty when it conforms."""

@@ -1,0 +1,103 @@
+"""Tell which outputs one decision may read, so that only these are loaded.
+
+From the state that a scope stands in, a decision can reach the states behind its transitions and catches, and through
+states that wait for nothing further ones, up to the params of the next task. Everything read on these ways counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from avtomat.core.formula import Formula, Template
+from avtomat.core.program import (
+    CatchArm,
+    FailState,
+    PassState,
+    Program,
+    State,
+    SucceedState,
+    TaskState,
+    Transition,
+    WaitState,
+)
+
+_Part = Formula | Template
+
+
+def outputs_read(program: Program, machine: str, state: str | None) -> frozenset[str] | None:
+    """Names of the states whose outputs may be read by the next decision of a scope that stands in `state`.
+
+    None: any of them (an expression reads `outputs` as a whole).
+    """
+    states = _reachable(program, machine, state)
+    parts = [part for each in states for part in _parts(each)]
+    parts += [part for arm in program.catch for part in _arm_parts(arm)]
+    paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
+    if any(len(path) == 1 for path in paths):
+        return None
+    return frozenset(path[1] for path in paths)
+
+
+def _reachable(program: Program, machine: str, state: str | None) -> list[State]:
+    """The states that one decision may leave or enter."""
+    states = program.machines[machine].states
+    found: dict[str, State] = {}
+    ahead = [state if state is not None else program.machines[machine].start]
+    ahead += [arm.target for arm in program.catch if arm.target is not None]
+    while ahead:
+        name = ahead.pop()
+        if name in found or name not in states:
+            continue
+        found[name] = states[name]
+        if name == state or isinstance(states[name], PassState):
+            ahead.extend(_targets(states[name]))
+        else:
+            ahead.extend(arm.target for arm in states[name].catch if arm.target is not None)
+    return list(found.values())
+
+
+def _targets(state: State) -> Iterator[str]:
+    for transition in state.transitions:
+        yield transition.target
+    for arm in state.catch:
+        if arm.target is not None:
+            yield arm.target
+
+
+def _parts(state: State) -> Iterator[_Part]:
+    yield from _values(template for _, template in state.sets)
+    for transition in state.transitions:
+        yield from _transition_parts(transition)
+    for arm in state.catch:
+        yield from _arm_parts(arm)
+    match state:
+        case TaskState(params=params, timeouts=times):
+            yield from _values((params, times.queue, times.attempt, times.heartbeat, times.total))
+        case WaitState(amount=amount, until=until):
+            yield from _values((amount, until))
+        case SucceedState(result=result):
+            yield result
+        case FailState(code=code, message=message, details=details):
+            yield from _values((code, message, details))
+
+
+def _transition_parts(transition: Transition) -> Iterator[_Part]:
+    if transition.when is not None:
+        yield transition.when
+    yield from _values(template for _, template in transition.sets)
+
+
+def _arm_parts(arm: CatchArm) -> Iterator[_Part]:
+    if arm.when is not None:
+        yield arm.when
+    yield from _values(template for _, template in arm.sets)
+    if arm.output is not None:
+        yield arm.output
+
+
+def _values(parts: Iterable[Template | timedelta | None]) -> Iterator[_Part]:
+    """What may be rendered; a duration that is written out reads nothing."""
+    for part in parts:
+        if part is not None and not isinstance(part, timedelta):
+            yield part

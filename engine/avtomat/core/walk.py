@@ -1,0 +1,195 @@
+"""Hold one decision while it is being made: what is read, and what has changed so far.
+
+A Walk starts from a View and ends in a Change. It is the only mutable value of the core, and it never leaves `decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from avtomat.core.duration import parse_duration
+from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, Template
+from avtomat.core.messages import Change, DispatchTask, ScopeEnded, View
+from avtomat.core.model import Error, Head, Ref, Scope, Waiting
+from avtomat.core.program import Amount, Machine, Program, Sets, State
+
+
+class AuthorError(Exception):
+    """An author's error while a decision is made: caught where the state that made it fails, never outside the core."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Walk:
+    """The scope as this decision has changed it so far, and the names that expressions see there."""
+
+    def __init__(self, program: Program, view: View, now: datetime) -> None:
+        scope = view.scope
+        self.program = program
+        self.head = view.head
+        self.now = now
+        self.before = scope
+        self.machine: Machine = program.machines[scope.machine]
+        self.names = view.names
+        self.values = view.values
+        self.state = scope.state
+        self.visit = scope.visit
+        self.entered_at = scope.entered_at
+        self.data: Mapping[str, Json] = scope.data
+        self.outputs: Mapping[str, Json | Ref] = scope.outputs
+        self.error = scope.error
+        self.hops = scope.hops
+        self.rescued = scope.rescued
+        self.trail: list[str] = []
+
+    # --- where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> State:
+        """The state that the scope stands in."""
+        assert self.state is not None
+        return self.machine.states[self.state]
+
+    @property
+    def seed(self) -> str:
+        """The place of this visit in the world: what identifiers and jitter are derived from."""
+        return f"{self.head.job} {self.before.path} {self.visit}"
+
+    def stand_in(self, name: str) -> State:
+        """Enter the state `name`: count the visit, note it in the trail."""
+        self.state = name
+        self.visit += 1
+        self.hops += 1
+        self.entered_at = self.now
+        self.trail.append(name)
+        return self.machine.states[name]
+
+    def fault_as_error(self, fault: AuthorError, attempt: int = 0) -> Error:
+        """The error that the current state fails with."""
+        return Error(code=fault.code, message=fault.message, state=self.state or "", attempt=attempt)
+
+    # --- what expressions see -----------------------------------------------------------------------------------------
+
+    def environment(self, extra: Mapping[str, Json] | None = None) -> Environment:
+        """All names in scope here, with `extra` (output, status, error) on top."""
+        head = self.head
+        names: dict[str, Json] = {
+            "input": head.input,
+            "data": self.data,
+            "outputs": self._known(self.outputs),
+            "config": head.config,
+            "job": _job_as_json(self.head),
+            **self.names,
+        }
+        if self.error is not None:
+            names["error"] = self.error.as_json()
+        if extra:
+            names.update(extra)
+        return Environment(names=names, now=self.now, seed=self.seed, items_max=self.program.limits.items)
+
+    def evaluate_guard(self, guard: Formula, env: Environment) -> bool:
+        """Tell whether a `when` holds; anything but true or false is the author's error."""
+        value = guard.evaluate(env)
+        if isinstance(value, Failure):
+            raise AuthorError(value.code, f"when {guard.source}: {value.message}")
+        if not isinstance(value, bool):
+            raise AuthorError("EXPRESSION_ERROR", f"when {guard.source}: gave {_kind(value)}, expected true or false")
+        return value
+
+    def render(self, template: Template, env: Environment) -> Rendered:
+        """The template's value with its missing secrets."""
+        rendered = template.render(env)
+        if isinstance(rendered, Failure):
+            raise AuthorError(rendered.code, rendered.message)
+        return rendered
+
+    def render_span(self, amount: Amount | None, env: Environment) -> timedelta | None:
+        """A duration, written out or rendered."""
+        if amount is None or isinstance(amount, timedelta):
+            return amount
+        text = self.render(amount, env).value
+        span = parse_duration(text) if isinstance(text, str) else None
+        if span is None:
+            raise AuthorError("TEMPLATE_ERROR", f"expected a duration such as 30s or 1h30m, got {_kind(text)}")
+        return span
+
+    def render_time(self, template: Template, env: Environment) -> datetime:
+        """A time in RFC 3339; one without an offset is UTC."""
+        text = self.render(template, env).value
+        try:
+            time = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            raise AuthorError(
+                "TEMPLATE_ERROR", f"expected a time such as 2026-01-31T23:00:00Z, got {_kind(text)}"
+            ) from None
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+    def apply(self, sets: Sets, env: Environment) -> None:
+        """Evaluate `set` against the data before it, then merge it by top-level name."""
+        if sets:
+            changed = {name: self.render(template, env).value for name, template in sets}
+            self.data = {**self.data, **changed}
+
+    def _known(self, outputs: Mapping[str, Json | Ref]) -> Mapping[str, Json]:
+        if not any(isinstance(value, Ref) for value in outputs.values()):
+            return outputs
+        return {name: self.values.get(value.id) if isinstance(value, Ref) else value for name, value in outputs.items()}
+
+    # --- how it ends --------------------------------------------------------------------------------------------------
+
+    def wait_for(self, waiting: Waiting, dispatch: DispatchTask | None = None) -> Change:
+        """Stop here until something happens."""
+        return Change(scope=self._scope(waiting), trail=tuple(self.trail), dispatch=dispatch)
+
+    def end(self, ended: ScopeEnded) -> Change:
+        """The scope ends, and all below it with it."""
+        return Change(scope=self._scope(None), trail=tuple(self.trail), ended=ended)
+
+    def park(self, error: Error) -> Change:
+        """The job waits for an operator, where it stands."""
+        self.error = error
+        return Change(scope=self._scope(None), trail=tuple(self.trail), quarantine=error)
+
+    def _scope(self, waiting: Waiting) -> Scope:
+        return replace(
+            self.before,
+            version=self.before.version + 1,
+            state=self.state,
+            visit=self.visit,
+            entered_at=self.entered_at,
+            data=self.data,
+            outputs=self.outputs,
+            error=self.error,
+            hops=self.hops,
+            rescued=self.rescued,
+            waiting=waiting,
+        )
+
+
+def _job_as_json(head: Head) -> Json:
+    return {
+        "id": head.job,
+        "blueprint": head.blueprint,
+        "version": head.digest,
+        "created_at": format_time(head.created_at),
+        "labels": head.labels,
+        "parent_id": head.parent_id,
+    }
+
+
+def format_time(time: datetime) -> str:
+    """Write a time as the language does: RFC 3339, UTC, with milliseconds where there are any."""
+    text = time.astimezone(UTC).isoformat(timespec="milliseconds" if time.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map"}
+
+
+def _kind(value: Json) -> str:
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)

@@ -1,0 +1,272 @@
+"""Do what clients ask: submit jobs, read them, wait for them, cancel them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from avtomat.core.formula import Json
+from avtomat.core.messages import CancelRequested
+from avtomat.core.model import ENDED, ROOT, Head, Ref, Status
+from avtomat.core.program import Program
+from avtomat.core.walk import format_time
+from avtomat.errors import RequestRefused
+from avtomat.runtime.executor import Executor
+from avtomat.runtime.jobview import job_of_row, refs_of, scope_of_row, status_word
+from avtomat.runtime.submission import Submission, begin, new_job_id, refusal
+from avtomat.runtime.waiters import Ticket, Waiters
+from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask, Query
+from avtomat.storage.codec import dumps, from_ms, head_from_json, loads
+from avtomat.storage.ports import Store
+from avtomat.storage.writes import Mail, MailCause
+
+LOOK_AGAIN_S = 5.0
+"""A waiting client's job is looked at this often even when no news come."""
+
+WAITING_WORDS = frozenset(
+    {
+        "pending",
+        "running",
+        "waiting_for_worker",
+        "waiting_for_timer",
+        "waiting_for_human",
+        "waiting_for_signal",
+        "waiting_for_parallel",
+        "waiting_for_child",
+    }
+)
+STATUS_WORDS = frozenset(Status) - {Status.OPEN} | WAITING_WORDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What a client is told of its job. `fresh` False: the key named this job before. `ended` is the whole job if it
+    ended.
+    """
+
+    job_id: str
+    fresh: bool
+    status: str
+    blueprint: str
+    version: str
+    ended: Mapping[str, Json] | None = None
+
+
+class ClientDoor:
+    """The operations behind the clients' door. `client` None reads as an admin: every client's jobs."""
+
+    def __init__(
+        self, executor: Executor, waiters: Waiters, *, config: Mapping[str, Json], retention: timedelta
+    ) -> None:
+        self._executor = executor
+        self._store: Store = executor.store
+        self._waiters = waiters
+        self._config = config
+        self._retention = retention
+
+    # --- submitting --------------------------------------------------------------------------------------------------
+
+    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
+        """Create the job, or find the one that its key named before; wait up to `wait_s` for its end.
+
+        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid.
+        """
+        program = self._executor.programs.current.get(asked.blueprint)
+        refused = refusal(program, asked)
+        if refused is not None or program is None:
+            return await self._answer_key(asked, refused, wait_s)
+        job = new_job_id(asked, self._store.partitions)
+        with self._waiters.ticket(job) as ticket:
+            now = self._executor.now()
+            beginning = begin(job, program, asked, now, config=self._config, retention=self._retention)
+            created = await self._executor.create(beginning)
+            if not created.fresh:
+                return await self._answer_key(asked, None, wait_s)
+            ended = await self._ended(job, ticket, wait_s)
+        return Accepted(
+            job_id=job,
+            fresh=True,
+            status="pending" if ended is None else ended["status"],
+            blueprint=program.name,
+            version=program.digest,
+            ended=ended,
+        )
+
+    async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:
+        """Answer with the job that the key named before, or with the refusal where there is none."""
+        key = asked.key
+        row = None if key is None else await self._executor.repeat(lambda: self._store.key(asked.client, key))
+        if row is None:
+            raise refused or RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
+        if row.body_hash != asked.body_hash:
+            raise RequestRefused(
+                f"the idempotency key was used for job {row.job} with another body",
+                status=409,
+                code="idempotency.mismatch",
+                hint="use a new key for a new request",
+            )
+        shown = await self.job(row.job, None, wait_s)
+        if shown is None:
+            raise RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
+        ended = shown if shown["status"] in ENDED else None
+        return Accepted(
+            job_id=row.job,
+            fresh=False,
+            status=shown["status"],
+            blueprint=row.blueprint,
+            version=row.digest,
+            ended=ended,
+        )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def job(self, job_id: str, client: str | None, wait_s: float = 0) -> Mapping[str, Json] | None:
+        """The whole job; None when there is none that this client may see. Waits up to `wait_s` for its end."""
+        row = await self._row(job_id, client)
+        if row is not None and row.status not in ENDED and wait_s > 0:
+            with self._waiters.ticket(job_id) as ticket:
+                ended = await self._ended(job_id, ticket, wait_s)
+            if ended is not None:
+                return ended
+            row = await self._row(job_id, client)
+        return None if row is None else await self._whole(row)
+
+    async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
+        """A page of jobs without their values, newest first. A waiting word filters the open ones of the page."""
+        stored = Status.OPEN.value if word in WAITING_WORDS else word
+        page = await self._executor.repeat(lambda: self._store.list_jobs(replace(query, status=stored)))
+        rows = [_summary(row) for row in page.rows]
+        return [row for row in rows if word not in WAITING_WORDS or row["status"] == word], page.cursor
+
+    async def history(self, job_id: str, client: str | None, after: int, limit: int) -> list[dict[str, Json]] | None:
+        """Entries of the job's history after number `after`, oldest first."""
+        if await self._row(job_id, client) is None:
+            return None
+        entries = await self._executor.repeat(lambda: self._store.history(job_id, after, limit))
+        return [_entry(entry) for entry in entries]
+
+    async def tasks(self, job_id: str, client: str | None) -> list[dict[str, Json]] | None:
+        """The job's open tasks: who works on what, since when, how far."""
+        row = await self._row(job_id, client)
+        return None if row is None else [_task(task) for task in row.tasks]
+
+    def blueprints(self) -> list[dict[str, Json]]:
+        """The current blueprints, by name."""
+        return [_blueprint(program) for _, program in sorted(self._executor.programs.current.items())]
+
+    def blueprint(self, name: str) -> dict[str, Json] | None:
+        """One blueprint with its states and its schema of inputs."""
+        program = self._executor.programs.current.get(name)
+        if program is None:
+            return None
+        return {**_blueprint(program), "input": program.input_schema, "definition": loads(program.canonical)}
+
+    # --- acting ------------------------------------------------------------------------------------------------------
+
+    async def cancel(self, job_id: str, client: str | None, by: str, reason: str = "") -> Mapping[str, Json] | None:
+        """End the job as cancelled; an ended one stays as it is. None when there is no such job."""
+        if await self._row(job_id, client) is None:
+            return None
+        mail = Mail(id=f"cancel:{secrets.token_hex(8)}", kind="cancel", body=dumps({"by": by, "reason": reason}))
+        await self._executor.repeat(lambda: self._store.deliver(job_id, mail))
+        event = CancelRequested(by=by, reason=reason)
+        await self._executor.handle(job_id, ROOT, MailCause(id=mail.id), event)
+        return await self.job(job_id, client)
+
+    # --- the job as it stands ----------------------------------------------------------------------------------------
+
+    async def _row(self, job_id: str, client: str | None) -> JobRow | None:
+        row = await self._executor.repeat(lambda: self._store.show(job_id))
+        return None if row is None or client not in (None, row.client) else row
+
+    async def _whole(self, row: JobRow) -> dict[str, Json]:
+        scope = scope_of_row(row)
+        refs = refs_of(scope)
+        values = {name: await self._executor.value(row.job, ref) for name, ref in refs.items()}
+        return job_of_row(row, await self._head(row), {**scope.outputs, **values})
+
+    async def _head(self, row: JobRow) -> Head:
+        head = head_from_json(
+            loads(row.head),
+            job=row.job,
+            blueprint=row.blueprint,
+            digest=row.digest,
+            status=row.status,
+            deadline_ms=row.deadline_ms,
+        )
+        if isinstance(head.input, Ref):
+            return replace(head, input=await self._executor.value(row.job, head.input))
+        return head
+
+    async def _ended(self, job: str, ticket: Ticket, wait_s: float) -> Mapping[str, Json] | None:
+        """The whole job once it has ended; None when it has not in `wait_s`. News may be lost: the store has the
+        word.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while ticket.ended is None and (left := until - loop.time()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ticket.changed.wait(), min(left, LOOK_AGAIN_S))
+            ticket.changed.clear()
+            if ticket.ended is None:
+                row = await self._row(job, None)
+                if row is None or row.status in ENDED:
+                    return None if row is None else await self._whole(row)
+        return ticket.ended
+
+
+def _summary(row: JobRow) -> dict[str, Json]:
+    scope = scope_of_row(row)
+    fixed = loads(row.head)
+    return {
+        "id": row.job,
+        "blueprint": row.blueprint,
+        "version": row.digest,
+        "status": status_word(row.status, scope.waiting, row.tasks),
+        "state": row.state or None,
+        "created_at": format_time(from_ms(row.created_ms)),
+        "updated_at": format_time(from_ms(row.updated_ms)),
+        "finished_at": None if row.finished_ms is None else format_time(from_ms(row.finished_ms)),
+        "labels": fixed.get("labels", {}),
+        "priority": fixed.get("priority", 5),
+    }
+
+
+def _entry(entry: HistoryEntry) -> dict[str, Json]:
+    return {
+        "seq": entry.seq,
+        "at": format_time(from_ms(entry.at_ms)),
+        "scope": entry.path,
+        "cause": entry.cause,
+        **loads(entry.record),
+    }
+
+
+def _task(task: OpenTask) -> dict[str, Json]:
+    return {
+        "task_id": task.task_id,
+        "scope": task.path,
+        "kind": task.queue.partition("#")[0],
+        "attempt": task.attempt,
+        "phase": task.phase,
+        "worker": task.worker,
+        "since": format_time(from_ms(task.since_ms)),
+        "lease_until": None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms)),
+        "due": None if task.due_ms is None else format_time(from_ms(task.due_ms)),
+        "progress": None if task.progress is None else loads(task.progress),
+    }
+
+
+def _blueprint(program: Program) -> dict[str, Json]:
+    return {
+        "name": program.name,
+        "version": program.digest,
+        "label": program.version,
+        "title": program.title,
+        "description": program.description,
+        "owner": program.owner,
+    }

@@ -1,0 +1,245 @@
+"""Do what workers ask: know them, hand out tasks under leases, take results, tell them what to cancel.
+
+A task waits in its queue until a worker polls that may take it; nothing is pushed to workers that did not ask. Of a
+worker's record nothing but what it registered can be set by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from avtomat.core.formula import Json
+from avtomat.core.messages import TaskFailed
+from avtomat.core.model import ROOT
+from avtomat.errors import SecretError
+from avtomat.runtime.executor import Executor
+from avtomat.runtime.handout import payload
+from avtomat.runtime.matching import fulfils
+from avtomat.runtime.queues import Queues
+from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, result_hash, verdict
+from avtomat.secrets import Secrets
+from avtomat.storage.answers import Handout, Revoked
+from avtomat.storage.codec import answer_as_json, dumps, loads
+from avtomat.storage.ports import Store
+from avtomat.storage.writes import ResultCause
+
+REQUIREMENTS_FRESH_S = 1.0
+KINDS_PER_POLL_MAX = 500
+TASKS_PER_POLL_MAX = 100
+WORKERS_KEPT_MAX = 10_000
+_SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
+
+Send = Callable[[Mapping[str, Json]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One worker's wish for tasks. `holding` lists the attempts it has: others that were handed to it are given
+    back.
+    """
+
+    worker: str
+    kinds: tuple[str, ...]
+    timeout_s: float
+    tasks_max: int = 1
+    nonce: str = ""
+    holding: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class Seat:
+    """What this replica knows of one worker: what it registered, what it was handed here, its sockets here."""
+
+    record: Mapping[str, Json] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    sockets: list[Send] = field(default_factory=list)
+
+
+class Dispatcher:
+    """The operations behind the workers' door, of one replica."""
+
+    def __init__(self, executor: Executor, queues: Queues, secrets: Secrets, *, lease: timedelta) -> None:
+        self._executor = executor
+        self._store: Store = executor.store
+        self._queues = queues
+        self._secrets = secrets
+        self._lease_ms = round(lease.total_seconds() * 1000)
+        self._seats: dict[str, Seat] = {}
+        self._requirements: Mapping[str, Mapping[str, Json]] = {}
+        self._requirements_until = 0.0
+
+    # --- who is there -------------------------------------------------------------------------------------------------
+
+    async def register(self, body: Mapping[str, Json]) -> None:
+        """Keep what a worker says of itself, for every replica, until it falls silent for a lease."""
+        worker = str(body["worker_id"])
+        record = {key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")}
+        await self._executor.repeat(lambda: self._store.put_worker(worker, dumps(record), self._lease_ms))
+        self._seat(worker).record = record
+
+    async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
+        """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
+        store, lease_ms = self._store, self._lease_ms
+        stored = await self._executor.repeat(lambda: store.touch_worker(worker, lease_ms))
+        if stored is None:
+            return None
+        record = self._seat(worker).record = loads(stored)
+        if body.get("supported_skills"):
+            await self.register({**record, **{key: body[key] for key in _SKILLS if key in body}})
+        tasks = [task for task in body.get("current_tasks") or () if isinstance(task, str)]
+        dead = await self._executor.repeat(lambda: store.heartbeat(worker, tasks, lease_ms=lease_ms)) if tasks else []
+        answer: dict[str, Json] = {"status": "ok"}
+        if dead:
+            answer["cancel_task_ids"] = dead
+        if not body.get("supported_skills") and body.get("skills_hash", _hash(record)) != _hash(record):
+            answer["require_full_sync"] = True
+        return answer
+
+    def connect(self, worker: str, send: Send) -> None:
+        """A socket to the worker: commands go there as well."""
+        self._seat(worker).sockets.append(send)
+
+    def disconnect(self, worker: str, send: Send) -> None:
+        """The socket is gone."""
+        sockets = self._seat(worker).sockets
+        if send in sockets:
+            sockets.remove(send)
+
+    def revoked(self, attempts: Sequence[Revoked]) -> None:
+        """Attempts that workers hold are dead: tell those whose socket is here; the others learn it by heartbeat."""
+        for attempt in attempts:
+            seat = self._seat(attempt.worker)
+            seat.held.discard(attempt.task_id)
+            job = attempt.task_id.partition("-")[0]
+            for send in seat.sockets:
+                send({"command": "cancel_task", "task_id": attempt.task_id, "job_id": job})
+
+    # --- handing out --------------------------------------------------------------------------------------------------
+
+    async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
+        """Wait for tasks, at most `asked.timeout_s`, and take them.
+
+        `gone` tells that the worker's connection is lost: nothing is taken then, and another poll is woken instead.
+        """
+        until = time.monotonic() + asked.timeout_s
+        if asked.holding is not None:
+            await self.release(asked.worker, sorted(self._seat(asked.worker).held - asked.holding))
+        while True:
+            queues = await self._queues_for(asked)
+            if gone():
+                self._queues.pass_on(queues)
+                return []
+            tasks = await self._take(asked, queues)
+            left = until - time.monotonic()
+            if tasks or left <= 0 or not await self._queues.wait(queues, left):
+                return tasks
+
+    async def release(self, worker: str, task_ids: Sequence[str]) -> None:
+        """Give attempts back unworked; they keep their place and their number."""
+        if task_ids:
+            self._seat(worker).held.difference_update(task_ids)
+            await self._executor.repeat(lambda: self._store.release(worker, task_ids))
+
+    def has_work(self, partition: int, queue: str) -> None:
+        """The store says that a queue has work. Polls that do not know it yet look which queues there are."""
+        self._queues.has_work(partition, queue)
+        if "#" in queue and queue not in self._requirements:
+            self._requirements_until = 0.0
+            self._queues.wake_all(queue.partition("#")[0])
+
+    async def _take(self, asked: Poll, queues: Sequence[str]) -> list[dict[str, Json]]:
+        for partition, names in self._queues.worth_asking(queues):
+            before = self._queues.remember(partition, names)
+            handouts = await self._claim(partition, asked, names)
+            if not handouts:
+                self._queues.found_empty(before)
+            tasks = [task for handout in handouts if (task := await self._hand_out(asked.worker, handout)) is not None]
+            if tasks:
+                return tasks
+        return []
+
+    async def _claim(self, partition: int, asked: Poll, names: Sequence[str]) -> list[Handout]:
+        tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
+        return await self._executor.repeat(
+            lambda: self._store.poll(
+                partition, asked.worker, names, nonce=asked.nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
+            )
+        )
+
+    async def _hand_out(self, worker: str, handout: Handout) -> dict[str, Json] | None:
+        """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
+        if handout.loaded is not None:
+            await self._executor.keep(handout.loaded, handout.task_id)
+        try:
+            task = payload(handout, self._secrets, self._store.now_ms())
+        except SecretError as missing:
+            event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
+            await self._settle(handout.task_id, handout.job, worker, event, "")
+            return None
+        self._seat(worker).held.add(handout.task_id)
+        return task
+
+    async def _queues_for(self, asked: Poll) -> list[str]:
+        """The queues that this worker may take from: its kinds, and those whose requirements it fulfils."""
+        record = self._seat(asked.worker).record
+        kinds = (asked.kinds or _kinds_of(record))[:KINDS_PER_POLL_MAX]
+        await self._refresh_requirements()
+        if not self._requirements:
+            return list(kinds)
+        asking = [
+            queue
+            for queue, wanted in self._requirements.items()
+            if (kind := queue.partition("#")[0]) in kinds and fulfils(record, wanted, kind)
+        ]
+        return [*kinds, *asking]
+
+    async def _refresh_requirements(self) -> None:
+        """Ask which queues have requirements, once a second at most, and only while somebody polls."""
+        if time.monotonic() < self._requirements_until:
+            return
+        self._requirements_until = time.monotonic() + REQUIREMENTS_FRESH_S
+        found: dict[str, Mapping[str, Json]] = {}
+        for partition in range(self._store.partitions):
+            found.update({queue: loads(body) for queue, body in (await self._store.queues(partition)).items()})
+        self._requirements = found
+
+    # --- taking results -----------------------------------------------------------------------------------------------
+
+    async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
+        """Use a worker's result once; the answer says whether it was, and if not, why."""
+        worker = str(body.get("worker_id") or "")
+        return await self._settle(str(body["task_id"]), str(body["job_id"]), worker, event_of(body), result_hash(body))
+
+    async def event(self, body: Mapping[str, Json]) -> None:
+        """Keep the progress that a worker reports with its attempt; other events are not kept."""
+        task_id, progress = body.get("target_task_id"), body.get("payload")
+        if body.get("event_type") == "progress" and isinstance(task_id, str) and isinstance(progress, dict):
+            note = dumps({key: progress.get(key) for key in ("progress", "message")})
+            await self._executor.repeat(lambda: self._store.progress(str(body["worker_id"]), task_id, note))
+
+    async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
+        cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
+        self._seat(worker).held.discard(task_id)
+        return verdict(handled.answer)
+
+    def _seat(self, worker: str) -> Seat:
+        """The worker's seat; when there are too many, the one that was used longest ago goes."""
+        seat = self._seats.pop(worker, None) or Seat()
+        self._seats[worker] = seat
+        if len(self._seats) > WORKERS_KEPT_MAX:
+            del self._seats[next(iter(self._seats))]
+        return seat
+
+
+def _kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
+    """The kinds of task that a registration names."""
+    skills = (skill["name"] if isinstance(skill, dict) else skill for skill in record.get("supported_skills") or ())
+    return tuple(skill for skill in skills if isinstance(skill, str))
+
+
+def _hash(record: Mapping[str, Json]) -> Json:
+    return record.get("skills_hash")

@@ -1,0 +1,79 @@
+"""Watch the folder of blueprints: compile the whole set after a change and swap it as one, or keep what runs and say why.
+
+Compiling happens in a thread, so that the loop goes on. Running jobs never notice: they keep the program they began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from watchfiles import awatch
+
+from avtomat.blueprint.registry import Registry, compile_folder
+from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.errors import StoreError
+from avtomat.runtime.programs import Programs
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_MS = 200
+AGAIN_AFTER_S = 5.0
+
+
+class Reloader:
+    """The current set of one folder, and what is wrong with the set that was refused last."""
+
+    def __init__(self, folder: Path, programs: Programs, *, on_swap: Callable[[Registry], None]) -> None:
+        self._folder = folder
+        self._programs = programs
+        self._on_swap = on_swap
+        self._task: asyncio.Task[None] | None = None
+        self.problems: tuple[Diagnostic, ...] = ()
+
+    async def load(self) -> bool:
+        """Compile the folder and make it current; False when it was refused, and why is in `problems` and the log."""
+        compiled = await asyncio.to_thread(compile_folder, self._folder)
+        if not isinstance(compiled, Registry):
+            self.problems = tuple(each for each in compiled if each.severity is Severity.ERROR)
+            log.error("blueprints are not reloaded: %s", summary(self.problems))
+            return False
+        await self._programs.swap(compiled.programs)
+        self.problems = ()
+        self._on_swap(compiled)
+        log.info("%d blueprints are current: %s", len(compiled.programs), ", ".join(sorted(compiled.programs)))
+        return True
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Watch no longer."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _watch(self) -> None:
+        """Load after each change, and again after a while when the store was away."""
+        while True:
+            try:
+                async for _ in awatch(self._folder, debounce=DEBOUNCE_MS, recursive=True):
+                    await self.load()
+            except StoreError as away:
+                log.warning("blueprints are reloaded later: %s", away.message)
+            except FileNotFoundError:
+                log.warning("the folder %s is not there", self._folder)
+            await asyncio.sleep(AGAIN_AFTER_S)
+            with suppress(StoreError):
+                await self.load()
+
+
+def summary(problems: Sequence[Diagnostic]) -> str:
+    """The findings that refused a set, one a line."""
+    lines = [f"{each.file}:{each.line}:{each.column}: {each.code}: {each.message}" for each in problems[:20]]
+    return "\n  ".join([f"{len(problems)} findings", *lines])

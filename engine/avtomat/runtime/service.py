@@ -1,0 +1,150 @@
+"""Put the engine together from its settings, and start and stop its parts in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from avtomat.blueprint.compiler import build_program
+from avtomat.blueprint.registry import Registry
+from avtomat.core.formula import Json
+from avtomat.errors import StoreError
+from avtomat.runtime.clients import ClientDoor
+from avtomat.runtime.dispatcher import Dispatcher
+from avtomat.runtime.duties import Duties
+from avtomat.runtime.executor import Executor
+from avtomat.runtime.kept import KeptScopes
+from avtomat.runtime.programs import Programs
+from avtomat.runtime.queues import Queues
+from avtomat.runtime.reload import Reloader
+from avtomat.runtime.timers import Timers
+from avtomat.runtime.waiters import Waiters
+from avtomat.secrets import Secrets
+from avtomat.settings import Settings
+from avtomat.storage.answers import Wakeups
+from avtomat.storage.ports import Store
+
+log = logging.getLogger(__name__)
+
+SCOPES_KEPT_MAX = 20_000
+SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
+STORE_TRIES = 6
+
+
+class Engine:
+    """One replica: the doors' operations over one store. `start` before use; `drain`, then `stop`, at the end."""
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.settings = settings
+        self.store = store or open_store(settings)
+        self.waiters = Waiters()
+        self.queues = Queues(self.store.partitions)
+        self.programs = Programs(self.store, build_program)
+        kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
+        self.executor = Executor(
+            self.store,
+            self.programs,
+            self.waiters,
+            kept,
+            on_revoked=lambda attempts: self.dispatcher.revoked(attempts),
+            on_timer=lambda ms: self._duties.due_at(ms),
+        )
+        secrets = Secrets(settings.secrets, environ=os.environ)
+        self.dispatcher = Dispatcher(self.executor, self.queues, secrets, lease=settings.lease)
+        self.clients = ClientDoor(
+            self.executor, self.waiters, config=settings.config, retention=settings.retention_span
+        )
+        self._duties = Duties(self.executor, Timers(self.executor), self.queues, self.programs)
+        self._reloader = Reloader(settings.blueprints, self.programs, on_swap=self._swapped)
+        self._kept = kept
+        self._registry: Registry | None = None
+        self._started = False
+        self._draining = False
+
+    async def start(self, *, watch: bool = True) -> None:
+        """Open the store, load the blueprints, begin the duties. Raises StoreError when the store stays away."""
+        await self._open_store()
+        await self._reloader.load()
+        self._duties.start()
+        if watch:
+            self._reloader.start()
+        self._started = True
+
+    def drain(self) -> None:
+        """Be not ready, and hand out no more tasks; what is under way goes on."""
+        self._draining = True
+        self.queues.close()
+
+    async def stop(self) -> None:
+        """End the duties and leave the store."""
+        self.drain()
+        await self._reloader.stop()
+        await self._duties.stop()
+        await self.store.close()
+
+    def readiness(self) -> tuple[bool, dict[str, Json]]:
+        """Whether this replica should get requests, and what is to be known: findings that refused the last reload."""
+        reasons: dict[str, Json] = {}
+        if not self._started:
+            reasons["starting"] = True
+        if self._draining:
+            reasons["draining"] = True
+        if self._registry is None:
+            reasons["blueprints"] = "none could be loaded"
+        ready = not reasons
+        if self._reloader.problems:
+            reasons["reload"] = self.reload_problems()
+        return ready, reasons
+
+    def reload_problems(self) -> list[dict[str, Json]]:
+        """The findings that refused the last reload; empty when what is in the folder is current."""
+        return [
+            {
+                "code": each.code,
+                "message": each.message,
+                "file": each.file,
+                "line": each.line,
+                "column": each.column,
+                "hint": each.hint,
+            }
+            for each in self._reloader.problems
+        ]
+
+    async def reload(self) -> bool:
+        """Load the folder now; False when the set was refused."""
+        return await self._reloader.load()
+
+    def _swapped(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def _open_store(self) -> None:
+        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self.executor.job_changed, lost=self._news_lost)
+        for number in range(1, STORE_TRIES + 1):
+            try:
+                return await self.store.open(wakeups)
+            except StoreError as away:
+                if number == STORE_TRIES or self.settings.embedded:
+                    raise
+                log.warning("the store is away: %s; again in %d s", away.message, number)
+                await asyncio.sleep(number)
+
+    def _news_lost(self) -> None:
+        """Messages of the store may be missing: nothing that is kept here is believed without asking."""
+        self.queues.look_again()
+        self.waiters.tell_all()
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name; only its module is imported."""
+    if settings.sqlite_path is not None:
+        from avtomat.storage.sqlite import SqliteStore
+
+        return SqliteStore(settings.sqlite_path, partitions=settings.partitions)
+    if settings.store.startswith("memory:"):
+        from avtomat.storage.memory import MemoryStore
+
+        return MemoryStore(partitions=settings.partitions)
+    from avtomat.storage.redis import RedisStore
+
+    return RedisStore(settings.store, partitions=settings.partitions)

@@ -1,0 +1,136 @@
+"""Turn what a client asks into a job that can be created: checked, started, encoded."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from avtomat.core.defaults import fill_defaults
+from avtomat.core.formula import Json
+from avtomat.core.machine import start
+from avtomat.core.messages import Change
+from avtomat.core.model import Head, OnStart, Ref
+from avtomat.core.program import Program
+from avtomat.core.walk import format_time
+from avtomat.errors import RequestRefused
+from avtomat.runtime.kept import Kept
+from avtomat.runtime.writing import VALUE_BYTES_INLINE, TooLargeError, Written, encode, pages
+from avtomat.storage.codec import dumps, head_as_json, to_ms
+from avtomat.storage.writes import NewJob
+
+JOB_RANDOM_BYTES = 12
+ERRORS_SHOWN_MAX = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`."""
+
+    blueprint: str
+    input: Json
+    client: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int | None = None
+    timeout: timedelta | None = None
+    start_at: datetime | None = None
+    key: str | None = None
+    body_hash: str = ""
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A job that was started but not yet written: what to write, and what is true once that is done."""
+
+    new: NewJob
+    change: Change
+    kept: Kept
+
+
+def refusal(program: Program | None, asked: Submission) -> RequestRefused | None:
+    """Why this submission cannot become a job: no such blueprint, or an input that its schema refuses."""
+    if program is None:
+        return RequestRefused(f"there is no blueprint {asked.blueprint!r}", status=404, code="blueprint.not_found")
+    problems = program.input.problems(fill_defaults(program.input_schema, asked.input)) if program.input else ()
+    if not problems:
+        return None
+    return RequestRefused(
+        "; ".join(f"{problem.pointer or 'input'}: {problem.message}" for problem in problems[:ERRORS_SHOWN_MAX]),
+        status=422,
+        code="input.invalid",
+        pointer="/input" + problems[0].pointer,
+        errors=[{"pointer": "/input" + problem.pointer, "message": problem.message} for problem in problems],
+    )
+
+
+def new_job_id(asked: Submission, partitions: int) -> str:
+    """A job's id: its partition, then 96 random bits. Jobs of one idempotency key share their partition."""
+    if asked.key is not None:
+        partition = zlib.crc32(f"{asked.client}\0{asked.key}".encode()) % partitions
+    else:
+        partition = secrets.randbelow(partitions)
+    random = base64.b32encode(secrets.token_bytes(JOB_RANDOM_BYTES)).decode().rstrip("=").lower()
+    return f"{partition:02x}{random}"
+
+
+def begin(
+    job: str, program: Program, asked: Submission, now: datetime, *, config: Mapping[str, Json], retention: timedelta
+) -> Beginning:
+    """Start the job: decide its first steps and encode them. Raises RequestRefused when it is over the limits."""
+    head = Head(
+        job=job,
+        blueprint=program.name,
+        digest=program.digest,
+        input=fill_defaults(program.input_schema, asked.input),
+        created_at=now,
+        config=config,
+        labels=asked.labels,
+        priority=program.priority if asked.priority is None else asked.priority,
+        timeout=asked.timeout,
+    )
+    head, change = start(program, head, now, asked.start_at)
+    event: dict[str, Json] = {"type": "JobCreated"}
+    if asked.start_at is not None:
+        event["start_at"] = format_time(asked.start_at)
+    try:
+        written = encode(change, {}, job=job, event=event, limits=program.limits, trace=asked.trace, now=now)
+    except TooLargeError as large:
+        raise RequestRefused(str(large), status=422, code="input.too_large") from None
+    new = _new_job(head, change, written, asked, program.retention or retention)
+    kept = Kept(
+        program=program,
+        head=head,
+        scope=written.scope,
+        record=written.record,
+        client=asked.client,
+        trace=asked.trace,
+        updated_ms=written.writes.at_ms,
+        size=len(new.head) + len(written.writes.scope),
+    )
+    return Beginning(new=new, change=change, kept=kept)
+
+
+def _new_job(head: Head, change: Change, written: Written, asked: Submission, retention: timedelta) -> NewJob:
+    writes, stored = written.writes, head
+    body = dumps(head.input)
+    if len(body) > VALUE_BYTES_INLINE:
+        stored = replace(head, input=Ref("input", len(body)))
+        writes = replace(writes, values={**writes.values, **pages("input", body)})
+    waiting = change.scope.waiting
+    return NewJob(
+        job=head.job,
+        client=asked.client,
+        blueprint=head.blueprint,
+        digest=head.digest,
+        head=dumps(head_as_json(stored, asked.trace)),
+        writes=writes,
+        retention_ms=round(retention.total_seconds() * 1000),
+        key=asked.key,
+        body_hash=asked.body_hash,
+        deadline_ms=None if head.deadline is None or change.ended is not None else to_ms(head.deadline),
+        start_ms=to_ms(waiting.until) if isinstance(waiting, OnStart) else None,
+    )

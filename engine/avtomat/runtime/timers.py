@@ -1,0 +1,95 @@
+"""Turn what came due into events: timeouts, lost leases, timers, deadlines, mail.
+
+Any replica may do this for any job: the store gives each member to one of them at a time, and again to another one
+when it was not answered. What was given out too often without an answer parks its job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from avtomat.core.messages import (
+    CancelRequested,
+    DeadlinePassed,
+    Event,
+    LeaseLost,
+    Limit,
+    StartReached,
+    TaskTimedOut,
+    TimerFired,
+)
+from avtomat.errors import StoreError
+from avtomat.runtime.executor import Executor
+from avtomat.storage.answers import Due, DueKind
+from avtomat.storage.codec import answer_from_json, loads
+from avtomat.storage.ports import DUE_RETURNS_MAX
+from avtomat.storage.writes import DueCause, Mail, MailCause
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 100
+REARM_MS = 10_000
+
+_LIMITS = {DueKind.QUEUE: Limit.QUEUE, DueKind.ATTEMPT: Limit.ATTEMPT, DueKind.TOTAL: Limit.TOTAL}
+
+
+class Timers:
+    """Answers what came due in this store's partitions."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def run_due(self, partition: int) -> int:
+        """Take one batch of due members and answer them. Returns how many there were."""
+        found = await self._executor.store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
+        await asyncio.gather(*(self._answer(due) for due in found))
+        return len(found)
+
+    async def _answer(self, due: Due) -> None:
+        cause = _cause(due)
+        try:
+            if due.returned > DUE_RETURNS_MAX:
+                await self._executor.park(
+                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times in vain"
+                )
+                return
+            event = _event(due)
+            if event is None:
+                await self._executor.store.dismiss(due.job, due.path, cause)
+            else:
+                await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
+        except StoreError as away:
+            log.warning("job %s: %s is answered later: %s", due.job, due.kind, away.message)
+
+
+def _cause(due: Due) -> MailCause | DueCause:
+    return DueCause(kind=due.kind, number=due.number) if due.mail is None else MailCause(id=due.mail.id)
+
+
+def _event(due: Due) -> Event | None:
+    """The event that a due member stands for; None for what this engine has no use for."""
+    match due.kind:
+        case DueKind.QUEUE | DueKind.ATTEMPT | DueKind.TOTAL:
+            return TaskTimedOut(attempt=due.number, limit=_LIMITS[due.kind])
+        case DueKind.LEASE:
+            return LeaseLost(attempt=due.number)
+        case DueKind.TIMER:
+            return TimerFired(visit=due.number)
+        case DueKind.DEADLINE:
+            return DeadlinePassed()
+        case DueKind.START:
+            return StartReached()
+        case DueKind.MAIL:
+            return None if due.mail is None else event_of_mail(due.mail)
+        case DueKind.BEGIN:
+            return None
+
+
+def event_of_mail(mail: Mail) -> Event | None:
+    """What a piece of mail says; None for kinds that this engine does not know."""
+    if mail.kind == "cancel":
+        return CancelRequested(**loads(mail.body))
+    if mail.kind == "result":
+        return answer_from_json(loads(mail.body))
+    return None

@@ -1,0 +1,58 @@
+"""Let a client wait for the end of its job without asking the store again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from avtomat.core.formula import Json
+
+JobJson = Mapping[str, Json]
+
+
+class Ticket:
+    """One wait. `changed` is set when the job may have ended; `ended` then holds the job if this replica ended it."""
+
+    __slots__ = ("changed", "ended")
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.ended: JobJson | None = None
+
+
+class Waiters:
+    """Who waits for which job on this replica."""
+
+    def __init__(self) -> None:
+        self._tickets: defaultdict[str, set[Ticket]] = defaultdict(set)
+
+    @contextmanager
+    def ticket(self, job: str) -> Iterator[Ticket]:
+        """A wait for this job, for as long as the block lasts."""
+        ticket = Ticket()
+        self._tickets[job].add(ticket)
+        try:
+            yield ticket
+        finally:
+            tickets = self._tickets[job]
+            tickets.discard(ticket)
+            if not tickets:
+                del self._tickets[job]
+
+    def awaited(self, job: str) -> bool:
+        """Whether anybody waits for this job here."""
+        return job in self._tickets
+
+    def tell(self, job: str, ended: JobJson | None = None) -> None:
+        """The job changed; `ended` is the whole job if it is known here that it ended."""
+        for ticket in self._tickets.get(job, ()):
+            ticket.ended = ended or ticket.ended
+            ticket.changed.set()
+
+    def tell_all(self) -> None:
+        """News may have been missed: everybody looks again."""
+        for tickets in self._tickets.values():
+            for ticket in tickets:
+                ticket.changed.set()

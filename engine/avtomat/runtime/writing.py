@@ -1,0 +1,166 @@
+"""Turn a Change into the one write-set that a store commits: encoded, with ids, and with large values set apart."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import blake2b
+
+from avtomat.core.formula import Json
+from avtomat.core.history import delta
+from avtomat.core.messages import Change, DispatchTask, ScopeEnded
+from avtomat.core.model import Error, OnTimer, Ref, Scope
+from avtomat.core.program import Limits, Requirements
+from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms
+from avtomat.storage.writes import Dispatch, HeadChange, ScopeEnd, Writes
+
+VALUE_BYTES_INLINE = 32 * 1024
+"""A larger value is kept outside the scope's record, in pages, by reference."""
+
+PAGE_BYTES = 256 * 1024
+TASK_RANDOM_BYTES = 9
+"""72 random bits at the end of each wire id, because it is the lease token as well."""
+
+
+class TooLargeError(Exception):
+    """What would be written is over the blueprint's `limits`; the text is for the author."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A write-set with the scope and record that are true once it is committed."""
+
+    writes: Writes
+    scope: Scope
+    record: Mapping[str, Json]
+
+
+def encode(
+    change: Change,
+    before: Mapping[str, Json],
+    *,
+    job: str,
+    event: Mapping[str, Json],
+    limits: Limits,
+    trace: str | None,
+    now: datetime,
+) -> Written:
+    """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause.
+
+    Raises TooLargeError when the scope would be larger than `limits.data_bytes`.
+    """
+    scope = change.scope
+    values: dict[str, bytes] = {}
+    record = scope_as_record(scope)
+    body = dumps(record)
+    if len(body) > VALUE_BYTES_INLINE:
+        scope, values = _set_apart(scope)
+        record = scope_as_record(scope)
+        body = dumps(record)
+    if len(body) > limits.data_bytes:
+        raise TooLargeError(
+            f"the job's variables and small outputs would take {len(body)} bytes, the limit data_bytes is "
+            f"{limits.data_bytes}: keep large values in outputs rather than in data"
+        )
+    entry = {**event, "trail": change.trail, "set": delta(before, record)}
+    if change.dispatch is not None:
+        entry["dispatch"] = {"attempt": change.dispatch.attempt}
+    if change.ended is not None:
+        entry["ended"] = change.ended.status
+    writes = Writes(
+        scope=body,
+        visit=scope.visit,
+        state=scope.state or "",
+        record=dumps(entry),
+        at_ms=to_ms(now),
+        dead_because="cancelled" if event["type"] == "CancelRequested" else "ended",
+        dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
+        timer_ms=to_ms(scope.waiting.until) if isinstance(scope.waiting, OnTimer) else None,
+        close=change.close,
+        end=None if change.ended is None else _end(change.ended),
+        head=None if change.quarantine is None else _quarantined(change.quarantine),
+        values=values,
+    )
+    return Written(writes=writes, scope=scope, record=record)
+
+
+def pages(name: str, body: bytes) -> dict[str, bytes]:
+    """A large value as the records that the store keeps for it."""
+    return {f"{name}.{at // PAGE_BYTES}": body[at : at + PAGE_BYTES] for at in range(0, len(body), PAGE_BYTES)}
+
+
+def page_ids(ref: Ref) -> list[str]:
+    """The ids of the records that a value was cut into, in order."""
+    return [f"{ref.id}.{page}" for page in range(-(-ref.size // PAGE_BYTES))]
+
+
+def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes | None]:
+    """The queue of a task, and what a worker must fulfil to take from it (None: nothing)."""
+    if requirements is None:
+        return kind, None
+    asked = dumps(requirements_as_json(requirements))
+    return f"{kind}#{blake2b(asked, digest_size=8).hexdigest()}", asked
+
+
+def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
+    """Requirements by the language's words; what is not asked is left out."""
+    record = {
+        "type": requirements.type,
+        "resources": dict(requirements.resources),
+        "software": dict(requirements.software),
+        "max_cost": requirements.cost_max,
+        "strategy": requirements.strategy,
+    }
+    return {key: value for key, value in record.items() if value}
+
+
+def _set_apart(scope: Scope) -> tuple[Scope, dict[str, bytes]]:
+    """Move each large output of the scope into pages of its own."""
+    values: dict[str, bytes] = {}
+    outputs = dict(scope.outputs)
+    for name, value in scope.outputs.items():
+        if isinstance(value, Ref):
+            continue
+        body = dumps(value)
+        if len(body) > VALUE_BYTES_INLINE:
+            ref = Ref(f"{scope.path}@{scope.version}.{name}", len(body))
+            outputs[name] = ref
+            values.update(pages(ref.id, body))
+    return replace(scope, outputs=outputs), values
+
+
+def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
+    limits, body = order.limits, order.body
+    queue, asked = ("", None) if body is None else queue_name(body.kind, body.requirements)
+    return Dispatch(
+        task_id=f"{job}-{secrets.token_urlsafe(TASK_RANDOM_BYTES)}",
+        attempt=order.attempt,
+        queue=queue,
+        requirements=asked,
+        priority=0 if body is None else body.priority,
+        body=None if body is None else dumps(body_as_json(body, trace)),
+        not_before_ms=None if order.not_before is None else to_ms(order.not_before),
+        queue_ms=span_ms(limits.queue),
+        attempt_ms=span_ms(limits.attempt),
+        lease_ms=span_ms(limits.heartbeat),
+        total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
+    )
+
+
+def _end(ended: ScopeEnded) -> ScopeEnd:
+    return ScopeEnd(
+        ok=ended.error is None and ended.status == "finished",
+        status=ended.status,
+        output=dumps(ended.output),
+        error=_error(ended.error),
+    )
+
+
+def _error(error: Error | None) -> bytes | None:
+    return None if error is None else dumps(error.as_json())
+
+
+def _quarantined(error: Error) -> HeadChange:
+    return HeadChange(status="quarantined", reason=_error(error))

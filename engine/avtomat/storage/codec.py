@@ -1,0 +1,218 @@
+"""Turn what the core decides into what a store writes, and back.
+
+A store keeps bytes; here they get their form: JSON with the language's own words as keys, defaults left out. User data
+goes through unchanged: nulls, 1.0, the order of keys and all. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import orjson
+
+from avtomat.core.formula import Json, SecretRef
+from avtomat.core.messages import LeaseLost, TaskBody, TaskFailed, TaskSucceeded
+from avtomat.core.model import (
+    Error,
+    Head,
+    OnStart,
+    OnTask,
+    OnTimer,
+    Ref,
+    Scope,
+    Status,
+    TaskLimits,
+    Waiting,
+)
+
+dumps = orjson.dumps
+loads = orjson.loads
+
+
+def to_ms(time: datetime) -> int:
+    """Milliseconds since the epoch, rounded down."""
+    return int(time.timestamp() * 1000 // 1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The time, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def span_ms(span: timedelta | None) -> int | None:
+    """Milliseconds of a span, at least one."""
+    return None if span is None else max(1, round(span.total_seconds() * 1000))
+
+
+# --- scopes -----------------------------------------------------------------------------------------------------------
+
+
+def scope_as_record(scope: Scope) -> dict[str, Json]:
+    """The scope as JSON; its path and version are the store's."""
+    record: dict[str, Json] = {
+        "machine": scope.machine,
+        "state": scope.state,
+        "visit": scope.visit,
+        "entered_at": None if scope.entered_at is None else to_ms(scope.entered_at),
+        "data": dict(scope.data),
+        "outputs": {name: value for name, value in scope.outputs.items() if not isinstance(value, Ref)},
+        "refs": {name: [value.id, value.size] for name, value in scope.outputs.items() if isinstance(value, Ref)},
+        "error": None if scope.error is None else scope.error.as_json(),
+        "hops": scope.hops,
+        "forks": scope.forks,
+        "rescued": scope.rescued,
+        "waiting": _waiting_as_json(scope.waiting),
+    }
+    return {key: value for key, value in record.items() if value}
+
+
+def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Scope:
+    """Build the scope from what `scope_as_record` gave."""
+    entered = record.get("entered_at")
+    refs = {name: Ref(*pair) for name, pair in record.get("refs", {}).items()}
+    return Scope(
+        path=path,
+        version=version,
+        machine=record.get("machine", ""),
+        state=record.get("state"),
+        visit=record.get("visit", 0),
+        entered_at=None if entered is None else from_ms(entered),
+        data=record.get("data", {}),
+        outputs={**record.get("outputs", {}), **refs},
+        error=Error.from_json(record["error"]) if "error" in record else None,
+        hops=record.get("hops", 0),
+        forks=record.get("forks", 0),
+        rescued=record.get("rescued", False),
+        waiting=_waiting_from_json(record.get("waiting")),
+    )
+
+
+def _waiting_as_json(waiting: Waiting) -> Json:
+    match waiting:
+        case None:
+            return None
+        case OnTask(attempt=attempt, limits=limits):
+            return {"for": "task", "attempt": attempt, **_limits_as_json(limits)}
+        case OnTimer(until=until):
+            return {"for": "timer", "until": to_ms(until)}
+        case OnStart(until=until):
+            return {"for": "start", "until": to_ms(until)}
+    assert_never(waiting)
+
+
+def _waiting_from_json(value: Json) -> Waiting:
+    match value:
+        case None:
+            return None
+        case {"for": "task", "attempt": attempt}:
+            return OnTask(attempt=attempt, limits=_limits_from_json(value))
+        case {"for": "timer", "until": until}:
+            return OnTimer(until=from_ms(until))
+        case {"for": "start", "until": until}:
+            return OnStart(until=from_ms(until))
+    raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
+
+
+def _limits_as_json(limits: TaskLimits) -> dict[str, int]:
+    values = {
+        "queue": span_ms(limits.queue),
+        "timeout": span_ms(limits.attempt),
+        "heartbeat": span_ms(limits.heartbeat),
+        "total_at": None if limits.total_at is None else to_ms(limits.total_at),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _limits_from_json(value: Mapping[str, Json]) -> TaskLimits:
+    def span(key: str) -> timedelta | None:
+        return timedelta(milliseconds=value[key]) if key in value else None
+
+    return TaskLimits(
+        queue=span("queue"),
+        attempt=span("timeout"),
+        heartbeat=span("heartbeat"),
+        total_at=from_ms(value["total_at"]) if "total_at" in value else None,
+    )
+
+
+# --- heads ------------------------------------------------------------------------------------------------------------
+
+
+def head_as_json(head: Head, trace: str | None) -> dict[str, Json]:
+    """The part of the head that never changes; blueprint and digest are the store's own columns."""
+    record = {
+        "input": None if isinstance(head.input, Ref) else head.input,
+        "input_ref": [head.input.id, head.input.size] if isinstance(head.input, Ref) else None,
+        "created_at": to_ms(head.created_at),
+        "config": head.config,
+        "labels": dict(head.labels),
+        "priority": head.priority,
+        "parent_id": head.parent_id,
+        "timeout": span_ms(head.timeout),
+        "trace": trace,
+    }
+    return {key: value for key, value in record.items() if value is not None and value != {}}
+
+
+def head_from_json(
+    record: Mapping[str, Json], *, job: str, blueprint: str, digest: str, status: str, deadline_ms: int | None
+) -> Head:
+    """Build the head from what `head_as_json` gave and what the store keeps beside it."""
+    ref, timeout = record.get("input_ref"), record.get("timeout")
+    return Head(
+        job=job,
+        blueprint=blueprint,
+        digest=digest,
+        input=Ref(*ref) if ref else record.get("input"),
+        created_at=from_ms(record["created_at"]),
+        config=record.get("config", {}),
+        labels=record.get("labels", {}),
+        priority=record.get("priority", 5),
+        parent_id=record.get("parent_id"),
+        timeout=None if timeout is None else timedelta(milliseconds=timeout),
+        deadline=None if deadline_ms is None else from_ms(deadline_ms),
+        status=Status(status),
+    )
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def body_as_json(body: TaskBody, trace: str | None) -> dict[str, Json]:
+    """What the hand-out of a task needs, for all attempts of a visit."""
+    record: dict[str, Json] = {"kind": body.kind, "params": body.params}
+    if body.secrets:
+        record["secrets"] = [[ref.pointer, ref.offset, ref.name] for ref in body.secrets]
+    if trace is not None:
+        record["trace"] = trace
+    return record
+
+
+def secrets_from_json(record: Mapping[str, Json]) -> tuple[SecretRef, ...]:
+    """The secrets that are still missing in a task's params."""
+    return tuple(
+        SecretRef(pointer=pointer, offset=offset, name=name) for pointer, offset, name in record.get("secrets", ())
+    )
+
+
+# --- what workers answered --------------------------------------------------------------------------------------------
+
+
+def answer_as_json(event: TaskSucceeded | TaskFailed | LeaseLost) -> dict[str, Json]:
+    """A worker's answer, as a paused job keeps it until it goes on."""
+    if isinstance(event, LeaseLost):
+        return {"attempt": event.attempt}
+    if isinstance(event, TaskFailed):
+        said: dict[str, Json] = {"code": event.code, "message": event.message, "details": event.details}
+    else:
+        said = {"output": event.output, "status": event.status}
+    return {"attempt": event.attempt, "worker": event.worker, **said}
+
+
+def answer_from_json(record: Mapping[str, Json]) -> TaskSucceeded | TaskFailed | LeaseLost:
+    """The event that `answer_as_json` wrote down."""
+    if "code" in record:
+        return TaskFailed(**record)
+    return TaskSucceeded(**record) if "status" in record else LeaseLost(**record)
