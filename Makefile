@@ -1,0 +1,47 @@
+# Every target does its own set-up: a virtual environment in .venv, made anew when pyproject.toml changes.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The hash of pyproject.toml is part of the stamp's name, so a new checkout date alone installs nothing.
+STAMP := $(VENV)/installed-$(shell sha256sum pyproject.toml | cut -c1-16)
+PYTEST := $(BIN)/pytest
+JOBS ?= 2
+
+.PHONY: demo test check lint wheel bench walks docs clean
+
+demo: $(STAMP)  ## The engine, workers and a job on screen, from start to result
+	scripts/demo.sh
+
+test: $(STAMP)  ## All tests; those that need a server which is missing are skipped, and named at the end
+	$(PYTEST) -n $(JOBS) -m "not nightly"
+
+check: lint test wheel  ## All of CI
+
+lint: $(STAMP)  ## Style, format, types, import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(PYTEST) tests/test_layers.py
+
+wheel: $(STAMP)  ## The wheel, proved in a clean virtual environment
+	scripts/check_wheel.sh
+
+bench: $(STAMP)  ## Cost and throughput beside a bare handler, on a real Redis and on SQLite
+	$(BIN)/python -m tests.benchmarks
+
+walks: $(STAMP)  ## 500 generated programs, 200 random walks each
+	$(PYTEST) -n $(JOBS) --timeout=0 -m nightly -k walk
+
+docs: $(STAMP)  ## The parts of the documentation that are written from the code
+	$(BIN)/python scripts/settings_table.py
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	rm -f $(VENV)/installed-*
+	touch $@
+
+clean:  ## Forget the virtual environment, caches and the demo's data
+	rm -rf $(VENV) .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,124 @@
+"""`avtomat init`: begin a small project that runs at once; a file that is there is never touched."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Final
+
+from avtomat.errors import UsageError
+
+_SETTINGS: Final = """\
+# Settings of this project; `avtomat config` shows all of them, and where each comes from.
+blueprints = "workflows"
+
+# Constants that blueprints read as config.name.
+[config]
+team = "Platform"
+
+# Secrets that blueprints may hand to tasks. Keep the texts elsewhere:
+# [secrets]
+# payments_key = {env = "PAYMENTS_KEY"}
+"""
+
+_BLUEPRINT: Final = """\
+# yaml-language-server: $schema=../blueprint.schema.json
+avtomat: 1
+blueprint: hello
+description: Greet somebody; a large crowd is greeted as one.
+input:
+  type: object
+  required: [name]
+  properties:
+    name: {type: string, minLength: 1}
+    crowd: {type: integer, minimum: 1, default: 1}
+
+states:
+  choose:
+    transitions:
+      - {when: input.crowd > 100, to: greet_all}
+      - {to: greet}
+
+  greet:
+    task: greet
+    params: {name: "{{ input.name }}"}
+    timeout: 30s
+    next: done
+
+  greet_all:
+    set: {text: "Hello, all {{ input.crowd }} of you!"}
+    next: done_at_once
+
+  done: {succeed: {text: "{{ outputs.greet.text }}", from: "{{ config.team }}"}}
+  done_at_once: {succeed: {text: "{{ data.text }}", from: "{{ config.team }}"}}
+"""
+
+_WORKER: Final = """\
+#!/bin/sh
+# A worker's command: the task's params come as JSON on stdin, its output goes as JSON to stdout.
+# Any language will do; this one finds the name with sed.
+sed -E 's/.*"name" *: *"([^"]*)".*/{"text": "Hello, \\1!"}/'
+"""
+
+_README: Final = """\
+# An Avtomat project
+
+`workflows/` holds the blueprints, `avtomat.toml` the settings.
+
+Check the blueprints; no server is needed:
+
+    avtomat validate workflows
+
+Run one job to its end; the shell does the task:
+
+    avtomat run workflows/hello.yaml --input '{"name": "Ada"}' --exec greet='sh greet.sh'
+
+Run the engine with reload, and a worker beside it (in two terminals):
+
+    avtomat dev
+    avtomat worker --url http://127.0.0.1:8080 --exec greet='sh greet.sh'
+
+Then submit a job, and wait for its end:
+
+    curl 'http://127.0.0.1:8080/api/v1/jobs/hello?wait=30' --json '{"input": {"name": "Ada"}}'
+
+Editors check blueprints while you write, once the schema is beside them:
+
+    avtomat schema > blueprint.schema.json
+"""
+
+_FILES: Final = {
+    "avtomat.toml": _SETTINGS,
+    "workflows/hello.yaml": _BLUEPRINT,
+    "greet.sh": _WORKER,
+    "README.md": _README,
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The folder of the new project."""
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
+
+
+def run(args: Namespace) -> int:
+    """Write what is not there, and say what was done with each file."""
+    for name, text in _FILES.items():
+        path = args.folder / name
+        print(f"{'wrote' if _write_new(path, text) else 'kept '}  {path}")
+    print(f"\nREADME.md says how to go on; begin with: avtomat validate {args.folder / 'workflows'}")
+    return 0
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Whether the file was written; one that is there stays as it is."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        if path.is_file():
+            return False
+        raise UsageError(f"{path} is in the way: it, or a folder above it, is no regular file") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+    return True

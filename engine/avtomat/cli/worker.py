@@ -1,0 +1,109 @@
+"""`avtomat worker`: do tasks with shell commands, for an engine anywhere, in any language and without an SDK.
+
+The rules of the commands (JSON in, JSON out, exit codes) are those of `avtomat.cli.shell_task`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import NamedTuple
+
+from avtomat.cli.setting_flags import add_setting_flags, settings_of
+from avtomat.cli.shell_task import ShellFailed, run_shell_task, task_environment
+from avtomat.errors import AvtomatError, UsageError
+from avtomat_worker import EngineRefusedError, Limits, TaskContext, TaskError, Worker
+from avtomat_worker.conversion import Json
+
+
+class _NotAllowedError(AvtomatError):
+    """The engine does not accept the worker's token."""
+
+    default_code = "auth.refused"
+    exit_code = 4
+
+
+class Command(NamedTuple):
+    """A kind of task, and the shell command that does it."""
+
+    kind: str
+    text: str
+
+
+def command(argument: str) -> Command:
+    """Read `KIND=COMMAND`."""
+    kind, equals, text = argument.partition("=")
+    if not (kind and equals and text.strip()):
+        raise ArgumentTypeError(f"expected KIND=COMMAND, like greet='python greet.py', found {argument!r}")
+    return Command(kind, text)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Where the engine is, what this worker can do, and how much of it at a time."""
+    parser.add_argument("--url", help="the engine's address (default: AVTOMAT_URL, else host and port of the settings)")
+    parser.add_argument(
+        "--exec",
+        dest="commands",
+        action="append",
+        type=command,
+        required=True,
+        metavar="KIND=COMMAND",
+        help="do tasks of this kind with this shell command: params as JSON on stdin, output as JSON on stdout; "
+        "may be given several times",
+    )
+    parser.add_argument("--token", help="the worker's token; AVTOMAT_WORKER_TOKEN is not seen by others in `ps`")
+    parser.add_argument("--worker-id", metavar="ID", help="name of this worker (default: host, process and chance)")
+    parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="commands at a time (default: 1)")
+    parser.add_argument(
+        "--drain", type=float, default=Limits().drain_s, metavar="SECONDS", help="time to finish after SIGTERM"
+    )
+    add_setting_flags(parser)
+
+
+def run(args: Namespace) -> int:
+    """Work until SIGTERM or SIGINT; 4 when the engine does not accept the token, 2 when it is no engine."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        worker = _worker(args)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    try:
+        worker.run()
+    except EngineRefusedError as error:
+        if error.is_about_the_token:
+            raise _NotAllowedError(str(error), hint="give the worker's token in AVTOMAT_WORKER_TOKEN") from error
+        raise UsageError(str(error), hint="is --url the address of an engine?") from error
+    return 0
+
+
+def _worker(args: Namespace) -> Worker:
+    settings = settings_of(args)
+    worker = Worker(
+        args.url or os.environ.get("AVTOMAT_URL") or f"http://{settings.host}:{settings.port}",
+        token=args.token or settings.worker_token,
+        worker_id=args.worker_id,
+        concurrency=args.concurrency,
+        limits=Limits(drain_s=args.drain),
+    )
+    for each in args.commands:
+        _add(worker, each)
+    return worker
+
+
+def _add(worker: Worker, command: Command) -> None:
+    @worker.task(command.kind)
+    async def shell_task(params: Json, context: TaskContext) -> Json:
+        environment = task_environment(
+            os.environ,
+            job_id=context.job_id,
+            task_id=context.task_id,
+            attempt=context.attempt,
+            idempotency_key=context.idempotency_key,
+        )
+        outcome = await run_shell_task(command.text, params=params, environment=environment)
+        if isinstance(outcome, ShellFailed):
+            logging.getLogger(__name__).warning("%s: %s: %s", command.kind, outcome.code, outcome.message)
+            raise TaskError(outcome.code, outcome.message, outcome.details)
+        return outcome.output

@@ -1,0 +1,233 @@
+"""Read and show the values of settings: one kind of value each.
+
+A value comes as TOML has it, or as the text of a flag or of a variable. Durations are written as in blueprints (`30s`,
+`1h30m`); sizes as `512kB`, `1MB` (powers of 1000) or `1MiB` (of 1024).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from avtomat.core.duration import duration_hint, format_duration, parse_duration
+from avtomat.secrets import BLANKED, EnvironmentSecret, FileSecret, InlineSecret, SecretSource
+
+Json: TypeAlias = Any
+Parse: TypeAlias = Callable[[object], Any]
+
+_SIZE: Final = re.compile(r"(\d{1,12})\s*([kMG]i?)?B?", re.ASCII)
+_SIZE_UNITS: Final = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_STORE_SCHEMES: Final = ("sqlite:///", "redis://", "rediss://", "unix://")
+_SECRET_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
+_URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
+
+
+class UnfitValueError(ValueError):
+    """A value is not of its setting's kind; the text says what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How a value is read and shown. A `hidden` one may be in a file of its own (…_FILE) and is never shown whole."""
+
+    words: str
+    parse: Parse
+    show: Callable[[Any], str]
+    hidden: bool = False
+
+
+def parse_text(value: object) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise UnfitValueError("must be a text that is not empty")
+    return value.strip()
+
+
+def parse_path(value: object) -> Path:
+    """A path; `~` is the home of the user."""
+    return Path(parse_text(value)).expanduser()
+
+
+def parse_store(value: object) -> str:
+    """The URL of a store, by its scheme; the store itself reads the rest."""
+    text = parse_text(value)
+    if text != "memory:" and not text.startswith(_STORE_SCHEMES):
+        raise UnfitValueError("must be sqlite:///file.db, redis://host:port/0, rediss://…, unix:///socket or memory:")
+    if text in {"sqlite:///", "sqlite:///:memory:"}:
+        raise UnfitValueError("must name a file, sqlite:///avtomat.db; what forgets everything is called memory:")
+    return text
+
+
+def parse_history(value: object) -> str:
+    """The URL of a history database."""
+    text = parse_text(value)
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise UnfitValueError("must be postgresql://user@host:port/database")
+    return text
+
+
+def parse_token(value: object) -> str:
+    """A bearer token: printable ASCII without white space, as a header can carry it."""
+    text = parse_text(value)
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise UnfitValueError("must be printable ASCII without white space")
+    return text
+
+
+def parse_span(value: object) -> timedelta:
+    """A duration longer than nothing."""
+    if not isinstance(value, str):
+        raise UnfitValueError(f"must be a duration: {duration_hint(str(value))}")
+    span = parse_duration(value.strip())
+    if span is None:
+        raise UnfitValueError(f"{value!r} is not a duration: {duration_hint(value)}")
+    if not span:
+        raise UnfitValueError("must be longer than nothing")
+    return span
+
+
+def parse_size(value: object) -> int:
+    """A number of bytes."""
+    found = _SIZE.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if found is None or not int(found[1]):
+        raise UnfitValueError(f"{value!r} is not a size: write 512kB, 1MB or 1MiB")
+    return int(found[1]) * _SIZE_UNITS[found[2]]
+
+
+def between(least: int, most: int) -> Parse:
+    """A whole number within both bounds."""
+
+    def parse(value: object) -> int:
+        text = str(value).strip()
+        if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise UnfitValueError(f"{value!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def one_of(*words: str) -> Parse:
+    """One of the words, in any case."""
+
+    def parse(value: object) -> str:
+        text = str(value).strip().lower()
+        if text not in words:
+            raise UnfitValueError(f"{value!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def parse_config(value: object) -> Mapping[str, Json]:
+    """A table of JSON values; a flag or variable brings it as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise UnfitValueError(f"is not JSON: {error}") from None
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UnfitValueError(f"holds what JSON cannot say (dates need quotes): {error}") from None
+    if not isinstance(value, dict):
+        raise UnfitValueError("must be a table of names and values")
+    return value
+
+
+def parse_secrets(value: object) -> Mapping[str, SecretSource]:
+    """A table of names and of the places where their texts are."""
+    if not isinstance(value, dict):
+        raise UnfitValueError('must be a table: name = "text", {env = "VARIABLE"} or {file = "path"}')
+    return {secret_name(name): _secret_source(name, source) for name, source in value.items()}
+
+
+def secret_name(name: str) -> str:
+    """The name itself if a blueprint can say it."""
+    if not _SECRET_NAME.fullmatch(name):
+        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64")
+    return name
+
+
+def _secret_source(name: str, source: object) -> SecretSource:
+    match source:
+        case str(text):
+            return InlineSecret(text=text)
+        case {"env": str(variable), **rest} if not rest:
+            return EnvironmentSecret(variable=variable)
+        case {"file": str(path), **rest} if not rest:
+            return FileSecret(path=Path(path).expanduser())
+    raise UnfitValueError(f'{name} must be "text", {{env = "VARIABLE"}} or {{file = "path"}}')
+
+
+def show_text(value: object) -> str:
+    """The value as a person would write it."""
+    return "" if value is None else str(value)
+
+
+def show_span(value: timedelta | None) -> str:
+    """The duration in the words that it is written in."""
+    return "" if value is None else format_duration(value)
+
+
+def show_size(value: int) -> str:
+    """The size in the largest unit that it is a multiple of."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if value % size == 0:
+            return f"{value // size}{unit}"
+    return str(value)
+
+
+def show_url(value: str | None) -> str:
+    """The URL without its password."""
+    return _URL_PASSWORD.sub(rf"\1:{BLANKED}@", value or "")
+
+
+def show_hidden(value: str | None) -> str:
+    """Whether there is a value, and nothing else."""
+    return BLANKED if value else ""
+
+
+def show_json(value: Mapping[str, Json]) -> str:
+    """The table as JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def show_secrets(value: Mapping[str, SecretSource]) -> str:
+    """The names of the secrets, and where each is kept."""
+    return ", ".join(f"{name} ({_place(source)})" for name, source in sorted(value.items()))
+
+
+def _place(source: SecretSource) -> str:
+    match source:
+        case EnvironmentSecret(variable=variable):
+            return f"env {variable}"
+        case FileSecret(path=path):
+            return f"file {path}"
+        case InlineSecret():
+            return BLANKED
+
+
+TEXT: Final = Kind(words="text", parse=parse_text, show=show_text)
+PATH: Final = Kind(words="path", parse=parse_path, show=show_text)
+STORE: Final = Kind(words="URL", parse=parse_store, show=show_url, hidden=True)
+HISTORY: Final = Kind(words="URL", parse=parse_history, show=show_url, hidden=True)
+TOKEN: Final = Kind(words="text", parse=parse_token, show=show_hidden, hidden=True)
+SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
+SIZE: Final = Kind(words="size", parse=parse_size, show=show_size)
+CONFIG: Final = Kind(words="table", parse=parse_config, show=show_json)
+SECRETS: Final = Kind(words="table", parse=parse_secrets, show=show_secrets, hidden=True)
+
+
+def number(least: int, most: int) -> Kind:
+    """A whole number within both bounds."""
+    return Kind(words=f"{least} to {most}", parse=between(least, most), show=show_text)
+
+
+def choice(*words: str) -> Kind:
+    """One of the words."""
+    return Kind(words=", ".join(words), parse=one_of(*words), show=show_text)

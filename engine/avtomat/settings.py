@@ -1,0 +1,194 @@
+"""Say which settings there are: their defaults and what they mean.
+
+Each field of `Settings` is one setting and carries its documentation, so that `avtomat config`, the docs and the code
+cannot disagree. Where values come from (flag > AVTOMAT_… > avtomat.toml > default) is `settings_loader`'s job. The name
+of a field is the key in avtomat.toml; upper-cased behind AVTOMAT_ it is the variable, with dashes the flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from avtomat.secrets import SecretSource
+from avtomat.setting_kinds import (
+    CONFIG,
+    HISTORY,
+    PATH,
+    SECRETS,
+    SIZE,
+    SPAN,
+    STORE,
+    TEXT,
+    TOKEN,
+    Json,
+    Kind,
+    choice,
+    number,
+)
+
+SQLITE: Final = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator can set. Spans are timedeltas, sizes are bytes."""
+
+    store: str = field(
+        default="sqlite:///avtomat.db",
+        repr=False,
+        metadata={
+            "kind": STORE,
+            "doc": "Where jobs are kept: `sqlite:///file.db` (one machine), `redis://`, `rediss://` or `unix://` (many "
+            "replicas), `memory:` (forgets everything at the end).",
+        },
+    )
+    history: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": HISTORY,
+            "doc": "Database that history is copied to (`postgresql://…`). Empty: history stays in the store.",
+        },
+    )
+    blueprints: Path = field(
+        default=Path("workflows"), metadata={"kind": PATH, "doc": "Folder of the blueprints; it is watched."}
+    )
+    host: str = field(default="127.0.0.1", metadata={"kind": TEXT, "doc": "Address to listen on."})
+    port: int = field(
+        default=8080, metadata={"kind": number(0, 65_535), "doc": "Port to listen on; 0 takes a free one."}
+    )
+    processes: int = field(
+        default=1,
+        metadata={"kind": number(1, 256), "doc": "Engine processes on this machine; more than one needs Redis."},
+    )
+    client_token: str | None = field(
+        default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of clients; it has the rights of an admin."}
+    )
+    worker_token: str | None = field(default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of workers."})
+    lease: timedelta = field(
+        default=timedelta(seconds=90),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a worker may be silent before its attempt is lost; `timeout.heartbeat` overrules it.",
+        },
+    )
+    drain: timedelta = field(
+        default=timedelta(seconds=25),
+        metadata={"kind": SPAN, "doc": "How long a stopping engine waits for requests that are under way."},
+    )
+    retention: timedelta | None = field(
+        default=None,
+        metadata={
+            "kind": SPAN,
+            "doc": "How long ended jobs and their history are kept. Empty: 7d in SQLite and in memory, 24h in Redis.",
+        },
+    )
+    wait_max: timedelta = field(
+        default=timedelta(seconds=60), metadata={"kind": SPAN, "doc": "Longest `?wait` of a client."}
+    )
+    poll_timeout_max: timedelta = field(
+        default=timedelta(seconds=60), metadata={"kind": SPAN, "doc": "Longest wait of a worker's poll."}
+    )
+    body_bytes_max: int = field(default=10**6, metadata={"kind": SIZE, "doc": "Largest body of a request."})
+    result_bytes_max: int = field(
+        default=8 * 10**6, metadata={"kind": SIZE, "doc": "Largest body of a worker's result."}
+    )
+    jobs_open_max: int = field(
+        default=1_000_000,
+        metadata={
+            "kind": number(1, 10**9),
+            "doc": "Open jobs at which new ones are answered 503; those that run go on.",
+        },
+    )
+    history_pending_max: int = field(
+        default=1_000_000,
+        metadata={
+            "kind": number(1, 10**9),
+            "doc": "Entries waiting for the history database at which new jobs are answered 503; those that run go on.",
+        },
+    )
+    result_repeat_window: timedelta = field(
+        default=timedelta(minutes=15),
+        metadata={"kind": SPAN, "doc": "How long a repeated result is recognised, and accepted again."},
+    )
+    signal_keep: timedelta = field(
+        default=timedelta(hours=24),
+        metadata={"kind": SPAN, "doc": "How long a signal is kept that nobody waits for."},
+    )
+    partitions: int = field(
+        default=1,
+        metadata={
+            "kind": number(1, 256),
+            "doc": "Partitions of the store: 16 on a Redis Cluster. Fixed when the store is first used.",
+        },
+    )
+    durability: str = field(
+        default="normal",
+        metadata={
+            "kind": choice("normal", "strict"),
+            "doc": "`strict`: nothing is acknowledged before Redis (7.2 or later) has it on its own disk and on a "
+            "replica's.",
+        },
+    )
+    log_format: str = field(
+        default="text", metadata={"kind": choice("text", "json"), "doc": "How log lines are written."}
+    )
+    log_level: str = field(
+        default="info",
+        metadata={
+            "kind": choice("debug", "info", "warning", "error"),
+            "doc": "The least important lines that are logged.",
+        },
+    )
+    config: Mapping[str, Json] = field(
+        default_factory=dict,
+        metadata={
+            "kind": CONFIG,
+            "doc": "Constants that blueprints read as `config.name`; a job keeps those of its start.",
+        },
+    )
+    secrets: Mapping[str, SecretSource] = field(
+        default_factory=dict,
+        repr=False,
+        metadata={
+            "kind": SECRETS,
+            "doc": 'Secrets by name: `name = "text"`, `{env = "VARIABLE"}` or `{file = "path"}`. '
+            "`AVTOMAT_SECRET_NAME` and `AVTOMAT_SECRET_NAME_FILE` add to them.",
+        },
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the store lives in this process, so that there can be one engine only."""
+        return self.store.startswith((SQLITE, "memory:"))
+
+    @property
+    def retention_span(self) -> timedelta:
+        """How long ended jobs are kept, by the store where nothing is set."""
+        return self.retention or timedelta(days=7 if self.embedded else 1)
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file of an SQLite store."""
+        return Path(self.store.removeprefix(SQLITE)) if self.store.startswith(SQLITE) else None
+
+
+KIND_OF: Final[Mapping[str, Kind]] = {each.name: each.metadata["kind"] for each in fields(Settings)}
+"""How the value of each setting is read and shown, by name, in the order in which they are shown."""
+
+DOC_OF: Final[Mapping[str, str]] = {each.name: each.metadata["doc"] for each in fields(Settings)}
+"""What each setting means, by name."""
+
+
+def flag_of(name: str) -> str:
+    """The flag of a setting on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return "AVTOMAT_" + name.upper()

@@ -1,0 +1,1 @@
+"""The proofs: each test's name is a promise."""

@@ -1,0 +1,76 @@
+"""`avtomat init` begins a project that runs at once, and touches nothing that is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avtomat.cli.main import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_new_project_has_a_blueprint_settings_a_worker_and_a_readme(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path / "new/shop")]) == 0
+
+    written = {str(path.relative_to(tmp_path / "new/shop")) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"avtomat.toml", "workflows/hello.yaml", "greet.sh", "README.md"}
+
+
+def test_a_file_that_is_there_is_kept(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "avtomat.toml").write_text("port = 1\n")
+
+    assert main(["init", str(tmp_path)]) == 0
+
+    assert (tmp_path / "avtomat.toml").read_text() == "port = 1\n"
+    assert f"kept   {tmp_path / 'avtomat.toml'}" in capsys.readouterr().out
+    assert (tmp_path / "README.md").is_file()
+
+
+def test_a_file_in_the_way_of_a_folder_is_a_usage_error(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "workflows").write_text("mine")
+
+    assert main(["init", str(tmp_path)]) == 2
+
+    assert "in the way" in capsys.readouterr().err
+    assert (tmp_path / "workflows").read_text() == "mine"
+
+
+def test_the_settings_of_a_new_project_are_right(tmp_path: Path, capsys: Capture) -> None:
+    main(["init", str(tmp_path)])
+    capsys.readouterr()
+
+    assert main(["config", str(tmp_path), "-o", "json"]) == 0
+
+    rows = json.loads(capsys.readouterr().out)
+    assert rows["config"]["value"] == '{"team": "Platform"}'
+
+
+def test_the_blueprint_of_a_new_project_has_no_findings(tmp_path: Path, capsys: Capture) -> None:
+    main(["init", str(tmp_path)])
+    capsys.readouterr()
+
+    assert main(["validate", str(tmp_path / "workflows"), "-o", "json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == {"diagnostics": [], "files": 1}
+
+
+def test_the_readmes_first_job_runs(tmp_path: Path) -> None:
+    main(["init", str(tmp_path)])
+    lines = (line.strip() for line in (tmp_path / "README.md").read_text("utf-8").splitlines())
+    command = next(line for line in lines if line.startswith("avtomat run "))
+
+    done = subprocess.run(
+        ["sh", "-c", command.replace("avtomat", f"'{sys.executable}' -m avtomat", 1) + " -o json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"] == {"text": "Hello, Ada!", "from": "Platform"}

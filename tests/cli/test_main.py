@@ -1,0 +1,154 @@
+"""The command line finds its commands, ends with the right code, and never shows a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from avtomat.cli.main import COMMANDS, Command, main
+from avtomat.errors import AvtomatError, NotFoundError, RequestRefused, ServerUnreachableError, StoreError, UsageError
+
+HELP_MAX_S = 0.150
+AVTOMAT = [sys.executable, "-m", "avtomat"]
+
+AddCommand = Callable[[Callable[[], int]], None]
+
+
+@pytest.fixture
+def add_command(monkeypatch: pytest.MonkeyPatch) -> AddCommand:
+    """Makes `avtomat sample` call the given function."""
+
+    def add(run: Callable[[], int]) -> None:
+        module = ModuleType("sample_command")
+
+        def add_arguments(parser: ArgumentParser) -> None:
+            parser.add_argument("--loud", action="store_true")
+
+        def run_command(args: Namespace) -> int:
+            return run()
+
+        vars(module).update(add_arguments=add_arguments, run=run_command)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(COMMANDS, "sample", Command(module.__name__, "A sample"))
+
+    return add
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+
+    assert left.value.code == 0
+    assert f"usage: avtomat {name}" in capsys.readouterr().out
+
+
+def test_help_names_every_command_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_help_of_a_cold_process_is_quick() -> None:
+    def cold_run_s() -> float:
+        begin = time.perf_counter()
+        subprocess.run([*AVTOMAT, "--help"], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+    assert min(cold_run_s() for _ in range(5)) < HELP_MAX_S
+
+
+def test_no_command_is_a_usage_error_with_help_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert printed.err.startswith("usage: avtomat COMMAND")
+
+
+def test_a_misspelt_command_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["vaildate"]) == 2
+
+    assert capsys.readouterr().err == (
+        "avtomat: there is no command 'vaildate'\n  hint: did you mean `avtomat validate`?\n"
+    )
+
+
+def test_a_foreign_word_leads_to_the_list_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["xyzzy"]) == 2
+
+    assert "`avtomat --help` lists all commands" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+
+    assert capsys.readouterr().out.startswith("avtomat 0.")
+
+
+def test_a_wrong_flag_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["config", "--nonsense"])
+
+    assert left.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 2),
+        (NotFoundError("x"), 3),
+        (RequestRefused("x", status=404, code="job.not_found"), 3),
+        (RequestRefused("x", status=403, code="auth.forbidden"), 4),
+        (ServerUnreachableError("x"), 5),
+        (StoreError("x"), 5),
+        (RequestRefused("x", status=422, code="input.invalid"), 1),
+    ],
+)
+def test_an_error_ends_with_the_code_of_its_kind(error: AvtomatError, code: int, add_command: AddCommand) -> None:
+    def fail() -> int:
+        raise error
+
+    add_command(fail)
+
+    assert main(["sample"]) == code
+
+
+def test_an_error_is_one_line_and_its_hint_without_a_traceback(
+    add_command: AddCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise NotFoundError("there is no job 17", hint="`avtomat jobs list` shows all")
+
+    add_command(fail)
+    main(["sample"])
+
+    assert capsys.readouterr().err == "avtomat: there is no job 17\n  hint: `avtomat jobs list` shows all\n"
+
+
+def test_an_interrupted_command_ends_with_130(add_command: AddCommand) -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    add_command(interrupt)
+
+    assert main(["sample"]) == 130
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
+    process = subprocess.Popen([*AVTOMAT, "config"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+
+    _, errors = process.communicate()
+
+    assert process.returncode == 141
+    assert not errors
