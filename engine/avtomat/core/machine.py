@@ -4,24 +4,17 @@ Every function here is a pure function of its arguments: it reads no clock, does
 errors only. The executor loads a scope, calls `decide`, and commits the Decision in one atomic write. So one event
 always gives one Decision, and these rules are tested without a store and without an event loop.
 
-The rules
-  * A state is entered, does something or nothing, and is left by the first transition whose guard holds. States that
-    wait for nothing are crossed within the same decision; a scope stops only where it must wait, or where it ends.
-  * Leaving a state: its output is there; its `set` is merged; the guards see the new data; the chosen arm's `set`.
-    When any of this fails, none of it has happened: the state fails, and its output does not enter `outputs`.
-  * A failed state is tried again by its `retry`; else its own `catch` takes the error, else the blueprint's; else the
-    job fails, or is parked. LIMIT_EXCEEDED and DEADLINE are taken by nobody.
-  * An error in an arm of a `catch` goes to the next list outward, never to the same one.
+How a scope moves from state to state is in `flow`; here stands what each event means to the state that it finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
-from avtomat.core.formula import Json
+from avtomat.core.blocks import Block, output_of, status_of
+from avtomat.core.flow import end_failed, fail, fork, go_on, leave, make_error
 from avtomat.core.messages import (
     CancelRequested,
     Change,
@@ -30,38 +23,36 @@ from avtomat.core.messages import (
     DispatchTask,
     Event,
     Ignored,
+    JoinDecided,
     LeaseLost,
     Limit,
+    ScopeBegun,
     ScopeEnded,
     SizeExceeded,
     StartReached,
-    TaskBody,
     TaskFailed,
     TaskSucceeded,
     TaskTimedOut,
     TimerFired,
     View,
 )
-from avtomat.core.model import UNCATCHABLE, Error, Head, OnStart, OnTask, OnTimer, Scope, Status, TaskLimits
+from avtomat.core.model import (
+    Error,
+    Head,
+    OnFork,
+    OnRetry,
+    OnStart,
+    OnTask,
+    OnTimer,
+    Scope,
+    Status,
+)
 from avtomat.core.program import (
-    ANY,
-    END,
-    CatchArm,
-    FailState,
-    PassState,
     Program,
-    State,
-    SucceedState,
     TaskState,
-    Timeouts,
-    Unhandled,
-    WaitState,
 )
 from avtomat.core.retry import delay_before_next
 from avtomat.core.walk import AuthorError, Walk
-
-Step = str | Change
-"""Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
 
 
 def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
@@ -78,7 +69,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
         walk.apply(program.data, walk.environment())
     except AuthorError as fault:
         return walk.head, walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
-    return walk.head, _go_on(walk, walk.machine.start)
+    return walk.head, go_on(walk, walk.machine.start)
 
 
 def decide(program: Program, view: View, event: Event, now: datetime) -> Decision:
@@ -94,15 +85,17 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut():
             return _answer_task(walk, event)
         case TimerFired(visit=visit):
-            if not isinstance(view.scope.waiting, OnTimer) or visit != view.scope.visit:
-                return Ignored(reason="the timer belongs to an earlier visit")
-            return _go_on(walk, _leave(walk, walk.current))
+            return _answer_timer(walk, visit)
         case StartReached():
             return _begin(walk)
+        case ScopeBegun():
+            return go_on(walk, walk.machine.start) if view.scope.state is None else Ignored(reason="the body has begun")
+        case JoinDecided():
+            return _answer_join(walk, event)
         case DeadlinePassed():
-            return _end_failed(walk, _error(walk, "DEADLINE", "the job's timeout passed"))
+            return end_failed(walk, make_error(walk, "DEADLINE", "the job's timeout passed"))
         case SizeExceeded(message=message):
-            return _end_failed(walk, _error(walk, "LIMIT_EXCEEDED", message))
+            return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
         case CancelRequested(reason=reason):
             error = Error(code="CANCELLED", message=reason) if reason else None
             return walk.end(ScopeEnded(error=error, status=Status.CANCELLED))
@@ -126,75 +119,8 @@ def _begin(walk: Walk) -> Decision:
     try:
         walk.apply(walk.program.data, walk.environment())
     except AuthorError as fault:
-        return _end_failed(walk, walk.fault_as_error(fault))
-    return _go_on(walk, walk.machine.start)
-
-
-# --- entering states, one after the other -----------------------------------------------------------------------------
-
-
-def _go_on(walk: Walk, step: Step) -> Change:
-    """Enter states until one of them waits or ends the scope."""
-    while isinstance(step, str):
-        limits = walk.program.limits
-        if len(walk.trail) >= limits.transitions_at_once:
-            cycle = " -> ".join([*walk.trail[-4:], step])
-            text = f"{len(walk.trail)} transitions without waiting for anything; the last ones: {cycle}"
-            return _end_failed(walk, _error(walk, "LIMIT_EXCEEDED", text))
-        if walk.hops >= limits.transitions:
-            return _end_failed(walk, _error(walk, "LIMIT_EXCEEDED", f"more than {limits.transitions} transitions"))
-        step = _enter(walk, walk.stand_in(step))
-    return step
-
-
-def _enter(walk: Walk, state: State) -> Step:
-    try:
-        match state:
-            case PassState():
-                return _leave(walk, state)
-            case TaskState():
-                return _ask_workers(walk, state)
-            case WaitState():
-                return walk.wait_for(OnTimer(until=_wait_until(walk, state)))
-            case SucceedState():
-                return _end_well(walk, walk.render(state.result, walk.environment()).value)
-            case FailState():
-                return _end_by_fail(walk, state)
-    except AuthorError as fault:
-        return _fail(walk, walk.fault_as_error(fault))
-    assert_never(state)
-
-
-def _ask_workers(walk: Walk, state: TaskState) -> Change:
-    env = walk.environment()
-    rendered = walk.render(state.params, env)
-    limits = _task_limits(walk, state.timeouts)
-    body = TaskBody(
-        kind=state.kind,
-        params=rendered.value,
-        secrets=rendered.secrets,
-        requirements=state.requirements,
-        priority=walk.head.priority if state.priority is None else state.priority,
-    )
-    return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
-
-
-def _task_limits(walk: Walk, timeouts: Timeouts) -> TaskLimits:
-    env = walk.environment()
-    total = walk.render_span(timeouts.total, env)
-    return TaskLimits(
-        queue=walk.render_span(timeouts.queue, env),
-        attempt=walk.render_span(timeouts.attempt, env),
-        heartbeat=walk.render_span(timeouts.heartbeat, env),
-        total_at=None if total is None else walk.now + total,
-    )
-
-
-def _wait_until(walk: Walk, state: WaitState) -> datetime:
-    env = walk.environment()
-    if state.until is not None:
-        return walk.render_time(state.until, env)
-    return walk.now + (walk.render_span(state.amount, env) or timedelta())
+        return end_failed(walk, walk.fault_as_error(fault))
+    return go_on(walk, walk.machine.start)
 
 
 # --- what workers answer ----------------------------------------------------------------------------------------------
@@ -208,17 +134,17 @@ def _answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Tas
         case TaskSucceeded(output=output, status=status):
             problems = state.expects.problems(output) if state.expects is not None else ()
             if not problems:
-                return _go_on(walk, _leave(walk, state, output, status))
+                return go_on(walk, leave(walk, state, output, status))
             details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
-            error = _error(walk, "CONTRACT_VIOLATION_ERROR", "the output is not what `expects` describes", details)
+            error = make_error(walk, "CONTRACT_VIOLATION_ERROR", "the output is not what `expects` describes", details)
         case TaskFailed(code=code, message=message, details=details):
-            error = _error(walk, code, message, details)
+            error = make_error(walk, code, message, details)
         case LeaseLost():
-            error = _error(walk, "WORKER_LOST", "the worker that held the attempt fell silent")
+            error = make_error(walk, "WORKER_LOST", "the worker that held the attempt fell silent")
         case TaskTimedOut(limit=limit):
-            error = _error(walk, *_TIMEOUTS[limit])
+            error = make_error(walk, *_TIMEOUTS[limit])
             if limit is Limit.TOTAL:
-                return _go_on(walk, _fail(walk, replace(error, attempt=event.attempt)))
+                return go_on(walk, fail(walk, replace(error, attempt=event.attempt)))
         case _:
             assert_never(event)
     return _retry_or_fail(walk, state, waiting, replace(error, attempt=event.attempt))
@@ -234,118 +160,54 @@ _TIMEOUTS = {
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
     delay = delay_before_next(state.retry, error, seed=walk.seed)
     if delay is None:
-        return _go_on(walk, _fail(walk, error))
+        return go_on(walk, fail(walk, error))
     again = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + delay)
     return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits), again)
 
 
-# --- leaving a state --------------------------------------------------------------------------------------------------
+# --- what blocks and times answer -------------------------------------------------------------------------------------
 
 
-def _leave(walk: Walk, state: State, output: Json = None, status: str | None = None) -> Step:
-    """Leave `state` as one that did what it should: by the first transition that holds."""
-    data, outputs = walk.data, walk.outputs
-    try:
-        return _choose(walk, state, output, status)
-    except AuthorError as fault:
-        walk.data, walk.outputs = data, outputs
-        attempt = walk.before.waiting.attempt if isinstance(walk.before.waiting, OnTask) and not walk.trail else 0
-        return _fail(walk, walk.fault_as_error(fault, attempt))
+def _answer_join(walk: Walk, event: JoinDecided) -> Decision:
+    waiting, block = walk.before.waiting, walk.current
+    if not isinstance(waiting, OnFork) or waiting.number != event.number or not isinstance(block, Block):
+        return Ignored(reason="the block was left before")
+    walk.joined = True
+    if event.ok + event.failed < waiting.total:
+        walk.close = (waiting.number,)
+    if event.met:
+        return go_on(walk, leave(walk, block, output_of(block, event), status_of(block, event)))
+    error = event.error or make_error(walk, "INTERNAL_ERROR", "a body failed without an error")
+    return _retry_block_or_fail(walk, block, waiting, error)
 
 
-def _choose(walk: Walk, state: State, output: Json, status: str | None) -> Step:
-    seen: dict[str, Json] = {"status": status}
-    if not isinstance(state, PassState | WaitState):
-        seen["output"] = output
-        walk.outputs = {**walk.outputs, state.name: output}
-    if state.sets:
-        walk.apply(state.sets, walk.environment(seen))
-    env = walk.environment(seen)
-    for transition in state.transitions:
-        if transition.when is None or walk.evaluate_guard(transition.when, env):
-            walk.apply(transition.sets, env)
-            return _end_well(walk, output) if transition.target == END else transition.target
-    raise AuthorError("NO_TRANSITION", f"no transition of {state.name} holds")
+def _retry_block_or_fail(walk: Walk, block: Block, waiting: OnFork, error: Error) -> Change:
+    delay = delay_before_next(block.retry, replace(error, attempt=waiting.attempt), seed=walk.seed)
+    if delay is None:
+        return go_on(walk, fail(walk, error))
+    again = OnRetry(until=walk.now + delay, attempt=waiting.attempt + 1, deadline=waiting.deadline)
+    return walk.wait_for(again)
 
 
-# --- failing ----------------------------------------------------------------------------------------------------------
+def _answer_timer(walk: Walk, visit: int) -> Decision:
+    """A time that the scope waited for has come: the end of a wait, of a block's pause, or of its timeout."""
+    waiting, state = walk.before.waiting, walk.current
+    if visit != walk.visit:
+        return Ignored(reason="the timer belongs to an earlier visit")
+    match waiting:
+        case OnTimer():
+            return go_on(walk, leave(walk, state))
+        case OnRetry(attempt=attempt, deadline=deadline) if isinstance(state, Block) and not _passed(walk, deadline):
+            try:
+                return go_on(walk, fork(walk, state, attempt=attempt, deadline=deadline))
+            except AuthorError as fault:
+                return go_on(walk, fail(walk, walk.fault_as_error(fault)))
+        case OnFork() | OnRetry():
+            walk.close = (waiting.number,) if isinstance(waiting, OnFork) else ()
+            return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")))
+        case _:
+            return Ignored(reason="the scope waits for no time")
 
 
-def _fail(walk: Walk, error: Error) -> Step:
-    """Give the error to the lists of `catch` that may take it, from the state outward, each at most once."""
-    state, data, outputs = walk.current, walk.data, walk.outputs
-    own = () if isinstance(state, SucceedState | FailState) else state.catch
-    for arms, outermost in ((own, False), (() if walk.rescued else walk.program.catch, True)):
-        if error.code in UNCATCHABLE:
-            break
-        try:
-            step = _take(walk, state, arms, error)
-        except AuthorError as fault:
-            walk.data, walk.outputs = data, outputs
-            error = walk.fault_as_error(fault, error.attempt)
-            continue
-        if step is not None:
-            walk.rescued = walk.rescued or outermost
-            return step
-    return _end_failed(walk, error)
-
-
-def _take(walk: Walk, state: State, arms: Sequence[CatchArm], error: Error) -> Step | None:
-    """The first arm that takes the error says how to go on; None when there is none."""
-    env = walk.environment({"error": error.as_json()})
-    for arm in arms:
-        if not _catches(arm, error) or (arm.when is not None and not walk.evaluate_guard(arm.when, env)):
-            continue
-        output = None if arm.output is None else walk.render(arm.output, env).value
-        walk.apply(arm.sets, env)
-        walk.error = error
-        if arm.target is None:
-            return _choose(walk, state, output, None)
-        return _end_well(walk, None) if arm.target == END else arm.target
-    return None
-
-
-def _catches(arm: CatchArm, error: Error) -> bool:
-    return arm.errors is None or ANY in arm.errors or error.code in arm.errors
-
-
-# --- ending -----------------------------------------------------------------------------------------------------------
-
-
-def _end_well(walk: Walk, result: Json) -> Change:
-    problems = walk.program.result.problems(result) if walk.program.result is not None else ()
-    if problems:
-        details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
-        text = "the result is not what the blueprint's `result` describes"
-        return _end_failed(walk, _error(walk, "CONTRACT_VIOLATION_ERROR", text, details))
-    return walk.end(ScopeEnded(output=result))
-
-
-def _end_by_fail(walk: Walk, state: FailState) -> Change:
-    env = walk.environment()
-    if state.code is None:
-        again = walk.error or _error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
-        return walk.end(ScopeEnded(error=again, status=Status.FAILED))
-    code, message = walk.render(state.code, env).value, ""
-    if not isinstance(code, str) or not is_error_code(code):
-        raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
-    if state.message is not None:
-        text = walk.render(state.message, env).value
-        message = text if isinstance(text, str) else str(text)
-    details = None if state.details is None else walk.render(state.details, env).value
-    return walk.end(ScopeEnded(error=_error(walk, code, message, details), status=Status.FAILED))
-
-
-def _end_failed(walk: Walk, error: Error) -> Change:
-    if walk.program.unhandled is Unhandled.QUARANTINE and error.code not in UNCATCHABLE:
-        return walk.park(error)
-    return walk.end(ScopeEnded(error=error, status=Status.FAILED))
-
-
-def _error(walk: Walk, code: str, message: str, details: Json = None) -> Error:
-    return Error(code=code, message=message, details=details, state=walk.state or "")
-
-
-def is_error_code(text: str) -> bool:
-    """Tell whether `text` has the form of an error's code: a capital letter, then capital letters, digits and `_`."""
-    return text.isascii() and text[:1].isupper() and text.replace("_", "").isalnum() and text == text.upper()
+def _passed(walk: Walk, deadline: datetime | None) -> bool:
+    return deadline is not None and deadline <= walk.now

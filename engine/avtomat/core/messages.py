@@ -6,27 +6,26 @@ step – or `Ignored` with the reason. Nothing in a Change names a store, a queu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from avtomat.core.formula import Json, SecretRef
-from avtomat.core.model import Error, Head, Scope, Status, TaskLimits
+from avtomat.core.model import Around, Error, Head, Ref, Scope, Status, TaskLimits
 from avtomat.core.program import Requirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What one decision may look at: the job's head, one scope, and the values that this scope reads.
+    """What one decision may look at: the job's head, one scope with what is around it, and the values that it reads.
 
-    `names` holds what a body of a block sees besides: `item` (or its `as` name) and `index`, outer ones included.
     `values` holds, by id, what the scope keeps by reference and what this decision may read.
     """
 
     head: Head
     scope: Scope
-    names: Mapping[str, Json] = field(default_factory=dict)
+    around: Around = field(default_factory=Around)
     values: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -92,6 +91,27 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeBegun:
+    """It is the scope's turn: its block's window has room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinDecided:
+    """The bodies of a fork are joined: enough ended well (`met`), or too many failed, the last one with `error`.
+
+    `outputs` holds what the bodies left, in order, None where one failed or was cancelled; a long one by reference.
+    """
+
+    number: int
+    met: bool
+    ok: int
+    failed: int
+    error: Error | None = None
+    outputs: Sequence[Json] | Ref = ()
+    winner: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SizeExceeded:
     """What the last decision wanted to write is larger than the blueprint's limits allow."""
 
@@ -114,6 +134,8 @@ Event = (
     | TimerFired
     | StartReached
     | DeadlinePassed
+    | ScopeBegun
+    | JoinDecided
     | SizeExceeded
     | CancelRequested
 )
@@ -143,6 +165,24 @@ class DispatchTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForkScopes:
+    """Begin `total` scopes below this one, `window` at once; `need` and `tolerated` decide their join.
+
+    `machines` are the bodies' addresses: one for each branch, or one for all items. `items` is the list of a foreach.
+    """
+
+    number: int
+    total: int
+    need: int
+    tolerated: int
+    window: int
+    machines: tuple[str, ...]
+    places: tuple[str, ...]
+    item_name: str | None = None
+    items: Sequence[Json] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEnded:
     """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word."""
 
@@ -163,8 +203,9 @@ class Change:
     scope: Scope
     trail: tuple[str, ...] = ()
     dispatch: DispatchTask | None = None
+    fork: ForkScopes | None = None
+    close: tuple[int, ...] = ()
     ended: ScopeEnded | None = None
-    close: tuple[str, ...] = ()
     quarantine: Error | None = None
 
 

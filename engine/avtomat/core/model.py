@@ -158,7 +158,26 @@ class OnStart:
     until: datetime
 
 
-Waiting = OnTask | OnTimer | OnStart | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFork:
+    """Bodies below this scope are awaited: fork `number`, the block's attempt `attempt`, at most until `deadline`."""
+
+    number: int
+    total: int
+    attempt: int = 1
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRetry:
+    """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before."""
+
+    until: datetime
+    attempt: int
+    deadline: datetime | None = None
+
+
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | None
 """What keeps a scope where it is; None once it has ended."""
 
 
@@ -167,6 +186,7 @@ class Scope:
     """One position inside a job.
 
     `visit` numbers the states entered in this scope, so that (path, visit) names one stay in one state for ever.
+    `data` and `outputs` are the scope's own; those around it were written down when it was forked (`Around`).
     `outputs` holds the output of each state's last visit, or a `Ref` to it. `rescued` is set once the blueprint's own
     `catch` was taken: it takes nothing from the states it led to.
     """
@@ -184,3 +204,18 @@ class Scope:
     forks: int = 0
     rescued: bool = False
     waiting: Waiting = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a body of a block sees of the machines around it, as it was when the block was entered, and its own place.
+
+    `machine` is the address of the body, `names` its `as` names with their items, and `index`; `place` is the path of
+    the body in errors (`pack[3]`, `tell.mail`). The root has an empty one.
+    """
+
+    machine: str = ""
+    place: str = ""
+    data: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
+    names: Mapping[str, Json] = field(default_factory=dict)

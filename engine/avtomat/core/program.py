@@ -133,7 +133,7 @@ class TaskState(StateBase):
     params: Template
     requirements: Requirements | None = None
     priority: int | None = None
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     retry: tuple[RetryPolicy, ...] = ()
     expects: Check | None = None
 
@@ -163,15 +163,65 @@ class FailState(StateBase):
     compensate: bool = True
 
 
-State = PassState | TaskState | WaitState | SucceedState | FailState
+Count = int | Template
+"""A number: written out, or rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """When a block is done: `at_least` None waits for all; `names_winner` (`any`) makes the winner's name its
+    status.
+    """
+
+    at_least: Count | None = None
+    names_winner: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockState(StateBase):
+    """Runs bodies below it and goes on when they are joined. `timeout` is that of the visit with all its attempts."""
+
+    join: Join = field(default_factory=Join)
+    timeout: Amount | None = None
+    retry: tuple[RetryPolicy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelState(BlockState):
+    """Runs its branches, each a machine of its own; `branches` in file order."""
+
+    branches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeachState(BlockState):
+    """Runs one machine for each item of a list. `tolerate` is a number, or a text such as `10%` (rounded down).
+
+    Without `collects` the outputs of the items are not kept, and the state's output is their counts.
+    """
+
+    items: Template
+    item_name: str = "item"
+    concurrency: Count | None = None
+    tolerate: Count | str | None = None
+    collects: bool = True
+
+
+State = PassState | TaskState | WaitState | SucceedState | FailState | ParallelState | ForeachState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One state machine: where it starts and the states it has, in file order."""
+    """One state machine: where it starts and the states it has, in file order.
+
+    A body that was written as a lone state is a machine of that state, and `lone`. `collect` makes an item's output of
+    the body's (`output` in its names).
+    """
 
     start: str
     states: Mapping[str, State]
+    lone: bool = False
+    collect: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +261,7 @@ class Program:
     data: Sets = ()
     catch: tuple[CatchArm, ...] = ()
     timeout: Amount | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     unhandled: Unhandled = Unhandled.FAIL
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, Template
-from avtomat.core.messages import Change, DispatchTask, ScopeEnded, View
-from avtomat.core.model import Error, Head, Ref, Scope, Waiting
+from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, View
+from avtomat.core.model import ROOT, Error, Head, OnFork, Ref, Scope, Waiting
 from avtomat.core.program import Amount, Machine, Program, Sets, State
 
 
@@ -35,16 +35,19 @@ class Walk:
         self.now = now
         self.before = scope
         self.machine: Machine = program.machines[scope.machine]
-        self.names = view.names
+        self.around = view.around
         self.values = view.values
         self.state = scope.state
         self.visit = scope.visit
         self.entered_at = scope.entered_at
-        self.data: Mapping[str, Json] = scope.data
-        self.outputs: Mapping[str, Json | Ref] = scope.outputs
+        self.own_data: Mapping[str, Json] = scope.data
+        self.own_outputs: Mapping[str, Json | Ref] = scope.outputs
         self.error = scope.error
         self.hops = scope.hops
         self.rescued = scope.rescued
+        self.forks = scope.forks
+        self.joined = False
+        self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
 
     # --- where it stands ----------------------------------------------------------------------------------------------
@@ -54,6 +57,23 @@ class Walk:
         """The state that the scope stands in."""
         assert self.state is not None
         return self.machine.states[self.state]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this scope is the job's own, not a body's."""
+        return self.before.path == ROOT
+
+    @property
+    def address(self) -> str:
+        """The address of the state that the scope stands in, under which the machines of its bodies are kept."""
+        return f"{self.before.machine}.{self.state}" if self.before.machine else self.state or ""
+
+    @property
+    def place(self) -> str:
+        """The path of the current state in errors: `pack[3].pick`."""
+        if self.machine.lone or not self.state:
+            return self.around.place
+        return f"{self.around.place}.{self.state}" if self.around.place else self.state
 
     @property
     def seed(self) -> str:
@@ -71,7 +91,7 @@ class Walk:
 
     def fault_as_error(self, fault: AuthorError, attempt: int = 0) -> Error:
         """The error that the current state fails with."""
-        return Error(code=fault.code, message=fault.message, state=self.state or "", attempt=attempt)
+        return Error(code=fault.code, message=fault.message, state=self.place, attempt=attempt)
 
     # --- what expressions see -----------------------------------------------------------------------------------------
 
@@ -80,11 +100,11 @@ class Walk:
         head = self.head
         names: dict[str, Json] = {
             "input": head.input,
-            "data": self.data,
-            "outputs": self._known(self.outputs),
+            "data": {**self.around.data, **self.own_data} if self.around.data else self.own_data,
+            "outputs": self._known({**self.around.outputs, **self.own_outputs}),
             "config": head.config,
             "job": _job_as_json(self.head),
-            **self.names,
+            **self.around.names,
         }
         if self.error is not None:
             names["error"] = self.error.as_json()
@@ -133,27 +153,55 @@ class Walk:
         """Evaluate `set` against the data before it, then merge it by top-level name."""
         if sets:
             changed = {name: self.render(template, env).value for name, template in sets}
-            self.data = {**self.data, **changed}
+            self.own_data = {**self.own_data, **changed}
+
+    def keep_output(self, output: Json | Ref) -> None:
+        """The current state's output, of its last visit."""
+        assert self.state is not None
+        self.own_outputs = {**self.own_outputs, self.state: output}
+
+    def snapshot(self) -> tuple[Mapping[str, Json], Mapping[str, Json | Ref]]:
+        """What `restore` takes back: variables and outputs as they are now."""
+        return self.own_data, self.own_outputs
+
+    def restore(self, taken: tuple[Mapping[str, Json], Mapping[str, Json | Ref]]) -> None:
+        """Undo what was set since."""
+        self.own_data, self.own_outputs = taken
+
+    def value_of(self, output: Json | Ref) -> Json:
+        """An output that may be kept by reference."""
+        return self.values.get(output.id) if isinstance(output, Ref) else output
 
     def _known(self, outputs: Mapping[str, Json | Ref]) -> Mapping[str, Json]:
         if not any(isinstance(value, Ref) for value in outputs.values()):
             return outputs
-        return {name: self.values.get(value.id) if isinstance(value, Ref) else value for name, value in outputs.items()}
+        return {name: self.value_of(value) for name, value in outputs.items()}
 
     # --- how it ends --------------------------------------------------------------------------------------------------
 
-    def wait_for(self, waiting: Waiting, dispatch: DispatchTask | None = None) -> Change:
+    def wait_for(
+        self, waiting: Waiting, dispatch: DispatchTask | None = None, fork: ForkScopes | None = None
+    ) -> Change:
         """Stop here until something happens."""
-        return Change(scope=self._scope(waiting), trail=tuple(self.trail), dispatch=dispatch)
+        return Change(
+            scope=self._scope(waiting), trail=tuple(self.trail), dispatch=dispatch, fork=fork, close=self.close
+        )
 
     def end(self, ended: ScopeEnded) -> Change:
         """The scope ends, and all below it with it."""
-        return Change(scope=self._scope(None), trail=tuple(self.trail), ended=ended)
+        return Change(scope=self._scope(None), trail=tuple(self.trail), close=self._left(), ended=ended)
 
     def park(self, error: Error) -> Change:
         """The job waits for an operator, where it stands."""
         self.error = error
-        return Change(scope=self._scope(None), trail=tuple(self.trail), quarantine=error)
+        return Change(scope=self._scope(None), trail=tuple(self.trail), close=self._left(), quarantine=error)
+
+    def _left(self) -> tuple[int, ...]:
+        """The forks that end with this decision: those it closed, and the one that the scope waited for."""
+        waiting = self.before.waiting
+        if isinstance(waiting, OnFork) and waiting.number not in self.close and not self.joined:
+            return (*self.close, waiting.number)
+        return self.close
 
     def _scope(self, waiting: Waiting) -> Scope:
         return replace(
@@ -162,10 +210,11 @@ class Walk:
             state=self.state,
             visit=self.visit,
             entered_at=self.entered_at,
-            data=self.data,
-            outputs=self.outputs,
+            data=self.own_data,
+            outputs=self.own_outputs,
             error=self.error,
             hops=self.hops,
+            forks=self.forks,
             rescued=self.rescued,
             waiting=waiting,
         )
@@ -186,6 +235,13 @@ def format_time(time: datetime) -> str:
     """Write a time as the language does: RFC 3339, UTC, with milliseconds where there are any."""
     text = time.astimezone(UTC).isoformat(timespec="milliseconds" if time.microsecond else "seconds")
     return text.replace("+00:00", "Z")
+
+
+def as_count(value: Json, what: str) -> int:
+    """A number of things; anything but a whole number from 0 is the author's error."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise AuthorError("TEMPLATE_ERROR", f"{what}: expected a whole number, got {_kind(value)}")
 
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map"}

@@ -17,6 +17,9 @@ from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.jobview import job_of_row, refs_of, scope_of_row, status_word
+from avtomat.runtime.programs import Programs
+from avtomat.runtime.repeating import repeat
+from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Submission, begin, new_job_id, refusal
 from avtomat.runtime.waiters import Ticket, Waiters
 from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask, Query
@@ -60,10 +63,20 @@ class ClientDoor:
     """The operations behind the clients' door. `client` None reads as an admin: every client's jobs."""
 
     def __init__(
-        self, executor: Executor, waiters: Waiters, *, config: Mapping[str, Json], retention: timedelta
+        self,
+        store: Store,
+        executor: Executor,
+        scopes: Scopes,
+        programs: Programs,
+        waiters: Waiters,
+        *,
+        config: Mapping[str, Json],
+        retention: timedelta,
     ) -> None:
+        self._store = store
         self._executor = executor
-        self._store: Store = executor.store
+        self._scopes = scopes
+        self._programs = programs
         self._waiters = waiters
         self._config = config
         self._retention = retention
@@ -75,7 +88,7 @@ class ClientDoor:
 
         Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid.
         """
-        program = self._executor.programs.current.get(asked.blueprint)
+        program = self._programs.current.get(asked.blueprint)
         refused = refusal(program, asked)
         if refused is not None or program is None:
             return await self._answer_key(asked, refused, wait_s)
@@ -99,7 +112,7 @@ class ClientDoor:
     async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:
         """Answer with the job that the key named before, or with the refusal where there is none."""
         key = asked.key
-        row = None if key is None else await self._executor.repeat(lambda: self._store.key(asked.client, key))
+        row = None if key is None else await repeat(lambda: self._store.key(asked.client, key))
         if row is None:
             raise refused or RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
         if row.body_hash != asked.body_hash:
@@ -138,7 +151,7 @@ class ClientDoor:
     async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
         """A page of jobs without their values, newest first. A waiting word filters the open ones of the page."""
         stored = Status.OPEN.value if word in WAITING_WORDS else word
-        page = await self._executor.repeat(lambda: self._store.list_jobs(replace(query, status=stored)))
+        page = await repeat(lambda: self._store.list_jobs(replace(query, status=stored)))
         rows = [_summary(row) for row in page.rows]
         return [row for row in rows if word not in WAITING_WORDS or row["status"] == word], page.cursor
 
@@ -146,7 +159,7 @@ class ClientDoor:
         """Entries of the job's history after number `after`, oldest first."""
         if await self._row(job_id, client) is None:
             return None
-        entries = await self._executor.repeat(lambda: self._store.history(job_id, after, limit))
+        entries = await repeat(lambda: self._store.history(job_id, after, limit))
         return [_entry(entry) for entry in entries]
 
     async def tasks(self, job_id: str, client: str | None) -> list[dict[str, Json]] | None:
@@ -156,11 +169,11 @@ class ClientDoor:
 
     def blueprints(self) -> list[dict[str, Json]]:
         """The current blueprints, by name."""
-        return [_blueprint(program) for _, program in sorted(self._executor.programs.current.items())]
+        return [_blueprint(program) for _, program in sorted(self._programs.current.items())]
 
     def blueprint(self, name: str) -> dict[str, Json] | None:
         """One blueprint with its states and its schema of inputs."""
-        program = self._executor.programs.current.get(name)
+        program = self._programs.current.get(name)
         if program is None:
             return None
         return {**_blueprint(program), "input": program.input_schema, "definition": loads(program.canonical)}
@@ -172,7 +185,7 @@ class ClientDoor:
         if await self._row(job_id, client) is None:
             return None
         mail = Mail(id=f"cancel:{secrets.token_hex(8)}", kind="cancel", body=dumps({"by": by, "reason": reason}))
-        await self._executor.repeat(lambda: self._store.deliver(job_id, mail))
+        await repeat(lambda: self._store.deliver(job_id, mail))
         event = CancelRequested(by=by, reason=reason)
         await self._executor.handle(job_id, ROOT, MailCause(id=mail.id), event)
         return await self.job(job_id, client)
@@ -180,13 +193,13 @@ class ClientDoor:
     # --- the job as it stands ----------------------------------------------------------------------------------------
 
     async def _row(self, job_id: str, client: str | None) -> JobRow | None:
-        row = await self._executor.repeat(lambda: self._store.show(job_id))
+        row = await repeat(lambda: self._store.show(job_id))
         return None if row is None or client not in (None, row.client) else row
 
     async def _whole(self, row: JobRow) -> dict[str, Json]:
         scope = scope_of_row(row)
         refs = refs_of(scope)
-        values = {name: await self._executor.value(row.job, ref) for name, ref in refs.items()}
+        values = {name: await self._scopes.value(row.job, ref) for name, ref in refs.items()}
         return job_of_row(row, await self._head(row), {**scope.outputs, **values})
 
     async def _head(self, row: JobRow) -> Head:
@@ -199,7 +212,7 @@ class ClientDoor:
             deadline_ms=row.deadline_ms,
         )
         if isinstance(head.input, Ref):
-            return replace(head, input=await self._executor.value(row.job, head.input))
+            return replace(head, input=await self._scopes.value(row.job, head.input))
         return head
 
     async def _ended(self, job: str, ticket: Ticket, wait_s: float) -> Mapping[str, Json] | None:

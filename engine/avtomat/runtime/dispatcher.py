@@ -19,7 +19,9 @@ from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Queues
+from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, result_hash, verdict
+from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Handout, Revoked
 from avtomat.storage.codec import answer_as_json, dumps, loads
@@ -61,9 +63,19 @@ class Seat:
 class Dispatcher:
     """The operations behind the workers' door, of one replica."""
 
-    def __init__(self, executor: Executor, queues: Queues, secrets: Secrets, *, lease: timedelta) -> None:
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        scopes: Scopes,
+        queues: Queues,
+        secrets: Secrets,
+        *,
+        lease: timedelta,
+    ) -> None:
+        self._store = store
         self._executor = executor
-        self._store: Store = executor.store
+        self._scopes = scopes
         self._queues = queues
         self._secrets = secrets
         self._lease_ms = round(lease.total_seconds() * 1000)
@@ -77,20 +89,20 @@ class Dispatcher:
         """Keep what a worker says of itself, for every replica, until it falls silent for a lease."""
         worker = str(body["worker_id"])
         record = {key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")}
-        await self._executor.repeat(lambda: self._store.put_worker(worker, dumps(record), self._lease_ms))
+        await repeat(lambda: self._store.put_worker(worker, dumps(record), self._lease_ms))
         self._seat(worker).record = record
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
         store, lease_ms = self._store, self._lease_ms
-        stored = await self._executor.repeat(lambda: store.touch_worker(worker, lease_ms))
+        stored = await repeat(lambda: store.touch_worker(worker, lease_ms))
         if stored is None:
             return None
         record = self._seat(worker).record = loads(stored)
         if body.get("supported_skills"):
             await self.register({**record, **{key: body[key] for key in _SKILLS if key in body}})
         tasks = [task for task in body.get("current_tasks") or () if isinstance(task, str)]
-        dead = await self._executor.repeat(lambda: store.heartbeat(worker, tasks, lease_ms=lease_ms)) if tasks else []
+        dead = await repeat(lambda: store.heartbeat(worker, tasks, lease_ms=lease_ms)) if tasks else []
         answer: dict[str, Json] = {"status": "ok"}
         if dead:
             answer["cancel_task_ids"] = dead
@@ -141,7 +153,7 @@ class Dispatcher:
         """Give attempts back unworked; they keep their place and their number."""
         if task_ids:
             self._seat(worker).held.difference_update(task_ids)
-            await self._executor.repeat(lambda: self._store.release(worker, task_ids))
+            await repeat(lambda: self._store.release(worker, task_ids))
 
     def has_work(self, partition: int, queue: str) -> None:
         """The store says that a queue has work. Polls that do not know it yet look which queues there are."""
@@ -163,7 +175,7 @@ class Dispatcher:
 
     async def _claim(self, partition: int, asked: Poll, names: Sequence[str]) -> list[Handout]:
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
-        return await self._executor.repeat(
+        return await repeat(
             lambda: self._store.poll(
                 partition, asked.worker, names, nonce=asked.nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
             )
@@ -172,7 +184,7 @@ class Dispatcher:
     async def _hand_out(self, worker: str, handout: Handout) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
         if handout.loaded is not None:
-            await self._executor.keep(handout.loaded, handout.task_id)
+            await self._scopes.keep(handout.loaded, handout.task_id)
         try:
             task = payload(handout, self._secrets, self._store.now_ms())
         except SecretError as missing:
@@ -218,7 +230,7 @@ class Dispatcher:
         task_id, progress = body.get("target_task_id"), body.get("payload")
         if body.get("event_type") == "progress" and isinstance(task_id, str) and isinstance(progress, dict):
             note = dumps({key: progress.get(key) for key in ("progress", "message")})
-            await self._executor.repeat(lambda: self._store.progress(str(body["worker_id"]), task_id, note))
+            await repeat(lambda: self._store.progress(str(body["worker_id"]), task_id, note))
 
     async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
         cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))

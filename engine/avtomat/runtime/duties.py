@@ -12,10 +12,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from avtomat.errors import AvtomatError
-from avtomat.runtime.executor import Executor
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.timers import BATCH_MAX, Timers
+from avtomat.storage.ports import Store
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,8 @@ CLEAN_BATCH_MAX = 200
 class Duties:
     """The periodic work of one replica, as tasks that are started and stopped together."""
 
-    def __init__(self, executor: Executor, timers: Timers, queues: Queues, programs: Programs) -> None:
-        self._executor = executor
-        self._store = executor.store
+    def __init__(self, store: Store, timers: Timers, queues: Queues, programs: Programs) -> None:
+        self._store = store
         self._timers = timers
         self._queues = queues
         self._programs = programs

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
-from avtomat.core.model import ENDED, Head, OnStart, OnTask, OnTimer, Ref, Scope, Status, Waiting
+from avtomat.core.model import ENDED, Head, OnFork, OnRetry, OnStart, OnTask, OnTimer, Ref, Scope, Status, Waiting
 from avtomat.core.walk import format_time
 from avtomat.storage.answers import JobRow, OpenTask
 from avtomat.storage.codec import from_ms, loads, scope_from_record
@@ -88,6 +88,8 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
     match waiting:
         case OnStart():
             return _PENDING
+        case OnFork() | OnRetry():
+            return "waiting_for_parallel"
         case OnTimer():
             return "waiting_for_timer"
         case OnTask():

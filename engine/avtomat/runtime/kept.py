@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from avtomat.core.formula import Json
-from avtomat.core.model import Head, Scope
+from avtomat.core.model import Around, Head, Scope
 from avtomat.core.program import Program
 
 ENTRY_BYTES = 2_048
@@ -29,7 +29,8 @@ class Kept:
     trace: str | None
     updated_ms: int
     size: int
-    names: Mapping[str, Json] = field(default_factory=dict)
+    around: Around = field(default_factory=Around)
+    environment: bytes | None = None
 
 
 class KeptScopes:

@@ -1,6 +1,8 @@
-"""Watch the folder of blueprints: compile the whole set after a change and swap it as one, or keep what runs and say why.
+"""Watch the folder of blueprints: compile the whole set after a change and swap it as one, or keep what runs and say
+why.
 
-Compiling happens in a thread, so that the loop goes on. Running jobs never notice: they keep the program they began with.
+Compiling happens in a thread, so that the loop goes on. Running jobs never notice: they keep the program they began
+with.
 """
 
 from __future__ import annotations

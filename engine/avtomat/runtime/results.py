@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 
+from avtomat.core.flow import is_error_code
 from avtomat.core.formula import Json
-from avtomat.core.machine import is_error_code
 from avtomat.core.messages import LeaseLost, TaskFailed, TaskSucceeded
 from avtomat.storage.answers import Committed, Outcome
 from avtomat.storage.codec import dumps

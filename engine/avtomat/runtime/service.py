@@ -13,11 +13,12 @@ from avtomat.errors import StoreError
 from avtomat.runtime.clients import ClientDoor
 from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.duties import Duties
-from avtomat.runtime.executor import Executor
+from avtomat.runtime.executor import Executor, Listeners
 from avtomat.runtime.kept import KeptScopes
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.reload import Reloader
+from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
 from avtomat.secrets import Secrets
@@ -38,26 +39,33 @@ class Engine:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self.store = store or open_store(settings)
-        self.waiters = Waiters()
         self.queues = Queues(self.store.partitions)
         self.programs = Programs(self.store, build_program)
+        self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
-        self.executor = Executor(
+        self._scopes = Scopes(self.store, self.programs, kept)
+        self._executor = Executor(self.store, self._scopes, self._waiters)
+        self.dispatcher = Dispatcher(
             self.store,
-            self.programs,
-            self.waiters,
-            kept,
-            on_revoked=lambda attempts: self.dispatcher.revoked(attempts),
-            on_timer=lambda ms: self._duties.due_at(ms),
+            self._executor,
+            self._scopes,
+            self.queues,
+            Secrets(settings.secrets, environ=os.environ),
+            lease=settings.lease,
         )
-        secrets = Secrets(settings.secrets, environ=os.environ)
-        self.dispatcher = Dispatcher(self.executor, self.queues, secrets, lease=settings.lease)
         self.clients = ClientDoor(
-            self.executor, self.waiters, config=settings.config, retention=settings.retention_span
+            self.store,
+            self._executor,
+            self._scopes,
+            self.programs,
+            self._waiters,
+            config=settings.config,
+            retention=settings.retention_span,
         )
-        self._duties = Duties(self.executor, Timers(self.executor), self.queues, self.programs)
+        timers = Timers(self.store, self._executor)
+        self._duties = Duties(self.store, timers, self.queues, self.programs)
+        self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._reloader = Reloader(settings.blueprints, self.programs, on_swap=self._swapped)
-        self._kept = kept
         self._registry: Registry | None = None
         self._started = False
         self._draining = False
@@ -119,20 +127,22 @@ class Engine:
         self._registry = registry
 
     async def _open_store(self) -> None:
-        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self.executor.job_changed, lost=self._news_lost)
+        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._executor.job_changed, lost=self._news_lost)
         for number in range(1, STORE_TRIES + 1):
             try:
-                return await self.store.open(wakeups)
+                await self.store.open(wakeups)
             except StoreError as away:
                 if number == STORE_TRIES or self.settings.embedded:
                     raise
                 log.warning("the store is away: %s; again in %d s", away.message, number)
                 await asyncio.sleep(number)
+            else:
+                break
 
     def _news_lost(self) -> None:
         """Messages of the store may be missing: nothing that is kept here is believed without asking."""
         self.queues.look_again()
-        self.waiters.tell_all()
+        self._waiters.tell_all()
 
 
 def open_store(settings: Settings) -> Store:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,13 +12,14 @@ from avtomat.core.defaults import fill_defaults
 from avtomat.core.formula import Json
 from avtomat.core.machine import start
 from avtomat.core.messages import Change
-from avtomat.core.model import Head, OnStart, Ref
+from avtomat.core.model import Around, Head, OnStart, Ref
 from avtomat.core.program import Program
 from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.writing import VALUE_BYTES_INLINE, TooLargeError, Written, encode, pages
 from avtomat.storage.codec import dumps, head_as_json, to_ms
+from avtomat.storage.rules import partition_of_key
 from avtomat.storage.writes import NewJob
 
 JOB_RANDOM_BYTES = 12
@@ -70,7 +70,7 @@ def refusal(program: Program | None, asked: Submission) -> RequestRefused | None
 def new_job_id(asked: Submission, partitions: int) -> str:
     """A job's id: its partition, then 96 random bits. Jobs of one idempotency key share their partition."""
     if asked.key is not None:
-        partition = zlib.crc32(f"{asked.client}\0{asked.key}".encode()) % partitions
+        partition = partition_of_key(asked.client, asked.key, partitions)
     else:
         partition = secrets.randbelow(partitions)
     random = base64.b32encode(secrets.token_bytes(JOB_RANDOM_BYTES)).decode().rstrip("=").lower()
@@ -97,7 +97,17 @@ def begin(
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
     try:
-        written = encode(change, {}, job=job, event=event, limits=program.limits, trace=asked.trace, now=now)
+        written = encode(
+            change,
+            {},
+            job=job,
+            event=event,
+            limits=program.limits,
+            trace=asked.trace,
+            now=now,
+            around=Around(),
+            beside={},
+        )
     except TooLargeError as large:
         raise RequestRefused(str(large), status=422, code="input.too_large") from None
     new = _new_job(head, change, written, asked, program.retention or retention)

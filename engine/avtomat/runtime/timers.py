@@ -15,15 +15,17 @@ from avtomat.core.messages import (
     Event,
     LeaseLost,
     Limit,
+    ScopeBegun,
     StartReached,
     TaskTimedOut,
     TimerFired,
 )
 from avtomat.errors import StoreError
 from avtomat.runtime.executor import Executor
+from avtomat.runtime.joining import join_of_mail
 from avtomat.storage.answers import Due, DueKind
 from avtomat.storage.codec import answer_from_json, loads
-from avtomat.storage.ports import DUE_RETURNS_MAX
+from avtomat.storage.ports import DUE_RETURNS_MAX, Store
 from avtomat.storage.writes import DueCause, Mail, MailCause
 
 log = logging.getLogger(__name__)
@@ -37,12 +39,13 @@ _LIMITS = {DueKind.QUEUE: Limit.QUEUE, DueKind.ATTEMPT: Limit.ATTEMPT, DueKind.T
 class Timers:
     """Answers what came due in this store's partitions."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
         self._executor = executor
 
     async def run_due(self, partition: int) -> int:
         """Take one batch of due members and answer them. Returns how many there were."""
-        found = await self._executor.store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
+        found = await self._store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
         await asyncio.gather(*(self._answer(due) for due in found))
         return len(found)
 
@@ -56,7 +59,7 @@ class Timers:
                 return
             event = _event(due)
             if event is None:
-                await self._executor.store.dismiss(due.job, due.path, cause)
+                await self._store.dismiss(due.job, due.path, cause)
             else:
                 await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
         except StoreError as away:
@@ -83,13 +86,17 @@ def _event(due: Due) -> Event | None:
         case DueKind.MAIL:
             return None if due.mail is None else event_of_mail(due.mail)
         case DueKind.BEGIN:
-            return None
+            return ScopeBegun()
 
 
 def event_of_mail(mail: Mail) -> Event | None:
     """What a piece of mail says; None for kinds that this engine does not know."""
-    if mail.kind == "cancel":
-        return CancelRequested(**loads(mail.body))
-    if mail.kind == "result":
-        return answer_from_json(loads(mail.body))
-    return None
+    match mail.kind:
+        case "cancel":
+            return CancelRequested(**loads(mail.body))
+        case "result":
+            return answer_from_json(loads(mail.body))
+        case "join":
+            return join_of_mail(mail)
+        case _:
+            return None

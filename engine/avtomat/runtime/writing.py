@@ -11,9 +11,11 @@ from hashlib import blake2b
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
-from avtomat.core.model import Error, OnTimer, Ref, Scope
+from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, Ref, Scope, Waiting
 from avtomat.core.program import Limits, Requirements
+from avtomat.runtime.forks import encode_fork
 from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms
+from avtomat.storage.rules import fork_path
 from avtomat.storage.writes import Dispatch, HeadChange, ScopeEnd, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
@@ -22,6 +24,10 @@ VALUE_BYTES_INLINE = 32 * 1024
 PAGE_BYTES = 256 * 1024
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
+
+
+_DEAD_BECAUSE = {"CancelRequested": "cancelled", "TaskTimedOut": "timeout", "LeaseLost": "lease"}
+"""What a worker is told of an attempt that ended without its result, by the event that ended it."""
 
 
 class TooLargeError(Exception):
@@ -46,17 +52,21 @@ def encode(
     limits: Limits,
     trace: str | None,
     now: datetime,
+    around: Around,
+    beside: Mapping[str, bytes],
 ) -> Written:
-    """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause.
+    """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
+    `around` what is around it, `beside` values that were set apart before.
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`.
     """
     scope = change.scope
-    values: dict[str, bytes] = {}
+    values = dict(beside)
     record = scope_as_record(scope)
     body = dumps(record)
     if len(body) > VALUE_BYTES_INLINE:
-        scope, values = _set_apart(scope)
+        scope, apart = _set_apart(scope)
+        values.update(apart)
         record = scope_as_record(scope)
         body = dumps(record)
     if len(body) > limits.data_bytes:
@@ -69,21 +79,40 @@ def encode(
         entry["dispatch"] = {"attempt": change.dispatch.attempt}
     if change.ended is not None:
         entry["ended"] = change.ended.status
+    fork = None
+    if change.fork is not None:
+        forked = encode_fork(change.fork, scope, around)
+        fork = forked.fork
+        values.update(forked.values)
+        entry["fork"] = {"number": fork.number, "total": fork.total}
     writes = Writes(
         scope=body,
         visit=scope.visit,
         state=scope.state or "",
         record=dumps(entry),
         at_ms=to_ms(now),
-        dead_because="cancelled" if event["type"] == "CancelRequested" else "ended",
+        dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
-        timer_ms=to_ms(scope.waiting.until) if isinstance(scope.waiting, OnTimer) else None,
-        close=change.close,
+        timer_ms=_timer(scope.waiting),
+        fork=fork,
+        close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended),
         head=None if change.quarantine is None else _quarantined(change.quarantine),
         values=values,
     )
     return Written(writes=writes, scope=scope, record=record)
+
+
+def _timer(waiting: Waiting) -> int | None:
+    match waiting:
+        case OnTimer(until=until):
+            return to_ms(until)
+        case OnFork(deadline=deadline):
+            return None if deadline is None else to_ms(deadline)
+        case OnRetry(until=until, deadline=deadline):
+            return to_ms(until if deadline is None else min(until, deadline))
+        case _:
+            return None
 
 
 def pages(name: str, body: bytes) -> dict[str, bytes]:

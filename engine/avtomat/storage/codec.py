@@ -17,6 +17,8 @@ from avtomat.core.messages import LeaseLost, TaskBody, TaskFailed, TaskSucceeded
 from avtomat.core.model import (
     Error,
     Head,
+    OnFork,
+    OnRetry,
     OnStart,
     OnTask,
     OnTimer,
@@ -57,8 +59,7 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
         "visit": scope.visit,
         "entered_at": None if scope.entered_at is None else to_ms(scope.entered_at),
         "data": dict(scope.data),
-        "outputs": {name: value for name, value in scope.outputs.items() if not isinstance(value, Ref)},
-        "refs": {name: [value.id, value.size] for name, value in scope.outputs.items() if isinstance(value, Ref)},
+        **outputs_as_json(scope.outputs),
         "error": None if scope.error is None else scope.error.as_json(),
         "hops": scope.hops,
         "forks": scope.forks,
@@ -71,7 +72,6 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
 def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Scope:
     """Build the scope from what `scope_as_record` gave."""
     entered = record.get("entered_at")
-    refs = {name: Ref(*pair) for name, pair in record.get("refs", {}).items()}
     return Scope(
         path=path,
         version=version,
@@ -80,13 +80,26 @@ def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Sc
         visit=record.get("visit", 0),
         entered_at=None if entered is None else from_ms(entered),
         data=record.get("data", {}),
-        outputs={**record.get("outputs", {}), **refs},
+        outputs=outputs_from_json(record),
         error=Error.from_json(record["error"]) if "error" in record else None,
         hops=record.get("hops", 0),
         forks=record.get("forks", 0),
         rescued=record.get("rescued", False),
         waiting=_waiting_from_json(record.get("waiting")),
     )
+
+
+def outputs_as_json(outputs: Mapping[str, Json | Ref]) -> dict[str, Json]:
+    """Outputs as two fields of a record: the values, and the references to large ones."""
+    return {
+        "outputs": {name: value for name, value in outputs.items() if not isinstance(value, Ref)},
+        "refs": {name: [value.id, value.size] for name, value in outputs.items() if isinstance(value, Ref)},
+    }
+
+
+def outputs_from_json(record: Mapping[str, Json]) -> dict[str, Json | Ref]:
+    """What `outputs_as_json` wrote down."""
+    return {**record.get("outputs", {}), **{name: Ref(*pair) for name, pair in record.get("refs", {}).items()}}
 
 
 def _waiting_as_json(waiting: Waiting) -> Json:
@@ -99,6 +112,10 @@ def _waiting_as_json(waiting: Waiting) -> Json:
             return {"for": "timer", "until": to_ms(until)}
         case OnStart(until=until):
             return {"for": "start", "until": to_ms(until)}
+        case OnFork(number=number, total=total, attempt=attempt, deadline=deadline):
+            return {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": _time(deadline)}
+        case OnRetry(until=until, attempt=attempt, deadline=deadline):
+            return {"for": "retry", "until": to_ms(until), "attempt": attempt, "deadline": _time(deadline)}
     assert_never(waiting)
 
 
@@ -112,7 +129,19 @@ def _waiting_from_json(value: Json) -> Waiting:
             return OnTimer(until=from_ms(until))
         case {"for": "start", "until": until}:
             return OnStart(until=from_ms(until))
+        case {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": deadline}:
+            return OnFork(number=number, total=total, attempt=attempt, deadline=_from_time(deadline))
+        case {"for": "retry", "until": until, "attempt": attempt, "deadline": deadline}:
+            return OnRetry(until=from_ms(until), attempt=attempt, deadline=_from_time(deadline))
     raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
+
+
+def _time(time: datetime | None) -> int | None:
+    return None if time is None else to_ms(time)
+
+
+def _from_time(ms: int | None) -> datetime | None:
+    return None if ms is None else from_ms(ms)
 
 
 def _limits_as_json(limits: TaskLimits) -> dict[str, int]:

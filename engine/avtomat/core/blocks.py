@@ -1,0 +1,117 @@
+"""Work out what a block forks, and what its bodies' outputs make when they are joined.
+
+A parallel and a foreach are the same to the machine: a number of bodies with an index, some of which run at once, and a
+join that says how many must end well and how many may fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from avtomat.core.formula import Environment, Json
+from avtomat.core.messages import ForkScopes, JoinDecided
+from avtomat.core.model import Ref
+from avtomat.core.program import ForeachState, Join, ParallelState
+from avtomat.core.walk import AuthorError, Walk, as_count
+
+Block = ParallelState | ForeachState
+
+
+def fork_of(walk: Walk, block: Block) -> ForkScopes:
+    """What entering the block begins. Raises AuthorError for values that make no sense or are over the limits."""
+    limits, env = walk.program.limits, walk.environment()
+    if walk.before.path.count("/") + (not walk.is_root) > limits.depth:
+        raise AuthorError("LIMIT_EXCEEDED", f"blocks are nested deeper than {limits.depth}")
+    match block:
+        case ParallelState(branches=branches):
+            return _fork_branches(walk, block, branches, env)
+        case ForeachState():
+            return _fork_items(walk, block, env)
+    assert_never(block)
+
+
+def _fork_branches(walk: Walk, block: ParallelState, branches: Sequence[str], env: Environment) -> ForkScopes:
+    total = len(branches)
+    need = _need(walk, block.join, total, env)
+    return ForkScopes(
+        number=walk.forks,
+        total=total,
+        need=need,
+        tolerated=total - need,
+        window=min(total, walk.program.limits.scopes_live),
+        machines=tuple(f"{walk.address}.{branch}" for branch in branches),
+        places=tuple(f"{walk.place}.{branch}" for branch in branches),
+    )
+
+
+def _fork_items(walk: Walk, block: ForeachState, env: Environment) -> ForkScopes:
+    items = walk.render(block.items, env).value
+    if not isinstance(items, list):
+        raise AuthorError("TEMPLATE_ERROR", "foreach: expected a list")
+    if len(items) > walk.program.limits.items:
+        raise AuthorError(
+            "LIMIT_EXCEEDED", f"foreach over {len(items)} items, the limit is {walk.program.limits.items}"
+        )
+    total = len(items)
+    need = _need(walk, block.join, total, env)
+    tolerated = total - need if block.join.at_least is not None else _tolerated(walk, block, total, env)
+    live = walk.program.limits.scopes_live
+    window = (
+        live if block.concurrency is None else max(1, min(_count(walk, block.concurrency, "concurrency", env), live))
+    )
+    return ForkScopes(
+        number=walk.forks,
+        total=total,
+        need=need,
+        tolerated=tolerated,
+        window=window,
+        machines=(walk.address,),
+        places=(walk.place,),
+        item_name=block.item_name,
+        items=items,
+    )
+
+
+def _need(walk: Walk, join: Join, total: int, env: Environment) -> int:
+    if join.at_least is None:
+        return total
+    need = _count(walk, join.at_least, "at_least", env)
+    if need > total:
+        raise AuthorError("TEMPLATE_ERROR", f"at_least: {need} of {total} cannot succeed")
+    return need
+
+
+def _tolerated(walk: Walk, block: ForeachState, total: int, env: Environment) -> int:
+    tolerate = block.tolerate
+    if tolerate is None:
+        return 0
+    value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, env).value
+    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
+        return min(total, total * int(value[:-1]) // 100)
+    return min(total, as_count(value, "tolerate"))
+
+
+def _count(walk: Walk, count: Json, what: str, env: Environment) -> int:
+    return count if isinstance(count, int) else as_count(walk.render(count, env).value, what)
+
+
+def output_of(block: Block, event: JoinDecided) -> Json | Ref:
+    """The block's output: branches by name, items in order, or their counts."""
+    outputs = event.outputs
+    match block:
+        case ParallelState(branches=branches):
+            assert not isinstance(outputs, Ref)
+            return dict(zip(branches, outputs, strict=True))
+        case ForeachState(collects=False):
+            return {"total": event.ok + event.failed, "succeeded": event.ok, "failed": event.failed}
+        case ForeachState():
+            return outputs if isinstance(outputs, Ref) else list(outputs)
+    assert_never(block)
+
+
+def status_of(block: Block, event: JoinDecided) -> str | None:
+    """The word for how the block ended: the winner's name where any of its branches was enough."""
+    if block.join.names_winner and event.winner is not None and isinstance(block, ParallelState):
+        return block.branches[event.winner]
+    return None

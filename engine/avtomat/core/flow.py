@@ -1,0 +1,271 @@
+"""Move a scope through its states: enter, leave, fail, end.
+
+The rules
+  * A state is entered, does something or nothing, and is left by the first transition whose guard holds. States that
+    wait for nothing are crossed within the same decision; a scope stops only where it must wait, or where it ends.
+  * Leaving a state: its output is there; its `set` is merged; the guards see the new data; the chosen arm's `set`.
+    When any of this fails, none of it has happened: the state fails, and its output does not enter `outputs`.
+  * A failed state is tried again by its `retry`; else its own `catch` takes the error, else the blueprint's; else the
+    job fails, or is parked. LIMIT_EXCEEDED and DEADLINE are taken by nobody.
+  * An error in an arm of a `catch` goes to the next list outward, never to the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from avtomat.core.blocks import Block, fork_of, output_of
+from avtomat.core.formula import Json
+from avtomat.core.messages import (
+    Change,
+    DispatchTask,
+    JoinDecided,
+    ScopeEnded,
+    TaskBody,
+)
+from avtomat.core.model import (
+    UNCATCHABLE,
+    Error,
+    OnFork,
+    OnTask,
+    OnTimer,
+    Ref,
+    Status,
+    TaskLimits,
+)
+from avtomat.core.program import (
+    ANY,
+    END,
+    CatchArm,
+    FailState,
+    ForeachState,
+    ParallelState,
+    PassState,
+    State,
+    SucceedState,
+    TaskState,
+    Timeouts,
+    Unhandled,
+    WaitState,
+)
+from avtomat.core.walk import AuthorError, Walk
+
+Step = str | Change
+"""Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
+
+
+# --- entering states, one after the other -----------------------------------------------------------------------------
+
+
+def go_on(walk: Walk, step: Step) -> Change:
+    """Enter states until one of them waits or ends the scope."""
+    while isinstance(step, str):
+        limits = walk.program.limits
+        if len(walk.trail) >= limits.transitions_at_once:
+            cycle = " -> ".join([*walk.trail[-4:], step])
+            text = f"{len(walk.trail)} transitions without waiting for anything; the last ones: {cycle}"
+            return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", text))
+        if walk.hops >= limits.transitions:
+            return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", f"more than {limits.transitions} transitions"))
+        step = _enter(walk, walk.stand_in(step))
+    return step
+
+
+def _enter(walk: Walk, state: State) -> Step:
+    try:
+        match state:
+            case PassState():
+                return leave(walk, state)
+            case TaskState():
+                return _ask_workers(walk, state)
+            case WaitState():
+                return walk.wait_for(OnTimer(until=_wait_until(walk, state)))
+            case ParallelState() | ForeachState():
+                return fork(walk, state, attempt=1, deadline=_block_deadline(walk, state))
+            case SucceedState():
+                return _end_well(walk, walk.render(state.result, walk.environment()).value)
+            case FailState():
+                return _end_by_fail(walk, state)
+    except AuthorError as fault:
+        return fail(walk, walk.fault_as_error(fault))
+    assert_never(state)
+
+
+def _ask_workers(walk: Walk, state: TaskState) -> Change:
+    env = walk.environment()
+    rendered = walk.render(state.params, env)
+    limits = _task_limits(walk, state.timeouts)
+    body = TaskBody(
+        kind=state.kind,
+        params=rendered.value,
+        secrets=rendered.secrets,
+        requirements=state.requirements,
+        priority=walk.head.priority if state.priority is None else state.priority,
+    )
+    return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
+
+
+def _task_limits(walk: Walk, timeouts: Timeouts) -> TaskLimits:
+    env = walk.environment()
+    total = walk.render_span(timeouts.total, env)
+    return TaskLimits(
+        queue=walk.render_span(timeouts.queue, env),
+        attempt=walk.render_span(timeouts.attempt, env),
+        heartbeat=walk.render_span(timeouts.heartbeat, env),
+        total_at=None if total is None else walk.now + total,
+    )
+
+
+def _wait_until(walk: Walk, state: WaitState) -> datetime:
+    env = walk.environment()
+    if state.until is not None:
+        return walk.render_time(state.until, env)
+    return walk.now + (walk.render_span(state.amount, env) or timedelta())
+
+
+# --- entering blocks --------------------------------------------------------------------------------------------------
+
+
+def _block_deadline(walk: Walk, block: Block) -> datetime | None:
+    span = walk.render_span(block.timeout, walk.environment())
+    return None if span is None else walk.now + span
+
+
+def fork(walk: Walk, block: Block, *, attempt: int, deadline: datetime | None) -> Step:
+    """Begin the bodies of a block, for its `attempt`th time; a foreach over nothing is done at once."""
+    order = fork_of(walk, block)
+    walk.forks += 1
+    if order.total == 0:
+        nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0)
+        return leave(walk, block, output_of(block, nothing))
+    waiting = OnFork(number=order.number, total=order.total, attempt=attempt, deadline=deadline)
+    return walk.wait_for(waiting, fork=order)
+
+
+# --- leaving a state --------------------------------------------------------------------------------------------------
+
+
+def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | None = None) -> Step:
+    """Leave `state` as one that did what it should: by the first transition that holds."""
+    taken = walk.snapshot()
+    try:
+        return _choose(walk, state, output, status)
+    except AuthorError as fault:
+        walk.restore(taken)
+        attempt = walk.before.waiting.attempt if isinstance(walk.before.waiting, OnTask) and not walk.trail else 0
+        return fail(walk, walk.fault_as_error(fault, attempt))
+
+
+def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) -> Step:
+    seen: dict[str, Json] = {"status": status}
+    if not isinstance(state, PassState | WaitState):
+        seen["output"] = walk.value_of(output)
+        walk.keep_output(output)
+    if state.sets:
+        walk.apply(state.sets, walk.environment(seen))
+    env = walk.environment(seen)
+    for transition in state.transitions:
+        if transition.when is None or walk.evaluate_guard(transition.when, env):
+            walk.apply(transition.sets, env)
+            return _end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
+    raise AuthorError("NO_TRANSITION", f"no transition of {state.name} holds")
+
+
+# --- failing ----------------------------------------------------------------------------------------------------------
+
+
+def fail(walk: Walk, error: Error) -> Step:
+    """Give the error to the lists of `catch` that may take it, from the state outward, each at most once."""
+    state, taken = walk.current, walk.snapshot()
+    own = () if isinstance(state, SucceedState | FailState) else state.catch
+    blueprints = walk.program.catch if walk.is_root and not walk.rescued else ()
+    for arms, outermost in ((own, False), (blueprints, True)):
+        if error.code in UNCATCHABLE:
+            break
+        try:
+            step = _take(walk, state, arms, error)
+        except AuthorError as fault:
+            walk.restore(taken)
+            error = walk.fault_as_error(fault, error.attempt)
+            continue
+        if step is not None:
+            walk.rescued = walk.rescued or outermost
+            return step
+    return end_failed(walk, error)
+
+
+def _take(walk: Walk, state: State, arms: Sequence[CatchArm], error: Error) -> Step | None:
+    """The first arm that takes the error says how to go on; None when there is none."""
+    env = walk.environment({"error": error.as_json()})
+    for arm in arms:
+        if not _catches(arm, error) or (arm.when is not None and not walk.evaluate_guard(arm.when, env)):
+            continue
+        output = None if arm.output is None else walk.render(arm.output, env).value
+        walk.apply(arm.sets, env)
+        walk.error = error
+        if arm.target is None:
+            return _choose(walk, state, output, None)
+        return _end_well(walk, None) if arm.target == END else arm.target
+    return None
+
+
+def _catches(arm: CatchArm, error: Error) -> bool:
+    return arm.errors is None or ANY in arm.errors or error.code in arm.errors
+
+
+# --- ending -----------------------------------------------------------------------------------------------------------
+
+
+def _end_well(walk: Walk, result: Json) -> Change:
+    if not walk.is_root:
+        return _end_body(walk, result)
+    problems = walk.program.result.problems(result) if walk.program.result is not None else ()
+    if problems:
+        details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
+        text = "the result is not what the blueprint's `result` describes"
+        return end_failed(walk, make_error(walk, "CONTRACT_VIOLATION_ERROR", text, details))
+    return walk.end(ScopeEnded(output=result))
+
+
+def _end_body(walk: Walk, output: Json) -> Change:
+    """A body leaves its output, or what `collect` makes of it; a failure there fails the body."""
+    collect = walk.machine.collect
+    try:
+        kept = output if collect is None else walk.render(collect, walk.environment({"output": output})).value
+    except AuthorError as fault:
+        return walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
+    return walk.end(ScopeEnded(output=kept))
+
+
+def _end_by_fail(walk: Walk, state: FailState) -> Change:
+    env = walk.environment()
+    if state.code is None:
+        again = walk.error or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
+        return walk.end(ScopeEnded(error=again, status=Status.FAILED))
+    code, message = walk.render(state.code, env).value, ""
+    if not isinstance(code, str) or not is_error_code(code):
+        raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
+    if state.message is not None:
+        text = walk.render(state.message, env).value
+        message = text if isinstance(text, str) else str(text)
+    details = None if state.details is None else walk.render(state.details, env).value
+    return walk.end(ScopeEnded(error=make_error(walk, code, message, details), status=Status.FAILED))
+
+
+def end_failed(walk: Walk, error: Error) -> Change:
+    """End the scope with an error that nothing took; a blueprint may want its job parked instead."""
+    if walk.is_root and walk.program.unhandled is Unhandled.QUARANTINE and error.code not in UNCATCHABLE:
+        return walk.park(error)
+    return walk.end(ScopeEnded(error=error, status=Status.FAILED))
+
+
+def make_error(walk: Walk, code: str, message: str, details: Json = None) -> Error:
+    """An error of the state that the scope stands in."""
+    return Error(code=code, message=message, details=details, state=walk.place)
+
+
+def is_error_code(text: str) -> bool:
+    """Tell whether `text` has the form of an error's code: a capital letter, then capital letters, digits and `_`."""
+    return text.isascii() and text[:1].isupper() and text.replace("_", "").isalnum() and text == text.upper()

@@ -1,0 +1,66 @@
+"""Read the verdict of a join and gather what its bodies left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from avtomat.core.messages import JoinDecided, SizeExceeded
+from avtomat.core.model import Error, OnFork, Ref
+from avtomat.core.program import ForeachState
+from avtomat.runtime.kept import Kept
+from avtomat.runtime.repeating import repeat
+from avtomat.runtime.writing import VALUE_BYTES_INLINE, pages
+from avtomat.storage.codec import loads
+from avtomat.storage.ports import Store
+from avtomat.storage.writes import Mail
+
+OUTPUTS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The event of a join, complete; a long list of outputs stands beside it, in pages."""
+
+    event: JoinDecided | SizeExceeded
+    values: Mapping[str, bytes]
+
+
+def join_of_mail(mail: Mail) -> JoinDecided:
+    """The verdict as the store mailed it, without the outputs."""
+    line, _, error = mail.body.partition(b"\n")
+    word, ok, failed, _ = line.decode().split(" ")
+    return JoinDecided(
+        number=int(mail.id.removeprefix("join:")),
+        met=word == "met",
+        ok=int(ok),
+        failed=int(failed),
+        error=Error.from_json(loads(error)) if error else None,
+    )
+
+
+async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
+    """Bring what the bodies left, in order. More than `limits.output_bytes` in all is SizeExceeded."""
+    waiting, state = kept.scope.waiting, kept.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
+    if not event.met or not isinstance(waiting, OnFork) or (isinstance(state, ForeachState) and not state.collects):
+        return Joined(event=event, values={})
+    found: list[bytes | None] = []
+    size, size_max = 0, kept.program.limits.output_bytes
+    while len(found) < waiting.total:
+        more = await _outputs(store, kept, event.number, len(found), waiting.total)
+        found += more
+        size += sum(len(body) + 1 for body in more if body is not None)
+        if size > size_max:
+            text = f"the outputs of the bodies take more than output_bytes, {size_max} bytes"
+            return Joined(event=SizeExceeded(message=text), values={})
+    winner = next((index for index, body in enumerate(found) if body is not None), None)
+    body = b"[" + b",".join(b"null" if one is None else one for one in found) + b"]"
+    if isinstance(state, ForeachState) and len(body) > VALUE_BYTES_INLINE:
+        ref = Ref(f"{kept.scope.path}@{kept.scope.version}.joined", len(body))
+        return Joined(event=replace(event, outputs=ref, winner=winner), values=pages(ref.id, body))
+    return Joined(event=replace(event, outputs=loads(body), winner=winner), values={})
+
+
+async def _outputs(store: Store, kept: Kept, number: int, start: int, total: int) -> list[bytes | None]:
+    count = min(OUTPUTS_AT_ONCE, total - start)
+    return await repeat(lambda: store.outputs(kept.head.job, kept.scope.path, number, start, count))

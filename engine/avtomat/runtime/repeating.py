@@ -1,0 +1,28 @@
+"""Repeat a call of the store where nothing happened or the answer was lost: the same call, a few times, then give
+up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from avtomat.errors import StoreAnswerLost, StoreNotExecuted
+
+REPEATS_MAX = 4
+REPEAT_AFTER_S = 0.05
+
+T = TypeVar("T")
+
+
+async def repeat(call: Callable[[], Awaitable[T]]) -> T:
+    """Do `call`, which is idempotent as every operation of a store is. Raises StoreError when it cannot be done for
+    now.
+    """
+    for number in range(1, REPEATS_MAX):
+        try:
+            return await call()
+        except (StoreNotExecuted, StoreAnswerLost):
+            await asyncio.sleep(REPEAT_AFTER_S * 2**number)
+    return await call()
