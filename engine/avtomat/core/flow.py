@@ -13,11 +13,12 @@ The rules
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from avtomat.core.blocks import Block, fork_of, output_of
-from avtomat.core.formula import Json
+from avtomat.core.formula import Json, Problem
 from avtomat.core.messages import (
     Change,
     DispatchTask,
@@ -33,7 +34,6 @@ from avtomat.core.model import (
     OnTimer,
     Ref,
     Status,
-    TaskLimits,
 )
 from avtomat.core.program import (
     ANY,
@@ -46,10 +46,11 @@ from avtomat.core.program import (
     State,
     SucceedState,
     TaskState,
-    Timeouts,
     Unhandled,
     WaitState,
 )
+from avtomat.core.taskwork import task_limits
+from avtomat.core.unwind import end_job, note_undo
 from avtomat.core.walk import AuthorError, Walk
 
 Step = str | Change
@@ -94,9 +95,11 @@ def _enter(walk: Walk, state: State) -> Step:
 
 
 def _ask_workers(walk: Walk, state: TaskState) -> Change:
+    if state.compensate is not None and state.compensate.attempted:
+        note_undo(walk, state, None, None)
     env = walk.environment()
     rendered = walk.render(state.params, env)
-    limits = _task_limits(walk, state.timeouts)
+    limits = task_limits(walk, state.timeouts)
     body = TaskBody(
         kind=state.kind,
         params=rendered.value,
@@ -105,17 +108,6 @@ def _ask_workers(walk: Walk, state: TaskState) -> Change:
         priority=walk.head.priority if state.priority is None else state.priority,
     )
     return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
-
-
-def _task_limits(walk: Walk, timeouts: Timeouts) -> TaskLimits:
-    env = walk.environment()
-    total = walk.render_span(timeouts.total, env)
-    return TaskLimits(
-        queue=walk.render_span(timeouts.queue, env),
-        attempt=walk.render_span(timeouts.attempt, env),
-        heartbeat=walk.render_span(timeouts.heartbeat, env),
-        total_at=None if total is None else walk.now + total,
-    )
 
 
 def _wait_until(walk: Walk, state: WaitState) -> datetime:
@@ -151,6 +143,8 @@ def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | Non
     """Leave `state` as one that did what it should: by the first transition that holds."""
     taken = walk.snapshot()
     try:
+        if isinstance(state, TaskState) and state.compensate is not None and not state.compensate.attempted:
+            note_undo(walk, state, output, status)
         return _choose(walk, state, output, status)
     except AuthorError as fault:
         walk.restore(taken)
@@ -223,9 +217,8 @@ def _end_well(walk: Walk, result: Json) -> Change:
         return _end_body(walk, result)
     problems = walk.program.result.problems(result) if walk.program.result is not None else ()
     if problems:
-        details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
-        text = "the result is not what the blueprint's `result` describes"
-        return end_failed(walk, make_error(walk, "CONTRACT_VIOLATION_ERROR", text, details))
+        error = contract_error("the result is not what the blueprint's `result` describes", problems)
+        return end_failed(walk, replace(error, state=walk.place))
     return walk.end(ScopeEnded(output=result))
 
 
@@ -243,7 +236,7 @@ def _end_by_fail(walk: Walk, state: FailState) -> Change:
     env = walk.environment()
     if state.code is None:
         again = walk.error or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
-        return walk.end(ScopeEnded(error=again, status=Status.FAILED))
+        return _end_badly(walk, again, compensate=state.compensate)
     code, message = walk.render(state.code, env).value, ""
     if not isinstance(code, str) or not is_error_code(code):
         raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
@@ -251,19 +244,30 @@ def _end_by_fail(walk: Walk, state: FailState) -> Change:
         text = walk.render(state.message, env).value
         message = text if isinstance(text, str) else str(text)
     details = None if state.details is None else walk.render(state.details, env).value
-    return walk.end(ScopeEnded(error=make_error(walk, code, message, details), status=Status.FAILED))
+    return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
 
 
 def end_failed(walk: Walk, error: Error) -> Change:
     """End the scope with an error that nothing took; a blueprint may want its job parked instead."""
     if walk.is_root and walk.program.unhandled is Unhandled.QUARANTINE and error.code not in UNCATCHABLE:
         return walk.park(error)
-    return walk.end(ScopeEnded(error=error, status=Status.FAILED))
+    return _end_badly(walk, error)
+
+
+def _end_badly(walk: Walk, error: Error, *, compensate: bool = True) -> Change:
+    ended = ScopeEnded(error=error, status=Status.FAILED)
+    return end_job(walk, ended, compensate=compensate) if walk.is_root else walk.end(ended)
 
 
 def make_error(walk: Walk, code: str, message: str, details: Json = None) -> Error:
     """An error of the state that the scope stands in."""
     return Error(code=code, message=message, details=details, state=walk.place)
+
+
+def contract_error(text: str, problems: Sequence[Problem]) -> Error:
+    """The error of a value that is not what its schema describes."""
+    details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
+    return Error(code="CONTRACT_VIOLATION_ERROR", message=text, details=details)
 
 
 def is_error_code(text: str) -> bool:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import assert_never
 
 from avtomat.core.blocks import Block, output_of, status_of
-from avtomat.core.flow import end_failed, fail, fork, go_on, leave, make_error
+from avtomat.core.flow import contract_error, end_failed, fail, fork, go_on, leave, make_error
 from avtomat.core.messages import (
     CancelRequested,
     Change,
@@ -26,14 +26,19 @@ from avtomat.core.messages import (
     JoinDecided,
     LeaseLost,
     Limit,
+    PauseRequested,
+    RerunRequested,
+    ResumeRequested,
     ScopeBegun,
     ScopeEnded,
     SizeExceeded,
+    SkipRequested,
     StartReached,
     TaskFailed,
     TaskSucceeded,
     TaskTimedOut,
     TimerFired,
+    UnwindReady,
     View,
 )
 from avtomat.core.model import (
@@ -44,14 +49,19 @@ from avtomat.core.model import (
     OnStart,
     OnTask,
     OnTimer,
+    OnUndo,
+    OnUnwind,
     Scope,
     Status,
 )
+from avtomat.core.operate import operate
 from avtomat.core.program import (
     Program,
     TaskState,
 )
 from avtomat.core.retry import delay_before_next
+from avtomat.core.taskwork import error_of_attempt
+from avtomat.core.unwind import answer_undo, end_job, go_on_undoing
 from avtomat.core.walk import AuthorError, Walk
 
 
@@ -78,8 +88,6 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
     The store has fenced late, repeated and foreign causes; an event that does not fit what the scope waits for is
     ignored with its reason all the same, so that nothing depends on the order in which mail comes.
     """
-    if view.head.status is Status.QUARANTINED and not isinstance(event, CancelRequested | DeadlinePassed):
-        return Ignored(reason="the job is quarantined")
     walk = Walk(program, view, now)
     match event:
         case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut():
@@ -96,9 +104,12 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
             return end_failed(walk, make_error(walk, "DEADLINE", "the job's timeout passed"))
         case SizeExceeded(message=message):
             return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
-        case CancelRequested(reason=reason):
-            error = Error(code="CANCELLED", message=reason) if reason else None
-            return walk.end(ScopeEnded(error=error, status=Status.CANCELLED))
+        case CancelRequested():
+            return _cancel(walk, event)
+        case UnwindReady():
+            return _unwind(walk)
+        case PauseRequested() | ResumeRequested() | RerunRequested() | SkipRequested():
+            return operate(walk, event)
     assert_never(event)
 
 
@@ -123,38 +134,27 @@ def _begin(walk: Walk) -> Decision:
     return go_on(walk, walk.machine.start)
 
 
-# --- what workers answer ----------------------------------------------------------------------------------------------
+# --- what workers answer ---------------------------------------------------------------------------------------------
 
 
 def _answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | TaskTimedOut) -> Decision:
-    waiting, state = walk.before.waiting, walk.current
-    if not isinstance(waiting, OnTask) or not isinstance(state, TaskState) or waiting.attempt != event.attempt:
+    waiting = walk.before.waiting
+    if isinstance(waiting, OnUndo):
+        return answer_undo(walk, waiting, event)
+    if not isinstance(waiting, OnTask) or waiting.attempt != event.attempt:
         return Ignored(reason="the attempt is over")
-    match event:
-        case TaskSucceeded(output=output, status=status):
-            problems = state.expects.problems(output) if state.expects is not None else ()
-            if not problems:
-                return go_on(walk, leave(walk, state, output, status))
-            details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
-            error = make_error(walk, "CONTRACT_VIOLATION_ERROR", "the output is not what `expects` describes", details)
-        case TaskFailed(code=code, message=message, details=details):
-            error = make_error(walk, code, message, details)
-        case LeaseLost():
-            error = make_error(walk, "WORKER_LOST", "the worker that held the attempt fell silent")
-        case TaskTimedOut(limit=limit):
-            error = make_error(walk, *_TIMEOUTS[limit])
-            if limit is Limit.TOTAL:
-                return go_on(walk, fail(walk, replace(error, attempt=event.attempt)))
-        case _:
-            assert_never(event)
-    return _retry_or_fail(walk, state, waiting, replace(error, attempt=event.attempt))
-
-
-_TIMEOUTS = {
-    Limit.QUEUE: ("NO_WORKER", "no worker took the task within its queue timeout"),
-    Limit.ATTEMPT: ("TIMEOUT_ERROR", "the attempt took longer than its timeout"),
-    Limit.TOTAL: ("TIMEOUT_ERROR", "the task with all its attempts took longer than its total timeout"),
-}
+    state = walk.current
+    assert isinstance(state, TaskState)
+    if not isinstance(event, TaskSucceeded):
+        error = error_of_attempt(event)
+    elif problems := state.expects.problems(event.output) if state.expects is not None else ():
+        error = contract_error("the output is not what `expects` describes", problems)
+    else:
+        return go_on(walk, leave(walk, state, event.output, event.status))
+    error = replace(error, state=walk.place, attempt=event.attempt)
+    if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
+        return go_on(walk, fail(walk, error))
+    return _retry_or_fail(walk, state, waiting, error)
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
@@ -163,6 +163,21 @@ def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) 
         return go_on(walk, fail(walk, error))
     again = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + delay)
     return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits), again)
+
+
+# --- ending early ----------------------------------------------------------------------------------------------------
+
+
+def _cancel(walk: Walk, event: CancelRequested) -> Decision:
+    if isinstance(walk.before.waiting, OnUnwind | OnUndo) and event.compensate:
+        return Ignored(reason="the job is undoing what it did")
+    error = Error(code="CANCELLED", message=event.reason) if event.reason else None
+    return end_job(walk, ScopeEnded(error=error, status=Status.CANCELLED), compensate=event.compensate)
+
+
+def _unwind(walk: Walk) -> Decision:
+    waiting = walk.before.waiting
+    return go_on_undoing(walk, waiting) if isinstance(waiting, OnUnwind) else Ignored(reason="nothing is to be undone")
 
 
 # --- what blocks and times answer -------------------------------------------------------------------------------------
@@ -202,6 +217,8 @@ def _answer_timer(walk: Walk, visit: int) -> Decision:
                 return go_on(walk, fork(walk, state, attempt=attempt, deadline=deadline))
             except AuthorError as fault:
                 return go_on(walk, fail(walk, walk.fault_as_error(fault)))
+        case OnUnwind():
+            return go_on_undoing(walk, waiting)
         case OnFork() | OnRetry():
             walk.close = (waiting.number,) if isinstance(waiting, OnFork) else ()
             return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")))

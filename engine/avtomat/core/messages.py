@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from avtomat.core.formula import Json, SecretRef
@@ -17,9 +17,33 @@ from avtomat.core.program import Requirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBody:
+    """What a worker is to do: the same for all attempts of a visit."""
+
+    kind: str
+    params: Json
+    secrets: tuple[SecretRef, ...] = ()
+    requirements: Requirements | None = None
+    priority: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What undoes one visit of a state, rendered when it was noted. `machine` and `state` lead to its policy."""
+
+    machine: str
+    state: str
+    place: str
+    body: TaskBody
+    limits: TaskLimits
+    total: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What one decision may look at: the job's head, one scope with what is around it, and the values that it reads.
 
+    `undos` are the newest that were noted and not run, while the job compensates; they were noted in entry `undo_seq`.
     `values` holds, by id, what the scope keeps by reference and what this decision may read.
     """
 
@@ -27,6 +51,8 @@ class View:
     scope: Scope
     around: Around = field(default_factory=Around)
     values: Mapping[str, Json] = field(default_factory=dict)
+    undos: tuple[Undo, ...] = ()
+    undo_seq: int = 0
 
 
 class Limit(StrEnum):
@@ -120,10 +146,54 @@ class SizeExceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """Somebody asked that the job end as cancelled."""
+    """Somebody asked that the job end as cancelled, with or without undoing what it did."""
 
     by: str = ""
     reason: str = ""
+    compensate: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRequested:
+    """An operator holds the job where it stands."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequested:
+    """An operator lets a paused job go on."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunRequested:
+    """An operator enters a state of the root machine anew: the current one, or `state`; with edited variables."""
+
+    by: str = ""
+    reason: str = ""
+    state: str | None = None
+    data: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipRequested:
+    """An operator takes the current state as done, with this output; or an undo that fails, as run."""
+
+    by: str = ""
+    reason: str = ""
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnwindReady:
+    """No lease of the compensating job is live any more: undos may run."""
+
+
+OperatorEvent = PauseRequested | ResumeRequested | RerunRequested | SkipRequested
 
 
 Event = (
@@ -138,18 +208,9 @@ Event = (
     | JoinDecided
     | SizeExceeded
     | CancelRequested
+    | UnwindReady
+    | OperatorEvent
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskBody:
-    """What a worker is to do: the same for all attempts of a visit."""
-
-    kind: str
-    params: Json
-    secrets: tuple[SecretRef, ...] = ()
-    requirements: Requirements | None = None
-    priority: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +256,10 @@ class ScopeEnded:
 class Change:
     """What must be written after an event, in one step.
 
-    The scope's open task and timer are gone with it unless `dispatch` or the scope's `waiting` asks for new ones.
-    `trail` lists the states that were entered, in order, the one that the scope now stands in last. `quarantine`
-    parks the job with its reason.
+    The scope's open task and timer are gone with it, unless `keeps` or `dispatch` or what the scope waits for says
+    otherwise. `trail` lists the states that were entered, in order, the one that the scope now stands in last. `close`
+    lists forks of this scope whose bodies are cancelled where they still run. `status` is the job's new word, `reason`
+    why. `undos` are noted, those of entry `undone_seq` have run.
     """
 
     scope: Scope
@@ -206,7 +268,11 @@ class Change:
     fork: ForkScopes | None = None
     close: tuple[int, ...] = ()
     ended: ScopeEnded | None = None
-    quarantine: Error | None = None
+    status: Status | None = None
+    reason: Error | None = None
+    undos: tuple[Undo, ...] = ()
+    undone_seq: int | None = None
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

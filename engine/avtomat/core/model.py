@@ -177,7 +177,26 @@ class OnRetry:
     deadline: datetime | None = None
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnUnwind:
+    """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done."""
+
+    status: Status
+    error: Error | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnUndo:
+    """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`."""
+
+    seq: int
+    index: int
+    attempt: int
+    unwind: OnUnwind
+    limits: TaskLimits
+
+
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | None
 """What keeps a scope where it is; None once it has ended."""
 
 

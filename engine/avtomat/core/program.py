@@ -123,6 +123,23 @@ class PassState(StateBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compensation:
+    """The task that undoes what a state did, if `when` holds for its output.
+
+    It is noted when the state has completed, or with `attempted` as soon as it is attempted: for effects that a lost
+    answer may hide.
+    """
+
+    kind: str
+    params: Template
+    when: Formula | None = None
+    attempted: bool = False
+    requirements: Requirements | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: tuple[RetryPolicy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskState(StateBase):
     """Asks workers for one piece of work. `priority` None is the job's.
 
@@ -136,6 +153,7 @@ class TaskState(StateBase):
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: tuple[RetryPolicy, ...] = ()
     expects: Check | None = None
+    compensate: Compensation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,3 +284,9 @@ class Program:
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None
+
+    @property
+    def compensates(self) -> bool:
+        """Whether any state has something to undo, so that a job that fails must look."""
+        states = (state for machine in self.machines.values() for state in machine.states.values())
+        return any(isinstance(state, TaskState) and state.compensate is not None for state in states)

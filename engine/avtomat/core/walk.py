@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, Template
-from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, View
-from avtomat.core.model import ROOT, Error, Head, OnFork, Ref, Scope, Waiting
+from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
+from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
 from avtomat.core.program import Amount, Machine, Program, Sets, State
 
 
@@ -49,6 +49,11 @@ class Walk:
         self.joined = False
         self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
+        self.undos: list[Undo] = []
+        self.noted = view.undos
+        self.noted_seq = view.undo_seq
+        self.status: Status | None = None
+        self._evaluations = 0
 
     # --- where it stands ----------------------------------------------------------------------------------------------
 
@@ -77,7 +82,7 @@ class Walk:
 
     @property
     def seed(self) -> str:
-        """The place of this visit in the world: what identifiers and jitter are derived from."""
+        """The place of this visit in the world: what jitter is derived from."""
         return f"{self.head.job} {self.before.path} {self.visit}"
 
     def stand_in(self, name: str) -> State:
@@ -110,11 +115,12 @@ class Walk:
             names["error"] = self.error.as_json()
         if extra:
             names.update(extra)
-        return Environment(names=names, now=self.now, seed=self.seed, items_max=self.program.limits.items)
+        seed = f"{head.job} {self.before.path} {self.before.version}"
+        return Environment(names=names, now=self.now, seed=seed, items_max=self.program.limits.items)
 
     def evaluate_guard(self, guard: Formula, env: Environment) -> bool:
         """Tell whether a `when` holds; anything but true or false is the author's error."""
-        value = guard.evaluate(env)
+        value = guard.evaluate(self._numbered(env))
         if isinstance(value, Failure):
             raise AuthorError(value.code, f"when {guard.source}: {value.message}")
         if not isinstance(value, bool):
@@ -123,7 +129,7 @@ class Walk:
 
     def render(self, template: Template, env: Environment) -> Rendered:
         """The template's value with its missing secrets."""
-        rendered = template.render(env)
+        rendered = template.render(self._numbered(env))
         if isinstance(rendered, Failure):
             raise AuthorError(rendered.code, rendered.message)
         return rendered
@@ -155,6 +161,11 @@ class Walk:
             changed = {name: self.render(template, env).value for name, template in sets}
             self.own_data = {**self.own_data, **changed}
 
+    def _numbered(self, env: Environment) -> Environment:
+        """The same names with a seed of its own for each evaluation, so that no two of them draw the same identifier."""
+        self._evaluations += 1
+        return replace(env, seed=f"{env.seed} {self._evaluations}")
+
     def keep_output(self, output: Json | Ref) -> None:
         """The current state's output, of its last visit."""
         assert self.state is not None
@@ -183,18 +194,29 @@ class Walk:
         self, waiting: Waiting, dispatch: DispatchTask | None = None, fork: ForkScopes | None = None
     ) -> Change:
         """Stop here until something happens."""
-        return Change(
-            scope=self._scope(waiting), trail=tuple(self.trail), dispatch=dispatch, fork=fork, close=self.close
-        )
+        return replace(self._change(waiting), dispatch=dispatch, fork=fork, close=self.close)
 
     def end(self, ended: ScopeEnded) -> Change:
         """The scope ends, and all below it with it."""
-        return Change(scope=self._scope(None), trail=tuple(self.trail), close=self._left(), ended=ended)
+        return replace(self._change(None), ended=ended)
 
-    def park(self, error: Error) -> Change:
+    def unwind(self, waiting: OnUnwind) -> Change:
+        """The job is to end, and what it did is undone first."""
+        return replace(self._change(waiting), status=Status.COMPENSATING, reason=waiting.error)
+
+    def park(self, error: Error, waiting: Waiting = None) -> Change:
         """The job waits for an operator, where it stands."""
         self.error = error
-        return Change(scope=self._scope(None), trail=tuple(self.trail), close=self._left(), quarantine=error)
+        return replace(self._change(waiting), status=Status.QUARANTINED, reason=error)
+
+    def _change(self, waiting: Waiting) -> Change:
+        return Change(
+            scope=self._scope(waiting),
+            trail=tuple(self.trail),
+            close=self._left(),
+            status=self.status,
+            undos=tuple(self.undos),
+        )
 
     def _left(self) -> tuple[int, ...]:
         """The forks that end with this decision: those it closed, and the one that the scope waited for."""

@@ -162,12 +162,13 @@ class Executor:
 
     async def _decide(self, kept: Kept, event: Event) -> Decided:
         now = from_ms(max(self._store.now_ms(), kept.updated_ms))
+        event = _numbered(event, kept.scope)
         beside: Mapping[str, bytes] = {}
         if isinstance(event, JoinDecided):
             joined = await complete(self._store, kept, event)
             event, beside = joined.event, joined.values
         view = await self._view(kept, event, beside)
-        decision = decide(kept.program, view, _numbered(event, kept.scope), now)
+        decision = decide(kept.program, view, event, now)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:

@@ -1,0 +1,391 @@
+"""The parts that checked expressions and texts are made of: small closures over JSON values.
+
+An expression is compiled once to a tree of these and run many times. There is no Python object within reach of an
+author: a dot is a key of a map, a call is an entry of the table, and each loop pays from the frame's budget. Both front
+ends (`expression` on Python's syntax tree, `template` on Jinja's) build with the same parts, so both mean the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+
+from avtomat.blueprint.functions import Function
+from avtomat.blueprint.functions_collections import without_omitted
+from avtomat.blueprint.functions_text import written
+from avtomat.blueprint.limits import (
+    CHARS_PER_STEP,
+    RESULT_WEIGHT_MAX,
+    TEXT_CHARS_MAX,
+    EvaluationError,
+    Frame,
+    LimitError,
+    MissingError,
+    weigh,
+)
+from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth
+from avtomat.blueprint.times import format_rfc3339
+from avtomat.core.duration import format_duration
+from avtomat.core.formula import Json
+
+Code = Callable[[Frame], Json]
+
+_KEYS_SHOWN_MAX = 12
+_KEY_CHARS_SHOWN_MAX = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """One `for` of a comprehension or a text: the slots of its variables, what it goes through, and its `if`s."""
+
+    slots: tuple[int, ...]
+    source: Code
+    conditions: tuple[Code, ...]
+
+
+def constant(value: Json) -> Code:
+    """Give the same value each time."""
+    return lambda _frame: value
+
+
+def path(keys: tuple[str, ...]) -> Code:
+    """Give what stands at a path of keys, the first of which is a name."""
+
+    def run(frame: Frame) -> Json:
+        value: Json = frame.names
+        try:
+            for key in keys:
+                value = value[key]
+        except (KeyError, TypeError):
+            raise MissingError(partial(_missing_path, frame.names, keys)) from None
+        return value
+
+    return run
+
+
+def _missing_path(names: Json, keys: tuple[str, ...]) -> str:
+    value = names
+    for depth, key in enumerate(keys):
+        try:
+            value = value[key]
+        except (KeyError, TypeError):
+            return _missing_key(value, key, ".".join(keys[:depth]))
+    raise AssertionError("the path is there")
+
+
+def _missing_key(value: Json, key: str, label: str) -> str:
+    if not label:
+        return f"there is no {key} here; there are {', '.join(sorted(value))}"
+    if not isinstance(value, dict):
+        length = f"; its length is len({label})" if key in {"length", "size"} and isinstance(value, list | str) else ""
+        return f"{label} is {kind_of(value)}, so it has no key '{_shown(key)}'{length}"
+    close = get_close_matches(key, list(value)[:1_000], n=1, cutoff=0.6)
+    meant = f"; did you mean '{_shown(close[0])}'?" if close else "."
+    return f"{label} has no key '{_shown(key)}'{meant} {_inventory(value)}"
+
+
+def _inventory(value: dict[str, Json]) -> str:
+    if not value:
+        return "It is empty."
+    names = ", ".join(_shown(key) for key in list(value)[:_KEYS_SHOWN_MAX])
+    more = f" and {len(value) - _KEYS_SHOWN_MAX} more" if len(value) > _KEYS_SHOWN_MAX else ""
+    return f"It has {names}{more}."
+
+
+def _shown(key: str) -> str:
+    return key if len(key) <= _KEY_CHARS_SHOWN_MAX else f"{key[: _KEY_CHARS_SHOWN_MAX - 1]}…"
+
+
+def variable(slot: int) -> Code:
+    """Give the value of a loop's variable."""
+    return lambda frame: frame.slots[slot]
+
+
+def member(base: Code, key: str, label: str) -> Code:
+    """Give the value of a key that is known beforehand."""
+
+    def run(frame: Frame) -> Json:
+        value = base(frame)
+        if isinstance(value, dict) and key in value:
+            return value[key]
+        raise MissingError(partial(_missing_key, value, key, label))
+
+    return run
+
+
+def item(base: Code, index: Code, label: str) -> Code:
+    """Give the value of a computed key or position."""
+
+    def run(frame: Frame) -> Json:
+        value, wanted = base(frame), index(frame)
+        if isinstance(wanted, str):
+            if isinstance(value, dict) and wanted in value:
+                return value[wanted]
+            raise MissingError(partial(_missing_computed_key, value, label))
+        return _at_position(value, wanted, label)
+
+    return run
+
+
+def _missing_computed_key(value: Json, label: str) -> str:
+    if isinstance(value, dict):
+        return f"{label}[…] has no such key. {_inventory(value)}"
+    return f"{label} is {kind_of(value)}, so it has no keys"
+
+
+def _at_position(value: Json, wanted: Json, label: str) -> Json:
+    if isinstance(wanted, bool) or not isinstance(wanted, int):
+        raise EvaluationError(f"{label}[…] takes a key or a position, not {kind_of(wanted)}")
+    if not isinstance(value, list | str):
+        raise MissingError(lambda: f"{label} is {kind_of(value)}, so it has no positions")
+    if not -len(value) <= wanted < len(value):
+        raise MissingError(
+            lambda: f"{label} has {len(value)} items, so there is none at the position that is asked for"
+        )
+    return value[wanted]
+
+
+def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
+    """Give a slice of a list or a text."""
+
+    def run(frame: Frame) -> Json:
+        value = base(frame)
+        if not isinstance(value, list | str):
+            raise EvaluationError(f"{label} is {kind_of(value)}; only lists and texts have parts")
+        bounds = [None if code is None else code(frame) for code in (start, stop)]
+        if any(isinstance(bound, bool) or not isinstance(bound, int | None) for bound in bounds):
+            raise EvaluationError(f"{label}[a:b] takes whole numbers")
+        frame.spend(len(value) // CHARS_PER_STEP)
+        return value[bounds[0] : bounds[1]]
+
+    return run
+
+
+def call(function: Function, arguments: Sequence[Code]) -> Code:
+    """Call an entry of the table; what it reads is charged before, and what it gives is measured after."""
+    apply, codes = function.call, tuple(arguments)
+
+    def run(frame: Frame) -> Json:
+        values = [code(frame) for code in codes]
+        steps = function.steps
+        for value in values:
+            if isinstance(value, list | dict):
+                steps += len(value)
+            elif isinstance(value, str):
+                steps += len(value) // CHARS_PER_STEP
+            elif value is OMIT:
+                raise EvaluationError("`omit` may only be the value of a key or an item, not an argument")
+        frame.spend(steps)
+        return _measured(frame, apply(frame, *values))
+
+    return run
+
+
+def _measured(frame: Frame, value: Json) -> Json:
+    if isinstance(value, str) and len(value) > TEXT_CHARS_MAX:
+        raise LimitError(f"a text of {len(value):,} characters is longer than {TEXT_CHARS_MAX:,}")
+    if isinstance(value, list):
+        frame.allow_items(len(value))
+    return value
+
+
+def has(target: Code) -> Code:
+    """Tell whether a path leads somewhere."""
+
+    def run(frame: Frame) -> bool:
+        try:
+            target(frame)
+        except MissingError:
+            return False
+        return True
+
+    return run
+
+
+def default(target: Code, fallback: Code) -> Code:
+    """Give what is at a path, or something else where it leads nowhere."""
+
+    def run(frame: Frame) -> Json:
+        try:
+            return target(frame)
+        except MissingError:
+            return fallback(frame)
+
+    return run
+
+
+def binary(sign: str, left: Code, right: Code) -> Code:
+    """Calculate."""
+    operate = BINARY[sign]
+    return lambda frame: operate(frame, left(frame), right(frame))
+
+
+def unary(operate: Callable[[Frame, Json], Json], operand: Code) -> Code:
+    """Calculate with one operand."""
+    return lambda frame: operate(frame, operand(frame))
+
+
+def comparison(first: Code, rest: Sequence[tuple[str, Code]]) -> Code:
+    """Compare, `a < b < c` too."""
+    if len(rest) == 1:
+        compare, right = COMPARISONS[rest[0][0]], rest[0][1]
+        return lambda frame: compare(frame, first(frame), right(frame))
+    chain = tuple((COMPARISONS[sign], code) for sign, code in rest)
+
+    def run(frame: Frame) -> bool:
+        left = first(frame)
+        for compare, code in chain:
+            right = code(frame)
+            if not compare(frame, left, right):
+                return False
+            left = right
+        return True
+
+    return run
+
+
+def both(codes: Sequence[Code]) -> Code:
+    """`and`: the first operand that does not count as true, or the last."""
+
+    def run(frame: Frame) -> Json:
+        value: Json = True
+        for code in codes:
+            value = code(frame)
+            if not truth(value):
+                return value
+        return value
+
+    return run
+
+
+def either(codes: Sequence[Code]) -> Code:
+    """`or`: the first operand that counts as true, or the last."""
+
+    def run(frame: Frame) -> Json:
+        value: Json = False
+        for code in codes:
+            value = code(frame)
+            if truth(value):
+                return value
+        return value
+
+    return run
+
+
+def negation(operand: Code) -> Code:
+    """`not`."""
+    return lambda frame: not truth(operand(frame))
+
+
+def choice(condition: Code, this: Code, that: Code) -> Code:
+    """`this if condition else that`."""
+    return lambda frame: this(frame) if truth(condition(frame)) else that(frame)
+
+
+def list_of(codes: Sequence[Code]) -> Code:
+    """Make a list; what is `omit` is left out."""
+    return lambda frame: without_omitted([code(frame) for code in codes])
+
+
+def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:
+    """Make a map; a key whose value is `omit` is left out."""
+
+    def run(frame: Frame) -> dict[str, Json]:
+        made: dict[str, Json] = {}
+        for key_code, value_code in pairs:
+            _put(made, key_code(frame), value_code(frame))
+        return made
+
+    return run
+
+
+def _put(made: dict[str, Json], key: Json, value: Json) -> None:
+    if not isinstance(key, str):
+        raise EvaluationError(f"the keys of a map are texts, not {kind_of(key)}: write str(…)")
+    if value is not OMIT:
+        made[key] = value
+
+
+def comprehension(loops: Sequence[Loop], element: Code, key: Code | None, cost: int) -> Code:
+    """Make a list, or with `key` a map, by going through lists; each round costs `cost` steps."""
+
+    def run(frame: Frame) -> Json:
+        made_list: list[Json] = []
+        made_map: dict[str, Json] = {}
+
+        def go(level: int) -> None:
+            if level < len(loops):
+                for _ in rounds(frame, loops[level], cost):
+                    go(level + 1)
+            elif key is not None:
+                _put(made_map, key(frame), element(frame))
+            else:
+                made_list.append(element(frame))
+
+        go(0)
+        return made_map if key is not None else _within(frame, without_omitted(made_list))
+
+    return run
+
+
+def _within(frame: Frame, made: list[Json]) -> list[Json]:
+    frame.allow_items(len(made))
+    return made
+
+
+def rounds(frame: Frame, loop: Loop, cost: int) -> Iterator[Json]:
+    """Go through the items that the loop's conditions let pass, with its variables set for each."""
+    source = loop.source(frame)
+    if not isinstance(source, list):
+        hint = ": go through entries(…), keys(…) or values(…)" if isinstance(source, dict) else ""
+        raise EvaluationError(f"`for` goes through lists, not {kind_of(source)}{hint}")
+    for element in source:
+        frame.spend(cost)
+        bind(frame, loop.slots, element)
+        if all(truth(condition(frame)) for condition in loop.conditions):
+            yield element
+
+
+def bind(frame: Frame, slots: tuple[int, ...], element: Json) -> None:
+    """Set a loop's variables: one to the item itself, several to the parts of an item that is a list."""
+    if len(slots) == 1:
+        frame.slots[slots[0]] = element
+        return
+    if not isinstance(element, list) or len(element) != len(slots):
+        hint = "; of entries(…) take one name and read e.key and e.value" if isinstance(element, dict) else ""
+        raise EvaluationError(f"`for` with {len(slots)} names needs items that are lists of {len(slots)}{hint}")
+    for slot, value in zip(slots, element, strict=True):
+        frame.slots[slot] = value
+
+
+def concatenation(codes: Sequence[Code]) -> Code:
+    """Write values one after the other, as they stand in a text."""
+
+    def run(frame: Frame) -> str:
+        parts = [written(code(frame)) for code in codes]
+        frame.allow_text(sum(map(len, parts)))
+        return "".join(parts)
+
+    return run
+
+
+def settle(frame: Frame, value: Json) -> Json:
+    """Return a computed value as plain JSON: times become texts, and what would be huge as text is refused."""
+    if frame.with_times:
+        value = _plain(value)
+    if isinstance(value, list | dict):
+        weigh(value, RESULT_WEIGHT_MAX)
+    return value
+
+
+def _plain(value: Json) -> Json:
+    if isinstance(value, datetime):
+        return format_rfc3339(value)
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,28 @@
+"""What reading an expression or a template finds: what is wrong with it, and what it reads."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a source is refused. `offset` and `length` count characters of the source that was given to the parser."""
+
+    code: str
+    message: str
+    offset: int
+    length: int = 1
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One place where a path is read.
+
+    `guarded` says that it stands inside `has` or `default`, so that it may be missing. `pointer` is the JSON pointer of
+    the text in which it stands, for values; `offset` counts characters of that text.
+    """
+
+    path: tuple[str, ...]
+    offset: int
+    guarded: bool
+    pointer: str = ""

@@ -1,0 +1,255 @@
+"""The functions on lists and maps.
+
+Nothing is changed in place: lists and maps of the job are shared with whoever reads them. A `key` argument is the name
+of a key of each item, or a dotted path of names. Results keep the order of what they were made from.
+"""
+
+# ruff: noqa: D103 – how each is called stands in the table of `functions`
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from avtomat.blueprint.functions_text import text_of, whole_number_of, written
+from avtomat.blueprint.limits import CHARS_PER_STEP, NODE_WEIGHT, EvaluationError, Frame, MissingError, weigh
+from avtomat.blueprint.operators import BINARY, OMIT, checked_number, contains, is_number, kind_of, ordered, truth
+from avtomat.core.formula import Json
+
+_UNIQUE_WEIGHT_MAX = 1_048_576
+
+
+def list_of(value: Json, what: str) -> list[Json]:
+    """Return `value` if it is a list."""
+    if isinstance(value, list):
+        return value
+    raise EvaluationError(f"{what} needs a list, not {kind_of(value)}")
+
+
+def map_of(value: Json, what: str) -> dict[str, Json]:
+    """Return `value` if it is a map."""
+    if isinstance(value, dict):
+        return value
+    raise EvaluationError(f"{what} needs a map, not {kind_of(value)}")
+
+
+def length(_frame: Frame, value: Json) -> int:
+    if isinstance(value, str | list | dict):
+        return len(value)
+    raise EvaluationError(f"len() needs a text, a list or a map, not {kind_of(value)}")
+
+
+def smallest(frame: Frame, *values: Json) -> Json:
+    return _extreme(frame, values, "min", largest_wins=False)
+
+
+def largest(frame: Frame, *values: Json) -> Json:
+    return _extreme(frame, values, "max", largest_wins=True)
+
+
+def _extreme(frame: Frame, values: tuple[Json, ...], name: str, *, largest_wins: bool) -> Json:
+    candidates = list_of(values[0], f"{name}() of one argument") if len(values) == 1 else list(values)
+    if not candidates:
+        raise MissingError(lambda: f"{name}() of an empty list: write default({name}(…), 0) if that may be")
+    best = candidates[0]
+    ordered(frame, best, best, name)
+    for candidate in candidates[1:]:
+        held, tried = ordered(frame, best, candidate, name)
+        if (tried > held) if largest_wins else (tried < held):
+            best = candidate
+    return best
+
+
+def total(frame: Frame, items: Json) -> Json:
+    numbers = list_of(items, "sum()")
+    if not numbers:
+        return 0
+    result = numbers[0]
+    if not (is_number(result) or isinstance(result, timedelta)):
+        raise EvaluationError(f"sum() adds numbers, not {kind_of(result)}")
+    for number in numbers[1:]:
+        result = BINARY["+"](frame, result, number)
+    return checked_number(result)
+
+
+def contains_item(frame: Frame, container: Json, item: Json) -> bool:
+    return contains(frame, container, item)
+
+
+def keys(_frame: Frame, value: Json) -> list[str]:
+    return list(map_of(value, "keys()"))
+
+
+def values(_frame: Frame, value: Json) -> list[Json]:
+    return list(map_of(value, "values()").values())
+
+
+def entries(_frame: Frame, value: Json) -> list[dict[str, Json]]:
+    return [{"key": key, "value": each} for key, each in map_of(value, "entries()").items()]
+
+
+def merge(_frame: Frame, *maps: Json) -> dict[str, Json]:
+    return {key: value for each in maps for key, value in map_of(each, "merge()").items()}
+
+
+def pick(_frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
+    wanted = _names(names, "pick()")
+    source = map_of(value, "pick()")
+    return {name: source[name] for name in wanted if name in source}
+
+
+def without(_frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
+    unwanted = set(_names(names, "without()"))
+    return {key: each for key, each in map_of(value, "without()").items() if key not in unwanted}
+
+
+def _names(names: tuple[Json, ...], what: str) -> list[str]:
+    listed = names[0] if len(names) == 1 and isinstance(names[0], list) else names
+    return [text_of(name, f"each key that {what} names") for name in listed]
+
+
+def _field(item: Json, key: Json, what: str) -> Json:
+    """Return what stands at the dotted path `key` of `item`; without a key, the item."""
+    if key is None:
+        return item
+    found = item
+    for name in text_of(key, f"{what}'s key").split("."):
+        if not isinstance(found, dict) or name not in found:
+            raise MissingError(lambda: f"{what}: not every item has the key '{key}'")
+        found = found[name]
+    return found
+
+
+def sort(frame: Frame, items: Json, key: Json = None, order: Json = "asc") -> list[Json]:
+    source = list_of(items, "sorted()")
+    if order not in {"asc", "desc"}:
+        raise EvaluationError("sorted() is written sorted(list, 'key', 'desc'); the order is 'asc' or 'desc'")
+    fields = [_sortable(frame, _field(item, key, "sorted()")) for item in source]
+    for before, after in pairwise(fields):
+        ordered(frame, before, after, "sorted()")
+    frame.spend(len(source) * 4)
+    ranks = sorted(range(len(source)), key=fields.__getitem__, reverse=order == "desc")
+    return [source[rank] for rank in ranks]
+
+
+def _sortable(frame: Frame, field: Json) -> Json:
+    if isinstance(field, str):
+        frame.spend(len(field) // CHARS_PER_STEP)
+    if is_number(field) or isinstance(field, str | datetime | timedelta):
+        return field
+    raise EvaluationError(f"sorted() cannot order {kind_of(field)}; name a key of the items: sorted(list, 'price')")
+
+
+def unique(frame: Frame, items: Json, key: Json = None) -> list[Json]:
+    found: dict[Json, Json] = {}
+    source = list_of(items, "unique()")
+    frame.spend(len(source) * 8)
+    for item in source:
+        found.setdefault(_identity(frame, _field(item, key, "unique()")), item)
+    return list(found.values())
+
+
+def _identity(frame: Frame, value: Json) -> Json:
+    """Return something that hashes and compares as `equal` does: 1 as 1.0 but not as true."""
+    if isinstance(value, list | dict):
+        frame.spend(weigh(value, _UNIQUE_WEIGHT_MAX) * 2 // NODE_WEIGHT)
+    return _frozen(value)
+
+
+def _frozen(value: Json) -> Json:
+    if isinstance(value, list):
+        return ("list", tuple(map(_frozen, value)))
+    if isinstance(value, dict):
+        return ("map", frozenset((key, _frozen(each)) for key, each in value.items()))
+    return (kind_of(value), value)
+
+
+def flatten(frame: Frame, items: Json) -> list[Json]:
+    source = list_of(items, "flatten()")
+    frame.allow_items(sum(len(item) if isinstance(item, list) else 1 for item in source))
+    return [each for item in source for each in (item if isinstance(item, list) else (item,))]
+
+
+def group_by(frame: Frame, items: Json, key: Json) -> dict[str, list[Json]]:
+    groups: dict[str, list[Json]] = {}
+    source = list_of(items, "group_by()")
+    frame.spend(len(source) * 4)
+    for item in source:
+        field = _field(item, key, "group_by()")
+        groups.setdefault("null" if field is None else written(field), []).append(item)
+    return groups
+
+
+def chunk(frame: Frame, items: Json, size: Json) -> list[list[Json]]:
+    source, step = list_of(items, "chunk()"), whole_number_of(size, "the size of a chunk")
+    if step < 1:
+        raise EvaluationError("a chunk has at least one item")
+    frame.spend(len(source))
+    return [source[start : start + step] for start in range(0, len(source), step)]
+
+
+def number_range(frame: Frame, *bounds: Json) -> list[int]:
+    whole = [whole_number_of(bound, "range()'s argument") for bound in bounds]
+    if len(whole) == 3 and whole[2] == 0:
+        raise EvaluationError("range() needs a step that is not 0")
+    numbers = range(*whole)
+    frame.allow_items(_range_length(numbers))
+    return list(numbers)
+
+
+def _range_length(numbers: range) -> int:
+    """`len` fails on a range longer than a machine word, so count by hand."""
+    span = numbers.stop - numbers.start
+    return max(0, -(-span // numbers.step))
+
+
+def zip_lists(_frame: Frame, *lists: Json) -> list[list[Json]]:
+    columns: Iterable[list[Json]] = [list_of(each, "zip()") for each in lists]
+    return [list(row) for row in zip(*columns, strict=False)]
+
+
+def first(_frame: Frame, items: Json) -> Json:
+    return _end(items, 0, "first()")
+
+
+def last(_frame: Frame, items: Json) -> Json:
+    return _end(items, -1, "last()")
+
+
+def _end(items: Json, index: int, what: str) -> Json:
+    source = list_of(items, what)
+    if not source:
+        raise MissingError(lambda: f"{what} of an empty list: write default({what[:-1]}…), …) if that may be")
+    return source[index]
+
+
+def compact(_frame: Frame, items: Json) -> list[Json]:
+    return [item for item in list_of(items, "compact()") if item is not None]
+
+
+def any_true(_frame: Frame, items: Json) -> bool:
+    return any(truth(item) for item in list_of(items, "any()"))
+
+
+def all_true(_frame: Frame, items: Json) -> bool:
+    return all(truth(item) for item in list_of(items, "all()"))
+
+
+def is_text(_frame: Frame, value: Json) -> bool:
+    return isinstance(value, str)
+
+
+def is_numeric(_frame: Frame, value: Json) -> bool:
+    return is_number(value)
+
+
+def is_list(_frame: Frame, value: Json) -> bool:
+    return isinstance(value, list)
+
+
+def is_map(_frame: Frame, value: Json) -> bool:
+    return isinstance(value, dict)
+
+
+def without_omitted(items: list[Json]) -> list[Json]:
+    """Return the items that are not `omit`."""
+    return [item for item in items if item is not OMIT]

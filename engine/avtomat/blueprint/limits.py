@@ -1,0 +1,109 @@
+"""The bounds of expressions and templates, and the meter that holds an evaluation within them.
+
+The bounds on sources hold when a file is loaded, the others while a value is computed. Sizes are checked before
+anything of that size is made. A step is about one visited value or 64 characters; two million take a fraction of a
+second. What a step costs never depends on what ran before, so a replay meets the same bounds.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from avtomat.core.formula import Environment, Json
+
+SOURCE_CHARS_MAX = 4_096
+TEMPLATE_CHARS_MAX = 65_536
+DEPTH_MAX = 50
+NODES_MAX = 500
+TEMPLATE_NODES_MAX = 4_000
+
+STEPS_MAX = 2_000_000
+TEXT_CHARS_MAX = 65_536
+OUTPUT_CHARS_MAX = 262_144
+RESULT_WEIGHT_MAX = 8_388_608
+EXPONENT_MAX = 64
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
+REGEX_TEXT_CHARS_MAX = 10_240
+REGEX_PATTERN_CHARS_MAX = 1_024
+REGEX_MEMORY_BYTES_MAX = 65_536
+REGEX_COMPILE_STEPS = 5_000
+REGEX_CELLS_PER_STEP = 64
+
+CHARS_PER_STEP = 64
+NODE_WEIGHT = 8
+
+
+class EvaluationError(Exception):
+    """There is no value, and the author is told why. It never leaves `blueprint`: the doors answer with a Failure."""
+
+
+class MissingError(EvaluationError):
+    """A path leads nowhere; `has` and `default` accept this one, so its text is made only when it is read."""
+
+    def __init__(self, explain: Callable[[], str]) -> None:
+        super().__init__()
+        self.explain = explain
+
+    def __str__(self) -> str:
+        return self.explain()
+
+
+class LimitError(EvaluationError):
+    """The value would cost more than any blueprint may."""
+
+
+class Frame:
+    """One evaluation under way: what it sees, what it has spent, and the variables of its loops."""
+
+    __slots__ = ("identifiers", "items_max", "names", "now", "patterns", "seed", "slots", "steps", "with_times")
+
+    def __init__(self, env: Environment) -> None:
+        self.names = env.names
+        self.now: datetime = env.now
+        self.seed = env.seed
+        self.items_max = env.items_max
+        self.slots: dict[int, Json] = {}
+        self.steps = 0
+        self.identifiers = 0
+        self.with_times = False
+        self.patterns: set[str] = set()
+
+    def spend(self, steps: int) -> None:
+        """Count `steps`, or refuse to go on when the budget is used up."""
+        self.steps += steps
+        if self.steps > STEPS_MAX:
+            raise LimitError(f"this takes more than {STEPS_MAX:,} steps; loop over less, or let a task do it")
+
+    def allow_items(self, count: int) -> None:
+        """Refuse to make a list of more than `items_max`, and count its items as steps."""
+        if count > self.items_max:
+            raise LimitError(f"a list of {count:,} items is longer than {self.items_max:,} (limits.items)")
+        self.spend(count)
+
+    def allow_text(self, chars: int) -> None:
+        """Refuse to make a text that is too long, and count it as steps."""
+        if chars > TEXT_CHARS_MAX:
+            raise LimitError(f"a text of {chars:,} characters is longer than {TEXT_CHARS_MAX:,}")
+        self.spend(chars // CHARS_PER_STEP)
+
+
+def weigh(value: Json, weight_max: int) -> int:
+    """Return about how many bytes `value` takes; one that is heavier than `weight_max` is refused early.
+
+    Values may share parts, so a small one in memory can be huge when it is written. Hence the walk.
+    """
+    weight = 0
+    pending = [value]
+    while pending:
+        top = pending.pop()
+        weight += NODE_WEIGHT
+        if isinstance(top, str):
+            weight += len(top)
+        elif isinstance(top, list):
+            pending.extend(top)
+        elif isinstance(top, dict):
+            weight += sum(map(len, top))
+            pending.extend(top.values())
+        if weight > weight_max or len(pending) * NODE_WEIGHT > weight_max:
+            raise LimitError(f"the value is larger than {weight_max:,} bytes when it is written out")
+    return weight

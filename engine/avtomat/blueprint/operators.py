@@ -1,0 +1,264 @@
+"""What the operators of the language do with JSON values, times and durations.
+
+Stricter than Python where authors would be surprised: `true` is no number, text is never repeated or formatted, and
+nothing is converted silently, except that a text beside a time is read as a time or a duration. Every result is JSON
+again (64-bit integers, finite numbers) or one of the two kinds of time; anything else is an EvaluationError.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from avtomat.blueprint.limits import CHARS_PER_STEP, EXPONENT_MAX, INTEGER_MAX, INTEGER_MIN, EvaluationError, Frame
+from avtomat.blueprint.times import duration_of, time_of
+from avtomat.core.duration import parse_duration
+from avtomat.core.formula import Json
+
+
+class Omit:
+    """The value of the word `omit`: the key or item that it stands for is left out."""
+
+    __slots__ = ()
+
+
+OMIT = Omit()
+
+_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a map",
+    datetime: "a time",
+    timedelta: "a duration",
+    Omit: "omit",
+}
+
+
+def kind_of(value: Json) -> str:
+    """Return what `value` is, in the author's words."""
+    return _KINDS.get(type(value), "no JSON value")
+
+
+def is_number(value: Json) -> bool:
+    """Tell whether `value` is a number; booleans are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def equal(frame: Frame, left: Json, right: Json) -> bool:
+    """Compare by JSON value: 1 is 1.0 and not true, the order of keys does not count; a text may spell a time."""
+    kind, other = type(left), type(right)
+    if kind is other:
+        if kind is list:
+            return len(left) == len(right) and all(equal(frame, a, b) for a, b in zip(left, right, strict=True))
+        if kind is dict:
+            return left.keys() == right.keys() and all(equal(frame, left[key], right[key]) for key in left)
+        frame.spend(len(left) // CHARS_PER_STEP if kind is str else 1)
+        return bool(left == right)
+    frame.spend(1)
+    if kind is datetime or other is datetime:
+        return _times_equal(left, right)
+    return is_number(left) and is_number(right) and left == right
+
+
+def _times_equal(left: Json, right: Json) -> bool:
+    if isinstance(left, str) or isinstance(right, str):
+        return time_of(left) == time_of(right)
+    return False
+
+
+def contains(frame: Frame, container: Json, item: Json) -> bool:
+    """Tell whether a list has the item, a map the key, or a text the other text."""
+    if isinstance(container, list):
+        return any(equal(frame, each, item) for each in container)
+    if isinstance(container, dict):
+        return isinstance(item, str) and item in container
+    if isinstance(container, str) and isinstance(item, str):
+        frame.spend(len(container) // CHARS_PER_STEP)
+        return item in container
+    raise EvaluationError(f"`in` looks for {kind_of(item)} in {kind_of(container)}; it looks in lists, maps and texts")
+
+
+def ordered(frame: Frame, left: Json, right: Json, sign: str) -> tuple[Json, Json]:
+    """Return both sides as values that Python orders; only like goes before like."""
+    frame.spend(1)
+    if is_number(left) and is_number(right):
+        return left, right
+    if isinstance(left, str) and isinstance(right, str):
+        return left, right
+    if isinstance(left, datetime) or isinstance(right, datetime):
+        return time_of(left), time_of(right)
+    if isinstance(left, timedelta) or isinstance(right, timedelta):
+        return duration_of(left), duration_of(right)
+    raise EvaluationError(
+        f"`{sign}` compares {kind_of(left)} with {kind_of(right)}; it needs two numbers, texts or times"
+    )
+
+
+def _ordering(sign: str, compare: Callable[[Json, Json], Json]) -> Callable[[Frame, Json, Json], bool]:
+    return lambda frame, left, right: bool(compare(*ordered(frame, left, right, sign)))
+
+
+def _add(frame: Frame, left: Json, right: Json) -> Json:
+    if is_number(left) and is_number(right):
+        return checked_number(left + right)
+    if isinstance(left, str) and isinstance(right, str):
+        frame.allow_text(len(left) + len(right))
+        return left + right
+    if isinstance(left, list) and isinstance(right, list):
+        frame.allow_items(len(left) + len(right))
+        return left + right
+    if isinstance(left, datetime) or isinstance(right, datetime):
+        moment, span = (left, right) if isinstance(left, datetime) else (right, left)
+        return shifted(frame, moment, duration_of(span))
+    if isinstance(left, timedelta) or isinstance(right, timedelta):
+        return _add_duration(frame, left, right)
+    raise EvaluationError(f"`+` cannot add {kind_of(right)} to {kind_of(left)}{_add_hint(left, right)}")
+
+
+def _add_duration(frame: Frame, left: Json, right: Json) -> Json:
+    if isinstance(left, timedelta) and isinstance(right, timedelta):
+        return left + right
+    other, span = (right, left) if isinstance(left, timedelta) else (left, right)
+    return shifted(frame, time_of(other), span)
+
+
+def _add_hint(left: Json, right: Json) -> str:
+    if isinstance(left, str) or isinstance(right, str):
+        return ": write str(…) around what is no text"
+    if isinstance(left, dict) and isinstance(right, dict):
+        return ": write merge(a, b)"
+    return ""
+
+
+def _subtract(frame: Frame, left: Json, right: Json) -> Json:
+    if is_number(left) and is_number(right):
+        return checked_number(left - right)
+    if isinstance(left, timedelta):
+        return left - duration_of(right)
+    if isinstance(right, timedelta):
+        return shifted(frame, time_of(left), -right)
+    if isinstance(left, datetime) and isinstance(right, str) and parse_duration(right) is not None:
+        return shifted(frame, left, -duration_of(right))
+    if isinstance(left, datetime) or isinstance(right, datetime):
+        frame.with_times = True
+        return time_of(left) - time_of(right)
+    raise EvaluationError(f"`-` cannot take {kind_of(right)} from {kind_of(left)}; it needs two numbers, or times")
+
+
+def shifted(frame: Frame, moment: datetime, span: timedelta) -> datetime:
+    """Return the time that is `span` after `moment`."""
+    frame.with_times = True
+    try:
+        return moment.astimezone(UTC) + span
+    except OverflowError:
+        raise EvaluationError("the time lies outside the years 1 to 9999") from None
+
+
+def _multiply(frame: Frame, left: Json, right: Json) -> Json:
+    if is_number(left) and is_number(right):
+        return checked_number(left * right)
+    if isinstance(left, timedelta) or isinstance(right, timedelta):
+        span, factor = (left, right) if isinstance(left, timedelta) else (right, left)
+        if is_number(factor):
+            frame.with_times = True
+            return span * factor
+    raise EvaluationError(f"`*` multiplies numbers, and durations by numbers, not {kind_of(left)} by {kind_of(right)}")
+
+
+def _divide(frame: Frame, left: Json, right: Json) -> Json:
+    if isinstance(left, timedelta):
+        divisor = right if is_number(right) else duration_of(right)
+        frame.with_times = True
+        return left / divisor
+    return checked_number(_numbers("/", left, right, lambda a, b: a / b))
+
+
+def _floor_divide(_frame: Frame, left: Json, right: Json) -> Json:
+    return checked_number(_numbers("//", left, right, lambda a, b: a // b))
+
+
+def _remainder(_frame: Frame, left: Json, right: Json) -> Json:
+    return checked_number(_numbers("%", left, right, lambda a, b: a % b))
+
+
+def _power(_frame: Frame, left: Json, right: Json) -> Json:
+    return checked_number(_numbers("**", left, right, _bounded_power))
+
+
+def _bounded_power(base: Json, exponent: Json) -> Json:
+    if abs(exponent) > EXPONENT_MAX:
+        raise EvaluationError(f"an exponent may be at most {EXPONENT_MAX}")
+    if base < 0 and not float(exponent).is_integer():
+        raise EvaluationError("a negative number has no power with a fractional exponent")
+    return base**exponent
+
+
+def _numbers(sign: str, left: Json, right: Json, calculate: Callable[[Json, Json], Json]) -> Json:
+    if not (is_number(left) and is_number(right)):
+        hint = "; a text takes values as `{{ … }}`" if sign == "%" and isinstance(left, str) else ""
+        raise EvaluationError(f"`{sign}` needs two numbers, not {kind_of(left)} and {kind_of(right)}{hint}")
+    return calculate(left, right)
+
+
+def checked_number(value: Json) -> Json:
+    """Return `value` if JSON has a place for it."""
+    if type(value) is int:
+        if not INTEGER_MIN <= value <= INTEGER_MAX:
+            raise EvaluationError("the number is larger than 64 bits")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise EvaluationError("the number is too large")
+    return value
+
+
+def negate(_frame: Frame, value: Json) -> Json:
+    """Return minus `value`."""
+    if is_number(value):
+        return checked_number(-value)
+    if isinstance(value, timedelta):
+        return -value
+    raise EvaluationError(f"`-` needs a number, not {kind_of(value)}")
+
+
+def truth(value: Json) -> bool:
+    """Tell whether `value` counts as true: false, null, 0 and what is empty do not."""
+    if value is OMIT:
+        raise EvaluationError("`omit` may only be the value of a key or an item, not a condition")
+    return bool(value)
+
+
+def _arithmetic(operate: Callable[[Frame, Json, Json], Json]) -> Callable[[Frame, Json, Json], Json]:
+    def guarded(frame: Frame, left: Json, right: Json) -> Json:
+        try:
+            return operate(frame, left, right)
+        except ZeroDivisionError:
+            raise EvaluationError("division by zero") from None
+        except OverflowError:
+            raise EvaluationError("the number or the time is too large") from None
+
+    return guarded
+
+
+BINARY: dict[str, Callable[[Frame, Json, Json], Json]] = {
+    "+": _arithmetic(_add),
+    "-": _arithmetic(_subtract),
+    "*": _arithmetic(_multiply),
+    "/": _arithmetic(_divide),
+    "//": _arithmetic(_floor_divide),
+    "%": _arithmetic(_remainder),
+    "**": _arithmetic(_power),
+}
+
+COMPARISONS: dict[str, Callable[[Frame, Json, Json], bool]] = {
+    "==": equal,
+    "!=": lambda frame, left, right: not equal(frame, left, right),
+    "<": _ordering("<", operator.lt),
+    "<=": _ordering("<=", operator.le),
+    ">": _ordering(">", operator.gt),
+    ">=": _ordering(">=", operator.ge),
+    "in": lambda frame, left, right: contains(frame, right, left),
+    "not in": lambda frame, left, right: not contains(frame, right, left),
+}

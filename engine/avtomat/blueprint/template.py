@@ -1,0 +1,279 @@
+"""Compile any value whose texts may be templates: params, data, set, succeed and the like.
+
+A text that is exactly one `{{ … }}` is an expression and keeps its type; another text with `{{`, `{%` or `{#` is a
+Jinja text and becomes a text; all else is literal. Maps and lists are followed; their keys are literal. All templates
+of one value share one budget.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from avtomat.blueprint import evaluation
+from avtomat.blueprint.expression import Expression, Fault, Read, parse_expression
+from avtomat.blueprint.lexer import plain_path, scan
+from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, LimitError, weigh
+from avtomat.blueprint.operators import OMIT
+from avtomat.blueprint.scope import SECRETS
+from avtomat.blueprint.text_reader import Part, literal, secret, sequence, value
+from avtomat.blueprint.texts import Text, parse_jinja
+from avtomat.core.formula import Environment, Failure, Json, Rendered, SecretRef
+
+__all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
+
+_CACHED_MAX = 16_384
+_UNWEIGHED_MAX = 16
+_MARKS = ("{{", "{%", "{#")
+_PLAIN = re.compile(r"\{\{([\w\s.]{1,256})\}\}", re.ASCII)
+_SECRET = re.compile(r"\s*secrets\.([A-Za-z]\w*)\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Constant:
+    value: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Map:
+    items: tuple[tuple[str, str, "_Piece"], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _List:
+    items: tuple["_Piece", ...]
+
+
+_Leaf = _Constant | Expression | Text
+_Piece = _Leaf | _Map | _List
+
+
+class _RenderError(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CompiledTemplate:
+    """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text."""
+
+    piece: _Piece
+    reads: frozenset[tuple[str, ...]]
+    uses: tuple[Read, ...]
+
+    def render(self, env: Environment) -> Rendered | Failure:
+        """Return the value with every template in it evaluated."""
+        if isinstance(self.piece, _Constant):
+            return Rendered(value=self.piece.value)
+        render = _Render(env)
+        try:
+            found = render.produce(self.piece, "")
+        except _RenderError as stopped:
+            return stopped.failure
+        if found is OMIT:
+            message = "`omit` leaves out a key or an item; there is nothing here that could be left out"
+            return Failure(code="EXPRESSION_ERROR", message=message)
+        return Rendered(value=found, secrets=tuple(render.secrets))
+
+
+def parse_text(source: str, *, allow_secrets: bool = False) -> CompiledTemplate | list[Fault]:
+    """Compile one text, or return all that is wrong with it."""
+    leaf = _leaf(source, allow_secrets)
+    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""))
+
+
+def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTemplate | list[tuple[str, Fault]]:
+    """Compile a JSON value, or return all that is wrong with it, each with the JSON pointer of its text or key."""
+    compiler = _Compiler(allow_secrets=allow_secrets)
+    piece = compiler.compile(value, "")
+    return compiler.faults or _template(piece, tuple(compiler.uses))
+
+
+def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
+    reads = frozenset(use.path for use in uses if use.path[0] != SECRETS)
+    return CompiledTemplate(piece=piece, reads=reads, uses=uses)
+
+
+def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
+    if isinstance(leaf, _Constant):
+        return ()
+    return tuple(replace(use, pointer=pointer) for use in leaf.uses) if pointer else leaf.uses
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def _leaf(source: str, allow_secrets: bool) -> _Leaf | tuple[Fault, ...]:
+    if not any(mark in source for mark in _MARKS):
+        return _Constant(value=source)
+    if source.lstrip().startswith("{{"):
+        start, close, faults = _first_expression(source)
+        if close is None:
+            return faults
+        if not source[close + 2 :].strip():
+            return _lone_leaf(source, start, close, allow_secrets=allow_secrets)
+    return _plain_text(source, allow_secrets=allow_secrets) or parse_jinja(source, allow_secrets=allow_secrets)
+
+
+def _first_expression(source: str) -> tuple[int, int | None, tuple[Fault, ...]]:
+    """Return where the expression after the first `{{` begins and where its `}}` stands, or why there is none."""
+    start = source.index("{{") + 2
+    plain = _PLAIN.match(source, start - 2)
+    if plain is not None:
+        return start, plain.end(1), ()
+    start += source.startswith("-", start)
+    scanned = scan(source, start, until_close=True)
+    if scanned.close is not None or scanned.faults:
+        return start, scanned.close, tuple(scanned.faults)
+    hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
+    fault = Fault(code="template.syntax", message="`{{` is not closed", offset=source.index("{{"), length=2, hint=hint)
+    return start, None, (fault,)
+
+
+def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> Expression | tuple[Fault, ...]:
+    end = close - (source[close - 1] == "-" and close > start)
+    parsed = parse_expression(source[start:end], allow_secrets=allow_secrets)
+    if isinstance(parsed, list):
+        return tuple(replace(fault, offset=fault.offset + start) for fault in parsed)
+    return replace(parsed, uses=tuple(replace(use, offset=use.offset + start) for use in parsed.uses))
+
+
+def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
+    """Compile a text with nothing but `{{ a.b.c }}` in it, without Jinja's parser: most texts are so."""
+    parts: list[Part] = []
+    uses: list[Read] = []
+    end = 0
+    for found in _PLAIN.finditer(source):
+        keys = _plain_keys(found.group(1), allow_secrets=allow_secrets)
+        before = source[end : found.start()]
+        if keys is None or "{" in before:
+            return None
+        parts += [literal(before), _plain_part(keys)]
+        uses.append(Read(path=keys, offset=source.index(keys[0], found.start()), guarded=False))
+        end = found.end()
+    rest = source[end:]
+    if "{" in rest or "\r" in source:
+        return None
+    return Text(source=source, uses=tuple(uses), part=sequence([*parts, literal(rest)]))
+
+
+def _plain_keys(inside: str, *, allow_secrets: bool) -> tuple[str, ...] | None:
+    found = _SECRET.fullmatch(inside) if allow_secrets else None
+    return (SECRETS, found.group(1)) if found else plain_path(inside)
+
+
+def _plain_part(keys: tuple[str, ...]) -> Part:
+    return secret(keys[1]) if keys[0] == SECRETS else value(evaluation.path(keys))
+
+
+class _Compiler:
+    """Follows a value to its texts."""
+
+    def __init__(self, *, allow_secrets: bool) -> None:
+        self.allow_secrets = allow_secrets
+        self.faults: list[tuple[str, Fault]] = []
+        self.uses: list[Read] = []
+
+    def compile(self, value: Json, pointer: str) -> _Piece:
+        if isinstance(value, str):
+            return self._text(value, pointer)
+        if isinstance(value, dict):
+            return self._map(value, pointer)
+        if isinstance(value, list):
+            return self._list(value, pointer)
+        return _Constant(value=value)
+
+    def _text(self, source: str, pointer: str) -> _Leaf:
+        leaf = _leaf(source, self.allow_secrets)
+        if isinstance(leaf, tuple):
+            self.faults += [(pointer, fault) for fault in leaf]
+            return _Constant(value=source)
+        self.uses += _uses(leaf, pointer)
+        return leaf
+
+    def _map(self, value: dict[str, Json], pointer: str) -> _Piece:
+        items: list[tuple[str, str, _Piece]] = []
+        for key, each in value.items():
+            step = f"/{key.replace('~', '~0').replace('/', '~1')}"
+            if any(mark in key for mark in _MARKS[:2]):
+                hint = "build the map in an expression: {{ {input.name: 1} }}"
+                fault = Fault(code="template.key", message="a key is no template", offset=0, length=len(key), hint=hint)
+                self.faults.append((pointer + step, fault))
+            items.append((key, step, self.compile(each, pointer + step)))
+        if all(isinstance(piece, _Constant) for _key, _step, piece in items):
+            return _Constant(value=value)
+        return _Map(items=tuple(items))
+
+    def _list(self, value: list[Json], pointer: str) -> _Piece:
+        pieces = tuple(self.compile(each, f"{pointer}/{index}") for index, each in enumerate(value))
+        return _Constant(value=value) if all(isinstance(piece, _Constant) for piece in pieces) else _List(items=pieces)
+
+
+class _Render:
+    """One render under way: its budget, and the secrets that it met."""
+
+    def __init__(self, env: Environment) -> None:
+        self.frame = Frame(env)
+        self.secrets: list[SecretRef] = []
+        self._composites = 0
+        self._weight = 0
+
+    def produce(self, piece: _Piece, pointer: str) -> Json:
+        match piece:
+            case _Constant(value=value):
+                return value
+            case Expression():
+                return self._expression(piece, pointer)
+            case Text():
+                return self._text(piece, pointer)
+            case _Map(items=items):
+                produced = ((key, self.produce(each, pointer + step)) for key, step, each in items)
+                return {key: value for key, value in produced if value is not OMIT}
+            case _List(items=pieces):
+                return list(self._items(pieces, pointer))
+
+    def _items(self, pieces: tuple[_Piece, ...], pointer: str) -> Iterator[Json]:
+        index = 0
+        for piece in pieces:
+            value = self.produce(piece, f"{pointer}/{index}")
+            if value is not OMIT:
+                index += 1
+                yield value
+
+    def _expression(self, expression: Expression, pointer: str) -> Json:
+        if expression.secret is not None:
+            self.secrets.append(SecretRef(pointer=pointer, offset=0, name=expression.secret))
+            return ""
+        found = expression.attempt(self.frame, omittable=True)
+        if isinstance(found, Failure):
+            raise _RenderError(found)
+        if isinstance(found, str | list | dict):
+            self._weigh(found)
+        return found
+
+    def _weigh(self, value: Json) -> None:
+        """A few values are as large as the job's data at most; many may repeat it until it is huge."""
+        self._composites += 1
+        if self._composites <= _UNWEIGHED_MAX:
+            return
+        try:
+            self._weight += weigh(value, RESULT_WEIGHT_MAX - self._weight)
+        except LimitError as problem:
+            raise _RenderError(Failure(code="LIMIT_EXCEEDED", message=str(problem))) from None
+
+    def _text(self, text: Text, pointer: str) -> str:
+        try:
+            written, secrets = text.write(self.frame)
+        except LimitError as problem:
+            raise _RenderError(_failure("LIMIT_EXCEEDED", text, problem)) from None
+        except EvaluationError as problem:
+            raise _RenderError(_failure("TEMPLATE_ERROR", text, problem)) from None
+        except RecursionError:
+            raise _RenderError(_failure("LIMIT_EXCEEDED", text, "the value is nested too deep")) from None
+        self.secrets += [SecretRef(pointer=pointer, offset=offset, name=name) for offset, name in secrets]
+        return written
+
+
+def _failure(code: str, text: Text, problem: object) -> Failure:
+    first_line = text.source.strip().partition("\n")[0]
+    shown = first_line if len(first_line) <= 60 else f"{first_line[:59]}…"
+    return Failure(code=code, message=f"in the text `{shown}`: {problem}")

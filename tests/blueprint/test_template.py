@@ -1,0 +1,270 @@
+"""Values whose texts are templates."""
+
+from typing import Any
+
+import jinja2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avtomat.blueprint.template import CompiledTemplate, compile_value, parse_text
+from avtomat.blueprint.texts import Text
+from avtomat.core.formula import Failure, Rendered, SecretRef
+from tests.blueprint.evaluating import compiled, environment, render, render_failure, template_fault
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("{{ input.total }}", 1200),
+        ("  {{ input.total }}\n", 1200),
+        ("{{- input.total -}}", 1200),
+        ("{{ input.none }}", None),
+        ("{{ {'a': {'b': 1}} }}", {"a": {"b": 1}}),
+        ("{{ {'a': {'b': 1}}}}", {"a": {"b": 1}}),
+        ("{{ '}}' }}", "}}"),
+        ("{{ input.total }} ", 1200),
+        ("{{ now }}", "2026-01-31T23:00:00Z"),
+        ("{{ 'a' }}{{ 'b' }}", "ab"),
+        ("plain", "plain"),
+        ("a } b }} c { d", "a } b }} c { d"),
+        ("1e5", "1e5"),
+        ("", ""),
+    ],
+)
+def test_a_lone_expression_keeps_its_type_and_other_texts_are_texts(source: str, value: Any) -> None:
+    found = render(source)
+
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("Order {{ input.total }} for {{ input.name }}.", "Order 1200 for Ada."),
+        ("{{ input.price }} {{ input.flag }} {{ 1.0 }} {{ 1e-7 }}", "9.5 true 1.0 1e-7"),
+        ("{% if input.total > 1000 %}big{% else %}small{% endif %}", "big"),
+        ("{% if false %}a{% elif input.flag %}b{% endif %}", "b"),
+        (
+            "{% for i in input.items %}{{ loop.index }}:{{ i.sku }}{% if not loop.last %}, {% endif %}{% endfor %}",
+            "1:b, 2:a",
+        ),
+        ("{% for i in input.items if i.ok %}{{ loop.length }}{{ i.sku }}{% endfor %}", "1b"),
+        ("{% for i in [] %}x{% else %}none{% endfor %}", "none"),
+        ("{% for a, b in zip([1], [2]) %}{{ a }}{{ b }}{% endfor %}", "12"),
+        ("{# note #}x{% raw %}{{ y }}{% endraw %}", "x{{ y }}"),
+        ("a  {{- 1 -}}  b", "a1b"),
+        ("x {{ input.missing | default('?') }}", "x ?"),
+        ("x {{ input.missing is defined }} {{ input.none is none }} {{ q is undefined }}", "x false true true"),
+        ("x {{ input.tags | join(', ') | upper }}", "x X, Y"),
+        ("x {{ input.tags | to_json }}", 'x ["x","y"]'),
+        ("x {{ 'a' if input.flag else 'b' }} {{ 'n' ~ 1 ~ true }}", "x a n1true"),
+        ("x {{ input.from }} {{ input['größe'] }} {{ input.größe }}", "x home 42 42"),
+        ("x {{ matches(input.name, '^A\\w+$') }}", "x true"),
+        ("x {{ now | format_time('%Y-%m-%d') }}", "x 2026-01-31"),
+        ("line\n{{ input.name }}\n", "line\nAda\n"),
+        ("x {{ input.items[0].sku }} {{ input.tags[-1] }} {{ input.tags[:1] | join }}", "x b y x"),
+        (
+            "x {{ [1, 2] + [3] == [1, 2, 3] }} {{ {'a': 1}.a }} {{ -1 + 2 ** 3 }} {{ 1 < 2 and not false }}",
+            "x true 1 7 true",
+        ),
+    ],
+)
+def test_a_text_is_jinja_with_the_values_of_the_language(source: str, text: str) -> None:
+    assert render(source) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x {{ input.tags }}", "a list cannot stand in a text: write to_json(…)"),
+        ("x {{ data.map }}", "a map cannot stand in a text: write to_json(…)"),
+        ("x {{ input.none }}", "null cannot stand in a text: write to_json(…)"),
+        ("x {{ input.nme }}", "did you mean 'name'?"),
+        ("x {{ input.nme | upper }}", "did you mean 'name'?"),
+        ("x {% for a in input %}{% endfor %}", "entries(…)"),
+    ],
+)
+def test_what_cannot_stand_in_a_text_is_a_template_error(source: str, message: str) -> None:
+    found = render_failure(source)
+
+    assert found.code == "TEMPLATE_ERROR"
+    assert message in found.message
+
+
+def test_maps_and_lists_are_followed_and_keys_keep_their_order() -> None:
+    value = {"z": "{{ input.total }}", "a": [1, None, {"b": "n={{ data.n }}"}], "m": 1.0}
+
+    found = render(value)
+
+    assert found == {"z": 1200, "a": [1, None, {"b": "n=0"}], "m": 1.0}
+    assert list(found) == ["z", "a", "m"]
+
+
+def test_omit_leaves_out_its_key_or_item_and_nothing_else() -> None:
+    value = {"a": "{{ omit }}", "b": ["{{ omit }}", "{{ default(data.x, omit) }}", 1], "c": {"d": "{{ omit }}"}}
+
+    assert render(value) == {"b": [1], "c": {}}
+
+
+def test_omit_as_the_whole_value_is_an_error() -> None:
+    assert "nothing here that could be left out" in render_failure("{{ omit }}").message
+
+
+def test_a_value_without_templates_is_given_back_as_it_is() -> None:
+    value = {"a": [1, {"b": None}]}
+
+    assert render(value) is value
+
+
+def test_what_a_value_brings_is_never_read_as_a_template_again() -> None:
+    assert render({"a": "{{ evil }}", "b": "x {{ evil }}"}, evil="{{ input.total }}") == {
+        "a": "{{ input.total }}",
+        "b": "x {{ input.total }}",
+    }
+
+
+def test_identifiers_differ_within_a_value_and_are_the_same_on_replay() -> None:
+    value = {"a": "{{ uuid() }}", "b": "x {{ uuid() }}"}
+
+    first = render(value)
+
+    assert first == render(value)
+    assert first["a"] != first["b"][2:]
+
+
+def test_a_secret_is_left_out_and_its_place_is_told() -> None:
+    value = {
+        "key": "{{ secrets.k }}",
+        "list": ["{{ omit }}", "Bearer {{ secrets.t }} of {{ input.name }}{{ secrets.u }}"],
+        "a/b~": "{% if input.flag %}é{{ secrets.v }}{% endif %}",
+    }
+
+    rendered = compiled(value, allow_secrets=True).render(environment())
+
+    assert rendered == Rendered(
+        value={"key": "", "list": ["Bearer  of Ada"], "a/b~": "é"},
+        secrets=(
+            SecretRef(pointer="/key", offset=0, name="k"),
+            SecretRef(pointer="/list/0", offset=7, name="t"),
+            SecretRef(pointer="/list/0", offset=14, name="u"),
+            SecretRef(pointer="/a~1b~0", offset=1, name="v"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x {{ secrets.k | upper }}",
+        "{% if secrets.k %}x{% endif %}",
+        "x {{ secrets.k ~ 'a' }}",
+        "{% for s in secrets %}x{% endfor %}",
+        "x {{ secrets }}",
+        "x {{ secrets.a.b }}",
+        "x {{ secrets['k'] }}",
+        "x {{ secrets.k is defined }}",
+    ],
+)
+def test_a_secret_in_a_text_is_not_tested_or_filtered(source: str) -> None:
+    assert "a secret may be written out" in template_fault(source, allow_secrets=True).message
+
+
+def test_secrets_are_uses_but_no_reads() -> None:
+    template = compiled({"a": "{{ secrets.k }}", "b": "x {{ input.name }}"}, allow_secrets=True)
+
+    assert template.reads == {("input", "name")}
+    assert [(use.path, use.pointer, use.offset) for use in template.uses] == [
+        (("secrets", "k"), "/a", 3),
+        (("input", "name"), "/b", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x {{ input.name }} {{ data.n }}",
+        "x {{ input.name }}{# c #} {{ data.n }}",
+        "x\n{% if input.name == 'a' %}{% endif %}\n  {{ data.n }}",
+        "größe {{ input.name | upper }} {{ len(data.n) }}",
+        "{%- for x in input.name -%}  \n {{- x }} {%- endfor %} {{ data.n }}",
+        "{% raw %}{{ no }}{% endraw %}{{ input.name }} {{ '\\d' }}{{ data.n }}",
+    ],
+)
+def test_uses_in_a_text_stand_where_they_are_written(source: str) -> None:
+    template = parse_text(source)
+
+    assert isinstance(template, CompiledTemplate)
+    assert {(use.path, use.offset) for use in template.uses} == {
+        (("input", "name"), source.index("input.name")),
+        (("data", "n"), source.index("data.n")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "offset", "text"),
+    [
+        ("ab {{ x && y }}", 8, "write and"),
+        ("ab {{ x = y }}", 8, "write =="),
+        ("ab {{ lenght(x) }}", 6, "len(x)"),
+        ("ab {{ x.upper() }}", 8, "upper(text)"),
+        ("ab {{ x | uper }}", 10, "upper(text)"),
+        ("{{ x", 0, "add the closing }}"),
+        ("{{ x && y }}", 5, "write and"),
+        ("{{ (x }} b", 6, "`)` is expected first"),
+        ("ab {% if x %}", 11, "add {% endif %}"),
+        ("ab {% switch x %}", 6, "there is no {% switch %}"),
+        ("ab {% set x = 1 %}", 6, "{% if %}"),
+        ("ab {{ x is odd }}", 8, "write a comparison"),
+        ("ab {{ 'a' if x }}", 6, "this if condition else that"),
+        ("ab {{ x.length }}", 8, "len(x)"),
+    ],
+)
+def test_a_fault_in_a_text_stands_where_it_is_written(source: str, offset: int, text: str) -> None:
+    found = template_fault(source)
+
+    assert found.offset == offset
+    assert text in f"{found.message} {found.hint}"
+
+
+def test_faults_of_a_value_come_all_at_once_each_with_its_pointer() -> None:
+    found = compile_value({"a": "{{ x && y }}", "b": [{"c/d": "{{ nope() }}"}], "{{ k }}": 1})
+
+    assert isinstance(found, list)
+    assert [(pointer, fault.code) for pointer, fault in found] == [
+        ("/a", "expression.syntax"),
+        ("/b/0/c~1d", "expression.unknown_function"),
+        ("/{{ k }}", "template.key"),
+    ]
+
+
+words = st.text(st.sampled_from("ab {}%#-\n\\'é"), max_size=6)
+PIECES = """
+{{ n }} | {{ s }} | {{- s -}} | {{ s|upper }} | {{ 'b' ~ n }} | {% if n > 1 %} | {% else %} | {% endif %} | {% raw %}
+{% for x in l %} | {{ x }}{{ loop.index }} | {% endfor %} | {# c #} | {%- if s -%} | {{ n + 1 }} | {% endraw %}
+{{ l[0] }} | {{ m.k }} | {{ '\\n' }} | {{ s if n else 'z' }}
+"""
+pieces = st.sampled_from([piece for line in PIECES.strip().splitlines() for piece in line.split(" | ")])
+
+
+@given(st.lists(words | pieces, max_size=8).map("".join))
+def test_a_text_that_jinja_renders_is_rendered_the_same(source: str) -> None:
+    names: dict[str, Any] = {"n": 3, "s": "tx", "l": [1, 2], "m": {"k": 5}, "x": 9}
+    oracle = jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False)
+    template = parse_text(source)
+
+    if isinstance(template, CompiledTemplate):
+        rendered = template.render(environment(**names))
+        if isinstance(template.piece, Text) and isinstance(rendered, Rendered):
+            assert rendered.value == oracle.from_string(source).render(**names)
+    else:
+        assert all(0 <= fault.offset <= len(source) for fault in template)
+
+
+@given(st.text(st.characters() | st.sampled_from("{}%#'\"\\|.()[]- \n"), max_size=40))
+def test_no_text_makes_reading_or_rendering_raise(source: str) -> None:
+    for text in (source, "{{" + source + "}}", "x {{" + source + "}}", "{%" + source + "%}"):
+        template = parse_text(text, allow_secrets=True)
+        if isinstance(template, CompiledTemplate):
+            assert isinstance(template.render(environment()), Rendered | Failure)
