@@ -3,8 +3,9 @@
 The rules
   * A state is entered, does something or nothing, and is left by the first transition whose guard holds. States that
     wait for nothing are crossed within the same decision; a scope stops only where it must wait, or where it ends.
-  * Leaving a state: its output is there; its `set` is merged; the guards see the new data; the chosen arm's `set`.
-    When any of this fails, none of it has happened: the state fails, and its output does not enter `outputs`.
+  * Leaving a state: its output is there; its `set` is merged; the guards see the new data; the chosen arm's `set`. A
+    state that names no transition ends its machine. When any of this fails, none of it has happened: the state fails,
+    and its output does not enter `outputs`.
   * A failed state is tried again by its `retry`; else its own `catch` takes the error, else the blueprint's; else the
     job fails, or is parked. LIMIT_EXCEEDED and DEADLINE are taken by nobody.
   * An error in an arm of a `catch` goes to the next list outward, never to the same one.
@@ -159,6 +160,8 @@ def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) ->
         walk.keep_output(output)
     if state.sets:
         walk.apply(state.sets, walk.environment(seen))
+    if not state.transitions:
+        return _end_well(walk, walk.value_of(output))
     env = walk.environment(seen)
     for transition in state.transitions:
         if transition.when is None or walk.evaluate_guard(transition.when, env):

@@ -33,8 +33,8 @@ class Environment:
     """All that an evaluation may depend on.
 
     `names` holds only what is in scope (input, data, outputs, output, status, error, item or its `as` name, index, job,
-    config, callback). `now` is the event's time, in UTC. From `seed`, the text "job path visit", the identifiers that
-    `uuid()` gives are derived, so that a replay gives the same ones.
+    config, callback). `now` is the event's time, in UTC. From `seed`, the place of this evaluation in the world (job,
+    path, version, number), the identifiers that `uuid()` gives are derived, so that a replay gives the same ones.
     """
 
     names: Mapping[str, Json]

@@ -162,7 +162,7 @@ class Walk:
             self.own_data = {**self.own_data, **changed}
 
     def _numbered(self, env: Environment) -> Environment:
-        """The same names with a seed of its own for each evaluation, so that no two of them draw the same identifier."""
+        """The same names with a seed of its own for each evaluation: no two of them draw the same identifier."""
         self._evaluations += 1
         return replace(env, seed=f"{env.seed} {self._evaluations}")
 

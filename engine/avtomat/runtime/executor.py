@@ -30,7 +30,7 @@ from avtomat.core.messages import (
     TaskSucceeded,
     View,
 )
-from avtomat.core.model import ROOT, Error, OnTask, Ref, Scope, Status
+from avtomat.core.model import ROOT, Error, OnTask, Ref, Scope
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobview import ended_job
 from avtomat.runtime.joining import complete
@@ -183,7 +183,14 @@ class Executor:
         values = await self._scopes.values(kept)
         if isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
             values = {**values, event.outputs.id: _joined_value(beside)}
-        return View(head=kept.head, scope=kept.scope, around=kept.around, values=values)
+        return View(
+            head=kept.head,
+            scope=kept.scope,
+            around=kept.around,
+            values=values,
+            undos=kept.undos,
+            undo_seq=kept.undo_seq,
+        )
 
     # --- committing ---------------------------------------------------------------------------------------------------
 
@@ -293,7 +300,7 @@ def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Map
 
 def _after(kept: Kept, change: Change, written: Written) -> Kept:
     """The scope as it is once `change` is committed."""
-    head = kept.head if change.quarantine is None else replace(kept.head, status=Status.QUARANTINED)
+    head = kept.head if change.status is None else replace(kept.head, status=change.status)
     return replace(
         kept,
         head=head,

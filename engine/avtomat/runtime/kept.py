@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from avtomat.core.formula import Json
+from avtomat.core.messages import Undo
 from avtomat.core.model import Around, Head, Scope
 from avtomat.core.program import Program
 
@@ -31,6 +32,8 @@ class Kept:
     size: int
     around: Around = field(default_factory=Around)
     environment: bytes | None = None
+    undos: tuple[Undo, ...] = ()
+    undo_seq: int = 0
 
 
 class KeptScopes:

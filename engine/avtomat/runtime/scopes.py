@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.model import Around, Head, Ref, Scope
+from avtomat.core.model import Around, Head, OnUnwind, Ref, Scope
 from avtomat.core.program import Program
 from avtomat.core.reads import outputs_read
 from avtomat.runtime.forks import around_of
@@ -16,7 +16,7 @@ from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.writing import page_ids
 from avtomat.storage.answers import Loaded
-from avtomat.storage.codec import head_from_json, loads, scope_from_record
+from avtomat.storage.codec import head_from_json, loads, scope_from_record, undos_from_json
 from avtomat.storage.ports import Store
 
 PAGES_KEPT_MAX = 256
@@ -35,10 +35,11 @@ class Scopes:
     async def at(self, job: str, path: str, loaded: Loaded | None, task_id: str | None) -> Kept | None:
         """The scope at `path`, or the one in which the attempt `task_id` is open; None when there is none.
 
-        What is kept may be stale. `loaded` is taken where nothing is kept; else the store is asked.
+        What is kept may be stale. `loaded` is taken where nothing is kept; else the store is asked, and always for a
+        scope that is about to undo something, because the store knows what.
         """
         kept = self._kept.at(job, path) if task_id is None else self._kept.of_task(task_id)
-        if kept is not None and kept.head.job == job:
+        if kept is not None and kept.head.job == job and not isinstance(kept.scope.waiting, OnUnwind):
             return kept
         loaded = loaded or await repeat(lambda: self._store.load(job, path, task_id=task_id))
         return None if loaded is None else await self.keep(loaded)
@@ -46,7 +47,12 @@ class Scopes:
     async def keep(self, loaded: Loaded, task_id: str | None = None) -> Kept:
         """Keep a scope that the store brought."""
         kept = self._kept.at(loaded.job, loaded.path)
-        if kept is None or kept.scope.version != loaded.version or kept.head.status != loaded.status:
+        if (
+            kept is None
+            or loaded.undo is not None
+            or kept.scope.version != loaded.version
+            or kept.head.status != loaded.status
+        ):
             program = self._programs.known(loaded.digest) or await self._programs.by_digest(loaded.digest)
             kept = await self._kept_of(program, loaded)
         self._kept.put(kept, task_id)
@@ -99,6 +105,7 @@ class Scopes:
             around = await self._around(loaded.job, loaded.path, environment)
         record = {} if loaded.scope is None else loads(loaded.scope)
         scope = scope_from_record(record, loaded.path, loaded.version)
+        undo_seq, undos = (0, b"[]") if loaded.undo is None else loaded.undo
         return Kept(
             program=program,
             head=await self._head(program, loaded, fixed),
@@ -110,6 +117,8 @@ class Scopes:
             size=len(loaded.head) + len(loaded.scope or b""),
             around=around,
             environment=environment,
+            undos=undos_from_json(loads(undos), program),
+            undo_seq=undo_seq,
         )
 
     async def _head(self, program: Program, loaded: Loaded, fixed: Mapping[str, Json]) -> Head:

@@ -19,10 +19,12 @@ from avtomat.core.messages import (
     StartReached,
     TaskTimedOut,
     TimerFired,
+    UnwindReady,
 )
 from avtomat.errors import StoreError
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.joining import join_of_mail
+from avtomat.runtime.operators import operator_event
 from avtomat.storage.answers import Due, DueKind
 from avtomat.storage.codec import answer_from_json, loads
 from avtomat.storage.ports import DUE_RETURNS_MAX, Store
@@ -98,5 +100,9 @@ def event_of_mail(mail: Mail) -> Event | None:
             return answer_from_json(loads(mail.body))
         case "join":
             return join_of_mail(mail)
+        case "unwind":
+            return UnwindReady()
+        case "operate":
+            return operator_event(loads(mail.body))
         case _:
             return None

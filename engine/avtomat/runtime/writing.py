@@ -11,10 +11,10 @@ from hashlib import blake2b
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
-from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, Ref, Scope, Waiting
+from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
 from avtomat.core.program import Limits, Requirements
 from avtomat.runtime.forks import encode_fork
-from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms
+from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms, undos_as_json
 from avtomat.storage.rules import fork_path
 from avtomat.storage.writes import Dispatch, HeadChange, ScopeEnd, Writes
 
@@ -26,7 +26,13 @@ TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
 
-_DEAD_BECAUSE = {"CancelRequested": "cancelled", "TaskTimedOut": "timeout", "LeaseLost": "lease"}
+_DEAD_BECAUSE = {
+    "CancelRequested": "cancelled",
+    "TaskTimedOut": "timeout",
+    "LeaseLost": "lease",
+    "RerunRequested": "lease",
+    "SkipRequested": "lease",
+}
 """What a worker is told of an attempt that ended without its result, by the event that ended it."""
 
 
@@ -93,18 +99,23 @@ def encode(
         at_ms=to_ms(now),
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
-        timer_ms=_timer(scope.waiting),
+        timer_ms=_timer(change, to_ms(now)),
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended),
-        head=None if change.quarantine is None else _quarantined(change.quarantine),
+        head=None if change.status is None else _head_change(change.status, change.reason),
+        undo=dumps(undos_as_json(change.undos)) if change.undos else None,
+        undone_seq=change.undone_seq,
+        keeps_task=change.keeps,
         values=values,
     )
     return Written(writes=writes, scope=scope, record=record)
 
 
-def _timer(waiting: Waiting) -> int | None:
-    match waiting:
+def _timer(change: Change, now_ms: int) -> int | None:
+    match change.scope.waiting:
+        case OnUnwind() if change.undone_seq is not None:
+            return now_ms  # the next undo is brought by the store
         case OnTimer(until=until):
             return to_ms(until)
         case OnFork(deadline=deadline):
@@ -191,5 +202,7 @@ def _error(error: Error | None) -> bytes | None:
     return None if error is None else dumps(error.as_json())
 
 
-def _quarantined(error: Error) -> HeadChange:
-    return HeadChange(status="quarantined", reason=_error(error))
+def _head_change(status: Status, reason: Error | None) -> HeadChange:
+    """The job's new word. Its deadline counts no longer once it undoes what it did."""
+    deadline = 0 if status is Status.COMPENSATING else None
+    return HeadChange(status=status, reason=_error(reason), deadline_ms=deadline)

@@ -6,14 +6,14 @@ goes through unchanged: nulls, 1.0, the order of keys and all. Times are millise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 import orjson
 
 from avtomat.core.formula import Json, SecretRef
-from avtomat.core.messages import LeaseLost, TaskBody, TaskFailed, TaskSucceeded
+from avtomat.core.messages import LeaseLost, TaskBody, TaskFailed, TaskSucceeded, Undo
 from avtomat.core.model import (
     Error,
     Head,
@@ -22,12 +22,15 @@ from avtomat.core.model import (
     OnStart,
     OnTask,
     OnTimer,
+    OnUndo,
+    OnUnwind,
     Ref,
     Scope,
     Status,
     TaskLimits,
     Waiting,
 )
+from avtomat.core.program import Program, TaskState
 
 dumps = orjson.dumps
 loads = orjson.loads
@@ -116,6 +119,11 @@ def _waiting_as_json(waiting: Waiting) -> Json:
             return {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": _time(deadline)}
         case OnRetry(until=until, attempt=attempt, deadline=deadline):
             return {"for": "retry", "until": to_ms(until), "attempt": attempt, "deadline": _time(deadline)}
+        case OnUnwind():
+            return {"for": "unwind", **_unwind_as_json(waiting)}
+        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits):
+            place = {"seq": seq, "index": index, "attempt": attempt, "unwind": _unwind_as_json(unwind)}
+            return {"for": "undo", **place, **_limits_as_json(limits)}
     assert_never(waiting)
 
 
@@ -133,7 +141,21 @@ def _waiting_from_json(value: Json) -> Waiting:
             return OnFork(number=number, total=total, attempt=attempt, deadline=_from_time(deadline))
         case {"for": "retry", "until": until, "attempt": attempt, "deadline": deadline}:
             return OnRetry(until=from_ms(until), attempt=attempt, deadline=_from_time(deadline))
+        case {"for": "unwind"}:
+            return _unwind_from_json(value)
+        case {"for": "undo", "seq": seq, "index": index, "attempt": attempt, "unwind": unwind}:
+            limits = _limits_from_json(value)
+            return OnUndo(seq=seq, index=index, attempt=attempt, unwind=_unwind_from_json(unwind), limits=limits)
     raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
+
+
+def _unwind_as_json(unwind: OnUnwind) -> dict[str, Json]:
+    return {"status": unwind.status, "error": None if unwind.error is None else unwind.error.as_json()}
+
+
+def _unwind_from_json(value: Mapping[str, Json]) -> OnUnwind:
+    error = value["error"]
+    return OnUnwind(status=Status(value["status"]), error=None if error is None else Error.from_json(error))
 
 
 def _time(time: datetime | None) -> int | None:
@@ -217,6 +239,47 @@ def body_as_json(body: TaskBody, trace: str | None) -> dict[str, Json]:
     if trace is not None:
         record["trace"] = trace
     return record
+
+
+def undos_as_json(undos: Sequence[Undo]) -> Json:
+    """The undos that one commit notes, in the order of their noting."""
+    return [
+        {
+            "machine": undo.machine,
+            "state": undo.state,
+            "place": undo.place,
+            "priority": undo.body.priority,
+            "limits": _limits_as_json(undo.limits),
+            "total": span_ms(undo.total),
+            **body_as_json(undo.body, None),
+        }
+        for undo in undos
+    ]
+
+
+def undos_from_json(records: Sequence[Mapping[str, Json]], program: Program) -> tuple[Undo, ...]:
+    """What `undos_as_json` wrote down; requirements stand in the program."""
+    return tuple(_undo_from_json(record, program) for record in records)
+
+
+def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
+    state = program.machines[record["machine"]].states[record["state"]]
+    compensation = state.compensate if isinstance(state, TaskState) else None
+    body = TaskBody(
+        kind=record["kind"],
+        params=record["params"],
+        secrets=secrets_from_json(record),
+        requirements=None if compensation is None else compensation.requirements,
+        priority=record["priority"],
+    )
+    return Undo(
+        machine=record["machine"],
+        state=record["state"],
+        place=record["place"],
+        body=body,
+        limits=_limits_from_json(record["limits"]),
+        total=None if record["total"] is None else timedelta(milliseconds=record["total"]),
+    )
 
 
 def secrets_from_json(record: Mapping[str, Json]) -> tuple[SecretRef, ...]:
