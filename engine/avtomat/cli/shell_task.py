@@ -1,7 +1,8 @@
 """Run a shell command as a task: params as JSON on stdin, output as JSON on stdout, one attempt a process.
 
 - The command runs under `/bin/sh -c` with AVTOMAT_JOB_ID, AVTOMAT_TASK_ID, AVTOMAT_ATTEMPT and
-  AVTOMAT_IDEMPOTENCY_KEY in its environment, and without the tokens and secrets of this process.
+  AVTOMAT_IDEMPOTENCY_KEY in its environment, and without what this process keeps to itself: tokens, the URLs of store
+  and history, secrets, and the variables that secrets are read from.
 - Exit code 0 is success: stdout is the output, nothing is null, and what is not JSON is CONTRACT_VIOLATION_ERROR.
 - Exit code 75 (EX_TEMPFAIL of sysexits.h) and death by a signal are TRANSIENT_ERROR, which is retried by default; every
   other exit code is PERMANENT_ERROR, which is not. The end of stderr is the message.
@@ -16,19 +17,23 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
 
+from avtomat.secrets import EnvironmentSecret
+from avtomat.settings import KIND_OF, Settings, variable_of
+
 Json = Any
 
 EX_TEMPFAIL: Final = 75
 SHELL: Final = "/bin/sh"
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-_PRIVATE: Final = ("AVTOMAT_SECRET_", "AVTOMAT_CLIENT_TOKEN", "AVTOMAT_WORKER_TOKEN")
+_PRIVATE: Final = ("AVTOMAT_SECRET_", *(variable_of(name) for name, kind in KIND_OF.items() if kind.hidden))
+"""How the names of this process's own variables begin whose values nobody else should see, `…_FILE` included."""
 _SHOWN_CHARACTERS: Final = 200
 
 
@@ -63,11 +68,27 @@ class ShellFailed:
 ShellOutcome = ShellSucceeded | ShellFailed
 
 
+def secret_variables(settings: Settings) -> frozenset[str]:
+    """The variables that this project's secrets are read from, `{env = "VARIABLE"}`."""
+    return frozenset(each.variable for each in settings.secrets.values() if isinstance(each, EnvironmentSecret))
+
+
 def task_environment(
-    environ: Mapping[str, str], *, job_id: str, task_id: str, attempt: int, idempotency_key: str
+    environ: Mapping[str, str],
+    *,
+    job_id: str,
+    task_id: str,
+    attempt: int,
+    idempotency_key: str,
+    withheld: Collection[str] = (),
 ) -> dict[str, str]:
-    """Return the environment of a command: that of this process without its tokens and secrets, and the task's ids."""
-    inherited = {name: value for name, value in environ.items() if not name.startswith(_PRIVATE)}
+    """Return the environment of a command: that of this process without what is private, and the task's ids.
+
+    `withheld` names variables that are private as well: those of `secret_variables`.
+    """
+    inherited = {
+        name: value for name, value in environ.items() if not name.startswith(_PRIVATE) and name not in withheld
+    }
     return inherited | {
         "AVTOMAT_JOB_ID": job_id,
         "AVTOMAT_TASK_ID": task_id,

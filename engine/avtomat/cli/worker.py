@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import NamedTuple
+from argparse import ArgumentParser, Namespace
+from collections.abc import Collection
 
+from avtomat.cli.exec_flag import Command, add_exec_flag
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
-from avtomat.cli.shell_task import ShellFailed, run_shell_task, task_environment
+from avtomat.cli.shell_task import ShellFailed, run_shell_task, secret_variables, task_environment
 from avtomat.errors import AvtomatError, UsageError
 from avtomat_worker import EngineRefusedError, Limits, TaskContext, TaskError, Worker
 from avtomat_worker.conversion import Json
@@ -25,34 +26,10 @@ class _NotAllowedError(AvtomatError):
     exit_code = 4
 
 
-class Command(NamedTuple):
-    """A kind of task, and the shell command that does it."""
-
-    kind: str
-    text: str
-
-
-def command(argument: str) -> Command:
-    """Read `KIND=COMMAND`."""
-    kind, equals, text = argument.partition("=")
-    if not (kind and equals and text.strip()):
-        raise ArgumentTypeError(f"expected KIND=COMMAND, like greet='python greet.py', found {argument!r}")
-    return Command(kind, text)
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Where the engine is, what this worker can do, and how much of it at a time."""
     parser.add_argument("--url", help="the engine's address (default: AVTOMAT_URL, else host and port of the settings)")
-    parser.add_argument(
-        "--exec",
-        dest="commands",
-        action="append",
-        type=command,
-        required=True,
-        metavar="KIND=COMMAND",
-        help="do tasks of this kind with this shell command: params as JSON on stdin, output as JSON on stdout; "
-        "may be given several times",
-    )
+    add_exec_flag(parser, required=True)
     parser.add_argument("--token", help="the worker's token; AVTOMAT_WORKER_TOKEN is not seen by others in `ps`")
     parser.add_argument("--worker-id", metavar="ID", help="name of this worker (default: host, process and chance)")
     parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="commands at a time (default: 1)")
@@ -87,12 +64,13 @@ def _worker(args: Namespace) -> Worker:
         concurrency=args.concurrency,
         limits=Limits(drain_s=args.drain),
     )
+    withheld = secret_variables(settings)
     for each in args.commands:
-        _add(worker, each)
+        _add(worker, each, withheld)
     return worker
 
 
-def _add(worker: Worker, command: Command) -> None:
+def _add(worker: Worker, command: Command, withheld: Collection[str]) -> None:
     @worker.task(command.kind)
     async def shell_task(params: Json, context: TaskContext) -> Json:
         environment = task_environment(
@@ -101,6 +79,7 @@ def _add(worker: Worker, command: Command) -> None:
             task_id=context.task_id,
             attempt=context.attempt,
             idempotency_key=context.idempotency_key,
+            withheld=withheld,
         )
         outcome = await run_shell_task(command.text, params=params, environment=environment)
         if isinstance(outcome, ShellFailed):

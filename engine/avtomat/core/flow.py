@@ -100,7 +100,7 @@ def _ask_workers(walk: Walk, state: TaskState) -> Change:
         note_undo(walk, state, None, None)
     env = walk.environment()
     rendered = walk.render(state.params, env)
-    limits = task_limits(walk, state.timeouts)
+    limits = task_limits(walk, state.timeouts, env)
     body = TaskBody(
         kind=state.kind,
         params=rendered.value,

@@ -73,7 +73,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     later = start_at is not None and start_at > now
     walk = Walk(program, View(head=head, scope=Scope()), now)
     try:
-        walk.head = _complete_head(walk, start_at if start_at is not None and later else now)
+        walk.complete_head(_complete_head(walk, start_at if start_at is not None and later else now))
         if start_at is not None and later:
             return walk.head, walk.wait_for(OnStart(until=start_at))
         walk.apply(program.data, walk.environment())
@@ -118,6 +118,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
 
 def _complete_head(walk: Walk, begins_at: datetime) -> Head:
     head, program, env = walk.head, walk.program, walk.environment()
+    if not program.labels and program.timeout is None and head.timeout is None:
+        return head
     labels = {name: str(walk.render(template, env).value) for name, template in program.labels.items()}
     spans = [span for span in (head.timeout, walk.render_span(program.timeout, env)) if span is not None]
     deadline = begins_at + min(spans) if spans else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from avtomat.core.formula import Environment
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error, TaskLimits
 from avtomat.core.program import Timeouts
@@ -16,9 +17,8 @@ _TIMEOUTS = {
 }
 
 
-def task_limits(walk: Walk, timeouts: Timeouts) -> TaskLimits:
+def task_limits(walk: Walk, timeouts: Timeouts, env: Environment) -> TaskLimits:
     """The times of this visit; the total one begins now."""
-    env = walk.environment()
     total = walk.render_span(timeouts.total, env)
     return TaskLimits(
         queue=walk.render_span(timeouts.queue, env),

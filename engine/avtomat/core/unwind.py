@@ -50,7 +50,7 @@ def note_undo(walk: Walk, state: TaskState, output: Json, status: str | None) ->
         priority=walk.head.priority,
     )
     total = walk.render_span(undo.timeouts.total, env)
-    limits = replace(task_limits(walk, undo.timeouts), total_at=None)
+    limits = replace(task_limits(walk, undo.timeouts, env), total_at=None)
     noted = Undo(machine=walk.before.machine, state=state.name, place=walk.place, body=body, limits=limits, total=total)
     walk.undos.append(noted)
 

@@ -6,7 +6,6 @@ A Walk starts from a View and ends in a Change. It is the only mutable value of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from avtomat.core.duration import parse_duration
@@ -54,8 +53,14 @@ class Walk:
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
         self._evaluations = 0
+        self._job: Json = None
 
     # --- where it stands ----------------------------------------------------------------------------------------------
+
+    def complete_head(self, head: Head) -> None:
+        """The job's head, now with what the blueprint adds to it."""
+        self.head = head
+        self._job = None
 
     @property
     def current(self) -> State:
@@ -106,9 +111,9 @@ class Walk:
         names: dict[str, Json] = {
             "input": head.input,
             "data": {**self.around.data, **self.own_data} if self.around.data else self.own_data,
-            "outputs": self._known({**self.around.outputs, **self.own_outputs}),
+            "outputs": self._outputs(),
             "config": head.config,
-            "job": _job_as_json(self.head),
+            "job": self._job_as_json(),
             **self.around.names,
         }
         if self.error is not None:
@@ -161,10 +166,24 @@ class Walk:
             changed = {name: self.render(template, env).value for name, template in sets}
             self.own_data = {**self.own_data, **changed}
 
+    def _job_as_json(self) -> Json:
+        if self._job is None:
+            head = self.head
+            self._job = {
+                "id": head.job,
+                "blueprint": head.blueprint,
+                "version": head.digest,
+                "created_at": format_time(head.created_at),
+                "labels": head.labels,
+                "parent_id": head.parent_id,
+            }
+        return self._job
+
     def _numbered(self, env: Environment) -> Environment:
         """The same names with a seed of its own for each evaluation: no two of them draw the same identifier."""
         self._evaluations += 1
-        return replace(env, seed=f"{env.seed} {self._evaluations}")
+        seed = f"{env.seed} {self._evaluations}"
+        return Environment(names=env.names, now=env.now, seed=seed, items_max=env.items_max)
 
     def keep_output(self, output: Json | Ref) -> None:
         """The current state's output, of its last visit."""
@@ -183,7 +202,9 @@ class Walk:
         """An output that may be kept by reference."""
         return self.values.get(output.id) if isinstance(output, Ref) else output
 
-    def _known(self, outputs: Mapping[str, Json | Ref]) -> Mapping[str, Json]:
+    def _outputs(self) -> Mapping[str, Json]:
+        around = self.around.outputs
+        outputs = {**around, **self.own_outputs} if around else self.own_outputs
         if not any(isinstance(value, Ref) for value in outputs.values()):
             return outputs
         return {name: self.value_of(value) for name, value in outputs.items()}
@@ -194,27 +215,44 @@ class Walk:
         self, waiting: Waiting, dispatch: DispatchTask | None = None, fork: ForkScopes | None = None
     ) -> Change:
         """Stop here until something happens."""
-        return replace(self._change(waiting), dispatch=dispatch, fork=fork, close=self.close)
+        return Change(
+            scope=self._scope(waiting),
+            trail=tuple(self.trail),
+            dispatch=dispatch,
+            fork=fork,
+            close=self.close,
+            status=self.status,
+            undos=tuple(self.undos),
+        )
 
     def end(self, ended: ScopeEnded) -> Change:
         """The scope ends, and all below it with it."""
-        return replace(self._change(None), ended=ended)
+        return self._stop(None, ended=ended, status=self.status)
 
     def unwind(self, waiting: OnUnwind) -> Change:
         """The job is to end, and what it did is undone first."""
-        return replace(self._change(waiting), status=Status.COMPENSATING, reason=waiting.error)
+        return self._stop(waiting, status=Status.COMPENSATING, reason=waiting.error)
 
     def park(self, error: Error, waiting: Waiting = None) -> Change:
         """The job waits for an operator, where it stands."""
         self.error = error
-        return replace(self._change(waiting), status=Status.QUARANTINED, reason=error)
+        return self._stop(waiting, status=Status.QUARANTINED, reason=error)
 
-    def _change(self, waiting: Waiting) -> Change:
+    def _stop(
+        self,
+        waiting: Waiting,
+        *,
+        status: Status | None,
+        ended: ScopeEnded | None = None,
+        reason: Error | None = None,
+    ) -> Change:
         return Change(
             scope=self._scope(waiting),
             trail=tuple(self.trail),
             close=self._left(),
-            status=self.status,
+            ended=ended,
+            status=status,
+            reason=reason,
             undos=tuple(self.undos),
         )
 
@@ -226,9 +264,11 @@ class Walk:
         return self.close
 
     def _scope(self, waiting: Waiting) -> Scope:
-        return replace(
-            self.before,
-            version=self.before.version + 1,
+        before = self.before
+        return Scope(
+            path=before.path,
+            version=before.version + 1,
+            machine=before.machine,
             state=self.state,
             visit=self.visit,
             entered_at=self.entered_at,
@@ -240,17 +280,6 @@ class Walk:
             rescued=self.rescued,
             waiting=waiting,
         )
-
-
-def _job_as_json(head: Head) -> Json:
-    return {
-        "id": head.job,
-        "blueprint": head.blueprint,
-        "version": head.digest,
-        "created_at": format_time(head.created_at),
-        "labels": head.labels,
-        "parent_id": head.parent_id,
-    }
 
 
 def format_time(time: datetime) -> str:

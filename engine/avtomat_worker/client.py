@@ -1,0 +1,193 @@
+"""Speak the worker protocol over HTTP: one method a call, every odd answer as an EngineError of its class.
+
+Nothing is repeated here; who calls knows what may be repeated, and when. Redirects are not followed: they would carry
+the token elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
+from avtomat_worker.limits import Limits
+from avtomat_worker.messages import PROTOCOL_VERSION, Assignment, Json, parse_assignment
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/_worker"
+_PASSING = {408, 425, 429}
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the engine answers to a heartbeat."""
+
+    cancel_task_ids: tuple[str, ...]
+    register_again: bool
+    jitter_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One request for tasks. The same nonce again gets what was handed out under it and never arrived."""
+
+    timeout_s: float
+    kinds: tuple[str, ...]
+    tasks_max: int
+    nonce: str
+    holding: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of a result: accepted, or ignored for a reason."""
+
+    accepted: bool
+    reason: str
+
+
+class EngineClient:
+    """The engine, as one worker sees it. Use it as an async context manager: it owns its connections."""
+
+    def __init__(self, url: str, *, worker_id: str, token: str | None, limits: Limits) -> None:
+        self._url = url.rstrip("/") + PREFIX
+        self._worker_id = worker_id
+        self._limits = limits
+        self._headers = {"X-Worker-ID": worker_id, "X-RXON-Version": PROTOCOL_VERSION}
+        if token:
+            self._headers["X-Worker-Token"] = token
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(headers=self._headers)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def register(self, body: bytes) -> None:
+        """Make this worker known, with what it can do."""
+        await self._request("POST", "/workers/register", body)
+
+    async def heartbeat(self, body: bytes) -> Orders:
+        """Say that the worker lives and what it holds."""
+        answer = await self._request("PATCH", f"/workers/{self._worker_id}", body)
+        known = answer if isinstance(answer, dict) else {}
+        return Orders(
+            cancel_task_ids=tuple(known.get("cancel_task_ids") or ()),
+            register_again=bool(known.get("require_full_sync")),
+            jitter_s=(known.get("next_heartbeat_jitter_ms") or 0) / 1000,
+        )
+
+    async def poll(self, poll: Poll) -> list[Assignment]:
+        """Wait for tasks; none is an answer too."""
+        query = {
+            "timeout": f"{poll.timeout_s:g}",
+            "available_skills": ",".join(poll.kinds),
+            "max": str(poll.tasks_max),
+            "nonce": poll.nonce,
+        }
+        if poll.holding is not None:
+            query["holding"] = ",".join(poll.holding)
+        path = f"/workers/{self._worker_id}/tasks/next"
+        wait_s = poll.timeout_s + self._limits.request_timeout_s
+        answer = await self._request("GET", path, query=query, timeout_s=wait_s)
+        payloads = answer if isinstance(answer, list) else [answer] if answer else []
+        parsed = [parse_assignment(payload, self._limits.lease_default_s) for payload in payloads]
+        if None in parsed:
+            logger.error("the engine sent a task without job_id, task_id or type; it is left alone")
+        return [assignment for assignment in parsed if assignment is not None]
+
+    async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
+        """Hand results over, as one request; the receipts are in their order."""
+        body = results[0] if len(results) == 1 else b"[" + b",".join(results) + b"]"
+        answer = await self._request("POST", "/tasks/result", body)
+        receipts = answer if isinstance(answer, list) else [answer]
+        if len(receipts) != len(results):
+            raise EngineUnavailableError(f"{len(results)} results were sent, {len(receipts)} receipts came back")
+        return [_receipt(each) for each in receipts]
+
+    async def event(self, body: bytes) -> None:
+        """Tell the engine something about a task."""
+        await self._request("POST", "/events", body)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Json:
+        """Return the answer's JSON, None for 204 and for an empty body."""
+        assert self._http is not None
+        timeout = aiohttp.ClientTimeout(total=timeout_s or self._limits.request_timeout_s)
+        headers = _JSON if body else None
+        try:
+            async with self._http.request(
+                method,
+                self._url + path,
+                data=body,
+                params=query,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                return _answer(response.status, response.headers, await response.read())
+        except aiohttp.InvalidURL as error:
+            raise EngineRefusedError(f"{self._url} is not a URL", status=0) from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise EngineUnavailableError(
+                f"no answer from {self._url}: {type(error).__name__} {error}".rstrip()
+            ) from error
+
+
+def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Json:
+    if 200 <= status < 300:
+        try:
+            return orjson.loads(body) if body else None
+        except orjson.JSONDecodeError as error:
+            raise EngineUnavailableError(f"the engine's answer is not JSON: {body[:80]!r}") from error
+    raise _refusal(status, body[:500].decode(errors="replace"), headers.get("Retry-After"))
+
+
+def _refusal(status: int, text: str, retry_after: str | None) -> EngineError:
+    message = f"the engine answered {status}: {text}"
+    if status in _PASSING or status >= 500:
+        return EngineUnavailableError(message, retry_after_s=retry_after_s(retry_after, time.time()))
+    if status == 404:
+        return UnknownWorkerError(message)
+    return EngineRefusedError(message, status=status)
+
+
+def retry_after_s(header: str | None, now: float) -> float | None:
+    """Return the seconds of a Retry-After header, which has a number or a date (RFC 9110, 10.2.3)."""
+    if header is None:
+        return None
+    if _NUMBER.fullmatch(header):
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def _receipt(answer: Any) -> Receipt:
+    known = answer if isinstance(answer, dict) else {}
+    return Receipt(accepted=known.get("status") != "ignored", reason=str(known.get("reason", "")))

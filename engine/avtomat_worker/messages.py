@@ -1,0 +1,199 @@
+"""The messages of the worker protocol: tasks as they come in, everything else as it goes out.
+
+Shapes are those of schemas/worker-protocol.schema.json. Unknown fields are ignored, what is missing takes its default.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import orjson
+
+Json = Any
+
+PROTOCOL_VERSION = "1.0b17"
+KIND = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+STATUS = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+MESSAGE_CHARACTERS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Return it from a task to end with a status word of your own, which blueprints read as `status`."""
+
+    data: Json = None
+    status: str = "success"
+
+    def __post_init__(self) -> None:
+        if not STATUS.fullmatch(self.status) or self.status in {"failure", "cancelled"}:
+            raise ValueError(
+                f"{self.status!r} cannot be a status: take one word other than failure and cancelled; "
+                "to fail, raise TaskError"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One attempt of a task, as the engine handed it out. Times are integer Unix seconds of the engine's clock."""
+
+    job_id: str
+    task_id: str
+    kind: str
+    params: Json
+    attempt: int
+    lease_s: float
+    idempotency_key: str
+    deadline: int | None
+    timestamp: int | None
+    traceparent: str | None
+
+    def deadline_at(self, now: float) -> datetime | None:
+        """Return the deadline by the clock that reads `now` on receipt; the two clocks need not agree."""
+        if self.deadline is None:
+            return None
+        left_s = self.deadline - (self.timestamp or now)
+        return datetime.fromtimestamp(now + left_s, UTC)
+
+
+def parse_assignment(payload: Json, lease_default_s: float) -> Assignment | None:
+    """Read a TaskPayload; None when it lacks what no task can do without."""
+    match payload:
+        case {"job_id": str(job_id), "task_id": str(task_id), "type": str(kind)}:
+            return Assignment(
+                job_id=job_id,
+                task_id=task_id,
+                kind=kind,
+                params=payload.get("params"),
+                attempt=payload.get("attempt") or 1,
+                lease_s=payload.get("lease_s") or lease_default_s,
+                idempotency_key=payload.get("idempotency_key") or task_id,
+                deadline=payload.get("deadline"),
+                timestamp=payload.get("timestamp"),
+                traceparent=(payload.get("tracing_context") or {}).get("traceparent"),
+            )
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """The function returned; `data` is encoded JSON."""
+
+    data: bytes
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The function raised, or what it returned cannot be sent."""
+
+    code: str
+    message: str
+    details: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """The attempt was given up because it was cancelled, or because the worker stops."""
+
+
+Outcome = Succeeded | Failed | Cancelled
+
+
+def encode_output(value: Any) -> bytes:
+    """Return `value` as JSON. Raises TypeError for what JSON cannot say, NaN and infinity included."""
+    encoded = orjson.dumps(value)
+    if b"null" in encoded and _has_non_finite(value):
+        raise TypeError("NaN and infinity are not JSON")
+    return encoded
+
+
+def _has_non_finite(value: Any) -> bool:
+    """Find what orjson would silently turn into null."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(map(_has_non_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_non_finite, value))
+    if is_dataclass(value):
+        return any(_has_non_finite(getattr(value, field.name)) for field in fields(value))
+    return False
+
+
+def registration(
+    *, worker_id: str, skills: Iterable[Mapping[str, Json]], skills_hash: str, host: str, now: float
+) -> bytes:
+    """Encode a WorkerRegistration."""
+    listed = list(skills)
+    return orjson.dumps(
+        {
+            "worker_id": worker_id,
+            "worker_type": "python",
+            "supported_skills": listed,
+            "available_skills": [skill["name"] for skill in listed],
+            "skills_hash": skills_hash,
+            "capabilities": {"hostname": host},
+            "timestamp": int(now),
+        }
+    )
+
+
+def heartbeat(*, worker_id: str, status: str, current_tasks: list[str], skills_hash: str, now: float) -> bytes:
+    """Encode a Heartbeat; the leases of `current_tasks` are extended by it."""
+    return orjson.dumps(
+        {
+            "worker_id": worker_id,
+            "status": status,
+            "current_tasks": current_tasks,
+            "skills_hash": skills_hash,
+            "timestamp": int(now),
+        }
+    )
+
+
+def task_result(assignment: Assignment, outcome: Outcome, *, worker_id: str, took_s: float, now: float) -> bytes:
+    """Encode a TaskResult."""
+    return orjson.dumps(
+        {
+            "job_id": assignment.job_id,
+            "task_id": assignment.task_id,
+            "worker_id": worker_id,
+            **_outcome_fields(outcome),
+            "costs": {"execution_time_seconds": round(took_s, 6)},
+            "timestamp": int(now),
+        }
+    )
+
+
+def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Succeeded(data=data, status=status):
+            return {"status": status, "data": orjson.Fragment(data)}
+        case Failed(code=code, message=message, details=details):
+            error = {"code": code, "message": message[:MESSAGE_CHARACTERS_MAX], "details": details}
+            return {"status": "failure", "error": error}
+        case Cancelled():
+            return {"status": "cancelled"}
+    assert_never(outcome)
+
+
+def progress_event(assignment: Assignment, *, worker_id: str, fraction: float, message: str, now: float) -> bytes:
+    """Encode a WorkerEvent that says how far a task is."""
+    return orjson.dumps(
+        {
+            "event_id": str(uuid.uuid4()),
+            "worker_id": worker_id,
+            "origin_worker_id": worker_id,
+            "event_type": "progress",
+            "payload": {"progress": fraction, "message": message[:MESSAGE_CHARACTERS_MAX]},
+            "target_job_id": assignment.job_id,
+            "target_task_id": assignment.task_id,
+            "timestamp": int(now),
+        }
+    )
