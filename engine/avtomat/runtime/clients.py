@@ -6,17 +6,18 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import CancelRequested
+from avtomat.core.messages import CancelRequested, OperatorEvent
 from avtomat.core.model import ENDED, ROOT, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
-from avtomat.runtime.executor import Executor
+from avtomat.runtime.executor import Executor, Handled
 from avtomat.runtime.jobview import job_of_row, refs_of, scope_of_row, status_word
+from avtomat.runtime.operators import operator_as_json
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
@@ -180,15 +181,53 @@ class ClientDoor:
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
-    async def cancel(self, job_id: str, client: str | None, by: str, reason: str = "") -> Mapping[str, Json] | None:
-        """End the job as cancelled; an ended one stays as it is. None when there is no such job."""
-        if await self._row(job_id, client) is None:
-            return None
-        mail = Mail(id=f"cancel:{secrets.token_hex(8)}", kind="cancel", body=dumps({"by": by, "reason": reason}))
-        await repeat(lambda: self._store.deliver(job_id, mail))
-        event = CancelRequested(by=by, reason=reason)
-        await self._executor.handle(job_id, ROOT, MailCause(id=mail.id), event)
+    async def cancel(
+        self, job_id: str, client: str | None, by: str, reason: str = "", *, compensate: bool = True
+    ) -> Mapping[str, Json] | None:
+        """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is."""
+        row = await self._row(job_id, client)
+        if row is not None and row.status not in ENDED:
+            await self._act(job_id, "cancel", CancelRequested(by=by, reason=reason, compensate=compensate))
         return await self.job(job_id, client)
+
+    async def operate(self, job_id: str, client: str | None, event: OperatorEvent) -> Mapping[str, Json] | None:
+        """Do an operator's wish to an open job. Raises RequestRefused 409 job.state when it makes no sense now."""
+        row = await self._row(job_id, client)
+        if row is None:
+            return None
+        handled = await self._act(job_id, "operate", event)
+        if handled.change is None:
+            text = handled.ignored or f"the job is {row.status}"
+            raise RequestRefused(f"nothing was changed: {text}", status=409, code="job.state")
+        return await self.job(job_id, client)
+
+    async def rerun(self, job_id: str, client: str | None, by: str) -> Accepted | None:
+        """Run an ended job's input again, as a new job of the blueprint's current version."""
+        row = await self._row(job_id, client)
+        if row is None:
+            return None
+        if row.status not in ENDED:
+            text = "the job has not ended: an open job is rerun from one of its states"
+            raise RequestRefused(text, status=409, code="job.state")
+        head = await self._head(row)
+        return await self.submit(
+            Submission(
+                blueprint=row.blueprint,
+                input=head.input,
+                client=row.client,
+                labels=head.labels,
+                priority=head.priority,
+                rerun_of=job_id,
+                by=by,
+            )
+        )
+
+    async def _act(self, job_id: str, kind: str, event: CancelRequested | OperatorEvent) -> Handled:
+        """Put the wish into the job's mailbox and carry it out; what fails in between is done when it is due."""
+        body = asdict(event) if isinstance(event, CancelRequested) else operator_as_json(event)
+        mail = Mail(id=f"{kind}:{secrets.token_hex(8)}", kind=kind, body=dumps(body))
+        await repeat(lambda: self._store.deliver(job_id, mail))
+        return await self._executor.handle(job_id, ROOT, MailCause(id=mail.id), event)
 
     # --- the job as it stands ----------------------------------------------------------------------------------------
 

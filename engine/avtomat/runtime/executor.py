@@ -58,10 +58,11 @@ NO_VERSION = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What became of an event: the store's answer, and the decision if it was written."""
+    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing."""
 
     answer: Committed
     change: Change | None = None
+    ignored: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +227,7 @@ class Executor:
         if answer.outcome is not Outcome.OK or written is None or not isinstance(change, Change):
             self._scopes.drop(kept)
             self._waiters.tell(kept.head.job)
-            return Handled(answer=answer)
+            return Handled(answer=answer, ignored=change.reason if isinstance(change, Ignored) else "")
         after = _after(kept, change, written)
         self._publish(after, change, written.writes)
         self._begin(after, written.writes, answer.begins)

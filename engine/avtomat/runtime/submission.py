@@ -28,7 +28,10 @@ ERRORS_SHOWN_MAX = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`."""
+    """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
+
+    `rerun_of` names the ended job that this one repeats, at the wish of `by`.
+    """
 
     blueprint: str
     input: Json
@@ -40,6 +43,8 @@ class Submission:
     key: str | None = None
     body_hash: str = ""
     trace: str | None = None
+    rerun_of: str | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,8 @@ def begin(
     event: dict[str, Json] = {"type": "JobCreated"}
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
+    if asked.rerun_of is not None:
+        event.update({"rerun_of": asked.rerun_of, "by": asked.by})
     try:
         written = encode(
             change,
