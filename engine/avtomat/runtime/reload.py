@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from avtomat.blueprint.registry import Registry, compile_folder
 from avtomat.diagnostics import Diagnostic, Severity
@@ -29,12 +29,17 @@ AGAIN_AFTER_S = 5.0
 class Reloader:
     """The current set of one folder, and what is wrong with the set that was refused last."""
 
-    def __init__(self, folder: Path, programs: Programs, *, on_swap: Callable[[Registry], None]) -> None:
+    def __init__(self, folder: Path, programs: Programs) -> None:
         self._folder = folder
         self._programs = programs
-        self._on_swap = on_swap
+        self._current: Registry | None = None
         self._task: asyncio.Task[None] | None = None
         self.problems: tuple[Diagnostic, ...] = ()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether any set was ever taken."""
+        return self._current is not None
 
     async def load(self) -> bool:
         """Compile the folder and make it current; False when it was refused, and why is in `problems` and the log."""
@@ -43,9 +48,11 @@ class Reloader:
             self.problems = tuple(each for each in compiled if each.severity is Severity.ERROR)
             log.error("blueprints are not reloaded: %s", summary(self.problems))
             return False
+        mended, self.problems = bool(self.problems), ()
+        if not mended and self._current is not None and _digests(self._current) == _digests(compiled):
+            return True
         await self._programs.swap(compiled.programs)
-        self.problems = ()
-        self._on_swap(compiled)
+        self._current = compiled
         log.info("%d blueprints are current: %s", len(compiled.programs), ", ".join(sorted(compiled.programs)))
         return True
 
@@ -64,7 +71,7 @@ class Reloader:
         """Load after each change, and again after a while when the store was away."""
         while True:
             try:
-                async for _ in awatch(self._folder, debounce=DEBOUNCE_MS, recursive=True):
+                async for _ in awatch(self._folder, watch_filter=_matters, debounce=DEBOUNCE_MS, recursive=True):
                     await self.load()
             except StoreError as away:
                 log.warning("blueprints are reloaded later: %s", away.message)
@@ -73,6 +80,16 @@ class Reloader:
             await asyncio.sleep(AGAIN_AFTER_S)
             with suppress(StoreError):
                 await self.load()
+
+
+def _digests(registry: Registry) -> dict[str, str]:
+    return {name: program.digest for name, program in registry.programs.items()}
+
+
+def _matters(_change: Change, path: str) -> bool:
+    """Whether a changed path may be a blueprint: a YAML file, or the link that a mounted volume swaps (`..data`)."""
+    name = Path(path).name
+    return name.endswith((".yaml", ".yml")) or name.startswith("..")
 
 
 def summary(problems: Sequence[Diagnostic]) -> str:

@@ -7,7 +7,6 @@ import logging
 import os
 
 from avtomat.blueprint.compiler import build_program
-from avtomat.blueprint.registry import Registry
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime.clients import ClientDoor
@@ -65,8 +64,7 @@ class Engine:
         timers = Timers(self.store, self._executor)
         self._duties = Duties(self.store, timers, self.queues, self.programs)
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
-        self._reloader = Reloader(settings.blueprints, self.programs, on_swap=self._swapped)
-        self._registry: Registry | None = None
+        self._reloader = Reloader(settings.blueprints, self.programs)
         self._started = False
         self._draining = False
 
@@ -98,7 +96,7 @@ class Engine:
             reasons["starting"] = True
         if self._draining:
             reasons["draining"] = True
-        if self._registry is None:
+        if not self._reloader.loaded:
             reasons["blueprints"] = "none could be loaded"
         ready = not reasons
         if self._reloader.problems:
@@ -122,9 +120,6 @@ class Engine:
     async def reload(self) -> bool:
         """Load the folder now; False when the set was refused."""
         return await self._reloader.load()
-
-    def _swapped(self, registry: Registry) -> None:
-        self._registry = registry
 
     async def _open_store(self) -> None:
         wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._executor.job_changed, lost=self._news_lost)
