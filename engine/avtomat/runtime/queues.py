@@ -79,9 +79,14 @@ class Queues:
             self.wake(queue)
 
     async def wait(self, queues: Sequence[str], seconds: float) -> bool:
-        """Wait until one of the queues may hold work; False when the time is over, or the engine is stopping."""
+        """Wait until one of the queues may hold work; False when the time is over, or the engine is stopping.
+
+        News that came while the store was being asked found nobody waiting: then there is no waiting at all.
+        """
         if self._closed:
             return False
+        if self._may_hold_work(queues):
+            return True
         loop = asyncio.get_running_loop()
         poll: asyncio.Future[bool] = loop.create_future()
         timer = loop.call_later(seconds, _send_home, poll)
@@ -96,6 +101,10 @@ class Queues:
         finally:
             timer.cancel()
             self._forget(poll, queues)
+
+    def _may_hold_work(self, queues: Sequence[str]) -> bool:
+        empty, partitions = self._empty, range(self._partitions)
+        return any((partition, queue) not in empty for queue in queues for partition in partitions)
 
     def pass_on(self, queues: Iterable[str]) -> None:
         """A poll that was woken cannot take anything: others look instead."""

@@ -1,0 +1,272 @@
+"""Keep jobs in a SQLite file: durable, for one engine process, without any service.
+
+Writing goes through one thread that commits for all who wait (`sqlite_writer`), reading through another that sees what
+was committed (`sqlite_reader`); what each operation does is in the module of its noun. History is in the same
+transaction, or goes to the outbox with `outbox`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from avtomat.errors import StoreNotExecuted
+from avtomat.storage import sqlite_claims as claims
+from avtomat.storage import sqlite_commit as commits
+from avtomat.storage import sqlite_duties as duties
+from avtomat.storage import sqlite_file as files
+from avtomat.storage import sqlite_judge as judge
+from avtomat.storage import sqlite_mail as mails
+from avtomat.storage import sqlite_reads as reads
+from avtomat.storage import sqlite_records as records
+from avtomat.storage.answers import (
+    Committed,
+    Created,
+    Delivered,
+    Due,
+    Handout,
+    HistoryEntry,
+    JobRow,
+    Loaded,
+    Page,
+    Query,
+    Wakeups,
+)
+from avtomat.storage.sqlite_dump import dump
+from avtomat.storage.sqlite_reader import Reader
+from avtomat.storage.sqlite_writer import Step, Writer
+from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class SqliteStore:
+    """A `Store` in a file (see ports.py for what each operation promises).
+
+    `offset_ms` is added to the clock. `group_commit_ms` is how long the writer waits for company while operations come
+    together; a lone one never waits. With `outbox` history is kept for a database to take over, and not by job.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        partitions: int = 1,
+        offset_ms: Callable[[], int] | None = None,
+        group_commit_ms: float = 1.0,
+        outbox: bool = False,
+    ) -> None:
+        self.partitions = partitions
+        self._path = Path(path).resolve()
+        self._offset_ms = offset_ms
+        self._gather_s = group_commit_ms / 1000
+        self._outbox = outbox
+        self._now_ms = 0
+        self._watched: dict[int, int] = {}
+        self._lock: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    async def open(self, wakeups: Wakeups) -> None:
+        """Take the file, prepare the format, start both threads; `StoreError` when another engine has it."""
+        self._lock, writing, reading = await asyncio.to_thread(files.open_store, self._path, self.partitions)
+        self._writer = Writer(
+            writing,
+            self._path,
+            clock=self.now_ms,
+            wakeups=wakeups,
+            gather_s=self._gather_s,
+            outbox=self._outbox,
+        )
+        self._reader = Reader(reading, self._path)
+
+    async def close(self) -> None:
+        """Finish what was asked for, and let the file go."""
+        reader, writer, lock = self._reader, self._writer, self._lock
+        self._reader = self._writer = self._lock = None
+        if reader is not None:
+            await reader.close()
+        if writer is not None:
+            await writer.close()
+        if lock is not None:
+            lock.close()
+
+    def now_ms(self) -> int:
+        """The clock with its offset, never backwards."""
+        now_ms = time.time_ns() // 1_000_000 + (0 if self._offset_ms is None else self._offset_ms())
+        self._now_ms = max(self._now_ms, now_ms)
+        return self._now_ms
+
+    async def ping(self) -> None:
+        """Write something."""
+        await self._write(records.touch)
+
+    async def put_programs(self, programs: Mapping[str, str]) -> None:
+        """Keep canonical forms."""
+        await self._write(records.put_programs, programs, self.partitions)
+
+    async def program(self, digest: str) -> str | None:
+        """The canonical form."""
+        return await self._read(records.program, digest)
+
+    # jobs
+
+    async def create(self, new: NewJob) -> Created:
+        """Write a job."""
+        return await self._write(commits.create, new)
+
+    async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
+        """A scope, by its path or by an attempt."""
+        return await self._read(reads.load, self.now_ms(), job, path, task_id)
+
+    async def values(self, job: str, ids: Sequence[str]) -> list[bytes | None]:
+        """Large values by id."""
+        return await self._read(reads.values, job, ids)
+
+    async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
+        """Outputs of a fork's scopes, in index order."""
+        return await self._read(reads.outputs, job, path, fork, start, count)
+
+    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+        """Write a decision, if its cause still counts."""
+        return await self._write(judge.commit, job, path, version, cause, writes)
+
+    async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
+        """Park an open job without a decision."""
+        return await self._write(judge.quarantine, job, path, cause, reason, record)
+
+    async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
+        """Answer what changes nothing."""
+        await self._write(judge.dismiss, job, path, cause)
+
+    async def deliver(self, job: str, mail: Mail) -> Delivered:
+        """Take mail from outside."""
+        return await self._write(mails.deliver, job, mail)
+
+    async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
+        """Entries after a number, oldest first."""
+        return await self._read(reads.history, job, after, limit)
+
+    async def show(self, job: str) -> JobRow | None:
+        """The whole row."""
+        return await self._read(reads.show, job)
+
+    async def key(self, client: str, key: str) -> JobRow | None:
+        """The job of an idempotency key."""
+        return await self._read(reads.key, client, key)
+
+    async def list_jobs(self, query: Query) -> Page:
+        """One page, newest first."""
+        return await self._read(reads.list_jobs, query)
+
+    async def counts(self) -> Mapping[str, int]:
+        """Numbers for metrics."""
+        return await self._read(records.counts)
+
+    # work
+
+    async def poll(
+        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+    ) -> list[Handout]:
+        """Give attempts to a worker."""
+        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms)
+
+    async def queues(self, partition: int) -> Mapping[str, bytes]:
+        """Queues with tasks and requirements."""
+        return await self._read(records.queues, partition)
+
+    async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
+        """Extend leases; the ids of dead attempts."""
+        return await self._write(claims.heartbeat, worker, task_ids, lease_ms)
+
+    async def release(self, worker: str, task_ids: Sequence[str]) -> None:
+        """Give attempts back unworked."""
+        await self._write(claims.release, worker, task_ids)
+
+    async def progress(self, worker: str, task_id: str, note: bytes) -> bool:
+        """Keep a worker's note."""
+        return await self._write(claims.progress, worker, task_id, note)
+
+    # workers' records
+
+    async def put_worker(self, worker: str, record: bytes, ttl_ms: int) -> None:
+        """Keep a registration."""
+        await self._write(records.put_worker, worker, record, ttl_ms)
+
+    async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
+        """Renew a registration."""
+        return await self._write(records.touch_worker, worker, ttl_ms, usage)
+
+    async def workers(self) -> Mapping[str, bytes]:
+        """All live registrations."""
+        return await self._read(records.workers, self.now_ms())
+
+    # duties
+
+    async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
+        """Give out due members."""
+        return await self._write(duties.due, self._watched, partition, limit, rearm_ms)
+
+    async def next_due_ms(self, partition: int) -> int | None:
+        """When the earliest member is due."""
+        return await self._read(records.next_due_ms, partition)
+
+    async def sweep(self, partition: int, limit: int) -> int:
+        """Clear what closings left, and forget what has lapsed."""
+        return await self._write(duties.sweep, partition, limit)
+
+    async def trim(self, partition: int, limit: int) -> int:
+        """Remove ended jobs past their retention."""
+        return await self._write(duties.trim, partition, limit)
+
+    # post and outbox
+
+    async def post(self, partition: int, limit: int) -> list[Post]:
+        """Mail for other partitions."""
+        return await self._read(records.post, partition, limit)
+
+    async def posted(self, partition: int, mail_ids: Sequence[str]) -> None:
+        """Forget post that was delivered."""
+        await self._write(records.posted, partition, mail_ids)
+
+    async def outbox(self, partition: int, limit: int) -> list[tuple[str, HistoryEntry]]:
+        """Entries for a history database, with their positions."""
+        return await self._read(records.outbox, partition, limit)
+
+    async def outbox_trim(self, partition: int, position: str) -> None:
+        """Forget the outbox up to a position."""
+        await self._write(records.outbox_trim, partition, position)
+
+    async def dump(self) -> Mapping[str, object]:
+        """The whole state."""
+        return await self._read(dump, self.partitions, self.now_ms())
+
+    # within
+
+    async def _write(
+        self,
+        operation: Callable[Concatenate[Step, Arguments], Answer],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Answer:
+        if self._writer is None:
+            raise self._not_open()
+        return await self._writer.submit(operation, *arguments, **named)
+
+    async def _read(
+        self,
+        read: Callable[Concatenate[sqlite3.Connection, Arguments], Answer],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Answer:
+        if self._reader is None:
+            raise self._not_open()
+        return await self._reader.submit(read, *arguments, **named)
+
+    def _not_open(self) -> StoreNotExecuted:
+        return StoreNotExecuted(f"{self._path} is not open", hint="the engine is starting or stopping")

@@ -1,0 +1,232 @@
+"""Do what comes with time: give out due members, queue delayed tasks, clear what was left, remove what has lapsed.
+
+Everything here goes by an index on its time, so that it costs what there is to do, not what is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from avtomat.storage import sqlite_attempts as attempts
+from avtomat.storage.answers import Due, DueKind
+from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
+from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, rearm_after_ms
+from avtomat.storage.sqlite_joins import clear
+from avtomat.storage.sqlite_mail import OPERATORS, unwind
+from avtomat.storage.sqlite_scopes import fence, find, if_small, loaded
+from avtomat.storage.sqlite_writer import Step
+from avtomat.storage.writes import Mail
+
+_READY: Final = """
+SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned, j.job, j.status
+FROM due d JOIN jobs j ON j.n = d.n
+WHERE d.partition = ? AND d.aside = 0 AND d.at_ms <= ? ORDER BY d.at_ms LIMIT ?"""
+
+_SET_ASIDE: Final = "UPDATE due SET aside = 1 WHERE n = ? AND path = ? AND slot = ?"
+_REARM: Final = "UPDATE due SET at_ms = ?, returned = ? WHERE n = ? AND path = ? AND slot = ?"
+_MAIL_RETURNED: Final = "UPDATE mail SET returned = ? WHERE arrived = ?"
+_OLDEST: Final = """
+SELECT arrived, id, kind, body, returned, signal_name, signal_key FROM mail WHERE n = ? AND path = ?
+ORDER BY place LIMIT 1"""
+_OLDEST_OPERATORS: Final = """
+SELECT arrived, id, kind, body, returned, signal_name, signal_key FROM mail
+WHERE n = ? AND path = ? AND kind IN (?, ?, ?, ?) ORDER BY place LIMIT 1"""
+_OPEN_TASK: Final = "SELECT task_id FROM scopes WHERE n = ? AND path = ?"
+_LEASE: Final = "UPDATE attempts SET lease_until_ms = ? WHERE task_id = ?"
+
+_LEFT: Final = """
+SELECT s.n, s.path, s.why, j.job FROM sweeps s JOIN jobs j ON j.n = s.n WHERE s.partition = ? LIMIT 1"""
+_DONE: Final = "DELETE FROM sweeps WHERE partition = ? AND n = ? AND path = ?"
+_LAPSED_ATTEMPTS: Final = """
+DELETE FROM attempts WHERE task_id IN (
+    SELECT task_id FROM attempts WHERE partition = ? AND phase = 'ended' AND ended_ms <= ? LIMIT ?)"""
+_LAPSED_SIGNALS: Final = """
+DELETE FROM mail WHERE arrived IN (SELECT arrived FROM mail WHERE path IS NULL AND until_ms <= ? LIMIT ?)"""
+
+_EXPIRED: Final = """
+SELECT n, job FROM jobs WHERE partition = ? AND expires_ms <= ? ORDER BY expires_ms, job LIMIT ?"""
+_REMOVE: Final = (
+    "DELETE FROM history WHERE n = ?",
+    "DELETE FROM scopes WHERE n = ?",
+    "DELETE FROM forks WHERE n = ?",
+    "DELETE FROM fences WHERE n = ?",
+    "DELETE FROM outputs WHERE n = ?",
+    "DELETE FROM large_values WHERE n = ?",
+    "DELETE FROM undos WHERE n = ?",
+    "DELETE FROM due WHERE n = ?",
+    "DELETE FROM mail WHERE n = ? AND path IS NOT NULL",
+    "DELETE FROM mail WHERE n = ? AND path IS NULL",
+    "DELETE FROM mail_ids WHERE n = ?",
+    "DELETE FROM jobs WHERE n = ?",
+)
+_REMOVE_ATTEMPTS: Final = "DELETE FROM attempts WHERE task_id >= ? AND task_id < ?"
+_REMOVE_SWEEPS: Final = "DELETE FROM sweeps WHERE partition = ? AND n = ?"
+_UNUSED_PROGRAMS: Final = """
+DELETE FROM programs WHERE partition = ?1 AND asked_ms <= ?2
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.digest = programs.digest AND jobs.partition = ?1)"""
+
+
+@dataclass(slots=True)
+class Member:
+    """A due member whose time has come."""
+
+    n: int
+    path: str
+    slot: str
+    partition: int
+    kind: str
+    number: int
+    time_ms: int
+    returned: int
+    job: str
+    status: str
+
+
+def due(step: Step, watched: dict[int, int], partition: int, limit: int, rearm_ms: int) -> list[Due]:
+    """See `Store.due`. `watched` is when it last left nothing undone, by partition."""
+    ready = _ready(step, partition, limit)
+    given: list[Due] = []
+    for member in ready:
+        if member.kind in {"delayed", "dead"}:
+            _do_alone(step, member)
+        elif not (member.kind == "lease" and _extend_once(step, member, watched.get(partition))):
+            given.append(_give_out(step, member, rearm_ms))
+    if len(ready) < limit:
+        watched[partition] = step.now
+    return given
+
+
+def _ready(step: Step, partition: int, limit: int) -> list[Member]:
+    """The earliest members that count now; others are put out of the way."""
+    while True:
+        rows = step.db.execute(_READY, (partition, step.now, limit)).fetchall()
+        members = [Member(*row) for row in rows]
+        counting = [member for member in members if _counts(step, member)]
+        if len(counting) == len(members):
+            return members
+
+
+def _counts(step: Step, member: Member) -> bool:
+    where = (member.n, member.path, member.slot)
+    if member.path != ROOT and member.kind != "dead" and _is_unswept(step, member):
+        step.db.execute("DELETE FROM due WHERE n = ? AND path = ? AND slot = ?", where)
+        return False
+    if member.status not in PARKED or _passes_parked(step, member):
+        return True
+    step.db.execute(_SET_ASIDE, where)
+    return False
+
+
+def _is_unswept(step: Step, member: Member) -> bool:
+    return member.status in ENDED or fence(step.db, member.n, member.path) is not None
+
+
+def _passes_parked(step: Step, member: Member) -> bool:
+    if member.kind == "mail":
+        return step.db.execute(_OLDEST_OPERATORS, (member.n, member.path, *OPERATORS)).fetchone() is not None
+    return member.kind == "deadline"
+
+
+def _do_alone(step: Step, member: Member) -> None:
+    spot = find(step.db, member.job, member.path)
+    assert spot is not None
+    task_id = spot.task_id if member.kind == "delayed" else member.slot.removeprefix("dead ")
+    assert task_id is not None
+    attempt = attempts.get(step.db, task_id, step.now)
+    assert attempt is not None
+    if member.kind == "delayed":
+        attempts.put_in_queue(step, attempt, parked=spot.parked)
+    else:
+        attempts.let_go(step, attempt)
+        unwind(step, spot)
+
+
+def _extend_once(step: Step, member: Member, watched_ms: int | None) -> bool:
+    """Extend a lease that nobody may have been there to renew; whether it was extended."""
+    if member.returned or (watched_ms is not None and member.time_ms <= watched_ms):
+        return False
+    (task_id,) = step.db.execute(_OPEN_TASK, (member.n, member.path)).fetchone()
+    attempt = attempts.get(step.db, task_id, step.now)
+    assert attempt is not None
+    assert attempt.leased_ms is not None
+    if watched_ms is not None and step.now - watched_ms <= attempt.leased_ms // 3:
+        return False
+    attempt.lease_until_ms = step.now + attempt.leased_ms
+    step.db.execute(_LEASE, (attempt.lease_until_ms, task_id))
+    attempts.arm_attempt(step, attempt)
+    return True
+
+
+def _give_out(step: Step, member: Member, rearm_ms: int) -> Due:
+    mail = _mail_of(step, member) if member.kind == "mail" else None
+    returned = member.returned + 1
+    if mail is not None:
+        returned = mail[1] + 1
+        step.db.execute(_MAIL_RETURNED, (returned, mail[2]))
+    at_ms = step.now + rearm_after_ms(rearm_ms, returned)
+    step.db.execute(_REARM, (at_ms, returned, member.n, member.path, member.slot))
+    return Due(
+        kind=DueKind(member.kind),
+        job=member.job,
+        path=member.path,
+        number=member.number,
+        returned=returned,
+        mail=None if mail is None else mail[0],
+        loaded=if_small(loaded(step.db, member.job, member.path)),
+    )
+
+
+def _mail_of(step: Step, member: Member) -> tuple[Mail, int, int]:
+    """The oldest mail that may be given out, how often it was, and its key."""
+    where = (member.n, member.path)
+    if member.status in PARKED:
+        found = step.db.execute(_OLDEST_OPERATORS, (*where, *OPERATORS))
+    else:
+        found = step.db.execute(_OLDEST, where)
+    row: tuple[Any, ...] = found.fetchone()
+    arrived, mail_id, kind, body, returned, name, key = row
+    to = member.path if name is None else ("signal", name, key)
+    return Mail(id=mail_id, kind=kind, body=body, to=to), returned, arrived
+
+
+# --- what leaves ------------------------------------------------------------------------------------------------------
+
+
+def sweep(step: Step, partition: int, limit: int) -> int:
+    """See `Store.sweep`. A step clears a scope behind a fence, or forgets a record or a signal."""
+    done = _clear_left(step, partition, limit)
+    lapsed_at = step.now - ENDED_ATTEMPT_KEPT_MS
+    if done < limit:
+        done += step.db.execute(_LAPSED_ATTEMPTS, (partition, lapsed_at, limit - done)).rowcount
+    if done < limit:
+        done += step.db.execute(_LAPSED_SIGNALS, (step.now, limit - done)).rowcount
+    return done
+
+
+def _clear_left(step: Step, partition: int, limit: int) -> int:
+    done = 0
+    while done < limit:
+        row = step.db.execute(_LEFT, (partition,)).fetchone()
+        if row is None:
+            break
+        n, path, why, job = row
+        spot = find(step.db, job, ROOT)
+        assert spot is not None
+        cleared, left = clear(step, spot, path, why, limit - done)
+        done += cleared
+        if not left:
+            step.db.execute(_DONE, (partition, n, path))
+    return done
+
+
+def trim(step: Step, partition: int, limit: int) -> int:
+    """See `Store.trim`."""
+    expired = step.db.execute(_EXPIRED, (partition, step.now, limit)).fetchall()
+    for n, job in expired:
+        for statement in _REMOVE:
+            step.db.execute(statement, (n,))
+        step.db.execute(_REMOVE_ATTEMPTS, attempts.of_job(job))
+        step.db.execute(_REMOVE_SWEEPS, (partition, n))
+    step.db.execute(_UNUSED_PROGRAMS, (partition, step.now - PROGRAM_KEPT_MS))
+    return len(expired)

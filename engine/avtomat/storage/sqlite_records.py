@@ -1,0 +1,141 @@
+"""Keep what is not a job's: programs, workers' registrations, post for other partitions, the outbox."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from avtomat.storage.answers import HistoryEntry
+from avtomat.storage.sqlite_writer import Step
+from avtomat.storage.writes import Mail, Post
+
+_TOUCH: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('pinged_ms', ?)"
+
+_PUT_PROGRAM: Final = """
+INSERT INTO programs VALUES (?, ?, ?, ?) ON CONFLICT (partition, digest) DO UPDATE SET asked_ms = excluded.asked_ms"""
+_PROGRAM: Final = """
+SELECT p.canonical FROM avtomat_meta m JOIN programs p ON p.partition < m.value AND p.digest = ?
+WHERE m.name = 'partitions' LIMIT 1"""
+
+_PUT_WORKER: Final = "INSERT OR REPLACE INTO workers VALUES (?, ?, NULL, ?)"
+_TOUCH_WORKER: Final = """
+UPDATE workers SET until_ms = ?, usage = coalesce(?, usage) WHERE worker = ? AND until_ms > ? RETURNING record"""
+_LAPSED_WORKERS: Final = "DELETE FROM workers WHERE until_ms <= ?"
+_WORKERS: Final = "SELECT worker, record FROM workers WHERE until_ms > ?"
+
+_QUEUES: Final = """
+SELECT r.queue, r.requirements FROM requirements r WHERE r.partition = ?1 AND EXISTS (
+    SELECT 1 FROM attempts a WHERE a.partition = ?1 AND a.queue = r.queue AND a.phase = 'queued')"""
+
+_POST: Final = """
+SELECT job, id, kind, body, target, signal_name, signal_key FROM post WHERE partition = ? ORDER BY place LIMIT ?"""
+_POSTED: Final = "DELETE FROM post WHERE partition = ? AND id = ?"
+
+_OUTBOX: Final = """
+SELECT position, job, seq, at_ms, path, cause, record FROM outbox WHERE partition = ? ORDER BY position LIMIT ?"""
+_OUTBOX_TRIM: Final = "DELETE FROM outbox WHERE partition = ? AND position <= ?"
+
+_NEXT_DUE: Final = "SELECT min(at_ms) FROM due WHERE partition = ? AND aside = 0"
+
+_OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE status = ?"
+_LEASES: Final = "SELECT count(*) FROM attempts WHERE phase = 'leased'"
+_DUE: Final = "SELECT count(*) FROM due"
+_QUEUED: Final = "SELECT queue, count(*) FROM attempts WHERE phase = 'queued' GROUP BY partition, queue"
+
+
+def touch(step: Step) -> None:
+    """Write something: raises when the store cannot."""
+    step.db.execute(_TOUCH, (step.now,))
+
+
+def put_programs(step: Step, programs: Mapping[str, str], partitions: int) -> None:
+    """See `Store.put_programs`."""
+    for partition in range(partitions):
+        rows = [(partition, digest, text, step.now) for digest, text in programs.items()]
+        step.db.executemany(_PUT_PROGRAM, rows)
+
+
+def program(db: sqlite3.Connection, digest: str) -> str | None:
+    """See `Store.program`."""
+    row: tuple[str] | None = db.execute(_PROGRAM, (digest,)).fetchone()
+    return None if row is None else row[0]
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+
+
+def put_worker(step: Step, worker: str, record: bytes, ttl_ms: int) -> None:
+    """See `Store.put_worker`."""
+    step.db.execute(_LAPSED_WORKERS, (step.now,))
+    step.db.execute(_PUT_WORKER, (worker, record, step.now + ttl_ms))
+
+
+def touch_worker(step: Step, worker: str, ttl_ms: int, usage: bytes | None) -> bytes | None:
+    """See `Store.touch_worker`."""
+    row = (step.now + ttl_ms, usage, worker, step.now)
+    known: list[tuple[bytes]] = step.db.execute(_TOUCH_WORKER, row).fetchall()
+    return known[0][0] if known else None
+
+
+def workers(db: sqlite3.Connection, now: int) -> dict[str, bytes]:
+    """See `Store.workers`."""
+    return dict(db.execute(_WORKERS, (now,)).fetchall())
+
+
+def queues(db: sqlite3.Connection, partition: int) -> dict[str, bytes]:
+    """See `Store.queues`."""
+    return dict(db.execute(_QUEUES, (partition,)).fetchall())
+
+
+# --- post and outbox --------------------------------------------------------------------------------------------------
+
+
+def post(db: sqlite3.Connection, partition: int, limit: int) -> list[Post]:
+    """See `Store.post`."""
+    rows = db.execute(_POST, (partition, limit))
+    return [
+        Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=path if name is None else ("signal", name, key)))
+        for job, mail_id, kind, body, path, name, key in rows
+    ]
+
+
+def posted(step: Step, partition: int, mail_ids: Sequence[str]) -> None:
+    """See `Store.posted`."""
+    step.db.executemany(_POSTED, [(partition, mail_id) for mail_id in mail_ids])
+
+
+def outbox(db: sqlite3.Connection, partition: int, limit: int) -> list[tuple[str, HistoryEntry]]:
+    """See `Store.outbox`."""
+    rows = db.execute(_OUTBOX, (partition, limit))
+    return [
+        (str(position), HistoryEntry(job=job, seq=seq, at_ms=at, path=path, cause=cause, record=record))
+        for position, job, seq, at, path, cause, record in rows
+    ]
+
+
+def outbox_trim(step: Step, partition: int, position: str) -> None:
+    """See `Store.outbox_trim`."""
+    step.db.execute(_OUTBOX_TRIM, (partition, int(position)))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def next_due_ms(db: sqlite3.Connection, partition: int) -> int | None:
+    """See `Store.next_due_ms`."""
+    (at_ms,) = db.execute(_NEXT_DUE, (partition,)).fetchone()
+    return None if at_ms is None else int(at_ms)
+
+
+def counts(db: sqlite3.Connection) -> dict[str, int]:
+    """See `Store.counts`. Costs what is open, not what has ended."""
+    numbers = {
+        status: db.execute(_OPEN_JOBS, (status,)).fetchone()[0]
+        for status in ("open", "paused", "quarantined", "compensating")
+    }
+    numbers["leases"] = db.execute(_LEASES).fetchone()[0]
+    numbers["due"] = db.execute(_DUE).fetchone()[0]
+    for queue, waiting in db.execute(_QUEUED):
+        numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + waiting
+    return numbers
