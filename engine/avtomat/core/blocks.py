@@ -9,31 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from avtomat.core.formula import Environment, Json
+from avtomat.core.formula import Json
 from avtomat.core.messages import ForkScopes, JoinDecided
 from avtomat.core.model import Ref
 from avtomat.core.program import ForeachState, Join, ParallelState
-from avtomat.core.walk import AuthorError, Walk, as_count
+from avtomat.core.walk import AuthorError, Names, Walk, as_count
 
 Block = ParallelState | ForeachState
 
 
 def fork_of(walk: Walk, block: Block) -> ForkScopes:
     """What entering the block begins. Raises AuthorError for values that make no sense or are over the limits."""
-    limits, env = walk.program.limits, walk.environment()
+    limits, names = walk.program.limits, walk.names()
     if walk.before.path.count("/") + (not walk.is_root) > limits.depth:
         raise AuthorError("LIMIT_EXCEEDED", f"blocks are nested deeper than {limits.depth}")
     match block:
         case ParallelState(branches=branches):
-            return _fork_branches(walk, block, branches, env)
+            return _fork_branches(walk, block, branches, names)
         case ForeachState():
-            return _fork_items(walk, block, env)
+            return _fork_items(walk, block, names)
     assert_never(block)
 
 
-def _fork_branches(walk: Walk, block: ParallelState, branches: Sequence[str], env: Environment) -> ForkScopes:
+def _fork_branches(walk: Walk, block: ParallelState, branches: Sequence[str], names: Names) -> ForkScopes:
     total = len(branches)
-    need = _need(walk, block.join, total, env)
+    need = _need(walk, block.join, total, names)
     return ForkScopes(
         number=walk.forks,
         total=total,
@@ -45,8 +45,8 @@ def _fork_branches(walk: Walk, block: ParallelState, branches: Sequence[str], en
     )
 
 
-def _fork_items(walk: Walk, block: ForeachState, env: Environment) -> ForkScopes:
-    items = walk.render(block.items, env).value
+def _fork_items(walk: Walk, block: ForeachState, names: Names) -> ForkScopes:
+    items = walk.render(block.items, names).value
     if not isinstance(items, list):
         raise AuthorError("TEMPLATE_ERROR", "foreach: expected a list")
     if len(items) > walk.program.limits.items:
@@ -54,11 +54,11 @@ def _fork_items(walk: Walk, block: ForeachState, env: Environment) -> ForkScopes
             "LIMIT_EXCEEDED", f"foreach over {len(items)} items, the limit is {walk.program.limits.items}"
         )
     total = len(items)
-    need = _need(walk, block.join, total, env)
-    tolerated = total - need if block.join.at_least is not None else _tolerated(walk, block, total, env)
+    need = _need(walk, block.join, total, names)
+    tolerated = total - need if block.join.at_least is not None else _tolerated(walk, block, total, names)
     live = walk.program.limits.scopes_live
     window = (
-        live if block.concurrency is None else max(1, min(_count(walk, block.concurrency, "concurrency", env), live))
+        live if block.concurrency is None else max(1, min(_count(walk, block.concurrency, "concurrency", names), live))
     )
     return ForkScopes(
         number=walk.forks,
@@ -73,30 +73,30 @@ def _fork_items(walk: Walk, block: ForeachState, env: Environment) -> ForkScopes
     )
 
 
-def _need(walk: Walk, join: Join, total: int, env: Environment) -> int:
+def _need(walk: Walk, join: Join, total: int, names: Names) -> int:
     if join.at_least is None:
         return total
-    need = _count(walk, join.at_least, "at_least", env)
+    need = _count(walk, join.at_least, "at_least", names)
     if need > total:
         raise AuthorError("TEMPLATE_ERROR", f"at_least: {need} of {total} cannot succeed")
     return need
 
 
-def _tolerated(walk: Walk, block: ForeachState, total: int, env: Environment) -> int:
+def _tolerated(walk: Walk, block: ForeachState, total: int, names: Names) -> int:
     tolerate = block.tolerate
     if tolerate is None:
         return 0
-    value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, env).value
+    value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, names).value
     if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
         return min(total, total * int(value[:-1]) // 100)
     return min(total, as_count(value, "tolerate"))
 
 
-def _count(walk: Walk, count: Json, what: str, env: Environment) -> int:
-    return count if isinstance(count, int) else as_count(walk.render(count, env).value, what)
+def _count(walk: Walk, count: Json, what: str, names: Names) -> int:
+    return count if isinstance(count, int) else as_count(walk.render(count, names).value, what)
 
 
-def output_of(block: Block, event: JoinDecided) -> Json | Ref:
+def output_of(block: Block, event: JoinDecided, total: int) -> Json | Ref:
     """The block's output: branches by name, items in order, or their counts."""
     outputs = event.outputs
     match block:
@@ -104,7 +104,7 @@ def output_of(block: Block, event: JoinDecided) -> Json | Ref:
             assert not isinstance(outputs, Ref)
             return dict(zip(branches, outputs, strict=True))
         case ForeachState(collects=False):
-            return {"total": event.ok + event.failed, "succeeded": event.ok, "failed": event.failed}
+            return {"total": total, "succeeded": event.ok, "failed": event.failed}
         case ForeachState():
             return outputs if isinstance(outputs, Ref) else list(outputs)
     assert_never(block)

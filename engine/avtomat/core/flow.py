@@ -87,7 +87,7 @@ def _enter(walk: Walk, state: State) -> Step:
             case ParallelState() | ForeachState():
                 return fork(walk, state, attempt=1, deadline=_block_deadline(walk, state))
             case SucceedState():
-                return _end_well(walk, walk.render(state.result, walk.environment()).value)
+                return _end_well(walk, walk.render(state.result, walk.names()).value)
             case FailState():
                 return _end_by_fail(walk, state)
     except AuthorError as fault:
@@ -96,11 +96,11 @@ def _enter(walk: Walk, state: State) -> Step:
 
 
 def _ask_workers(walk: Walk, state: TaskState) -> Change:
+    names = walk.names()
+    rendered = walk.render(state.params, names)
+    limits = task_limits(walk, state.timeouts, names)
     if state.compensate is not None and state.compensate.attempted:
         note_undo(walk, state, None, None)
-    env = walk.environment()
-    rendered = walk.render(state.params, env)
-    limits = task_limits(walk, state.timeouts, env)
     body = TaskBody(
         kind=state.kind,
         params=rendered.value,
@@ -112,27 +112,27 @@ def _ask_workers(walk: Walk, state: TaskState) -> Change:
 
 
 def _wait_until(walk: Walk, state: WaitState) -> datetime:
-    env = walk.environment()
+    names = walk.names()
     if state.until is not None:
-        return walk.render_time(state.until, env)
-    return walk.now + (walk.render_span(state.amount, env) or timedelta())
+        return walk.render_time(state.until, names)
+    return walk.now + (walk.render_span(state.amount, names) or timedelta())
 
 
 # --- entering blocks --------------------------------------------------------------------------------------------------
 
 
 def _block_deadline(walk: Walk, block: Block) -> datetime | None:
-    span = walk.render_span(block.timeout, walk.environment())
+    span = walk.render_span(block.timeout, walk.names())
     return None if span is None else walk.now + span
 
 
 def fork(walk: Walk, block: Block, *, attempt: int, deadline: datetime | None) -> Step:
-    """Begin the bodies of a block, for its `attempt`th time; a foreach over nothing is done at once."""
+    """Begin the bodies of a block, for its `attempt`th time; one that needs none of them is done at once."""
     order = fork_of(walk, block)
     walk.forks += 1
-    if order.total == 0:
-        nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0)
-        return leave(walk, block, output_of(block, nothing))
+    if order.need == 0:
+        nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0, outputs=(None,) * order.total)
+        return leave(walk, block, output_of(block, nothing, order.total))
     waiting = OnFork(number=order.number, total=order.total, attempt=attempt, deadline=deadline)
     return walk.wait_for(waiting, fork=order)
 
@@ -159,13 +159,12 @@ def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) ->
         seen["output"] = walk.value_of(output)
         walk.keep_output(output)
     if state.sets:
-        walk.apply(state.sets, walk.environment(seen))
+        walk.apply(state.sets, walk.names(seen))
     if not state.transitions:
         return _end_well(walk, walk.value_of(output))
-    env = walk.environment(seen)
     for transition in state.transitions:
-        if transition.when is None or walk.evaluate_guard(transition.when, env):
-            walk.apply(transition.sets, env)
+        if transition.when is None or walk.evaluate_guard(transition.when, walk.names(seen)):
+            walk.apply(transition.sets, walk.names(seen))
             return _end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
     raise AuthorError("NO_TRANSITION", f"no transition of {state.name} holds")
 
@@ -195,12 +194,12 @@ def fail(walk: Walk, error: Error) -> Step:
 
 def _take(walk: Walk, state: State, arms: Sequence[CatchArm], error: Error) -> Step | None:
     """The first arm that takes the error says how to go on; None when there is none."""
-    env = walk.environment({"error": error.as_json()})
+    names = walk.names({"error": error.as_json()})
     for arm in arms:
-        if not _catches(arm, error) or (arm.when is not None and not walk.evaluate_guard(arm.when, env)):
+        if not _catches(arm, error) or (arm.when is not None and not walk.evaluate_guard(arm.when, names)):
             continue
-        output = None if arm.output is None else walk.render(arm.output, env).value
-        walk.apply(arm.sets, env)
+        output = None if arm.output is None else walk.render(arm.output, names).value
+        walk.apply(arm.sets, names)
         walk.error = error
         if arm.target is None:
             return _choose(walk, state, output, None)
@@ -229,24 +228,23 @@ def _end_body(walk: Walk, output: Json) -> Change:
     """A body leaves its output, or what `collect` makes of it; a failure there fails the body."""
     collect = walk.machine.collect
     try:
-        kept = output if collect is None else walk.render(collect, walk.environment({"output": output})).value
+        kept = output if collect is None else walk.render(collect, walk.names({"output": output})).value
     except AuthorError as fault:
         return walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
     return walk.end(ScopeEnded(output=kept))
 
 
 def _end_by_fail(walk: Walk, state: FailState) -> Change:
-    env = walk.environment()
+    names = walk.names()
     if state.code is None:
         again = walk.error or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
         return _end_badly(walk, again, compensate=state.compensate)
-    code, message = walk.render(state.code, env).value, ""
+    code, message = walk.render(state.code, names).value, ""
     if not isinstance(code, str) or not is_error_code(code):
         raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
     if state.message is not None:
-        text = walk.render(state.message, env).value
-        message = text if isinstance(text, str) else str(text)
-    details = None if state.details is None else walk.render(state.details, env).value
+        message = walk.render_text(state.message, names)
+    details = None if state.details is None else walk.render(state.details, names).value
     return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
 
 

@@ -42,6 +42,8 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import (
+    ENDED,
+    ROOT,
     Error,
     Head,
     OnFork,
@@ -76,10 +78,9 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
         walk.complete_head(_complete_head(walk, start_at if start_at is not None and later else now))
         if start_at is not None and later:
             return walk.head, walk.wait_for(OnStart(until=start_at))
-        walk.apply(program.data, walk.environment())
     except AuthorError as fault:
         return walk.head, walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
-    return walk.head, go_on(walk, walk.machine.start)
+    return walk.head, _enter_first(walk)
 
 
 def decide(program: Program, view: View, event: Event, now: datetime) -> Decision:
@@ -88,6 +89,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
     The store has fenced late, repeated and foreign causes; an event that does not fit what the scope waits for is
     ignored with its reason all the same, so that nothing depends on the order in which mail comes.
     """
+    if _is_over(view):
+        return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
         case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut():
@@ -97,11 +100,11 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         case StartReached():
             return _begin(walk)
         case ScopeBegun():
-            return go_on(walk, walk.machine.start) if view.scope.state is None else Ignored(reason="the body has begun")
+            return _begin_body(walk)
         case JoinDecided():
             return _answer_join(walk, event)
         case DeadlinePassed():
-            return end_failed(walk, make_error(walk, "DEADLINE", "the job's timeout passed"))
+            return _miss_deadline(walk)
         case SizeExceeded(message=message):
             return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
         case CancelRequested():
@@ -113,15 +116,21 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
     assert_never(event)
 
 
+def _is_over(view: View) -> bool:
+    """Whether the job, or the body that this scope is, has ended."""
+    scope = view.scope
+    return view.head.status in ENDED or (scope.path != ROOT and scope.version > 0 and scope.waiting is None)
+
+
 # --- beginning --------------------------------------------------------------------------------------------------------
 
 
 def _complete_head(walk: Walk, begins_at: datetime) -> Head:
-    head, program, env = walk.head, walk.program, walk.environment()
+    head, program, names = walk.head, walk.program, walk.names()
     if not program.labels and program.timeout is None and head.timeout is None:
         return head
-    labels = {name: str(walk.render(template, env).value) for name, template in program.labels.items()}
-    spans = [span for span in (head.timeout, walk.render_span(program.timeout, env)) if span is not None]
+    labels = {name: walk.render_text(template, names) for name, template in program.labels.items()}
+    spans = [span for span in (head.timeout, walk.render_span(program.timeout, names)) if span is not None]
     deadline = begins_at + min(spans) if spans else None
     return replace(head, labels={**labels, **head.labels}, deadline=deadline)
 
@@ -129,10 +138,21 @@ def _complete_head(walk: Walk, begins_at: datetime) -> Head:
 def _begin(walk: Walk) -> Decision:
     if not isinstance(walk.before.waiting, OnStart):
         return Ignored(reason="the job has begun")
+    return _enter_first(walk)
+
+
+def _enter_first(walk: Walk) -> Change:
+    """Set the job's variables and enter its first state; nothing is done yet that could be taken, parked or undone."""
     try:
-        walk.apply(walk.program.data, walk.environment())
+        walk.apply(walk.program.data, walk.names())
     except AuthorError as fault:
-        return end_failed(walk, walk.fault_as_error(fault))
+        return walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
+    return go_on(walk, walk.machine.start)
+
+
+def _begin_body(walk: Walk) -> Decision:
+    if walk.is_root or walk.before.version > 0:
+        return Ignored(reason="the body has begun")
     return go_on(walk, walk.machine.start)
 
 
@@ -177,6 +197,12 @@ def _cancel(walk: Walk, event: CancelRequested) -> Decision:
     return end_job(walk, ScopeEnded(error=error, status=Status.CANCELLED), compensate=event.compensate)
 
 
+def _miss_deadline(walk: Walk) -> Decision:
+    if isinstance(walk.before.waiting, OnUnwind | OnUndo):
+        return Ignored(reason="the job's timeout no longer counts: it is undoing what it did")
+    return end_failed(walk, make_error(walk, "DEADLINE", "the job's timeout passed"))
+
+
 def _unwind(walk: Walk) -> Decision:
     waiting = walk.before.waiting
     return go_on_undoing(walk, waiting) if isinstance(waiting, OnUnwind) else Ignored(reason="nothing is to be undone")
@@ -186,14 +212,16 @@ def _unwind(walk: Walk) -> Decision:
 
 
 def _answer_join(walk: Walk, event: JoinDecided) -> Decision:
-    waiting, block = walk.before.waiting, walk.current
-    if not isinstance(waiting, OnFork) or waiting.number != event.number or not isinstance(block, Block):
+    waiting = walk.before.waiting
+    if not isinstance(waiting, OnFork) or waiting.number != event.number:
         return Ignored(reason="the block was left before")
+    block = walk.current
+    assert isinstance(block, Block)
     walk.joined = True
     if event.ok + event.failed < waiting.total:
         walk.close = (waiting.number,)
     if event.met:
-        return go_on(walk, leave(walk, block, output_of(block, event), status_of(block, event)))
+        return go_on(walk, leave(walk, block, output_of(block, event, waiting.total), status_of(block, event)))
     error = event.error or make_error(walk, "INTERNAL_ERROR", "a body failed without an error")
     return _retry_block_or_fail(walk, block, waiting, error)
 
@@ -208,24 +236,29 @@ def _retry_block_or_fail(walk: Walk, block: Block, waiting: OnFork, error: Error
 
 def _answer_timer(walk: Walk, visit: int) -> Decision:
     """A time that the scope waited for has come: the end of a wait, of a block's pause, or of its timeout."""
-    waiting, state = walk.before.waiting, walk.current
+    waiting = walk.before.waiting
     if visit != walk.visit:
         return Ignored(reason="the timer belongs to an earlier visit")
     match waiting:
         case OnTimer():
-            return go_on(walk, leave(walk, state))
-        case OnRetry(attempt=attempt, deadline=deadline) if isinstance(state, Block) and not _passed(walk, deadline):
-            try:
-                return go_on(walk, fork(walk, state, attempt=attempt, deadline=deadline))
-            except AuthorError as fault:
-                return go_on(walk, fail(walk, walk.fault_as_error(fault)))
+            return go_on(walk, leave(walk, walk.current))
         case OnUnwind():
             return go_on_undoing(walk, waiting)
-        case OnFork() | OnRetry():
-            walk.close = (waiting.number,) if isinstance(waiting, OnFork) else ()
+        case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(walk, deadline):
             return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")))
+        case OnRetry():
+            return _fork_again(walk, waiting)
         case _:
             return Ignored(reason="the scope waits for no time")
+
+
+def _fork_again(walk: Walk, waiting: OnRetry) -> Change:
+    block = walk.current
+    assert isinstance(block, Block)
+    try:
+        return go_on(walk, fork(walk, block, attempt=waiting.attempt, deadline=waiting.deadline))
+    except AuthorError as fault:
+        return go_on(walk, fail(walk, walk.fault_as_error(fault, waiting.attempt)))
 
 
 def _passed(walk: Walk, deadline: datetime | None) -> bool:

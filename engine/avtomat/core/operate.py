@@ -62,7 +62,8 @@ def _rerun(walk: Walk, state: str | None, data: Json) -> Decision:
     if target not in walk.machine.states:
         return Ignored(reason=f"the blueprint of this job has no state {target}")
     if data is not None:
-        walk.own_data = data
+        walk.replace_data(data)
+    walk.rescued = walk.rescued and state is None
     walk.status = Status.OPEN
     return go_on(walk, target)
 

@@ -1,7 +1,9 @@
 """Tell which outputs one decision may read, so that only these are loaded.
 
 From the state that a scope stands in, a decision can reach the states behind its transitions and catches, and through
-states that wait for nothing further ones, up to the params of the next task. Everything read on these ways counts.
+states that it may cross at once further ones, up to the params of the next task. Everything read on these ways counts.
+A state that can be crossed is one that waits for nothing, a block that may have nothing to do, and whatever fails on
+entering and goes on by a `catch` with an `output`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ from datetime import timedelta
 
 from avtomat.core.formula import Formula, Template
 from avtomat.core.program import (
+    Amount,
     CatchArm,
     FailState,
+    ForeachState,
+    ParallelState,
     PassState,
     Program,
     State,
     SucceedState,
     TaskState,
+    Timeouts,
     Transition,
     WaitState,
 )
@@ -33,6 +39,7 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     states = _reachable(program, machine, state)
     parts = [part for each in states for part in _parts(each)]
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
+    parts += _values([program.machines[machine].collect])
     paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
     if any(len(path) == 1 for path in paths):
         return None
@@ -50,11 +57,16 @@ def _reachable(program: Program, machine: str, state: str | None) -> list[State]
         if name in found or name not in states:
             continue
         found[name] = states[name]
-        if name == state or isinstance(states[name], PassState):
+        if name == state or _may_be_crossed(program, states[name]):
             ahead.extend(_targets(states[name]))
         else:
             ahead.extend(arm.target for arm in states[name].catch if arm.target is not None)
     return list(found.values())
+
+
+def _may_be_crossed(program: Program, state: State) -> bool:
+    goes_on = any(arm.output is not None for arm in (*state.catch, *program.catch))
+    return goes_on or isinstance(state, PassState | ParallelState | ForeachState)
 
 
 def _targets(state: State) -> Iterator[str]:
@@ -72,14 +84,20 @@ def _parts(state: State) -> Iterator[_Part]:
     for arm in state.catch:
         yield from _arm_parts(arm)
     match state:
-        case TaskState(params=params, timeouts=times):
-            yield from _values((params, times.queue, times.attempt, times.heartbeat, times.total))
+        case TaskState(params=params, timeouts=times, compensate=undo):
+            yield from _values((params, *_times(times)))
+            if undo is not None:
+                yield from _values((undo.params, undo.when, *_times(undo.timeouts)))
         case WaitState(amount=amount, until=until):
             yield from _values((amount, until))
         case SucceedState(result=result):
             yield result
         case FailState(code=code, message=message, details=details):
             yield from _values((code, message, details))
+        case ParallelState(timeout=timeout, join=join):
+            yield from _values((timeout, join.at_least))
+        case ForeachState(items=items, timeout=timeout, join=join):
+            yield from _values((items, timeout, join.at_least, state.concurrency, state.tolerate))
 
 
 def _transition_parts(transition: Transition) -> Iterator[_Part]:
@@ -96,8 +114,12 @@ def _arm_parts(arm: CatchArm) -> Iterator[_Part]:
         yield arm.output
 
 
-def _values(parts: Iterable[Template | timedelta | None]) -> Iterator[_Part]:
-    """What may be rendered; a duration that is written out reads nothing."""
+def _times(times: Timeouts) -> tuple[Amount | None, ...]:
+    return times.queue, times.attempt, times.heartbeat, times.total
+
+
+def _values(parts: Iterable[_Part | timedelta | int | str | None]) -> Iterator[_Part]:
+    """What may be rendered; a duration or a number that is written out reads nothing."""
     for part in parts:
-        if part is not None and not isinstance(part, timedelta):
+        if part is not None and not isinstance(part, timedelta | int | str):
             yield part

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from avtomat.core.formula import Environment
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error, TaskLimits
 from avtomat.core.program import Timeouts
-from avtomat.core.walk import Walk
+from avtomat.core.walk import Names, Walk
 
 _TIMEOUTS = {
     Limit.QUEUE: ("NO_WORKER", "no worker took the task within its queue timeout"),
@@ -17,13 +16,13 @@ _TIMEOUTS = {
 }
 
 
-def task_limits(walk: Walk, timeouts: Timeouts, env: Environment) -> TaskLimits:
+def task_limits(walk: Walk, timeouts: Timeouts, names: Names) -> TaskLimits:
     """The times of this visit; the total one begins now."""
-    total = walk.render_span(timeouts.total, env)
+    total = walk.render_span(timeouts.total, names)
     return TaskLimits(
-        queue=walk.render_span(timeouts.queue, env),
-        attempt=walk.render_span(timeouts.attempt, env),
-        heartbeat=walk.render_span(timeouts.heartbeat, env),
+        queue=walk.render_span(timeouts.queue, names),
+        attempt=walk.render_span(timeouts.attempt, names),
+        heartbeat=walk.render_span(timeouts.heartbeat, names),
         total_at=None if total is None else walk.now + total,
     )
 

@@ -38,10 +38,10 @@ from avtomat.core.walk import Walk
 def note_undo(walk: Walk, state: TaskState, output: Json, status: str | None) -> None:
     """Note what undoes this visit, if anything does. Raises AuthorError when it cannot be rendered."""
     undo = state.compensate
-    env = walk.environment({"output": output, "status": status})
-    if undo is None or (undo.when is not None and not walk.evaluate_guard(undo.when, env)):
+    names = walk.names({"output": output, "status": status})
+    if undo is None or (undo.when is not None and not walk.evaluate_guard(undo.when, names)):
         return
-    rendered = walk.render(undo.params, env)
+    rendered = walk.render(undo.params, names)
     body = TaskBody(
         kind=undo.kind,
         params=rendered.value,
@@ -49,8 +49,8 @@ def note_undo(walk: Walk, state: TaskState, output: Json, status: str | None) ->
         requirements=undo.requirements,
         priority=walk.head.priority,
     )
-    total = walk.render_span(undo.timeouts.total, env)
-    limits = replace(task_limits(walk, undo.timeouts, env), total_at=None)
+    total = walk.render_span(undo.timeouts.total, names)
+    limits = replace(task_limits(walk, undo.timeouts, names), total_at=None)
     noted = Undo(machine=walk.before.machine, state=state.name, place=walk.place, body=body, limits=limits, total=total)
     walk.undos.append(noted)
 

@@ -5,6 +5,7 @@ A Walk starts from a View and ends in a Change. It is the only mutable value of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,11 @@ from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, 
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
 from avtomat.core.program import Amount, Machine, Program, Sets, State
+
+Names = Mapping[str, Json]
+"""What expressions see, by name."""
+
+Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
 
 
 class AuthorError(Exception):
@@ -54,13 +60,14 @@ class Walk:
         self.status: Status | None = None
         self._evaluations = 0
         self._job: Json = None
+        self._names: Names | None = None
 
     # --- where it stands ----------------------------------------------------------------------------------------------
 
     def complete_head(self, head: Head) -> None:
         """The job's head, now with what the blueprint adds to it."""
         self.head = head
-        self._job = None
+        self._job = self._names = None
 
     @property
     def current(self) -> State:
@@ -105,66 +112,69 @@ class Walk:
 
     # --- what expressions see -----------------------------------------------------------------------------------------
 
-    def environment(self, extra: Mapping[str, Json] | None = None) -> Environment:
+    def names(self, extra: Names | None = None) -> Names:
         """All names in scope here, with `extra` (output, status, error) on top."""
-        head = self.head
-        names: dict[str, Json] = {
-            "input": head.input,
-            "data": {**self.around.data, **self.own_data} if self.around.data else self.own_data,
-            "outputs": self._outputs(),
-            "config": head.config,
-            "job": self._job_as_json(),
-            **self.around.names,
-        }
-        if self.error is not None:
-            names["error"] = self.error.as_json()
-        if extra:
-            names.update(extra)
-        seed = f"{head.job} {self.before.path} {self.before.version}"
-        return Environment(names=names, now=self.now, seed=seed, items_max=self.program.limits.items)
+        if self._names is None:
+            around, head = self.around, self.head
+            self._names = {
+                "input": head.input,
+                "data": {**around.data, **self.own_data} if around.data else self.own_data,
+                "outputs": self._outputs(),
+                "config": head.config,
+                "job": self._job_as_json(),
+                **around.names,
+            }
+        if self.error is None:
+            return {**self._names, **extra} if extra else self._names
+        return {**self._names, "error": self.error.as_json(), **(extra or {})}
 
-    def evaluate_guard(self, guard: Formula, env: Environment) -> bool:
+    def evaluate_guard(self, guard: Formula, names: Names) -> bool:
         """Tell whether a `when` holds; anything but true or false is the author's error."""
-        value = guard.evaluate(self._numbered(env))
+        value = guard.evaluate(self._environment(names))
         if isinstance(value, Failure):
             raise AuthorError(value.code, f"when {guard.source}: {value.message}")
         if not isinstance(value, bool):
             raise AuthorError("EXPRESSION_ERROR", f"when {guard.source}: gave {_kind(value)}, expected true or false")
         return value
 
-    def render(self, template: Template, env: Environment) -> Rendered:
+    def render(self, template: Template, names: Names) -> Rendered:
         """The template's value with its missing secrets."""
-        rendered = template.render(self._numbered(env))
+        rendered = template.render(self._environment(names))
         if isinstance(rendered, Failure):
             raise AuthorError(rendered.code, rendered.message)
         return rendered
 
-    def render_span(self, amount: Amount | None, env: Environment) -> timedelta | None:
+    def render_text(self, template: Template, names: Names) -> str:
+        """A text as it is, any other value as JSON."""
+        value = self.render(template, names).value
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def render_span(self, amount: Amount | None, names: Names) -> timedelta | None:
         """A duration, written out or rendered."""
         if amount is None or isinstance(amount, timedelta):
             return amount
-        text = self.render(amount, env).value
+        text = self.render(amount, names).value
         span = parse_duration(text) if isinstance(text, str) else None
         if span is None:
             raise AuthorError("TEMPLATE_ERROR", f"expected a duration such as 30s or 1h30m, got {_kind(text)}")
         return span
 
-    def render_time(self, template: Template, env: Environment) -> datetime:
+    def render_time(self, template: Template, names: Names) -> datetime:
         """A time in RFC 3339; one without an offset is UTC."""
-        text = self.render(template, env).value
+        text = self.render(template, names).value
         try:
             time = datetime.fromisoformat(text)
-        except (TypeError, ValueError):
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
             raise AuthorError(
                 "TEMPLATE_ERROR", f"expected a time such as 2026-01-31T23:00:00Z, got {_kind(text)}"
             ) from None
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
-    def apply(self, sets: Sets, env: Environment) -> None:
+    def apply(self, sets: Sets, names: Names) -> None:
         """Evaluate `set` against the data before it, then merge it by top-level name."""
         if sets:
-            changed = {name: self.render(template, env).value for name, template in sets}
-            self.own_data = {**self.own_data, **changed}
+            changed = {name: self.render(template, names).value for name, template in sets}
+            self.replace_data({**self.own_data, **changed})
 
     def _job_as_json(self) -> Json:
         if self._job is None:
@@ -179,24 +189,35 @@ class Walk:
             }
         return self._job
 
-    def _numbered(self, env: Environment) -> Environment:
-        """The same names with a seed of its own for each evaluation: no two of them draw the same identifier."""
+    def _environment(self, names: Names) -> Environment:
+        """These names with a seed of their own for each evaluation: no two of them draw the same identifier."""
         self._evaluations += 1
-        seed = f"{env.seed} {self._evaluations}"
-        return Environment(names=env.names, now=env.now, seed=seed, items_max=env.items_max)
+        return Environment(
+            names=names,
+            now=self.now,
+            seed=f"{self.head.job} {self.before.path} {self.before.version} {self._evaluations}",
+            items_max=self.program.limits.items,
+        )
+
+    def replace_data(self, data: Mapping[str, Json]) -> None:
+        """The scope's own variables are these now."""
+        self.own_data = data
+        self._names = None
 
     def keep_output(self, output: Json | Ref) -> None:
         """The current state's output, of its last visit."""
         assert self.state is not None
         self.own_outputs = {**self.own_outputs, self.state: output}
+        self._names = None
 
-    def snapshot(self) -> tuple[Mapping[str, Json], Mapping[str, Json | Ref]]:
-        """What `restore` takes back: variables and outputs as they are now."""
-        return self.own_data, self.own_outputs
+    def snapshot(self) -> Snapshot:
+        """What `restore` takes back: variables, outputs and the caught error as they are now."""
+        return self.own_data, self.own_outputs, self.error
 
-    def restore(self, taken: tuple[Mapping[str, Json], Mapping[str, Json | Ref]]) -> None:
+    def restore(self, taken: Snapshot) -> None:
         """Undo what was set since."""
-        self.own_data, self.own_outputs = taken
+        self.own_data, self.own_outputs, self.error = taken
+        self._names = None
 
     def value_of(self, output: Json | Ref) -> Json:
         """An output that may be kept by reference."""
@@ -220,7 +241,7 @@ class Walk:
             trail=tuple(self.trail),
             dispatch=dispatch,
             fork=fork,
-            close=self.close,
+            close=self._left(waiting),
             status=self.status,
             undos=tuple(self.undos),
         )
@@ -249,18 +270,18 @@ class Walk:
         return Change(
             scope=self._scope(waiting),
             trail=tuple(self.trail),
-            close=self._left(),
+            close=self._left(waiting),
             ended=ended,
             status=status,
             reason=reason,
             undos=tuple(self.undos),
         )
 
-    def _left(self) -> tuple[int, ...]:
-        """The forks that end with this decision: those it closed, and the one that the scope waited for."""
-        waiting = self.before.waiting
-        if isinstance(waiting, OnFork) and waiting.number not in self.close and not self.joined:
-            return (*self.close, waiting.number)
+    def _left(self, waiting: Waiting) -> tuple[int, ...]:
+        """The forks that end with this decision: those it closed, and the one that the scope waits for no longer."""
+        before = self.before.waiting
+        if isinstance(before, OnFork) and before is not waiting and before.number not in self.close and not self.joined:
+            return (*self.close, before.number)
         return self.close
 
     def _scope(self, waiting: Waiting) -> Scope:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -78,8 +77,7 @@ def new_job_id(asked: Submission, partitions: int) -> str:
         partition = partition_of_key(asked.client, asked.key, partitions)
     else:
         partition = secrets.randbelow(partitions)
-    random = base64.b32encode(secrets.token_bytes(JOB_RANDOM_BYTES)).decode().rstrip("=").lower()
-    return f"{partition:02x}{random}"
+    return f"{partition:02x}{secrets.token_hex(JOB_RANDOM_BYTES)}"
 
 
 def begin(

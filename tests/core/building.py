@@ -1,0 +1,252 @@
+"""Build Programs from YAML, and stand in one place of a job to tell it events: for the tests of the machine.
+
+What the compiler's checker does not take yet is compiled all the same; everything else that it finds is a fault of the
+test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent
+from typing import Any
+
+import orjson
+
+from avtomat.blueprint.assemble import assemble
+from avtomat.blueprint.compiler import examine_text
+from avtomat.blueprint.expression import Expression, parse_expression
+from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.core.duration import parse_duration
+from avtomat.core.formula import Json
+from avtomat.core.machine import decide, start
+from avtomat.core.messages import (
+    Change,
+    Decision,
+    Event,
+    ForkScopes,
+    Ignored,
+    JoinDecided,
+    ScopeBegun,
+    ScopeEnded,
+    TaskFailed,
+    TaskSucceeded,
+    TimerFired,
+    Undo,
+    View,
+)
+from avtomat.core.model import Around, Error, Head, OnFork, OnTask, OnUndo, Scope
+from avtomat.core.program import Compensation, Machine, Program, RetryPolicy, State, TaskState
+from avtomat.diagnostics import Severity
+
+NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
+NOT_YET = "AVT901"
+HEAD = "avtomat: 1\nblueprint: sample\n"
+
+
+def program_of(text: str) -> Program:
+    """Compile a blueprint; its first two lines may be left out."""
+    content = text if "avtomat:" in text else HEAD + dedent(text)
+    examined = examine_text(content)
+    faults = [f.message for f in examined.findings if f.code.severity is Severity.ERROR and f.code.number != NOT_YET]
+    assert not faults, faults
+    assert examined.blueprint is not None
+    assert examined.readings is not None
+    return _with_undos(assemble(examined.blueprint, examined.readings))
+
+
+def expression(source: str) -> Expression:
+    parsed = parse_expression(source)
+    assert isinstance(parsed, Expression), parsed
+    return parsed
+
+
+def template(value: Json) -> CompiledTemplate:
+    compiled = compile_value(value)
+    assert isinstance(compiled, CompiledTemplate), compiled
+    return compiled
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+class Position:
+    """One scope of a job, moved on by the events that it is told; `last` is what was decided last."""
+
+    def __init__(self, program: Program, head: Head, scope: Scope, last: Decision, around: Around) -> None:
+        self.program = program
+        self.head = head
+        self.scope = scope
+        self.last = last
+        self.around = around
+        self.now = NOW
+        self.undos: tuple[Undo, ...] = ()
+
+    def tell(self, event: Event, *, after: str = "0s") -> Decision:
+        """Decide on `event`, a while after the one before, and take what was decided as written."""
+        self.now += parse_duration(after) or timedelta()
+        view = View(head=self.head, scope=self.scope, around=self.around, undos=self.undos, undo_seq=1)
+        decision = decide(self.program, view, event, self.now)
+        if isinstance(decision, Change):
+            self.take(decision)
+        self.last = decision
+        return decision
+
+    def take(self, change: Change) -> None:
+        self.scope = change.scope
+        status = change.ended.status if change.ended is not None and self.scope.path == "/" else change.status
+        self.head = self.head if status is None else replace(self.head, status=status)
+        self.undos = () if change.undone_seq is not None else (*self.undos, *change.undos)
+
+    # --- the events that come most often ------------------------------------------------------------------------------
+
+    def succeeds(self, output: Json = None, status: str = "success") -> Decision:
+        return self.tell(TaskSucceeded(attempt=self.attempt, output=output, status=status))
+
+    def fails(self, code: str, message: str = "", details: Json = None) -> Decision:
+        return self.tell(TaskFailed(attempt=self.attempt, code=code, message=message, details=details))
+
+    def wakes(self, *, after: str = "0s") -> Decision:
+        return self.tell(TimerFired(visit=self.scope.visit), after=after)
+
+    def joins(self, *outputs: Json, failed: int = 0, error: Error | None = None, winner: int | None = None) -> Decision:
+        """The fork is joined with these outputs; or broken, when an error is given."""
+        assert isinstance(self.scope.waiting, OnFork)
+        event = JoinDecided(
+            number=self.scope.waiting.number,
+            met=error is None,
+            ok=len(outputs) - failed,
+            failed=failed,
+            error=error,
+            outputs=outputs,
+            winner=winner,
+        )
+        return self.tell(event)
+
+    def body(self, index: int) -> Position:
+        """The body with this index of the fork that was begun last, as it is once its turn has come."""
+        around = around_of(self.change.fork, self.scope, self.around, index)
+        path = f"{'' if self.scope.path == '/' else self.scope.path}/{self.forked.number}.{index}"
+        body = Position(self.program, self.head, Scope(path=path, machine=around.machine), Ignored(reason=""), around)
+        body.tell(ScopeBegun())
+        return body
+
+    # --- what became of it --------------------------------------------------------------------------------------------
+
+    @property
+    def change(self) -> Change:
+        assert isinstance(self.last, Change), self.last
+        return self.last
+
+    @property
+    def ignored(self) -> bool:
+        return isinstance(self.last, Ignored)
+
+    @property
+    def ended(self) -> ScopeEnded:
+        assert self.change.ended is not None, self.change
+        return self.change.ended
+
+    @property
+    def error(self) -> Error:
+        assert self.ended.error is not None
+        return self.ended.error
+
+    @property
+    def forked(self) -> ForkScopes:
+        assert self.change.fork is not None
+        return self.change.fork
+
+    @property
+    def attempt(self) -> int:
+        assert isinstance(self.scope.waiting, OnTask | OnUndo), self.scope.waiting
+        return self.scope.waiting.attempt
+
+    @property
+    def params(self) -> Json:
+        assert self.change.dispatch is not None
+        assert self.change.dispatch.body is not None
+        return self.change.dispatch.body.params
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        return self.scope.data
+
+    @property
+    def outputs(self) -> Mapping[str, Json]:
+        return self.scope.outputs
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the attempt that was ordered last may begin."""
+        assert self.change.dispatch is not None
+        not_before = self.change.dispatch.not_before
+        return 0.0 if not_before is None else (not_before - self.now).total_seconds()
+
+
+def begun(text: str | Program, given: Json = None, *, start_at: datetime | None = None, **head: Any) -> Position:
+    """Begin a job of this blueprint."""
+    program = program_of(text) if isinstance(text, str) else text
+    asked = Head(
+        job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, **{"config": {}, **head}
+    )
+    completed, change = start(program, asked, NOW, start_at)
+    position = Position(program, completed, change.scope, change, Around())
+    position.take(change)
+    return position
+
+
+def around_of(order: ForkScopes | None, scope: Scope, around: Around, index: int) -> Around:
+    """What the body with this index sees around it."""
+    assert order is not None
+    data, outputs = {**around.data, **scope.data}, {**around.outputs, **scope.outputs}
+    if order.item_name is None:
+        machine, place, names = order.machines[index], order.places[index], around.names
+    else:
+        machine, place = order.machines[0], f"{order.places[0]}[{index}]"
+        names = {**around.names, order.item_name: order.items[index], "index": index}
+    return Around(machine=machine, place=place, data=data, outputs=outputs, names=names)
+
+
+# --- undos, until the compiler takes them -----------------------------------------------------------------------------
+
+
+def _with_undos(program: Program) -> Program:
+    content = orjson.loads(program.canonical)
+    machines = {
+        address: replace(machine, states=_undone(machine, _states_at(content, address)))
+        for address, machine in program.machines.items()
+    }
+    return replace(program, machines=machines)
+
+
+def _undone(machine: Machine, written: Mapping[str, Json]) -> Mapping[str, State]:
+    return {name: _with_undo(state, written.get(name) or {}) for name, state in machine.states.items()}
+
+
+def _with_undo(state: State, written: Mapping[str, Json]) -> State:
+    if not isinstance(state, TaskState) or state.compensate is not None or "compensate" not in written:
+        return state
+    parts = written["compensate"]
+    retry = parts.get("retry", {})
+    undo = Compensation(
+        kind=parts["task"],
+        params=template(parts.get("params", {})),
+        when=expression(parts["when"]) if "when" in parts else None,
+        attempted=parts.get("after") == "attempted",
+        retry=(RetryPolicy(attempts=retry.get("attempts", 3)),) if retry != "none" else (),
+    )
+    return replace(state, compensate=undo)
+
+
+def _states_at(content: Json, address: str) -> Mapping[str, Json]:
+    """The states of the machine at this address, as they were written."""
+    states: Mapping[str, Json] = content["states"]
+    steps = address.split(".") if address else []
+    while steps:
+        block = states[steps.pop(0)]
+        body = block["do"] if "foreach" in block else block["parallel"][steps.pop(0)]
+        states = body["states"] if "states" in body else dict.fromkeys(("do", *block.get("parallel", ())), body)
+    return states

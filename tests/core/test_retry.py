@@ -1,0 +1,205 @@
+"""When a failed attempt is tried again, and after how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from avtomat.core.messages import DispatchTask, LeaseLost, Limit, TaskTimedOut
+from avtomat.core.model import Error, OnTask, Status, TaskLimits
+from avtomat.core.program import ANY, Jitter, RetryPolicy
+from avtomat.core.retry import delay_before_next
+from tests.core.building import NOW, begun, seconds
+
+STEADY = "jitter: none"
+
+
+def retried(code: str, details: object = None, *, policy: RetryPolicy | None = None, attempt: int = 1) -> bool:
+    error = Error(code=code, details=details, attempt=attempt)
+    return delay_before_next((policy or RetryPolicy(),), error, seed="s") is not None
+
+
+def test_a_task_is_tried_three_times_by_default_and_the_first_counts() -> None:
+    job = begun("states: {work: {task: t}}")
+
+    job.fails("TRANSIENT_ERROR")
+    job.fails("TRANSIENT_ERROR")
+    assert job.attempt == 3
+    job.fails("TRANSIENT_ERROR")
+
+    assert (job.ended.status, job.error.attempt) == (Status.FAILED, 3)
+
+
+def test_a_retry_is_one_order_with_the_next_attempt_and_the_params_of_the_first() -> None:
+    job = begun(f"states: {{work: {{task: t, timeout: 5s, retry: {{delay: 2s, {STEADY}}}}}}}")
+    limits = job.change.scope.waiting
+
+    job.fails("TRANSIENT_ERROR")
+
+    assert isinstance(limits, OnTask)
+    assert job.change.dispatch == DispatchTask(
+        attempt=2, limits=limits.limits, not_before=job.now + seconds(2), body=None
+    )
+    assert (job.scope.visit, job.change.trail) == (1, ())
+
+
+def test_the_delay_grows_by_the_factor_up_to_its_limit() -> None:
+    job = begun(f"states: {{work: {{task: t, retry: {{attempts: 5, delay: 1s, factor: 3, max_delay: 5s, {STEADY}}}}}}}")
+    pauses = []
+
+    for _ in range(4):
+        job.fails("TRANSIENT_ERROR")
+        pauses.append(job.pause)
+
+    assert pauses == [1, 3, 5, 5]
+
+
+def test_a_delay_too_large_for_a_number_is_the_limit() -> None:
+    policy = RetryPolicy(attempts=10_000, factor=1e300, jitter=Jitter.NONE)
+
+    assert delay_before_next((policy,), Error(code="WORKER_LOST", attempt=9_000), seed="s") == policy.delay_max
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(Jitter.FULL, 0.0), (Jitter.EQUAL, 5.0)])
+def test_jitter_spreads_the_delay_and_is_the_same_on_replay(jitter: Jitter, least: float) -> None:
+    policy = RetryPolicy(delay=seconds(10), jitter=jitter)
+    error = Error(code="WORKER_LOST", attempt=1)
+    delays = [delay_before_next((policy,), error, seed=f"j{job} / 1") for job in range(200)]
+    again = [delay_before_next((policy,), error, seed=f"j{job} / 1") for job in range(200)]
+
+    assert delays == again
+    assert len(set(delays)) == 200
+    assert all(delay is not None and seconds(least) <= delay <= seconds(10) for delay in delays)
+
+
+def test_jitter_differs_from_attempt_to_attempt_and_from_visit_to_visit() -> None:
+    job = begun("states: {work: {task: t, retry: {attempts: 4, delay: 1m, factor: 1}, next: work}}")
+    job.fails("TRANSIENT_ERROR")
+    first = job.pause
+    job.fails("TRANSIENT_ERROR")
+    second = job.pause
+    job.succeeds()
+    job.fails("TRANSIENT_ERROR")
+
+    assert len({first, second, job.pause}) == 3
+
+
+@pytest.mark.parametrize(
+    "code", ["TRANSIENT_ERROR", "TIMEOUT_ERROR", "RESOURCE_EXHAUSTED_ERROR", "INTERNAL_ERROR", "WORKER_LOST"]
+)
+def test_errors_that_may_pass_are_retried_by_default(code: str) -> None:
+    assert retried(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "PERMANENT_ERROR",
+        "INVALID_INPUT_ERROR",
+        "CONTRACT_VIOLATION_ERROR",
+        "DEPENDENCY_ERROR",
+        "SECURITY_ERROR",
+        "NO_WORKER",
+        "CARD_DECLINED",
+    ],
+)
+def test_other_errors_are_retried_only_where_a_policy_names_them(code: str) -> None:
+    assert not retried(code)
+    assert retried(code, policy=RetryPolicy(errors=frozenset({code})))
+    assert retried(code, policy=RetryPolicy(errors=frozenset({ANY})))
+
+
+@pytest.mark.parametrize("code", ["EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", "LIMIT_EXCEEDED", "DEADLINE"])
+def test_what_would_fail_again_is_never_retried_not_even_by_any(code: str) -> None:
+    assert not retried(code, policy=RetryPolicy(errors=frozenset({ANY, code})))
+
+
+@pytest.mark.parametrize(
+    ("details", "passes"),
+    [(None, True), ({"status": 408}, True), ({"status": 425}, True), ({"status": 429}, True), ({"status": 503}, True),
+     ({"status": 404}, False), ({"status": 400}, False)],
+)  # fmt: skip
+def test_a_failed_call_is_retried_when_its_status_or_the_network_says_that_it_may_pass(
+    details: object, passes: bool
+) -> None:
+    assert retried("CALL_FAILED", details) is passes
+    assert retried("CALL_FAILED", details, policy=RetryPolicy(errors=frozenset({"CALL_FAILED"})))
+
+
+def test_of_several_policies_the_first_that_names_the_error_counts_and_no_other() -> None:
+    job = begun(
+        """
+        states:
+          work:
+            task: t
+            retry:
+              - {errors: [A], attempts: 1}
+              - {errors: [ANY], attempts: 2, delay: 7s, jitter: none}
+        """
+    )
+    other = begun(job.program)
+
+    job.fails("A")
+    other.fails("B")
+
+    assert job.ended.status is Status.FAILED
+    assert other.pause == 7
+
+
+def test_retry_none_tries_once() -> None:
+    job = begun("states: {work: {task: t, retry: none}}")
+
+    job.fails("TRANSIENT_ERROR")
+
+    assert job.ended.status is Status.FAILED
+
+
+def test_attempts_belong_to_one_visit() -> None:
+    job = begun("states: {work: {task: t, retry: {attempts: 2}, next: work}}")
+    job.fails("TRANSIENT_ERROR")
+    job.succeeds()
+
+    job.fails("TRANSIENT_ERROR")
+
+    assert (job.attempt, job.scope.visit) == (2, 2)
+
+
+def test_a_lost_worker_is_an_attempt_like_any_other() -> None:
+    job = begun("states: {work: {task: t, retry: {attempts: 2}}}")
+
+    job.tell(LeaseLost(attempt=1))
+    job.tell(LeaseLost(attempt=2))
+
+    assert (job.error.code, job.error.attempt) == ("WORKER_LOST", 2)
+
+
+def test_an_output_that_is_not_as_expected_is_retried_where_a_policy_names_it() -> None:
+    job = begun("states: {work: {task: t, expects: {type: integer}, retry: {errors: [CONTRACT_VIOLATION_ERROR]}}}")
+
+    job.succeeds("text")
+
+    assert job.attempt == 2
+
+
+def test_params_are_rendered_once_a_visit() -> None:
+    job = begun("states: {work: {task: t, params: {id: '{{ uuid() }}'}}}")
+
+    job.fails("TRANSIENT_ERROR")
+
+    assert job.change.dispatch is not None
+    assert job.change.dispatch.body is None
+
+
+def test_defaults_and_named_policies_reach_every_task() -> None:
+    job = begun(
+        """
+        policies: {patient: {attempts: 2, delay: 9s, jitter: none}}
+        defaults: {retry: patient, timeout: {attempt: 3s, heartbeat: 1s}}
+        states: {work: {task: t}}
+        """
+    )
+    assert isinstance(job.scope.waiting, OnTask)
+    assert (job.scope.waiting.limits.attempt, job.scope.waiting.limits.heartbeat) == (seconds(3), seconds(1))
+
+    job.tell(TaskTimedOut(attempt=1, limit=Limit.ATTEMPT))
+
+    assert job.pause == 9
