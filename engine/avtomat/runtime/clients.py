@@ -260,7 +260,7 @@ class ClientDoor:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
-        while ticket.ended is None and (left := until - loop.time()) > 0:
+        while ticket.ended is None and not self._waiters.closed and (left := until - loop.time()) > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ticket.changed.wait(), min(left, LOOK_AGAIN_S))
             ticket.changed.clear()

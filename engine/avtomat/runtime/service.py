@@ -81,6 +81,7 @@ class Engine:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
         self._draining = True
         self.queues.close()
+        self._waiters.close()
 
     async def stop(self) -> None:
         """End the duties and leave the store."""

@@ -27,6 +27,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._tickets: defaultdict[str, set[Ticket]] = defaultdict(set)
+        self.closed = False
 
     @contextmanager
     def ticket(self, job: str) -> Iterator[Ticket]:
@@ -50,6 +51,11 @@ class Waiters:
         for ticket in self._tickets.get(job, ()):
             ticket.ended = ended or ticket.ended
             ticket.changed.set()
+
+    def close(self) -> None:
+        """The engine stops: nobody waits any longer."""
+        self.closed = True
+        self.tell_all()
 
     def tell_all(self) -> None:
         """News may have been missed: everybody looks again."""

@@ -1,0 +1,198 @@
+"""The clients' door: submit jobs, read them, wait for them, cancel them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from avtomat.api.answers import json_answer, problem_of, tagged_answer
+from avtomat.api.bodies import json_body, optional_json_body
+from avtomat.api.doors import Route
+from avtomat.api.queries import count, query_of, refuse_unknown, seconds
+from avtomat.api.refusals import refusal_of
+from avtomat.api.requests import CALLER
+from avtomat.api.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
+from avtomat.core.formula import Json
+from avtomat.core.model import ENDED
+from avtomat.errors import RequestRefused
+from avtomat.runtime.clients import STATUS_WORDS, Accepted, ClientDoor
+from avtomat.runtime.submission import Submission
+from avtomat.settings import Settings
+from avtomat.storage.answers import Query
+from avtomat.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+JOBS: Final = "/api/v1/jobs"
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+HISTORY_PAGE_MAX: Final = 1_000
+REASON_CHARACTERS_MAX: Final = 1_000
+
+T = TypeVar("T")
+
+
+class JobRoutes:
+    """The routes below /api/v1/jobs."""
+
+    def __init__(self, clients: ClientDoor, settings: Settings) -> None:
+        self._clients = clients
+        self._body_bytes_max = settings.body_bytes_max
+        self._wait_max_s = settings.wait_max.total_seconds()
+
+    def routes(self) -> Sequence[Route]:
+        """The one that is asked most comes first: the router tries them in order."""
+        return (
+            ("POST", JOBS + "/{blueprint}", self.submit),
+            ("GET", JOBS + "/{job}", self.show),
+            ("GET", JOBS, self.list),
+            ("POST", JOBS + "/{job}/cancel", self.cancel),
+            ("GET", JOBS + "/{job}/history", self.history),
+            ("GET", JOBS + "/{job}/tasks", self.tasks),
+        )
+
+    # --- submitting ---------------------------------------------------------------------------------------------------
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Accept a job, or a list of them. With `wait`: 200 and the whole job if it ends in time."""
+        query = query_of(request)
+        refuse_unknown(query, ("wait",))
+        body = await json_body(request, self._body_bytes_max)
+        if isinstance(body, list):
+            return await self._submit_all(request, body, waits="wait" in query)
+        asked = _submission_of(request, body, read_key(request.headers.get("Idempotency-Key")))
+        wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
+        accepted = await self._clients.submit(asked, wait_s)
+        answer = await self._answer(accepted, whole="wait" in query)
+        answer.headers["Location"] = f"{JOBS}/{accepted.job_id}"
+        if not accepted.fresh:
+            answer.headers["Idempotency-Replayed"] = "true"
+        return answer
+
+    async def _answer(self, accepted: Accepted, *, whole: bool) -> web.Response:
+        if not whole:
+            return json_answer(_accepted_as_json(accepted), status=202)
+        if accepted.ended is not None:
+            return json_answer({"job_id": accepted.job_id, **accepted.ended})
+        job = await self._clients.job(accepted.job_id, None)
+        if job is None:
+            raise RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
+        return json_answer({"job_id": accepted.job_id, **job}, status=_status_of(job))
+
+    async def _submit_all(self, request: web.Request, bodies: Sequence[Json], *, waits: bool) -> web.Response:
+        """Accept each of a list for itself: the results are in the order of the list."""
+        if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
+            text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
+            raise RequestRefused(text, status=422, code="request.invalid")
+        key = read_key(request.headers.get("Idempotency-Key"))
+        results = await asyncio.gather(
+            *(
+                self._submit_one(request, body, None if key is None else f"{key}/{index}", f"/{index}")
+                for index, body in enumerate(bodies)
+            )
+        )
+        return json_answer({"results": results}, status=202)
+
+    async def _submit_one(self, request: web.Request, body: Json, key: str | None, pointer: str) -> Mapping[str, Json]:
+        try:
+            return _accepted_as_json(await self._clients.submit(_submission_of(request, body, key, pointer)))
+        except Exception as error:
+            return {"problem": problem_of(refusal_of(error))}
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The whole job; with `wait`, once it has ended or the time is over."""
+        query = query_of(request)
+        refuse_unknown(query, ("wait",))
+        job_id = request.match_info["job"]
+        wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
+        return tagged_answer(request, _found(await self._clients.job(job_id, request[CALLER].client, wait_s), job_id))
+
+    async def list(self, request: web.Request) -> web.Response:
+        """A page of jobs, newest first."""
+        query = query_of(request)
+        refuse_unknown(query, ("status", "blueprint", "limit", "cursor"))
+        wanted = Query(
+            client=request[CALLER].client,
+            blueprint=query.get("blueprint"),
+            limit=count(query, "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX),
+            cursor=query.get("cursor"),
+        )
+        jobs, cursor = await self._clients.jobs(wanted, _status_word(query.get("status")))
+        return json_answer({"jobs": jobs, "next_cursor": cursor})
+
+    async def history(self, request: web.Request) -> web.Response:
+        """The job's history, oldest first, a page at a time."""
+        query = query_of(request)
+        refuse_unknown(query, ("limit", "cursor"))
+        job_id = request.match_info["job"]
+        after = count(query, "cursor", default=0, least=0, most=10**9)
+        limit = count(query, "limit", default=PAGE_MAX, least=1, most=HISTORY_PAGE_MAX)
+        entries = _found(await self._clients.history(job_id, request[CALLER].client, after, limit), job_id)
+        cursor = str(entries[-1]["seq"]) if len(entries) == limit else None
+        return json_answer({"history": entries, "next_cursor": cursor})
+
+    async def tasks(self, request: web.Request) -> web.Response:
+        """The job's open tasks: who works on what, since when, how far."""
+        job_id = request.match_info["job"]
+        return json_answer({"tasks": _found(await self._clients.tasks(job_id, request[CALLER].client), job_id)})
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """End the job as cancelled. 200 once it has ended, whether by this or before."""
+        body = await optional_json_body(request, self._body_bytes_max)
+        reason = body.get("reason", "") if isinstance(body, dict) and body.keys() <= {"reason"} else None
+        if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX:
+            text = f'a body is {{"reason": a text of at most {REASON_CHARACTERS_MAX} characters}}'
+            raise RequestRefused(text, status=422, code="request.invalid", pointer="/reason")
+        job_id, caller = request.match_info["job"], request[CALLER]
+        job = _found(await self._clients.cancel(job_id, caller.client, caller.name, reason), job_id)
+        return json_answer(job, status=_status_of(job))
+
+
+def _submission_of(request: web.Request, body: Json, key: str | None, pointer: str = "") -> Submission:
+    headers = request.headers
+    return read_submission(
+        body,
+        blueprint=request.match_info["blueprint"],
+        client=request[CALLER].name,
+        key=key,
+        trace=read_trace(headers.get("traceparent")),
+        whole="X-Avtomatika-Token" in headers,
+        pointer=pointer,
+    )
+
+
+def _accepted_as_json(accepted: Accepted) -> dict[str, Json]:
+    return {
+        "job_id": accepted.job_id,
+        "status": accepted.status,
+        "blueprint": accepted.blueprint,
+        "version": accepted.version,
+    }
+
+
+def _status_of(job: Mapping[str, Json]) -> int:
+    return 200 if job["status"] in ENDED else 202
+
+
+def _found(value: T | None, job_id: str) -> T:
+    if value is None:
+        raise RequestRefused(f"there is no job {job_id[:80]!r}", status=404, code="job.not_found")
+    return value
+
+
+def _status_word(word: str | None) -> str | None:
+    if word is None or word in STATUS_WORDS:
+        return word
+    meant = did_you_mean(word, STATUS_WORDS)
+    raise RequestRefused(
+        f"status={word[:80]} is not a status of jobs",
+        status=422,
+        code="request.parameter",
+        hint=f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(STATUS_WORDS))}",
+    )

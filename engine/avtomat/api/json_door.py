@@ -1,0 +1,98 @@
+"""Read JSON strictly: what two readers could understand differently is refused, not guessed.
+
+Refused are NaN and Infinity, duplicate keys, more than 64 levels, and integers past 64 bits (which would come back as
+floats). Everything else comes out as it went in: nulls, 1.0, the order of keys.
+
+orjson does the reading and one walk over its value does the checking. orjson keeps the last of duplicate keys, so the
+keys of the value are counted against the places in the text where a quote is followed by a colon: outside of texts
+there is exactly one for each key, inside of texts there may be more, never fewer. Only when the numbers differ, or
+when a number is at the edge of 64 bits or past it, the text is read a second time with hooks that see every key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import orjson
+
+from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused
+
+DEPTH_MAX: Final = 64
+INTEGER_MIN: Final = -(2**63)
+INTEGER_MAX: Final = 2**63 - 1
+_DIGITS_MAX: Final = 20
+_NAME_SHOWN_MAX: Final = 80
+_KEY: Final = re.compile(rb'"\s*:')
+_SUSPICIOUS: Final = -1
+
+
+def read_json(raw: bytes) -> Json:
+    """Return the value of the text `raw`. RequestRefused (400, request.…) says what is wrong with it."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise RequestRefused(f"the body is not JSON: {error}", status=400, code="request.json") from None
+    if _count_keys(value) != len(_KEY.findall(raw)):
+        _read_again(raw)
+    return value
+
+
+def _count_keys(value: Json) -> int:
+    """How many keys the value has, level by level; a number that no text has when it must be read again."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return 0 if _is_plain(value) else _SUSPICIOUS
+    keys, depth, level = 0, 0, [value]
+    while level:
+        depth += 1
+        if depth > DEPTH_MAX:
+            raise RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth")
+        below = []
+        for container in level:
+            if type(container) is dict:
+                keys += len(container)
+                items = container.values()
+            else:
+                items = container
+            for item in items:
+                kind = type(item)
+                if kind is dict or kind is list:
+                    below.append(item)
+                elif (kind is float or kind is int) and not INTEGER_MIN < item <= INTEGER_MAX:
+                    return _SUSPICIOUS
+        level = below
+    return keys
+
+
+def _is_plain(value: Json) -> bool:
+    return not isinstance(value, int | float) or INTEGER_MIN < value <= INTEGER_MAX
+
+
+def _read_again(raw: bytes) -> None:
+    """Look at every key and integer of a text that orjson has read; raises when one of them is refused."""
+    try:
+        json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=_refuse_large)
+    except RecursionError:
+        raise RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth") from None
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Json]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = name[:_NAME_SHOWN_MAX]
+            raise RequestRefused(f"the body has the key {shown!r} twice", status=400, code="request.duplicate_key")
+        seen.add(name)
+
+
+def _refuse_large(text: str) -> None:
+    if len(text) > _DIGITS_MAX or not INTEGER_MIN <= int(text) <= INTEGER_MAX:
+        raise RequestRefused(
+            f"the body has the integer {text[:_DIGITS_MAX]}…, which is past 64 bits",
+            status=400,
+            code="request.integer",
+            hint="send it as a text",
+        )

@@ -1,0 +1,88 @@
+"""The workers' door: the socket on which a worker hears commands at once and tells its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from avtomat.api.json_door import read_json
+from avtomat.api.worker_messages import check_id, read_event
+from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused, StoreError
+from avtomat.runtime.dispatcher import Dispatcher
+from avtomat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SOCKET: Final = "/_worker/ws/{worker}"
+PING_EVERY_S: Final = 30.0
+COMMANDS_PENDING_MAX: Final = 1_000
+"""A worker that takes none of so many commands is let go; it hears of them by heartbeat."""
+
+
+class SocketRoute:
+    """The route of the sockets, and those that are open."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._body_bytes_max = settings.body_bytes_max
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Hold a worker's socket until one of both sides ends it."""
+        worker = check_id(request.match_info["worker"], "the worker's id")
+        socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
+        await socket.prepare(request)
+        commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
+        writing = asyncio.create_task(_write(socket, commands))
+
+        def send(command: Mapping[str, Json]) -> None:
+            try:
+                commands.put_nowait(command)
+            except asyncio.QueueFull:
+                writing.cancel()
+
+        self._dispatcher.connect(worker, send)
+        self._open.add(socket)
+        try:
+            await self._read(socket)
+        finally:
+            self._open.discard(socket)
+            self._dispatcher.disconnect(worker, send)
+            writing.cancel()
+        return socket
+
+    async def close_all(self, _app: web.Application) -> None:
+        """Tell every worker to come back elsewhere: this engine goes."""
+        await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
+
+    async def _read(self, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            try:
+                await self._dispatcher.event(read_event(read_json(message.data.encode())))
+            except RequestRefused as refused:
+                await socket.send_str(_refused(refused))
+            except StoreError as away:
+                log.warning("a worker's event is lost, the store is away: %s", away)
+
+
+async def _write(socket: web.WebSocketResponse, commands: asyncio.Queue[Mapping[str, Json]]) -> None:
+    try:
+        while True:
+            await socket.send_str(orjson.dumps(await commands.get()).decode())
+    except ConnectionError:
+        return
+    except asyncio.CancelledError:
+        await socket.close()
+        raise
+
+
+def _refused(refused: RequestRefused) -> str:
+    return orjson.dumps({"error": refused.message, "code": refused.code}).decode()

@@ -1,0 +1,191 @@
+"""Small engines for the tests of the doors: they keep the promises of the real operations, in memory and at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from avtomat.errors import RequestRefused
+from avtomat.runtime.clients import Accepted
+from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.submission import Submission
+from avtomat.settings import Settings
+from avtomat.storage.answers import Query
+
+Json = Any
+AT = "2026-01-31T12:00:00Z"
+
+
+def job_json(job_id: str, asked: Submission, status: str) -> dict[str, Json]:
+    return {
+        "id": job_id,
+        "blueprint": asked.blueprint,
+        "version": "d1",
+        "status": status,
+        "state": "greet",
+        "input": asked.input,
+        "data": {},
+        "outputs": {},
+        "result": {"said": "hello"} if status == "finished" else None,
+        "error": None,
+        "created_at": AT,
+        "updated_at": AT,
+        "finished_at": AT if status == "finished" else None,
+        "labels": dict(asked.labels),
+        "priority": asked.priority or 5,
+    }
+
+
+@dataclass
+class Clients:
+    """Jobs of the blueprint `hello` end at once; those of `slow` never do. `broken` is raised by every submission."""
+
+    submitted: list[Submission] = field(default_factory=list)
+    jobs_by_id: dict[str, dict[str, Json]] = field(default_factory=dict)
+    ids_by_key: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    queries: list[tuple[Query, str | None]] = field(default_factory=list)
+    broken: Exception | None = None
+
+    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
+        if self.broken is not None:
+            raise self.broken
+        if asked.key in self.ids_by_key:
+            return self._repeat(asked, self.ids_by_key[asked.key])
+        if asked.blueprint not in {"hello", "slow"}:
+            raise RequestRefused("there is no such blueprint", status=404, code="blueprint.not_found")
+        if asked.input == {"wrong": True}:
+            errors = [{"pointer": "/input/wrong", "message": "is not known"}]
+            raise RequestRefused("no", status=422, code="input.invalid", pointer="/input/wrong", errors=errors)
+        job_id = f"job{len(self.submitted)}"
+        self.submitted.append(asked)
+        ends = asked.blueprint == "hello" and wait_s > 0
+        self.jobs_by_id[job_id] = job_json(job_id, asked, "finished" if ends else "waiting_for_worker")
+        if asked.key is not None:
+            self.ids_by_key[asked.key], self.hashes[asked.key] = job_id, asked.body_hash
+        return self._accepted(job_id, fresh=True)
+
+    def _repeat(self, asked: Submission, job_id: str) -> Accepted:
+        if self.hashes[asked.key or ""] != asked.body_hash:
+            raise RequestRefused("another body", status=409, code="idempotency.mismatch")
+        return self._accepted(job_id, fresh=False)
+
+    def _accepted(self, job_id: str, *, fresh: bool) -> Accepted:
+        job = self.jobs_by_id[job_id]
+        ended = job if job["status"] == "finished" else None
+        return Accepted(
+            job_id=job_id, fresh=fresh, status=job["status"], blueprint=job["blueprint"], version="d1", ended=ended
+        )
+
+    async def job(self, job_id: str, client: str | None, wait_s: float = 0) -> Mapping[str, Json] | None:
+        return self.jobs_by_id.get(job_id)
+
+    async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
+        self.queries.append((query, word))
+        found = list(self.jobs_by_id.values())
+        start = int(query.cursor or 0)
+        end = start + query.limit
+        return found[start:end], str(end) if end < len(found) else None
+
+    async def history(self, job_id: str, client: str | None, after: int, limit: int) -> list[dict[str, Json]] | None:
+        if job_id not in self.jobs_by_id:
+            return None
+        entries = [
+            {"seq": 1, "at": AT, "scope": "/", "cause": "create", "type": "JobCreated"},
+            {"seq": 2, "at": AT, "scope": "/", "cause": "result 1", "type": "TaskSucceeded"},
+        ]
+        return entries[after : after + limit]
+
+    async def tasks(self, job_id: str, client: str | None) -> list[dict[str, Json]] | None:
+        if job_id not in self.jobs_by_id:
+            return None
+        return [{"task_id": "t1", "kind": "greet", "attempt": 1, "phase": "leased", "worker": "w1", "since": AT}]
+
+    async def cancel(self, job_id: str, client: str | None, by: str, reason: str = "") -> Mapping[str, Json] | None:
+        job = self.jobs_by_id.get(job_id)
+        if job is not None:
+            job.update(status="cancelled", error={"code": "CANCELLED", "message": f"{by}: {reason}"})
+        return job
+
+    def blueprints(self) -> list[dict[str, Json]]:
+        return [{"name": "hello", "version": "d1"}]
+
+    def blueprint(self, name: str) -> dict[str, Json] | None:
+        return {"name": "hello", "version": "d1"} if name == "hello" else None
+
+
+@dataclass
+class Dispatcher:
+    """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
+
+    tasks: asyncio.Queue[dict[str, Json]] = field(default_factory=asyncio.Queue)
+    workers: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    heartbeats: list[Mapping[str, Json]] = field(default_factory=list)
+    polls: list[Poll] = field(default_factory=list)
+    polling: asyncio.Event = field(default_factory=asyncio.Event)
+    claim: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: list[bool] = field(default_factory=list)
+    released: asyncio.Queue[tuple[str, list[str]]] = field(default_factory=asyncio.Queue)
+    results: list[Mapping[str, Json]] = field(default_factory=list)
+    events: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
+    sends: dict[str, Callable[[Mapping[str, Json]], None]] = field(default_factory=dict)
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    broken: Exception | None = None
+
+    async def register(self, body: Mapping[str, Json]) -> None:
+        self.workers[body["worker_id"]] = body
+
+    async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
+        self.heartbeats.append(body)
+        return {"status": "ok"} if worker in self.workers else None
+
+    async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
+        if self.broken is not None:
+            raise self.broken
+        self.polls.append(asked)
+        if asked.timeout_s == 0:
+            return []
+        self.polling.set()
+        task = await self.tasks.get()
+        self.gone.append(gone())
+        return [task]
+
+    async def release(self, worker: str, task_ids: list[str]) -> None:
+        await self.released.put((worker, task_ids))
+
+    async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
+        if self.broken is not None:
+            raise self.broken
+        self.results.append(body)
+        if body["task_id"] == "late":
+            return {"status": "ignored", "reason": "stale_task"}
+        return {"status": "accepted"}
+
+    async def event(self, body: Mapping[str, Json]) -> None:
+        await self.events.put(body)
+
+    def connect(self, worker: str, send: Callable[[Mapping[str, Json]], None]) -> None:
+        self.sends[worker] = send
+        self.connected.set()
+
+    def disconnect(self, worker: str, send: Callable[[Mapping[str, Json]], None]) -> None:
+        del self.sends[worker]
+
+
+@dataclass
+class FakeEngine:
+    """What the doors need of an engine."""
+
+    settings: Settings = field(default_factory=Settings)
+    clients: Clients = field(default_factory=Clients)
+    dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    reasons: dict[str, Json] = field(default_factory=dict)
+    problems: list[Json] = field(default_factory=list)
+
+    def readiness(self) -> tuple[bool, dict[str, Json]]:
+        return not self.reasons, self.reasons
+
+    def reload_problems(self) -> list[Json]:
+        return self.problems

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from avtomat.api import bodies
+from avtomat.api.app import create_app
+from avtomat.api.server import listen
+from avtomat.settings import Settings
+from tests.api.conftest import Serve, Site
+from tests.api.fakes import FakeEngine
+
+HELLO = "/api/v1/jobs/hello"
+RESULT = "/_worker/tasks/result"
+JSON = {"Content-Type": "application/json"}
+BODY_MAX, RESULT_MAX = 100_000, 800_000
+
+
+@pytest.fixture
+async def narrow(serve: Serve) -> Site:
+    return await serve(FakeEngine(settings=replace(Settings(), body_bytes_max=BODY_MAX, result_bytes_max=RESULT_MAX)))
+
+
+async def pieces(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 10_000):
+        yield b" " * 10_000
+
+
+def submission(size: int) -> bytes:
+    return orjson.dumps({"input": "x" * (size - len(b'{"input":""}'))})
+
+
+async def test_a_body_may_be_as_large_as_the_limit(narrow: Site) -> None:
+    assert (await narrow.post(HELLO, data=submission(BODY_MAX), headers=JSON)).status == 202
+
+
+async def test_a_larger_body_is_413_with_a_length_or_without(narrow: Site) -> None:
+    told = await narrow.post(HELLO, data=submission(BODY_MAX + 1), headers=JSON)
+    chunked = await narrow.post(HELLO, data=pieces(BODY_MAX + 10_000), headers=JSON)
+
+    assert (told.status, told.code) == (413, "request.too_large")
+    assert (chunked.status, chunked.code) == (413, "request.too_large")
+    assert not narrow.engine.clients.submitted
+
+
+async def test_a_result_may_be_larger(narrow: Site) -> None:
+    body = {"job_id": "00a", "task_id": "00a-x", "worker_id": "w1", "data": "x" * BODY_MAX * 2}
+    fits = await narrow.post(RESULT, json={**body, "data": "x" * bodies.LARGE_BYTES * 2})
+    twice = await narrow.post(RESULT, data=orjson.dumps([body, body])[:-1] + b',{"a":1,"a":2}]', headers=JSON)
+    too_large = await narrow.post(RESULT, json={**body, "data": "x" * RESULT_MAX})
+
+    assert (fits.status, too_large.status) == (200, 413)
+    assert (twice.status, twice.json["code"]) == (400, "request.duplicate_key")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_what_a_form_can_send_is_415(site: Site, kind: str) -> None:
+    answer = await site.post(HELLO, data=b'{"input": {}}', headers={"Content-Type": kind})
+
+    assert (answer.status, answer.code) == (415, "request.media_type")
+
+
+async def test_a_charset_beside_json_is_no_harm(site: Site) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+
+    assert (await site.post(HELLO, data=b'{"input": {}}', headers=headers)).status == 202
+
+
+async def test_compressed_bodies_are_415(site: Site) -> None:
+    packed = gzip.compress(b'{"input": {}}')
+    answer = await site.post(HELLO, data=packed, headers={**JSON, "Content-Encoding": "gzip"})
+
+    assert (answer.status, answer.code) == (415, "request.encoding")
+
+
+@pytest.mark.parametrize(("raw", "code"), [(b"", "request.json"), (b'{"a":1,"a":2}', "request.duplicate_key")])
+async def test_a_body_that_is_no_strict_json_is_400(site: Site, raw: bytes, code: str) -> None:
+    answer = await site.post(HELLO, data=raw, headers=JSON)
+
+    assert (answer.status, answer.code) == (400, code)
+
+
+async def test_a_body_that_does_not_come_is_408(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_DEADLINE_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+    writer.write(head.encode() + b'{"in')
+
+    assert b" 408 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_body_that_comes_in_two_parts_is_whole(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
+    writer.write(head.encode() + b'{"inp')
+    await site.get("/healthz")
+    writer.write(b'ut": 1}\n')
+
+    assert b" 202 " in await reader.readline()
+    assert site.engine.clients.submitted[0].input == 1
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_method_that_is_not_there_is_405_and_says_what_is(site: Site) -> None:
+    answer = await site.ask("DELETE", "/api/v1/jobs/job0")
+
+    assert (answer.status, answer.code) == (405, "request.method")
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+
+
+async def test_an_address_that_is_not_there_is_404(site: Site) -> None:
+    answer = await site.get("/api/v2/jobs")
+
+    assert (answer.status, answer.code) == (404, "request.no_route")
+
+
+async def test_closing_takes_no_longer_than_the_drain_time_although_a_client_waits() -> None:
+    engine = FakeEngine()
+    listener = await listen(create_app(engine), host="127.0.0.1", port=0, drain_s=0.5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET /_worker/workers/w1/tasks/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await engine.dispatcher.polling.wait()
+    async with asyncio.timeout(0.9):
+        await listener.close()
+
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()

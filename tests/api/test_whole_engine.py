@@ -1,0 +1,129 @@
+"""The doors over the real engine, on the memory store: what clients and workers see of each other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avtomat.runtime.service import Engine
+from avtomat.settings import Settings
+from tests.api.conftest import Site, site_of
+
+GREET = """\
+avtomat: 1
+blueprint: greet
+input:
+  type: object
+  required: [name]
+  properties: {name: {type: string}}
+states:
+  say:
+    task: say
+    params: {name: "{{ input.name }}"}
+    next: end
+"""
+SUBMIT = "/api/v1/jobs/greet"
+NEXT = "/_worker/workers/w1/tasks/next?available_skills=say"
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    (tmp_path / "greet.yaml").write_text(GREET)
+    engine = Engine(Settings(store="memory:", blueprints=tmp_path))
+    await engine.start(watch=False)
+    async with site_of(engine) as site:
+        await site.post("/_worker/workers/register", json={"worker_id": "w1", "supported_skills": [{"name": "say"}]})
+        yield site
+    await engine.stop()
+
+
+async def take(site: Site, timeout_s: float = 10) -> dict[str, Any]:
+    answer = await site.get(f"{NEXT}&timeout={timeout_s}")
+    assert answer.status == 200
+    return dict(answer.json)
+
+
+async def deliver(site: Site, task: dict[str, Any], **more: Any) -> dict[str, Any]:
+    body = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": "w1", **more}
+    return dict((await site.post("/_worker/tasks/result", json=body)).json)
+
+
+async def test_a_waiting_client_gets_the_result_that_a_waiting_worker_made(site: Site) -> None:
+    taking = asyncio.create_task(take(site))
+    submitting = asyncio.create_task(site.post(SUBMIT + "?wait=10", json={"input": {"name": "Ada"}}))
+    task = await taking
+    told = await deliver(site, task, data={"said": f"hello {task['params']['name']}", "n": 1.0, "none": None})
+    job = await submitting
+
+    assert told == {"status": "accepted"}
+    assert (job.status, job.json["status"], job.json["job_id"]) == (200, "finished", task["job_id"])
+    assert job.json["result"] == {"said": "hello Ada", "n": 1.0, "none": None}
+    assert b'"n":1.0' in job.raw
+
+
+async def test_a_result_sent_twice_is_accepted_twice_and_a_different_one_is_stale(site: Site) -> None:
+    await site.post(SUBMIT, json={"input": {"name": "Ada"}})
+    task = await take(site)
+
+    assert await deliver(site, task, data=1) == {"status": "accepted"}
+    assert await deliver(site, task, data=1) == {"status": "accepted"}
+    assert (await deliver(site, task, data=2))["status"] == "ignored"
+
+
+async def test_an_input_that_the_blueprint_does_not_take_is_refused_with_pointers(site: Site) -> None:
+    answer = await site.post(SUBMIT, json={"input": {"name": 7}})
+
+    assert (answer.status, answer.code, answer.json["pointer"]) == (422, "input.invalid", "/input/name")
+    assert answer.json["errors"][0]["pointer"] == "/input/name"
+
+
+async def test_a_cancelled_job_ignores_its_late_result(site: Site) -> None:
+    job_id = (await site.post(SUBMIT, json={"input": {"name": "Ada"}})).json["job_id"]
+    task = await take(site)
+    cancelled = await site.post(f"/api/v1/jobs/{job_id}/cancel", json={"reason": "enough"})
+    heartbeat = await site.ask("PATCH", "/_worker/workers/w1", json={"current_tasks": [task["task_id"]]})
+
+    assert (cancelled.status, cancelled.json["status"]) == (200, "cancelled")
+    assert heartbeat.json["cancel_task_ids"] == [task["task_id"]]
+    assert await deliver(site, task, data=1) == {"status": "ignored", "reason": "job_cancelled"}
+
+
+async def test_a_task_whose_poll_was_dropped_goes_to_the_next_poll_as_the_same_attempt(site: Site) -> None:
+    poll = asyncio.create_task(site.get(NEXT + "&timeout=10"))
+    _reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(f"GET {NEXT}&timeout=10 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await site.get("/healthz")
+    writer.close()
+    await writer.wait_closed()
+    poll.cancel()
+    await asyncio.wait([poll])
+    await site.get("/healthz")
+    await site.post(SUBMIT, json={"input": {"name": "Ada"}})
+    task = await take(site)
+
+    assert task["attempt"] == 1
+
+
+async def test_open_jobs_are_found_by_what_they_wait_for(site: Site) -> None:
+    job_id = (await site.post(SUBMIT, json={"input": {"name": "Ada"}})).json["job_id"]
+    waiting = await site.get("/api/v1/jobs?status=waiting_for_worker")
+    tasks = await site.get(f"/api/v1/jobs/{job_id}/tasks")
+    history = await site.get(f"/api/v1/jobs/{job_id}/history")
+
+    assert [job["id"] for job in waiting.json["jobs"]] == [job_id]
+    assert (tasks.json["tasks"][0]["kind"], tasks.json["tasks"][0]["phase"]) == ("say", "queued")
+    assert [each["type"] for each in history.json["history"]] == ["JobCreated"]
+
+
+async def test_a_draining_engine_says_so_and_lets_polls_go(site: Site) -> None:
+    polling = asyncio.create_task(site.get(NEXT + "&timeout=30"))
+    await site.get("/healthz")
+    site.engine.drain()
+
+    assert (await polling).status == 204
+    ready = await site.get("/readyz")
+    assert (ready.status, ready.json["draining"]) == (503, True)
