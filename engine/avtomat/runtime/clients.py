@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
@@ -261,9 +260,7 @@ class ClientDoor:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         while ticket.ended is None and not self._waiters.closed and (left := until - loop.time()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ticket.changed.wait(), min(left, LOOK_AGAIN_S))
-            ticket.changed.clear()
+            await ticket.news(min(left, LOOK_AGAIN_S))
             if ticket.ended is None:
                 row = await self._row(job, None)
                 if row is None or row.status in ENDED:

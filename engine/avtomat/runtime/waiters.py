@@ -13,13 +13,38 @@ JobJson = Mapping[str, Json]
 
 
 class Ticket:
-    """One wait. `changed` is set when the job may have ended; `ended` then holds the job if this replica ended it."""
+    """One wait for news of a job. `ended` holds the whole job if this replica ended it."""
 
-    __slots__ = ("changed", "ended")
+    __slots__ = ("_news", "_told", "ended")
 
     def __init__(self) -> None:
-        self.changed = asyncio.Event()
         self.ended: JobJson | None = None
+        self._told = False
+        self._news: asyncio.Future[None] | None = None
+
+    def tell(self) -> None:
+        """There is news."""
+        self._told = True
+        if self._news is not None:
+            _wake(self._news)
+
+    async def news(self, seconds: float) -> None:
+        """Return when there is news that no earlier call has returned for, or the time is over."""
+        if not self._told:
+            loop = asyncio.get_running_loop()
+            self._news = loop.create_future()
+            timer = loop.call_later(seconds, _wake, self._news)
+            try:
+                await self._news
+            finally:
+                timer.cancel()
+                self._news = None
+        self._told = False
+
+
+def _wake(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
 
 
 class Waiters:
@@ -50,7 +75,7 @@ class Waiters:
         """The job changed; `ended` is the whole job if it is known here that it ended."""
         for ticket in self._tickets.get(job, ()):
             ticket.ended = ended or ticket.ended
-            ticket.changed.set()
+            ticket.tell()
 
     def close(self) -> None:
         """The engine stops: nobody waits any longer."""
@@ -61,4 +86,4 @@ class Waiters:
         """News may have been missed: everybody looks again."""
         for tickets in self._tickets.values():
             for ticket in tickets:
-                ticket.changed.set()
+                ticket.tell()

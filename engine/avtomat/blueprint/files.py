@@ -1,0 +1,73 @@
+"""Find the files of blueprints in folders, and read them.
+
+A folder is searched with all below it for `*.yaml` and `*.yml`; hidden files, tests (`*.test.yaml`) and catalogues are
+no blueprints. What lies outside of the folder behind a link is refused, and so is what is no regular file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from avtomat.diagnostics import Diagnostic, Severity
+
+UNREADABLE = "AVT001"
+SUFFIXES = (".yaml", ".yml")
+_CATALOGUES = ("catalogue.yaml", "catalogue.yml")
+_READ_BYTES_MAX = 1_000_001
+
+
+def find_blueprints(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
+    """Return the files in the order of their names, each once, and a finding for what cannot be taken."""
+    seen: set[Path] = set()
+    for path in paths:
+        if not path.is_dir():
+            candidates: list[Path | Diagnostic] = [path]
+        else:
+            candidates = [*_in_folder(path)]
+        for candidate in candidates:
+            if isinstance(candidate, Diagnostic):
+                yield candidate
+            elif (real := candidate.absolute()) not in seen:
+                seen.add(real)
+                yield candidate
+
+
+def read_file(path: Path) -> bytes | Diagnostic:
+    """The content of a file, at most a little more than a blueprint may have."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_READ_BYTES_MAX)
+    except OSError as error:
+        return _refused(path, f"the file cannot be read: {error.strerror or error}")
+
+
+def _in_folder(folder: Path) -> Iterator[Path | Diagnostic]:
+    root = folder.resolve()
+    for path in sorted(_walk(folder)):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            yield _refused(path, f"the link leads out of {folder}")
+        elif not path.is_file():
+            yield _refused(path, "this is no regular file")
+        else:
+            yield path
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _walk(entry)
+        elif entry.suffix in SUFFIXES and not _is_something_else(entry.name):
+            yield entry
+
+
+def _is_something_else(name: str) -> bool:
+    return name in _CATALOGUES or name.rpartition(".")[0].endswith(".test")
+
+
+def _refused(path: Path, message: str) -> Diagnostic:
+    return Diagnostic(
+        code=UNREADABLE, severity=Severity.ERROR, message=message, file=str(path), line=1, column=1, hint=None
+    )

@@ -1,0 +1,181 @@
+"""JSON Schemas that authors write: checked when the file is read, compiled to check values.
+
+Draft 2020-12. A keyword that the draft does not know is an error, because it would check nothing; `$ref` leads only to
+places in the same schema; `pattern` runs in linear time. `format` is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+
+from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
+from avtomat.blueprint.spelling import nearest_hint
+from avtomat.core.formula import Json, Problem
+
+PROBLEMS_MAX = 12
+
+_SCHEMA = "schema"
+_MAP = "map of schemas"
+_LIST = "list of schemas"
+_VALUE = "value"
+
+KEYWORDS = {
+    **dict.fromkeys(("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
+                     "unevaluatedItems", "unevaluatedProperties", "contentSchema"), _SCHEMA),
+    **dict.fromkeys(("$defs", "definitions", "dependentSchemas", "patternProperties", "properties"), _MAP),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _LIST),
+    **dict.fromkeys(("$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "$vocabulary",
+                     "const", "contentEncoding", "contentMediaType", "default", "dependentRequired", "deprecated",
+                     "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxContains",
+                     "maxItems", "maxLength", "maxProperties", "maximum", "minContains", "minItems", "minLength",
+                     "minProperties", "minimum", "multipleOf", "pattern", "readOnly", "required", "title", "type",
+                     "uniqueItems", "writeOnly"), _VALUE),
+}  # fmt: skip
+TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_FOREIGN_TYPES = {
+    "str": "string", "text": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean",
+    "dict": "object", "map": "object", "list": "array", "none": "null", "date": "string", "datetime": "string",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaFault:
+    """What is wrong with a schema, and where."""
+
+    span: Span
+    message: str
+    hint: str | None = None
+
+
+class SchemaCheck:
+    """A compiled schema, as the core's `Check`. It is compiled when it is first asked."""
+
+    def __init__(self, schema: Json) -> None:
+        self.schema = schema
+
+    def problems(self, value: Json) -> list[Problem]:
+        """Return what is wrong with `value`, at most a dozen findings; empty when it conforms."""
+        found: list[Problem] = []
+        for error in self._validator.iter_errors(value):
+            pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path)
+            found.append(Problem(pointer=pointer, message=_without_value(error)))
+            if len(found) == PROBLEMS_MAX:
+                break
+        return found
+
+    @cached_property
+    def _validator(self) -> Any:
+        return _compile(self.schema)
+
+
+def _compile(schema: Json) -> Any:
+    return jsonschema_rs.Draft202012Validator(
+        schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions(), offline=True
+    )
+
+
+def _without_value(error: Any) -> str:
+    """Say what was expected; values of jobs stay out of messages."""
+    kind = error.kind
+    match kind.name:
+        case "type":
+            return f"expected {' or '.join(kind.types)}"
+        case "required":
+            return f"`{kind.property}` is missing"
+        case "additionalProperties" | "unevaluatedProperties":
+            return f"not allowed: {', '.join(kind.unexpected)}"
+        case "enum":
+            return f"expected one of {', '.join(map(str, kind.options))}"
+        case "format":
+            return f"expected the format {kind.format}"
+        case "pattern":
+            return f"expected a text that matches {kind.pattern}"
+        case name if hasattr(kind, "limit"):
+            return f"{name} is {kind.limit}"
+        case name:
+            return f"does not fulfil `{name}`"
+
+
+# --- checking the schema itself --------------------------------------------------------------------------------------
+
+
+def check_schema(node: Node) -> list[SchemaFault]:
+    """Return what is wrong with a schema that an author wrote."""
+    found = [*_faults(node)]
+    if found:
+        return found
+    try:
+        _compile(node.value)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        return [_compile_fault(node, error)]
+    return []
+
+
+def _faults(node: Node) -> Iterator[SchemaFault]:
+    if isinstance(node, Scalar) and isinstance(node.value, bool):
+        return
+    if not isinstance(node, Mapping):
+        hint = f"write {{type: {_FOREIGN_TYPES.get(node.value, node.value)}}}" if isinstance(node.value, str) else None
+        yield SchemaFault(span=node.span, message="a JSON Schema is a map, or true or false", hint=hint)
+        return
+    for key, value in node.items.items():
+        if key not in KEYWORDS:
+            yield SchemaFault(
+                span=node.keys[key].span, message=f"`{key}` is no keyword of JSON Schema", hint=_hint(key, node)
+            )
+            continue
+        match KEYWORDS[key]:
+            case "schema":
+                yield from _faults(value)
+            case "map of schemas" if isinstance(value, Mapping):
+                for inner in value.items.values():
+                    yield from _faults(inner)
+            case "list of schemas" if isinstance(value, Sequence):
+                for inner in value.items:
+                    yield from _faults(inner)
+            case _:
+                yield from _value_faults(key, value)
+
+
+def _value_faults(key: str, value: Node) -> Iterator[SchemaFault]:
+    if key == "type":
+        for each in value.items if isinstance(value, Sequence) else (value,):
+            if each.value not in TYPES:
+                meant = _FOREIGN_TYPES.get(str(each.value).lower())
+                hint = f"write {meant}" if meant else f"types are {', '.join(TYPES)}"
+                yield SchemaFault(span=each.span, message=f"`{each.value}` is no type of JSON Schema", hint=hint)
+    elif key == "required" and not isinstance(value, Sequence):
+        hint = "write a list beside properties: required: [order_id]"
+        yield SchemaFault(span=value.span, message="`required` is a list of keys", hint=hint)
+    elif key == "$ref" and not str(value.value).startswith("#"):
+        hint = "write what it stands for, or put it under $defs: {$ref: '#/$defs/name'}"
+        yield SchemaFault(span=value.span, message="`$ref` leads only to places in the same schema", hint=hint)
+
+
+def _hint(key: str, node: Mapping) -> str:
+    value = node.items[key]
+    is_schema = isinstance(value, Mapping) or str(value.value) in (*TYPES, *_FOREIGN_TYPES)
+    near = None if is_schema else nearest_hint(key, KEYWORDS)
+    if near:
+        return near
+    inner = _FOREIGN_TYPES.get(str(value.value), str(value.value)) if isinstance(value, Scalar) else "object"
+    shown = f"{{type: {inner if inner in TYPES else 'string'}}}"
+    return f"keys of a map stand under properties: {{type: object, properties: {{{key}: {shown}}}}}"
+
+
+def _compile_fault(node: Node, error: Exception) -> SchemaFault:
+    """Place what the library says; its path leads into the schema."""
+    at: Node = node
+    for step in getattr(error, "instance_path", ()):
+        if isinstance(at, Mapping) and str(step) in at.items:
+            at = at.items[str(step)]
+        elif isinstance(at, Sequence) and isinstance(step, int) and step < len(at.items):
+            at = at.items[step]
+    message = str(getattr(error, "message", error)).strip().partition("\n")[0]
+    hint = "patterns run in linear time: no looking around, no references back" if "regex" in message else None
+    return SchemaFault(span=at.span, message=f"this JSON Schema cannot be used: {message}", hint=hint)

@@ -1,0 +1,51 @@
+"""The checks of a blueprint's meaning: one generator each, over the authored form.
+
+A rule says what it found; it changes nothing, raises nothing, and does not count on other rules having found nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.rules import data_flow, later, literals, machines, names, schemas, values
+from avtomat.blueprint.rules.subject import Subject
+
+Rule = Callable[[Subject], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    machines.targets_exist,
+    machines.states_are_reached,
+    machines.states_have_a_way_out,
+    machines.cycles_wait,
+    machines.ways_on_are_written,
+    machines.arms_can_be_taken,
+    machines.names_are_free,
+    machines.lone_states_end,
+    machines.next_or_transitions,
+    machines.errors_can_be_taken,
+    machines.calls_have_one_body,
+    names.formulas_can_be_read,
+    names.names_are_in_scope,
+    names.fields_exist,
+    data_flow.outputs_are_there,
+    data_flow.data_is_set,
+    data_flow.inputs_are_declared,
+    literals.literal_places_hold_no_templates,
+    values.durations_can_be_read,
+    values.policies_exist,
+    values.policies_are_used,
+    values.times_can_be_read,
+    values.error_codes_are_well_formed,
+    values.kinds_of_task_are_well_formed,
+    values.amounts_can_be_read,
+    values.items_have_free_names,
+    schemas.schemas_are_valid,
+    later.only_what_is_built,
+)
+
+
+def check_meaning(subject: Subject) -> Iterator[Finding]:
+    """Return what all rules find."""
+    for rule in RULES:
+        yield from rule(subject)

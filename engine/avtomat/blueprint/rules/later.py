@@ -1,0 +1,40 @@
+"""The rule about parts of the language that this version of the engine cannot do yet.
+
+They are refused, never read and ignored. What is built moves out of these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.nodes import Mapping
+from avtomat.blueprint.rules.subject import Subject
+from avtomat.blueprint.schema import span_of_key
+from avtomat.blueprint.spec import entries_of
+
+KINDS = frozenset({"call", "parallel", "foreach", "signal", "approval", "run"})
+STATE_KEYS = ("compensate", "callback")
+JOB_KEYS = frozenset({"concurrency", "schedule"})
+
+
+def only_what_is_built(subject: Subject) -> Iterator[Finding]:
+    """The blueprint uses only what the engine does already."""
+    node = subject.blueprint.node
+    for key, _value in entries_of(node):
+        if key in JOB_KEYS:
+            yield codes.NOT_YET.at(span_of_key(node, key), f"`{key}` cannot be used yet", "leave it out for now")
+    for state in subject.states:
+        if state.kind in KINDS:
+            message = f"states of the kind `{state.kind}` cannot be used yet"
+            yield codes.NOT_YET.at(state.key_span(state.kind), message, "leave it out for now")
+            continue
+        undo = state.part("compensate")
+        if isinstance(undo, Mapping) and "call" in undo.items and "call" in KINDS:
+            span = undo.keys["call"].span
+            yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
+        for key in STATE_KEYS:
+            if state.part(key) is not None and not (key == "compensate" and state.kind == "fail"):
+                message = f"`{key}` cannot be used yet"
+                yield codes.NOT_YET.at(state.key_span(key), message, "leave it out for now")

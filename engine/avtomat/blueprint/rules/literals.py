@@ -1,0 +1,64 @@
+"""The rule about places where no template may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence
+from avtomat.blueprint.rules.subject import Subject
+from avtomat.blueprint.spec import entries_of, part_of
+
+_OF_JOB = (
+    "blueprint",
+    "version",
+    "title",
+    "description",
+    "owner",
+    "start",
+    "policies",
+    "retention",
+    "unhandled",
+    "schedule",
+)
+_OF_STATE = ("task", "run", "signal", "as", "choices", "remind", "retry", "worker", "title", "description")
+_WHY = {
+    "task": "kinds of task are literal, so that a checker can follow them: use transitions to choose between states",
+    "run": "names of blueprints are literal: use transitions to choose between states",
+    "signal": "the name is literal; what tells one from another is its key",
+    "worker": "what is asked of workers is literal, because the queue is chosen by it",
+    "retry": "policies are literal",
+    "policies": "policies are literal",
+}
+
+
+def literal_places_hold_no_templates(subject: Subject) -> Iterator[Finding]:
+    """Names, policies, choices and what is asked of workers hold no templates."""
+    blueprint = subject.blueprint
+    for key in _OF_JOB:
+        yield from _literal(key, blueprint.part(key))
+    for key, value in entries_of(blueprint.defaults):
+        if key != "timeout":
+            yield from _literal(key, value)
+    for state in subject.states:
+        for key in _OF_STATE:
+            yield from _literal(key, state.part(key))
+        for key in ("task", "worker", "retry"):
+            yield from _literal(key, part_of(state.part("compensate"), key))
+
+
+def _literal(key: str, node: Node | None) -> Iterator[Finding]:
+    for scalar in _texts(node) if node is not None else ():
+        if "{{" in scalar.text:
+            span = scalar.span
+            hint = _WHY.get(key, "it is literal: write the text itself")
+            yield codes.LITERAL_PLACE.at(span, f"no template may stand in `{key}`", hint)
+
+
+def _texts(node: Node | None) -> Iterator[Scalar]:
+    if isinstance(node, Scalar):
+        yield node
+    elif isinstance(node, Mapping | Sequence):
+        for inner in node.items.values() if isinstance(node, Mapping) else node.items:
+            yield from _texts(inner)

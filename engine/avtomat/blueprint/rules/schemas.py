@@ -1,0 +1,21 @@
+"""The rule about JSON Schemas that authors write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.json_schemas import check_schema
+from avtomat.blueprint.nodes import Mapping, Node
+from avtomat.blueprint.rules.subject import Subject
+
+
+def schemas_are_valid(subject: Subject) -> Iterator[Finding]:
+    """`input`, `result`, `expects` and `form` are JSON Schemas, with known keywords only."""
+    nodes: list[Node | None] = [subject.blueprint.part("input"), subject.blueprint.part("result")]
+    nodes += [state.part(key) for state in subject.states for key in ("expects", "form")]
+    for node in nodes:
+        if isinstance(node, Mapping):
+            for fault in check_schema(node):
+                yield codes.BAD_SCHEMA.at(fault.span, fault.message, fault.hint)

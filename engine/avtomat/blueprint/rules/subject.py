@@ -1,0 +1,84 @@
+"""What the rules look at: the authored form, the text that it was read from, and all formulas in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from avtomat.blueprint import graph
+from avtomat.blueprint.findings import Code, Finding
+from avtomat.blueprint.nodes import Node, Scalar
+from avtomat.blueprint.places import Reading, Readings
+from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, items_of, part_of
+
+
+class Subject:
+    """One blueprint under examination. `is_whole`: its shape is right, so what is missing is missing on purpose."""
+
+    def __init__(self, blueprint: BlueprintSpec, source: str, readings: Readings, *, is_whole: bool) -> None:
+        self.blueprint = blueprint
+        self.source = source
+        self.readings = readings
+        self.is_whole = is_whole
+
+    @cached_property
+    def edges(self) -> Mapping[str, graph.Edges]:
+        """The edges of each machine."""
+        return {address: graph.edges_of(machine) for address, machine in self.blueprint.machines.items()}
+
+    @cached_property
+    def after_a_catch(self) -> Mapping[str, frozenset[str]]:
+        """The states of each machine in which `error` can be read."""
+        return {
+            address: graph.after_a_catch(self.blueprint, machine)
+            for address, machine in self.blueprint.machines.items()
+        }
+
+    @property
+    def machines(self) -> Iterator[MachineSpec]:
+        """All machines, the root first."""
+        yield from self.blueprint.machines.values()
+
+    @property
+    def states(self) -> Iterator[StateSpec]:
+        """All states, of inner machines too."""
+        yield from self.blueprint.states
+
+    @property
+    def catches(self) -> Iterator[tuple[Arm, ...]]:
+        """All lists of catch arms, the job's too."""
+        yield self.blueprint.catch
+        for state in self.states:
+            yield state.catch
+
+    @property
+    def policies(self) -> Iterator[Node]:
+        """All policies that are written out, wherever they stand."""
+        yield from self.blueprint.policies.values()
+        for retry in self.retries:
+            yield from (part for part in (items_of(retry) or (retry,)) if not isinstance(part, Scalar))
+
+    @cached_property
+    def retries(self) -> tuple[Node, ...]:
+        """All values of `retry`."""
+        return tuple(self._values_of("retry"))
+
+    @cached_property
+    def timeouts(self) -> tuple[Node, ...]:
+        """All values of `timeout`."""
+        return tuple(self._values_of("timeout"))
+
+    def _values_of(self, key: str) -> Iterator[Node]:
+        for owner in (self.blueprint.node, self.blueprint.defaults):
+            if (value := part_of(owner, key)) is not None:
+                yield value
+        for state in self.states:
+            if (value := state.part(key)) is not None:
+                yield value
+            if (value := part_of(state.part("compensate"), key)) is not None:
+                yield value
+
+    def finding_in(self, reading: Reading, code: Code, pointer: str, offset: int, *, length: int, message: str,
+                   hint: str | None = None) -> Finding:  # fmt: skip
+        """A finding about some characters of a formula."""
+        return code.at(reading.span(pointer, offset, length, self.source), message, hint)

@@ -1,0 +1,133 @@
+"""Rules about single values: durations, times, amounts, names of policies, of tasks and of errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.nodes import Mapping, Node
+from avtomat.blueprint.rules.names import ALL_NAMES
+from avtomat.blueprint.rules.subject import Subject
+from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
+from avtomat.blueprint.spelling import listed, nearest_hint
+from avtomat.core.duration import duration_hint, parse_duration
+
+ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
+KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_SHARE = re.compile(r"\d{1,3}%", re.ASCII)
+
+
+def durations_can_be_read(subject: Subject) -> Iterator[Finding]:
+    """Every duration that is no template is one."""
+    for node in _durations(subject):
+        text = text_of(node)
+        if text is not None and "{{" not in text and parse_duration(text) is None:
+            yield codes.BAD_DURATION.at(node.span, f"{text or 'an empty text'} is not a duration", duration_hint(text))
+
+
+def _durations(subject: Subject) -> Iterator[Node]:
+    for timeout in subject.timeouts:
+        yield timeout
+        yield from (value for _key, value in entries_of(timeout))
+    nodes = [part_of(policy, key) for policy in subject.policies for key in ("delay", "max_delay")]
+    nodes += [state.part(key) for state in subject.states for key in ("wait", "remind")]
+    nodes.append(subject.blueprint.part("retention"))
+    yield from filter(None, nodes)
+
+
+def times_can_be_read(subject: Subject) -> Iterator[Finding]:
+    """A time that is written out is one."""
+    for state in subject.states:
+        node = part_of(state.part("wait"), "until")
+        text = text_of(node)
+        if node is not None and text is not None and "{{" not in text and not _is_time(text):
+            hint = "write a time such as 2026-01-31T23:00:00Z, or a template"
+            yield codes.BAD_TIME.at(node.span, f"{text} is not a time", hint)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).year > 0
+    except ValueError:
+        return False
+
+
+def policies_exist(subject: Subject) -> Iterator[Finding]:
+    """`retry` names a policy that there is."""
+    known = subject.blueprint.policies
+    for name in _policy_names(subject):
+        if name.text not in known and name.text != "none" and "{{" not in name.text:
+            hint = nearest_hint(name.text, (*known, "none"))
+            hint = hint or (
+                f"known: {listed(known)}" if known else "add it: policies: {" + name.text + ": {attempts: 5}}"
+            )
+            yield codes.UNKNOWN_POLICY.at(name.span, f"there is no policy `{name.text}`", hint)
+
+
+def policies_are_used(subject: Subject) -> Iterator[Finding]:
+    """Every policy is named by some `retry`."""
+    used = {name.text for name in _policy_names(subject)}
+    policies = subject.blueprint.part("policies")
+    for name, _node in entries_of(policies):
+        if name not in used and subject.is_whole and isinstance(policies, Mapping):
+            span = policies.keys[name].span
+            yield codes.UNUSED_POLICY.at(
+                span, f"no state uses the policy `{name}`", f"write retry: {name}, or remove it"
+            )
+
+
+def _policy_names(subject: Subject) -> Iterator[Name]:
+    for retry in subject.retries:
+        yield from filter(None, map(name_of, (retry, *items_of(retry))))
+
+
+def error_codes_are_well_formed(subject: Subject) -> Iterator[Finding]:
+    """A code of `fail` that is written out is a code."""
+    for state in subject.states:
+        node = part_of(state.part("fail"), "code")
+        text = text_of(node)
+        if node is not None and text is not None and "{{" not in text and not ERROR_CODE.fullmatch(text):
+            better = re.sub(r"\W+", "_", text).strip("_").upper()
+            hint = f"write {better}" if ERROR_CODE.fullmatch(better) else "write it in capitals, such as OUT_OF_STOCK"
+            yield codes.BAD_ERROR_CODE.at(node.span, f"{text} is not an error code", hint)
+
+
+def kinds_of_task_are_well_formed(subject: Subject) -> Iterator[Finding]:
+    """A kind of task is a name that workers can have."""
+    for state in subject.states:
+        for node in (state.part("task"), part_of(state.part("compensate"), "task")):
+            text = text_of(node)
+            if node is not None and text is not None and "{{" not in text and not KIND_OF_TASK.fullmatch(text):
+                better = re.sub(r"[^A-Za-z0-9_.-]+", ".", text).strip(".")
+                hint = f"write {better}" if better else "write a name such as payments.charge"
+                yield codes.BAD_KIND_OF_TASK.at(node.span, f"{text or 'an empty text'} is not a kind of task", hint)
+
+
+def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
+    """`concurrency`, `tolerate` and `at_least` are amounts, when they are texts without a template."""
+    for state in subject.states:
+        if not state.inner:
+            continue
+        shares = [("tolerate", state.part("tolerate"), "a number such as 3, or a share such as 10%")]
+        numbers = [("concurrency", state.part("concurrency"), "a number such as 10, or a template")]
+        numbers += [("at_least", part_of(state.part("join"), "at_least"), "a number such as 2, or a template")]
+        for key, node, expected in (*shares, *numbers):
+            text = text_of(node)
+            if node is None or text is None or "{{" in text or (key == "tolerate" and _SHARE.fullmatch(text)):
+                continue
+            yield codes.BAD_AMOUNT.at(node.span, f"`{key}` should be {expected}, not the text {text}")
+
+
+def items_have_free_names(subject: Subject) -> Iterator[Finding]:
+    """`as` takes no name that means something already."""
+    for state in subject.states:
+        name = name_of(state.part("as"))
+        if name is None:
+            continue
+        around = subject.blueprint.machines[state.machine].items
+        if (name.text in ALL_NAMES and name.text != "item") or name.text in around:
+            message = f"`{name.text}` means something already"
+            yield codes.TAKEN_NAME.at(name.span, message, f"write as: {name.text}_item, or another name")

@@ -1,0 +1,94 @@
+"""Print what the checker found: to people with the line and a caret, to programs as JSON, to GitHub as annotations."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from avtomat.diagnostics import Diagnostic, Severity
+
+_LINE_MAX = 160
+_COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36;1"}
+_GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether a stream shows colours: a terminal, and nobody asked for none (NO_COLOR)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def as_text(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> Iterator[str]:
+    """Each finding as `file:line:col: error AVT204: …`, its line with a caret, and the hint."""
+    for diagnostic in diagnostics:
+        yield "\n".join(_frame(diagnostic, sources.get(diagnostic.file), colour=colour))
+
+
+def as_json(diagnostics: Sequence[Diagnostic], files: int) -> str:
+    """One object for programs."""
+    found = [
+        {
+            "code": each.code,
+            "severity": each.severity.value,
+            "message": each.message,
+            "file": each.file,
+            "line": each.line,
+            "column": each.column,
+            "hint": each.hint,
+        }
+        for each in diagnostics
+    ]
+    return json.dumps({"diagnostics": found, "files": files}, ensure_ascii=False)
+
+
+def as_github(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
+    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    for each in diagnostics:
+        place = f"file={_escaped(each.file)},line={each.line},col={each.column}"
+        end = f",endColumn={each.end_column}" if each.end_column else ""
+        message = f"{each.message}{f' ({each.hint})' if each.hint else ''}"
+        text = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        yield f"::{_GITHUB[each.severity]} {place}{end},title={each.code}::{text}"
+
+
+def summary(diagnostics: Sequence[Diagnostic], files: int) -> str:
+    """How much was found in how many files."""
+    counts = Counter(each.severity for each in diagnostics)
+    parts = [_counted(counts[severity], severity) for severity in Severity if counts[severity]]
+    return f"{', '.join(parts) or 'nothing to complain about'} in {_counted(files, 'file')}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _escaped(text: str) -> str:
+    table = {"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"}
+    return "".join(table.get(char, char) for char in text)
+
+
+def _frame(diagnostic: Diagnostic, source: str | None, *, colour: bool) -> Iterator[str]:
+    word = _painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
+    yield f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {diagnostic.message}"
+    lines = (source or "").split("\n")
+    if source and diagnostic.line <= len(lines):
+        yield from _excerpt(diagnostic, lines[diagnostic.line - 1], colour=colour)
+    if diagnostic.hint:
+        yield f"  {_painted('hint', '1', colour)}: {diagnostic.hint}"
+
+
+def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str]:
+    start = diagnostic.column - 1
+    cut = max(0, start - _LINE_MAX // 2) if len(line) > _LINE_MAX else 0
+    shown = line[cut : cut + _LINE_MAX].replace("\t", " ").rstrip()
+    width = max(1, (diagnostic.end_column or diagnostic.column + 1) - diagnostic.column)
+    width = max(1, min(width, len(shown) - (start - cut)))
+    gutter = f"{diagnostic.line:>5}"
+    yield f"{gutter} | {shown}"
+    yield f"{' ' * len(gutter)} | {' ' * (start - cut)}{_painted('^' * width, _COLOURS[diagnostic.severity], colour)}"
+
+
+def _painted(text: str, codes: str, colour: bool) -> str:
+    return f"\x1b[{codes}m{text}\x1b[0m" if colour else text

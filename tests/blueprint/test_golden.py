@@ -1,0 +1,56 @@
+"""What the checker says, word for word: `golden/x.yaml` is a mistake, `golden/x.out` what is said about it.
+
+`AVTOMAT_GOLDEN=write pytest tests/blueprint/test_golden.py` writes the answers anew; read them before they are kept.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from avtomat.blueprint.codes import all_codes, diagnostics_page
+from avtomat.blueprint.compiler import examine_text
+from avtomat.cli.frames import as_text
+
+GOLDEN = Path(__file__).parent / "golden"
+PAGE = Path(__file__).parents[2] / "docs" / "diagnostics.md"
+MISTAKES = sorted(GOLDEN.glob("*.yaml"))
+WITHOUT_EXAMPLE = {"AVT501"}  # takes two files
+
+
+def told_about(file: Path) -> str:
+    text = file.read_text("utf-8")
+    findings = examine_text(text).findings
+    diagnostics = [finding.in_file(file.name) for finding in findings]
+    return "\n\n".join(as_text(diagnostics, {file.name: text})) + "\n"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda file: file.stem)
+def test_a_mistake_is_told_in_these_words(mistake: Path) -> None:
+    expected = mistake.with_suffix(".out")
+    told = told_about(mistake)
+    if os.environ.get("AVTOMAT_GOLDEN") == "write":
+        expected.write_text(told, "utf-8")
+
+    assert told == expected.read_text("utf-8")
+    assert mistake.stem.partition("_")[0].upper() in told
+
+
+def test_every_code_has_a_mistake_that_shows_it() -> None:
+    shown = {mistake.stem.partition("_")[0].upper() for mistake in MISTAKES}
+
+    assert {code.number for code in all_codes()} - shown == WITHOUT_EXAMPLE
+
+
+def test_the_page_about_diagnostics_is_that_of_the_checker() -> None:
+    examples: dict[str, tuple[str, str]] = {}
+    for mistake in reversed(MISTAKES):
+        code = mistake.stem.partition("_")[0].upper()
+        examples[code] = (mistake.read_text("utf-8"), mistake.with_suffix(".out").read_text("utf-8"))
+    page = diagnostics_page(examples)
+    if os.environ.get("AVTOMAT_GOLDEN") == "write":
+        PAGE.write_text(page, "utf-8")
+
+    assert PAGE.read_text("utf-8") == page

@@ -1,0 +1,156 @@
+"""The shape of blueprints: the schema that editors read, and what the checker says about shapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import jsonschema_rs
+import pytest
+
+from avtomat.blueprint.json_schemas import SchemaCheck, check_schema
+from avtomat.blueprint.nodes import node_of
+from avtomat.blueprint.schema import check_shape, kind_names
+from avtomat.blueprint.source import read_source
+from avtomat.blueprint.spec import KINDS
+from avtomat.blueprint.spelling import meant
+from avtomat.core.formula import Json
+from avtomat.resources import schema_text
+
+SCHEMA = json.loads(schema_text("blueprint"))
+HEAD = "avtomat: 1\nblueprint: sample\n"
+
+
+def parts(schema: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Every schema inside the schema."""
+    yield path, schema
+    for key in ("properties", "patternProperties", "definitions"):
+        for name, inner in schema.get(key, {}).items():
+            yield from parts(inner, f"{path}/{key}/{name}")
+    for key in ("then", "else", "items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from parts(schema[key], f"{path}/{key}")
+
+
+def told(text: str) -> list[tuple[str, str, str | None]]:
+    root = read_source(HEAD + text).root
+    assert root is not None
+    return [(finding.code.number, finding.message, finding.hint) for finding in check_shape(root).findings]
+
+
+def test_the_schema_is_one_of_draft_7() -> None:
+    jsonschema_rs.meta.validate(SCHEMA)
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def test_every_key_has_a_text_for_hovering() -> None:
+    silent = []
+    for path, schema in parts(SCHEMA):
+        for name, inner in schema.get("properties", {}).items():
+            target = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+            if len(target.get("description", "")) < 7:
+                silent.append(f"{path}/{name}")
+
+    assert not silent
+
+
+def test_every_definition_is_used_and_every_map_is_closed() -> None:
+    text = json.dumps(SCHEMA)
+    unused = [name for name in SCHEMA["definitions"] if f"#/definitions/{name}" not in text]
+    open_maps = [
+        path for path, schema in parts(SCHEMA) if "properties" in schema and "additionalProperties" not in schema
+    ]
+
+    assert (unused, open_maps) == ([], [])
+
+
+def test_the_schema_and_the_compiler_know_the_same_kinds() -> None:
+    assert kind_names() == KINDS
+
+
+def test_keys_with_x_are_ignored_at_every_level() -> None:
+    text = "x-note: 1\nstates:\n  x-common: 1\n  a: {task: greet, x-why: [1], transitions: [{to: end, x-a: 1}]}\n"
+
+    assert told(text) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "expected"),
+    [
+        ("if", ["when", "to"], "when"),
+        ("then", ["when", "to"], "to"),
+        ("steps", ["states", "start"], "states"),
+        ("onError", ["catch"], "catch"),
+        ("maxDelay", ["max_delay", "delay"], "max_delay"),
+        ("Timeout", ["timeout"], "timeout"),
+        ("retires", ["retry", "timeout"], None),
+        ("zebra", ["when", "to"], None),
+    ],
+)
+def test_words_of_other_systems_are_understood(word: str, known: list[str], expected: str | None) -> None:
+    assert meant(word, known) == expected
+
+
+def test_a_misspelt_key_is_read_as_what_was_meant_so_that_it_causes_nothing_else() -> None:
+    text = "steps:\n  a: {tsak: greet, then: b}\n  b: {succed: 1}\n"
+
+    assert told(text) == [
+        ("AVT101", "unknown key `steps`", "write states"),
+        ("AVT101", "unknown key `tsak`", "write task"),
+        ("AVT101", "unknown key `then`", "write next"),
+        ("AVT101", "unknown key `succed`", "write succeed"),
+    ]
+
+
+def test_a_misspelt_key_beside_the_right_one_is_not_taken_for_it() -> None:
+    assert told("states:\n  a: {task: greet, taks: other}\n")[0][:2] == ("AVT101", "unknown key `taks`")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "required": ["a"]},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"type": "integer"}}},
+        {"oneOf": [{"const": 1}, True], "default": {"anything": "goes"}},
+        {"type": "string", "format": "email", "pattern": "^a"},
+    ],
+)
+def test_schemas_of_authors_that_are_right_are_taken(schema: Json) -> None:
+    assert check_schema(node_of(schema)) == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"name": "string"},
+        {"type": "strin"},
+        {"properties": {"a": "string"}},
+        {"properties": {"a": {"typ": "string"}}},
+        {"items": [{"type": "string"}]},
+        {"minimum": "3"},
+        {"required": "a"},
+        {"$ref": "https://example.com/s.json"},
+        {"$ref": "#/$defs/missing"},
+        {"pattern": "(a"},
+        {"pattern": "(?<=a)b"},
+        {"allOf": [{"typ": 1}]},
+    ],
+)
+def test_schemas_of_authors_that_say_something_else_are_refused(schema: Json) -> None:
+    assert check_schema(node_of(schema))
+
+
+def test_a_value_is_checked_and_its_own_text_stays_out_of_the_message() -> None:
+    check = SchemaCheck(
+        {"type": "object", "required": ["id"], "properties": {"a/b": {"type": "integer"}, "mail": {"format": "email"}}}
+    )
+
+    problems = check.problems({"a/b": "hunter2", "mail": "hunter2"})
+
+    assert {problem.pointer for problem in problems} == {"", "/a~1b", "/mail"}
+    assert not any("hunter2" in problem.message for problem in problems)
+    assert check.problems({"id": 1}) == []
+
+
+def test_no_more_than_a_dozen_problems_are_told() -> None:
+    assert len(SchemaCheck({"items": {"type": "string"}}).problems([*range(100)])) == 12

@@ -1,0 +1,161 @@
+"""`avtomat validate`: what it prints, how it ends, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avtomat.cli.frames import as_text
+from avtomat.cli.main import main
+from avtomat.diagnostics import Diagnostic, Severity
+
+GOOD = "avtomat: 1\nblueprint: good\nstates: {a: {task: t}}\n"
+BAD = "avtomat: 1\nblueprint: bad\nstates:\n  a: {task: t, next: nowhere}\n"
+WARNED = GOOD + "policies: {p: {attempts: 2}}\n"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def file_with(folder: Path, text: str, name: str = "file.yaml") -> str:
+    (folder / name).write_text(text, "utf-8")
+    return str(folder / name)
+
+
+def test_a_file_that_is_right_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", file_with(tmp_path, GOOD)]) == 0
+
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "nothing to complain about in 1 file\n")
+
+
+def test_a_finding_is_shown_with_its_line_and_a_caret_and_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_with(tmp_path, BAD)
+
+    assert main(["validate", file]) == 1
+
+    told = capsys.readouterr()
+    assert told.out == (
+        f"{file}:4:22: error AVT201: there is no state `nowhere`\n"
+        "    4 |   a: {task: t, next: nowhere}\n"
+        "      |                      ^^^^^^^\n"
+        "  hint: the states here: a\n"
+    )
+    assert told.err == "1 error in 1 file\n"
+
+
+def test_warnings_end_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", file_with(tmp_path, WARNED)]) == 0
+    assert "warning AVT409" in capsys.readouterr().out
+
+
+def test_json_is_one_object_with_these_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_with(tmp_path, BAD)
+    file_with(tmp_path, GOOD, "good.yaml")
+
+    assert main(["validate", str(tmp_path), "-o", "json"]) == 1
+
+    assert json.loads(capsys.readouterr().out) == {
+        "diagnostics": [
+            {
+                "code": "AVT201",
+                "severity": "error",
+                "message": "there is no state `nowhere`",
+                "file": file,
+                "line": 4,
+                "column": 22,
+                "hint": "the states here: a",
+            }
+        ],
+        "files": 2,
+    }
+
+
+def test_github_gets_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_with(tmp_path, BAD)
+
+    main(["validate", file, "-o", "github"])
+
+    assert capsys.readouterr().out == (
+        f"::error file={file},line=4,col=22,endColumn=29,title=AVT201::"
+        "there is no state `nowhere` (the states here: a)\n"
+    )
+
+
+def test_a_path_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
+    assert main(["validate", str(tmp_path / "missing")]) == 3
+
+
+def test_a_second_run_says_the_same_of_moved_files_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_with(tmp_path, BAD)
+    main(["validate", file])
+    first = capsys.readouterr().out
+    moved = tmp_path / "moved.yaml"
+    Path(file).rename(moved)
+
+    assert main(["validate", str(moved)]) == 1
+
+    assert capsys.readouterr().out == first.replace(file, str(moved))
+
+
+def test_the_same_blueprint_in_two_files_is_found_in_a_second_run_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file_with(tmp_path, GOOD, "a.yaml")
+    file_with(tmp_path, GOOD, "b.yaml")
+
+    assert [main(["validate", str(tmp_path)]) for _ in range(2)] == [1, 1]
+
+    assert capsys.readouterr().out.count("AVT501") == 2
+
+
+def test_a_long_line_is_shown_around_the_place() -> None:
+    line = "x" * 300 + "HERE" + "y" * 300
+    found = Diagnostic(
+        code="AVT001", severity=Severity.ERROR, message="m", file="f", line=1, column=301, end_column=305
+    )
+
+    (text,) = as_text([found], {"f": line})
+
+    _head, shown, carets = text.split("\n")
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "HERE"
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_no_server_is_imported(tmp_path: Path, runs: int) -> None:
+    file = file_with(tmp_path, GOOD)
+    code = (
+        "import sys; from avtomat.cli.main import main\n"
+        f"for _ in range({runs}): main(['validate', {file!r}])\n"
+        "print(*(name for name in ('aiohttp', 'redis', 'asyncio') if name in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ.copy()
+    )
+
+    assert "aiohttp" not in done.stdout
+    assert "redis" not in done.stdout
+
+
+def test_when_nothing_has_changed_the_checker_itself_is_not_loaded(tmp_path: Path) -> None:
+    file = file_with(tmp_path, GOOD)
+    assert main(["validate", file]) == 0
+    code = (
+        f"import sys; from avtomat.cli.main import main; main(['validate', {file!r}]); print('jinja2' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ.copy()
+    )
+
+    assert done.stdout.strip() == "False"
