@@ -30,7 +30,7 @@ from avtomat.core.messages import (
     TaskSucceeded,
     View,
 )
-from avtomat.core.model import ROOT, Error, OnTask, Ref, Scope
+from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobview import ended_job
 from avtomat.runtime.joining import complete
@@ -316,7 +316,7 @@ def _numbered(event: Event, scope: Scope) -> Event:
     """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
     if isinstance(event, TaskSucceeded | TaskFailed | LeaseLost) and event.attempt == OPEN_ATTEMPT:
         waiting = scope.waiting
-        return replace(event, attempt=waiting.attempt) if isinstance(waiting, OnTask) else event
+        return replace(event, attempt=waiting.attempt) if isinstance(waiting, OnTask | OnUndo) else event
     return event
 
 

@@ -49,7 +49,7 @@ class Scopes:
         kept = self._kept.at(loaded.job, loaded.path)
         if (
             kept is None
-            or loaded.undo is not None
+            or isinstance(kept.scope.waiting, OnUnwind)
             or kept.scope.version != loaded.version
             or kept.head.status != loaded.status
         ):

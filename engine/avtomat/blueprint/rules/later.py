@@ -14,9 +14,9 @@ from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.schema import span_of_key
 from avtomat.blueprint.spec import entries_of
 
-KINDS = frozenset({"call", "parallel", "foreach", "signal", "approval", "run"})
-STATE_KEYS = ("compensate", "callback")
-JOB_KEYS = frozenset({"concurrency", "schedule"})
+KINDS = frozenset({"call", "signal", "approval", "run"})
+STATE_KEYS = ("callback",)
+JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
 
 
 def only_what_is_built(subject: Subject) -> Iterator[Finding]:
@@ -35,6 +35,6 @@ def only_what_is_built(subject: Subject) -> Iterator[Finding]:
             span = undo.keys["call"].span
             yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
         for key in STATE_KEYS:
-            if state.part(key) is not None and not (key == "compensate" and state.kind == "fail"):
+            if state.part(key) is not None:
                 message = f"`{key}` cannot be used yet"
                 yield codes.NOT_YET.at(state.key_span(key), message, "leave it out for now")
