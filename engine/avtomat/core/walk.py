@@ -305,8 +305,9 @@ class Walk:
 
 def format_time(time: datetime) -> str:
     """Write a time as the language does: RFC 3339, UTC, with milliseconds where there are any."""
-    text = time.astimezone(UTC).isoformat(timespec="milliseconds" if time.microsecond else "seconds")
-    return text.replace("+00:00", "Z")
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds")[:-6] + "Z"
 
 
 def as_count(value: Json, what: str) -> int:

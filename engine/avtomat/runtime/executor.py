@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -41,7 +40,7 @@ from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Beginning
 from avtomat.runtime.waiters import Waiters
 from avtomat.runtime.writing import TooLargeError, Written, encode
-from avtomat.storage.answers import Committed, Created, Loaded, Outcome, Revoked
+from avtomat.storage.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.codec import dumps, from_ms, loads
 from avtomat.storage.ports import Store
 from avtomat.storage.writes import Cause, DueCause, ResultCause, Writes
@@ -104,13 +103,16 @@ class Executor:
     async def create(self, beginning: Beginning) -> Created:
         """Write a job that begins, and tell who waits for it; not fresh: its key named a job before."""
         new, kept = beginning.new, beginning.kept
-        with self._busy(new.job):
+        self._enter(new.job)
+        try:
             created = await repeat(lambda: self._store.create(new))
             if created.fresh:
                 self._publish(kept, beginning.change, new.writes)
                 self._begin(kept, new.writes, created.begins)
                 if new.start_ms is not None:
                     self._listeners.due_at(new.start_ms)
+        finally:
+            self._exit(new.job)
         return created
 
     async def handle(
@@ -131,7 +133,11 @@ class Executor:
         kept = await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
-        return await self._handle(kept, cause, event)
+        self._enter(job)
+        try:
+            return await self._handle(kept, cause, event)
+        finally:
+            self._exit(job)
 
     async def park(self, job: str, path: str, cause: Cause | None, text: str) -> None:
         """Quarantine a job without a decision."""
@@ -147,18 +153,17 @@ class Executor:
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
-        with self._busy(kept.head.job):
-            for _ in range(DECISIONS_MAX):
-                try:
-                    decided = await self._decide(kept, event)
-                except StoreError:
-                    raise
-                except Exception as broken:  # whatever it is, the job must not be tried for ever
-                    return await self._quarantine(kept, cause, broken)
-                answer = await self._commit(kept, cause, decided)
-                if answer.outcome is not Outcome.MOVED or answer.loaded is None:
-                    return self._conclude(kept, decided, answer)
-                kept = await self._scopes.keep(answer.loaded)
+        for _ in range(DECISIONS_MAX):
+            try:
+                decided = await self._decide(kept, event)
+            except StoreError:
+                raise
+            except Exception as broken:  # whatever it is, the job must not be tried for ever
+                return await self._quarantine(kept, cause, broken)
+            answer = await self._commit(kept, cause, decided)
+            if answer.outcome is not Outcome.MOVED or answer.loaded is None:
+                return self._conclude(kept, decided, answer)
+            kept = await self._scopes.keep(answer.loaded)
         raise StoreNotExecuted("the job's scope kept moving; the call may be repeated")
 
     async def _decide(self, kept: Kept, event: Event) -> Decided:
@@ -265,19 +270,19 @@ class Executor:
         async with self._begin_slots:
             try:
                 kept = await self._scopes.body(near, path, environment)
-                await self._handle(kept, DueCause(kind="begin", number=0), ScopeBegun())
+                await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
             except StoreError as away:
                 log.warning("job %s: %s begins later: %s", near.head.job, path, away.message)
 
-    @contextmanager
-    def _busy(self, job: str) -> Iterator[None]:
+    def _enter(self, job: str) -> None:
+        """A commit of the job is under way here: its answer tells those who wait, not the store's message."""
         self._under_way[job] = self._under_way.get(job, 0) + 1
-        try:
-            yield
-        finally:
+
+    def _exit(self, job: str) -> None:
+        if self._under_way[job] == 1:
+            del self._under_way[job]
+        else:
             self._under_way[job] -= 1
-            if not self._under_way[job]:
-                del self._under_way[job]
 
 
 def _joined_value(pages_by_id: Mapping[str, bytes]) -> Json:

@@ -245,7 +245,7 @@ class HistoryEntry:
 class Wakeups:
     """What a store calls when something happened, here or at another replica. Calls are quick and never raise.
 
-    queue   a queue has work (its name and partition)
+    queue   a queue has work (its partition and name)
     job     a job changed or ended
     lost    messages may have been missed: look again
     """

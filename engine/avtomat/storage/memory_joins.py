@@ -67,6 +67,8 @@ def close(part: Partition, job: Job, fence: str, why: str, now_ms: int) -> list[
 
     Stores that must not do much in one step may leave the rest to `sweep`; the fence counts at once.
     """
+    if job.is_closed(fence):
+        return []
     job.fences = {known: reason for known, reason in job.fences.items() if not covers(fence, known)} | {fence: why}
     revoked = []
     for attempt in [one for one in job.attempts.values() if one.is_open and covers(fence, one.path)]:

@@ -1,0 +1,89 @@
+-- Give out what has come due, armed again until a commit answers it; do what the store does by itself.
+--
+-- ARGV  2 how many members to look at, 3 ms until a member is given out again (doubling, 16 times at most)
+-- Returns {now, {{kind, path, number, returned, mail id or false, kind, body, loaded or false, job}, …}}
+--
+-- dl  text: when `due` last left nothing undone
+--@include base
+--@include records
+--@include tasks
+--@include mail
+--@include view
+--@later paths
+--@later dead
+
+local REARM_FACTOR_MAX = 16
+local limit, rearm_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+local watched = tonumber(call('GET', P .. 'dl'))
+
+local given = {}
+
+local function give(job, path, member, kind, number, returned, id, letter)
+  call('ZADD', P .. 'd', now + rearm_ms * math.min(REARM_FACTOR_MAX, 2 ^ (returned - 1)), member)
+  given[#given + 1] = { kind, path, number, returned, id or false, letter and letter.kind or false,
+    letter and letter.body or false, S.loaded_if_small(job, path), job.id }
+end
+
+local function give_again(job, path, member, kind, number)
+  give(job, path, member, kind, tonumber(number) or 0, call('HINCRBY', P .. 'dr', member, 1))
+end
+
+-- Whether the worker may have found nobody to renew this lease with, because no replica was there. (STORE.md S3)
+local function was_unwatched(task, member)
+  if call('HEXISTS', P .. 'dr', member) == 1 then return false end
+  if not watched then return true end
+  return tonumber(task.lease_until) > watched and now - watched > math.floor(task.span / 3)
+end
+
+local function due_task(job, path, member)
+  local scope = S.scope_of(job, path)
+  local task = scope.task
+  if task.due_kind == 'delayed' then
+    S.enqueue(scope)
+  elseif task.due_kind == 'lease' and was_unwatched(task, member) then
+    task.lease_until = now + task.span
+    S.arm_task(scope)
+  else
+    give_again(job, path, member, task.due_kind, task.attempt)
+  end
+end
+
+local function due_mail(job, path, member)
+  local ref = job.id .. path
+  local id, letter = S.letter_to_give(job, ref)
+  give(job, path, member, 'mail', 0, call('HINCRBY', P .. 'mr:' .. ref, id, 1), id, letter)
+end
+
+local SERVE = {
+  t = due_task,
+  m = due_mail,
+  w = function(job, path, member) give_again(job, path, member, 'timer', S.scope_of(job, path).timer_visit) end,
+  b = function(job, path, member) give_again(job, path, member, 'begin', 0) end,
+  d = function(job, _, member) give_again(job, '/', member, 'deadline', 0) end,
+  s = function(job, _, member) give_again(job, '/', member, 'start', 0) end,
+}
+
+local function serve_dead(task_id, member)
+  local job, record = S.job_of_attempt(task_id), S.read_ended(task_id)
+  if job and record then
+    S.end_live_lease(job, task_id, record)
+    S.unwind(job)
+  else
+    call('ZREM', P .. 'd', member)
+  end
+end
+
+local function serve(member)
+  local letter, ref = string.sub(member, 1, 1), string.sub(member, 2)
+  if letter == 'r' then return serve_dead(ref, member) end
+  local id, path = S.split_ref(ref)
+  local job = S.job_of(id or ref)
+  if path and path ~= '/' and S.closed_because(job, path) then return call('ZREM', P .. 'd', member) end
+  SERVE[letter](job, path, member)
+end
+
+local members = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, limit)
+for _, member in ipairs(members) do serve(member) end
+if #members < limit then call('SET', P .. 'dl', now) end
+S.save()
+return { now, given }

@@ -1,0 +1,108 @@
+-- Apply a write-set: everything that one decision changes, in one step.
+--
+-- A write-set travels as operations: a word, then as many arguments as ARITY says; '' is "none".
+-- rt  sorted set by ms: ended jobs until their retention is over        u:<job>  list of undos: <seq> LF <undo>
+-- v:<job>  hash: large values       po, pb  sorted set and hash: post for other partitions
+
+local ARITY = { scope = 5, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
+  signal = 1, fork = 6, close = 1, finish = 2, output = 1, error = 1, undo = 1, undone = 1, head = 0, status = 1,
+  reason = 1, deadline = 1, search = 1, labels = 1, post = 7, carry = 2, value = 2 }
+local REPEATED = { close = true, post = true, carry = true, value = true }
+local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at' }
+
+function S.read_writes(from)
+  local writes = { close = {}, post = {}, carry = {}, value = {} }
+  while from <= #ARGV do
+    local word, arguments = ARGV[from], {}
+    for place = 1, ARITY[word] do arguments[place] = ARGV[from + place] end
+    if REPEATED[word] then
+      table.insert(writes[word], arguments)
+    else
+      writes[word] = arguments
+    end
+    from = from + 1 + ARITY[word]
+  end
+  return writes
+end
+
+function S.first(arguments)
+  return arguments and arguments[1]
+end
+
+-- What the scope waited for goes, unless it keeps its task; what lies below it is closed.
+function S.leave_wait(scope, writes, why)
+  local keeps = writes.keeps_task
+  if scope.task and (not keeps or writes.dispatch) then S.kill(scope, why) end
+  if tonumber(scope.timer) and (not keeps or writes.timer) then
+    S.disarm(scope.job, 'w', scope.ref)
+    scope.timer = ''
+  end
+  if scope.waits == '1' and (not keeps or writes.signal) then S.stop_waiting(scope) end
+  for _, fence in ipairs(writes.close) do
+    if not S.closed_because(scope.job, fence[1]) then
+      S.put(scope.job.key, '!' .. fence[1], why)
+      S.close(scope.job, fence[1], why)
+    end
+  end
+end
+
+function S.enter_wait(scope, writes)
+  if writes.dispatch then
+    local task = {}
+    for place, name in ipairs(DISPATCH) do task[name] = writes.dispatch[place] end
+    S.open_attempt(scope, task, S.first(writes.body), S.first(writes.requirements))
+  elseif (scope.last_queue or '') ~= '' and not scope.task and not writes.keeps_task then
+    scope.last_queue, scope.last_priority = '', ''
+    S.put(scope.key, 'b', false)
+  end
+  if writes.timer then
+    scope.timer, scope.timer_visit = writes.timer[1], scope.visit
+    S.arm(scope.job, 'w', scope.ref, scope.timer)
+  end
+  if writes.signal then S.wait_for(scope, writes.signal[1]) end
+  if writes.fork then S.start_fork(scope, unpack(writes.fork)) end
+end
+
+function S.end_job(job, writes, why)
+  S.clear_waits(S.scope_of(job, '/'), why)
+  S.put(job.key, '!/', why)
+  local more = job.extras == '1' and S.close(job, '/', why)
+  if (tonumber(job.live) or 0) > 0 then S.drop_leases(job) end
+  job.live = ''
+  if job.deadline ~= '' then S.disarm(job, 'd', job.id) end
+  if job.start == '1' then S.disarm(job, 's', job.id) end
+  if job.extras == '1' then S.drop_extras(job, more) end
+  S.put(job.key, 'b', false)
+  S.put(job.key, 'R', S.first(writes.output))
+  S.put(job.key, 'E', S.first(writes.error))
+  S.move_index(job, writes.finish[2])
+  job.finished, job.aside = job.updated, ''
+  call('ZADD', P .. 'rt', job.finished + S.fixed_of(job).retention, job.id)
+end
+
+function S.end_scope(scope, writes, why)
+  local job, path = scope.job, scope.path
+  S.begins = {}
+  if path == '/' then return S.end_job(job, writes, why) end
+  if (scope.forks or '') ~= '' then S.put(job.key, '!' .. path, why) end
+  S.close(job, path, why)
+  S.count_end(job, path, writes.finish[1] == '1', S.first(writes.output), S.first(writes.error) or '')
+end
+
+function S.apply(scope, writes, cause)
+  local job, why = scope.job, S.first(writes.dead_because) or 'cancelled'
+  local visit, state, at_ms, record, entry = unpack(writes.scope)
+  S.write_history(job, scope.path, cause, entry, at_ms)
+  job.is_ending = writes.finish and scope.path == '/'
+  scope.version, scope.visit, scope.dirty = scope.version + 1, visit, true
+  if scope.path == '/' and state ~= '' then job.state = state end
+  S.put(scope.key, 's', record)
+  for _, value in ipairs(writes.value) do call('HSETNX', P .. 'v:' .. job.id, value[1], value[2]) end
+  if writes.undo or writes.undone then S.record_undo(job, writes) end
+  if writes.head then S.change_head(job, writes) end
+  S.leave_wait(scope, writes, why)
+  S.enter_wait(scope, writes)
+  if writes.finish then S.end_scope(scope, writes, why) end
+  if #writes.post + #writes.carry > 0 then S.send_post(writes) end
+  if job.status == 'compensating' then S.unwind(job) end
+end

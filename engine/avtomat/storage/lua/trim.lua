@@ -1,0 +1,44 @@
+-- Remove jobs whose retention is over, with all that is theirs, and programs that nothing needs.
+--
+-- ARGV  2 how many jobs at most
+-- Returns {now, jobs that were removed}
+--
+-- pg  hash: digest → canonical form of a program       pa  sorted set by ms: when each was put last
+--@include base
+--@include records
+--@include status
+--@include paths
+
+local PROGRAM_KEPT_MS = 30 * 86400000
+local OWN_KEYS = { 'v:', 'u:', 'mi:', 'ks:', 'o:', 'x:', 'pk:' }
+
+local function remove(job)
+  for _, key in ipairs(S.indexes(job)) do call('ZREM', key, job.id) end
+  local fixed = S.fixed_of(job)
+  if fixed.named ~= '' then call('HDEL', P .. 'ik', fixed.client .. '\n' .. fixed.named) end
+  if call('HINCRBY', P .. 'pr', fixed.digest, -1) <= 0 then call('HDEL', P .. 'pr', fixed.digest) end
+  for _, fork in ipairs(call('SMEMBERS', P .. 'ks:' .. job.id)) do call('UNLINK', S.fork_key(job, fork)) end
+  for _, kind in ipairs(OWN_KEYS) do call('UNLINK', P .. kind .. job.id) end
+  call('UNLINK', job.key)
+end
+
+local function remove_programs()
+  for _, digest in ipairs(call('ZRANGEBYSCORE', P .. 'pa', '-inf', now - PROGRAM_KEPT_MS, 'LIMIT', 0, 100)) do
+    if call('HEXISTS', P .. 'pr', digest) == 1 then
+      call('ZADD', P .. 'pa', now, digest)
+    else
+      call('ZREM', P .. 'pa', digest)
+      call('HDEL', P .. 'pg', digest)
+    end
+  end
+end
+
+local done = 0
+for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'rt', '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  local job = S.job_of(id)
+  if job then remove(job) end
+  call('ZREM', P .. 'rt', id)
+  done = done + 1
+end
+remove_programs()
+return { now, done }

@@ -1,0 +1,325 @@
+"""Keep jobs in Redis (6.2 and later, Valkey): every change of state is one script, lua/<operation>.lua.
+
+- Everything of a job is in its partition, under keys that begin with `av:{<partition>}:`; `av:meta` holds the
+  format and the number of partitions, fixed at the first start.
+- Time is Redis' own; each answer moves the offset behind `now_ms`.
+- What is kept, and under which keys, stands in the headers of lua/parts/*.lua. Arguments are made by redis_codec.py,
+  answers read by redis_answers.py.
+- Wake-ups are messages on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from avtomat.errors import StoreError
+from avtomat.storage import redis_answers as answers
+from avtomat.storage import redis_codec as codec
+from avtomat.storage.answers import (
+    Committed,
+    Created,
+    Delivered,
+    Due,
+    Handout,
+    HistoryEntry,
+    JobRow,
+    Loaded,
+    Page,
+    Query,
+    Wakeups,
+)
+from avtomat.storage.redis_backend import RedisBackend
+from avtomat.storage.redis_dump import dump
+from avtomat.storage.redis_script import load_script
+from avtomat.storage.redis_wire import Argument, Reply
+from avtomat.storage.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
+from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+
+FORMAT: Final = 1
+META: Final = "av:meta"
+WORKERS_PARTITION: Final = 0
+"""Registrations belong to no job; they live with the first partition."""
+
+
+def prefix_of(partition: int) -> str:
+    """What every key of a partition begins with; the braces are Redis Cluster's hash tag."""
+    return f"av:{{{partition}}}:"
+
+
+class RedisStore:
+    """A `Store` (see ports.py for what each operation promises).
+
+    `offset_ms` is added to Redis' clock: tests turn it. With `history_outbox` history goes to the outbox alone, for a
+    database that keeps it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        partitions: int = 1,
+        *,
+        offset_ms: Callable[[], int] | None = None,
+        history_outbox: bool = False,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self.partitions = partitions
+        self._backend = RedisBackend(url, timeout_s=timeout_s)
+        self._offset_ms = offset_ms or (lambda: 0)
+        self._mode = ",outbox" if history_outbox else ""
+        self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
+        self._now_ms = 0
+        self._wakeups: Wakeups | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self, wakeups: Wakeups) -> None:
+        """Connect, agree on the format, listen."""
+        self._wakeups = wakeups
+        channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
+        await self._backend.open(channels, self._hear, wakeups.lost)
+        try:
+            await self._agree()
+            await self.ping()
+        except StoreError:
+            await self._backend.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self._wakeups = None
+        await self._backend.close()
+
+    def now_ms(self) -> int:
+        """Redis' clock, with the offset."""
+        self._now_ms = max(self._now_ms, int(time.monotonic() * 1000 + self._clock_ms) + self._offset_ms())
+        return self._now_ms
+
+    async def ping(self) -> None:
+        """Write a little."""
+        await self._run("ping", 0)
+
+    async def _agree(self) -> None:
+        wanted = {"format": FORMAT, "partitions": self.partitions}
+        for name, value in wanted.items():
+            await self._backend.execute("HSETNX", META, name, value)
+            found = int(await self._backend.execute("HGET", META, name))
+            if found != value:
+                raise StoreError(f"this Redis was set up with {name} {found}, and this engine has {name} {value}")
+
+    async def _run(self, operation: str, partition: int, *args: Argument) -> Reply:
+        if partition >= self.partitions:
+            raise ValueError(f"partition {partition} of {self.partitions}")
+        shift = self._offset_ms()
+        reply = await self._backend.call(
+            load_script(operation), (prefix_of(partition),), (f"{shift}{self._mode}", *args)
+        )
+        self._clock_ms = reply[0] - shift - time.monotonic() * 1000
+        return reply
+
+    async def _run_for(self, operation: str, job: str, *args: Argument) -> Reply:
+        return await self._run(operation, partition_of(job), job, *args)
+
+    async def _run_everywhere(self, operation: str, *args: Argument) -> list[Reply]:
+        return await asyncio.gather(*(self._run(operation, number, *args) for number in range(self.partitions)))
+
+    def _hear(self, channel: bytes, message: bytes) -> None:
+        wakeups, word = self._wakeups, message[1:].decode()
+        if wakeups is None:
+            return
+        if message[:1] == b"j":
+            wakeups.job(word)
+        else:
+            partition = channel[channel.index(b"{") + 1 : channel.index(b"}")]
+            wakeups.queue(int(partition), word)
+
+    # --- programs -----------------------------------------------------------------------------------------------------
+
+    async def put_programs(self, programs: Mapping[str, str]) -> None:
+        """Keep canonical forms."""
+        await self._run_everywhere("put_programs", *(text for pair in programs.items() for text in pair))
+
+    async def program(self, digest: str) -> str | None:
+        """The canonical form."""
+        for partition in range(self.partitions):
+            text = await self._backend.execute("HGET", f"{prefix_of(partition)}pg", digest)
+            if text is not None:
+                return str(text.decode())
+        return None
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    async def create(self, new: NewJob) -> Created:
+        """Write a job."""
+        _, job, body_hash, begins = await self._run("create", partition_of(new.job), *codec.create_arguments(new))
+        name = job.decode()
+        return Created(job=name, fresh=name == new.job, body_hash=body_hash.decode(), begins=answers.names_of(begins))
+
+    async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
+        """A scope, by its path or by an attempt."""
+        return answers.loaded_of((await self._run_for("load", job, path, task_id or ""))[1])
+
+    async def values(self, job: str, ids: Sequence[str]) -> list[bytes | None]:
+        """Large values by id."""
+        return await self._fields(f"{prefix_of(partition_of(job))}v:{job}", ids)
+
+    async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
+        """Outputs of a fork's scopes, in index order."""
+        key = f"{prefix_of(partition_of(job))}k:{job}{fork_path(path, fork)}"
+        kept = await self._fields(key, [str(index) for index in range(start, start + count)])
+        return [output[1:] if output is not None and output[:1] == b"1" else None for output in kept]
+
+    async def _fields(self, key: str, names: Sequence[str]) -> list[bytes | None]:
+        if not names:
+            return []
+        return list(await self._backend.execute("HMGET", key, *names))
+
+    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+        """Write a decision, if its cause still counts."""
+        arguments = codec.commit_arguments(job, path, version, cause, writes)
+        return answers.committed_of(await self._run("commit", partition_of(job), *arguments))
+
+    async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
+        """Park an open job without a decision."""
+        arguments = (path, "", *codec.cause_arguments(cause), reason, record)
+        return bool((await self._run_for("quarantine", job, *arguments))[1])
+
+    async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
+        """Answer what changes nothing."""
+        await self._run_for("dismiss", job, path, "", *codec.cause_arguments(cause))
+
+    async def deliver(self, job: str, mail: Mail) -> Delivered:
+        """Take mail from outside."""
+        return Delivered((await self._run_for("deliver", job, *codec.mail_arguments(mail)))[1].decode())
+
+    async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
+        """Entries after a number, oldest first."""
+        after = max(0, after)
+        entries = (await self._run_for("history", job, after, limit))[1]
+        return [answers.entry_of(job, seq, entry) for seq, entry in enumerate(entries, after + 1)]
+
+    async def show(self, job: str) -> JobRow | None:
+        """The whole row."""
+        row = (await self._run_for("show", job, ""))[1]
+        return answers.row_of(row) if row else None
+
+    async def key(self, client: str, key: str) -> JobRow | None:
+        """The job of an idempotency key."""
+        partition = partition_of_key(client, key, self.partitions)
+        row = (await self._run("show", partition, "", codec.client_key(client, key)))[1]
+        return answers.row_of(row) if row else None
+
+    async def list_jobs(self, query: Query) -> Page:
+        """One page, newest first: the first rows of each partition, merged."""
+        filters = (query.client or "", query.status or "", query.blueprint or "")
+        place: tuple[Argument, ...] = ("", "") if query.cursor is None else place_of(query.cursor)
+        pages = await self._run_everywhere("list", *filters, query.limit + 1, *place)
+        rows = [answers.row_of(row) for page in pages for row in page[1]]
+        rows.sort(key=answers.place_of_row, reverse=True)
+        shown = tuple(rows[: query.limit])
+        return Page(
+            rows=shown, cursor=cursor_of(shown[-1].created_ms, shown[-1].job) if len(rows) > len(shown) > 0 else None
+        )
+
+    async def counts(self) -> Mapping[str, int]:
+        """Numbers for metrics."""
+        numbers: defaultdict[str, int] = defaultdict(int)
+        for reply in await self._run_everywhere("counts"):
+            for name, count in answers.pairs(reply[1]):
+                numbers[name.decode()] += count
+        return dict(numbers)
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    async def poll(
+        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+    ) -> list[Handout]:
+        """Give attempts to a worker."""
+        names = (codec.named(worker), codec.named(nonce))
+        reply = await self._run("poll", partition, *names, max_tasks, lease_ms, *dict.fromkeys(queues))
+        return [answers.handout_of(handout) for handout in reply[1]]
+
+    async def queues(self, partition: int) -> Mapping[str, bytes]:
+        """Queues with tasks and requirements."""
+        asking = (await self._run("counts", partition))[2]
+        return {queue.decode(): requirements for queue, requirements in answers.pairs(asking)}
+
+    async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
+        """Extend leases; the ids of dead attempts."""
+        parts = _by_partition(task_ids)
+        replies = await asyncio.gather(*(self._run("heartbeat", p, worker, lease_ms, *ids) for p, ids in parts.items()))
+        dead = {task_id.decode() for reply in replies for task_id in reply[1]}
+        return [task_id for task_id in task_ids if task_id in dead]
+
+    async def release(self, worker: str, task_ids: Sequence[str]) -> None:
+        """Give attempts back unworked."""
+        await asyncio.gather(*(self._run("release", p, worker, *ids) for p, ids in _by_partition(task_ids).items()))
+
+    async def progress(self, worker: str, task_id: str, note: bytes) -> bool:
+        """Keep a worker's note."""
+        return bool((await self._run("progress", partition_of(task_id), worker, task_id, note))[1])
+
+    async def put_worker(self, worker: str, record: bytes, ttl_ms: int) -> None:
+        """Keep a registration."""
+        await self._run("put_worker", WORKERS_PARTITION, worker, ttl_ms, record)
+
+    async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
+        """Renew a registration."""
+        record: bytes | None = (await self._run("touch_worker", WORKERS_PARTITION, worker, ttl_ms, usage or ""))[1]
+        return record
+
+    async def workers(self) -> Mapping[str, bytes]:
+        """All live registrations."""
+        flat = (await self._run("workers", WORKERS_PARTITION))[1]
+        return {worker.decode(): record for worker, record in zip(flat[::3], flat[1::3], strict=True)}
+
+    # --- duties -------------------------------------------------------------------------------------------------------
+
+    async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
+        """Give out due members."""
+        return [answers.due_of(member) for member in (await self._run("due", partition, limit, rearm_ms))[1]]
+
+    async def next_due_ms(self, partition: int) -> int | None:
+        """When the earliest member is due."""
+        at_ms: int | None = (await self._run("next_due", partition))[1]
+        return at_ms
+
+    async def sweep(self, partition: int, limit: int) -> int:
+        """Do the rest of large closings."""
+        return int((await self._run("sweep", partition, limit))[1])
+
+    async def trim(self, partition: int, limit: int) -> int:
+        """Remove ended jobs past their retention."""
+        return int((await self._run("trim", partition, limit))[1])
+
+    async def post(self, partition: int, limit: int) -> list[Post]:
+        """Mail for other partitions."""
+        return [codec.unpacked_post(packed) for packed in (await self._run("post", partition, limit))[1]]
+
+    async def posted(self, partition: int, mail_ids: Sequence[str]) -> None:
+        """Forget post that was delivered."""
+        await self._run("posted", partition, *mail_ids)
+
+    async def outbox(self, partition: int, limit: int) -> list[tuple[str, HistoryEntry]]:
+        """Entries for a history database, with their positions."""
+        return [answers.outbox_entry_of(entry) for entry in (await self._run("outbox", partition, limit))[1]]
+
+    async def outbox_trim(self, partition: int, position: str) -> None:
+        """Forget the outbox up to a position."""
+        await self._run("outbox_trim", partition, position)
+
+    async def dump(self) -> Mapping[str, object]:
+        """The whole state."""
+        await self.ping()
+        prefixes = [prefix_of(partition) for partition in range(self.partitions)]
+        return await dump(self._backend, prefixes, self.now_ms())
+
+
+def _by_partition(task_ids: Sequence[str]) -> dict[int, list[str]]:
+    parts: defaultdict[int, list[str]] = defaultdict(list)
+    for task_id in task_ids:
+        parts[partition_of(task_id)].append(task_id)
+    return parts

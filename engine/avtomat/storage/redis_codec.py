@@ -1,0 +1,184 @@
+"""Turn what the store is asked into arguments of its scripts: words, numbers and bytes, in the order of their headers.
+
+'' stands for none. Names that scripts pack into records hold no line feed; `named` refuses one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import orjson
+
+from avtomat.storage.redis_wire import Argument
+from avtomat.storage.rules import partition_of
+from avtomat.storage.writes import (
+    Cause,
+    Dispatch,
+    DueCause,
+    HeadChange,
+    Mail,
+    MailCause,
+    NewJob,
+    Post,
+    ResultCause,
+    ScopeEnd,
+    Writes,
+)
+
+
+def named(name: str) -> str:
+    """The name, if it can be part of a packed record."""
+    if "\n" in name:
+        raise ValueError(f"a name may not hold a line feed: {name!r}")
+    return name
+
+
+def optional(number: int | None) -> Argument:
+    """A number that may be missing."""
+    return "" if number is None else number
+
+
+def client_key(client: str, key: str | None) -> str:
+    """The field by which an idempotency key is found; '' for none."""
+    return "" if key is None else f"{named(client)}\n{named(key)}"
+
+
+def create_arguments(new: NewJob) -> list[Argument]:
+    """What create.lua takes."""
+    fixed = [
+        new.client,
+        new.blueprint,
+        new.digest,
+        new.body_hash,
+        str(new.retention_ms),
+        new.key or "",
+        new.parent or "",
+    ]
+    return [
+        new.job,
+        "".join(f"{named(field)}\n" for field in fixed),
+        new.head,
+        client_key(new.client, new.key),
+        optional(new.deadline_ms or None),
+        optional(new.start_ms),
+        _search(new.search),
+        *writes_arguments(new.writes, partition_of(new.job)),
+    ]
+
+
+def commit_arguments(job: str, path: str, version: int, cause: Cause, writes: Writes) -> list[Argument]:
+    """What commit.lua takes."""
+    return [job, path, version, *cause_arguments(cause), *writes_arguments(writes, partition_of(job))]
+
+
+def cause_arguments(cause: Cause | None) -> tuple[Argument, ...]:
+    """A cause in five arguments; see causes.lua."""
+    match cause:
+        case ResultCause(task_id=task_id, worker=worker, hash=result_hash, event=event):
+            return "result", task_id, worker, named(result_hash), event
+        case MailCause(id=mail_id):
+            return "mail", mail_id, "", "", ""
+        case DueCause(kind=kind, number=number):
+            return "due", kind, number, "", ""
+        case None:
+            return "", "", "", "", ""
+
+
+def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
+    """A piece of mail in six arguments; see deliver.lua."""
+    path, name, key = (mail.to, "", "") if isinstance(mail.to, str) else ("", *mail.to[1:])
+    return path, named(name), named(key), mail.id, named(mail.kind), mail.body
+
+
+def writes_arguments(writes: Writes, partition: int) -> Iterator[Argument]:
+    """A write-set as operations; see writes.lua."""
+    yield from ("scope", writes.visit, named(writes.state), writes.at_ms or "", writes.scope, writes.record)
+    if writes.keeps_task:
+        yield "keeps_task"
+    if writes.dead_because != "cancelled":
+        yield from ("dead_because", named(writes.dead_because))
+    if writes.dispatch is not None:
+        yield from _dispatch(writes.dispatch)
+    if writes.timer_ms is not None:
+        yield from ("timer", writes.timer_ms)
+    if writes.signal is not None:
+        yield from ("signal", f"{named(writes.signal.name)}\n{named(writes.signal.key)}")
+    if writes.fork is not None:
+        fork = writes.fork
+        yield from ("fork", fork.number, fork.total, fork.need, fork.tolerated, fork.window, fork.environment)
+    for path in writes.close:
+        yield from ("close", path)
+    if writes.end is not None:
+        yield from _end(writes.end)
+    yield from _rest(writes)
+    for post in writes.posts:
+        yield from _post(post, partition)
+
+
+def _rest(writes: Writes) -> Iterator[Argument]:
+    if writes.undo is not None:
+        yield from ("undo", writes.undo)
+    if writes.undone_seq is not None:
+        yield from ("undone", writes.undone_seq)
+    if writes.head is not None:
+        yield from _head(writes.head)
+    for name, value in writes.values.items():
+        yield from ("value", name, value)
+
+
+def _dispatch(task: Dispatch) -> Iterator[Argument]:
+    yield from ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
+    for number in (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms):
+        yield optional(number)
+    if task.body is not None:
+        yield from ("body", task.body)
+    if task.requirements is not None:
+        yield from ("requirements", task.requirements)
+
+
+def _end(end: ScopeEnd) -> Iterator[Argument]:
+    yield from ("finish", int(end.ok), end.status)
+    if end.output is not None:
+        yield from ("output", end.output)
+    if end.error is not None:
+        yield from ("error", end.error)
+
+
+def _head(head: HeadChange) -> Iterator[Argument]:
+    yield "head"
+    if head.status is not None:
+        yield from ("status", head.status)
+    if head.reason is not None:
+        yield from ("reason", head.reason)
+    if head.deadline_ms is not None:
+        yield from ("deadline", head.deadline_ms)
+    if head.search is not None:
+        yield from ("search", _search(head.search))
+    if head.labels is not None:
+        yield from ("labels", head.labels)
+
+
+def _search(search: Mapping[str, str]) -> bytes:
+    return orjson.dumps(dict(search)) if search else b""
+
+
+def _post(post: Post, partition: int) -> Iterator[Argument]:
+    if partition_of(post.job) == partition:
+        yield from ("post", post.job, *mail_arguments(post.mail))
+    else:
+        yield from ("carry", post.mail.id, packed_post(post))
+
+
+def packed_post(post: Post) -> bytes:
+    """Post as it waits for its way to another partition."""
+    path, name, key, mail_id, kind, body = mail_arguments(post.mail)
+    head = "".join(f"{named(str(field))}\n" for field in (post.job, path, name, key, mail_id, kind))
+    return head.encode() + (body if isinstance(body, bytes) else b"")
+
+
+def unpacked_post(packed: bytes) -> Post:
+    """What `packed_post` packed."""
+    *head, body = packed.split(b"\n", 6)
+    job, path, name, key, mail_id, kind = (field.decode() for field in head)
+    to = path or ("signal", name, key)
+    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to))
