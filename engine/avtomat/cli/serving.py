@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from avtomat.api.app import create_app
+from avtomat.api.engine_metrics import EngineMetrics
 from avtomat.api.server import Listener, listen
 from avtomat.errors import UsageError
 from avtomat.runtime.service import Engine
@@ -83,7 +84,7 @@ class _Stop:
 async def _listen(engine: Engine, settings: Settings, *, shared: bool) -> Listener:
     try:
         return await listen(
-            create_app(engine),
+            create_app(engine, [EngineMetrics(engine.measures)]),
             host=settings.host,
             port=settings.port,
             drain_s=settings.drain.total_seconds(),
