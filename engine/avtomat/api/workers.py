@@ -75,7 +75,7 @@ class WorkerRoutes:
             worker=check_id(request.match_info["worker"], "the worker's id"),
             kinds=_names(query.get("available_skills", "")),
             timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
-            tasks_max=count(query, "max", default=1, least=1, most=TASKS_PER_POLL_MAX),
+            tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
             holding=None if holding is None else frozenset(_names(holding)),
         )

@@ -139,7 +139,7 @@ class Dispatcher:
         until = time.monotonic() + asked.timeout_s
         if asked.holding is not None:
             await self.release(asked.worker, sorted(self._seat(asked.worker).held - asked.holding))
-        while True:
+        while asked.tasks_max > 0:
             queues = await self._queues_for(asked)
             if gone():
                 self._queues.pass_on(queues)
@@ -148,6 +148,7 @@ class Dispatcher:
             left = until - time.monotonic()
             if tasks or left <= 0 or not await self._queues.wait(queues, left):
                 return tasks
+        return []
 
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked; they keep their place and their number."""

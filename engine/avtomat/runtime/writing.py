@@ -82,7 +82,7 @@ def encode(
         )
     entry = {**event, "trail": change.trail, "set": delta(before, record)}
     if change.dispatch is not None:
-        entry["dispatch"] = {"attempt": change.dispatch.attempt}
+        entry["dispatch"] = _dispatch_entry(change.dispatch)
     if change.ended is not None:
         entry["ended"] = change.ended.status
     fork = None
@@ -187,6 +187,16 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
         lease_ms=span_ms(limits.heartbeat),
         total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
     )
+
+
+def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
+    """A task that is offered, as history tells it."""
+    entry: dict[str, Json] = {"attempt": order.attempt}
+    if order.body is not None:
+        entry["kind"] = order.body.kind
+    if order.not_before is not None:
+        entry["not_before"] = to_ms(order.not_before)
+    return entry
 
 
 def _end(ended: ScopeEnded) -> ScopeEnd:
