@@ -6,7 +6,9 @@ worker's record nothing but what it registered can be set by it.
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +16,7 @@ from datetime import timedelta
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
 from avtomat.core.model import ROOT
-from avtomat.errors import SecretError
+from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
@@ -32,6 +34,8 @@ REQUIREMENTS_FRESH_S = 1.0
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
 WORKERS_KEPT_MAX = 10_000
+UNANSWERED_MAX = 100
+NONCE_BYTES = 6
 _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 
 Send = Callable[[Mapping[str, Json]], None]
@@ -53,11 +57,22 @@ class Poll:
 
 @dataclass(slots=True)
 class Seat:
-    """What this replica knows of one worker: what it registered, what it was handed here, its sockets here."""
+    """What this replica knows of one worker: what it registered, what it was handed here, its sockets here, and the
+    nonces of claims whose answers were lost.
+    """
 
     record: Mapping[str, Json] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     sockets: list[Send] = field(default_factory=list)
+    unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
+
+    def unanswered_in(self, partition: int) -> str | None:
+        """Take the nonce of a claim in this partition whose answer was lost."""
+        found = next((claim for claim in self.unanswered if claim[0] == partition), None)
+        if found is None:
+            return None
+        self.unanswered.remove(found)
+        return found[1]
 
 
 class Dispatcher:
@@ -69,7 +84,7 @@ class Dispatcher:
         executor: Executor,
         scopes: Scopes,
         queues: Queues,
-        secrets: Secrets,
+        vault: Secrets,
         *,
         lease: timedelta,
     ) -> None:
@@ -77,7 +92,7 @@ class Dispatcher:
         self._executor = executor
         self._scopes = scopes
         self._queues = queues
-        self._secrets = secrets
+        self._vault = vault
         self._lease_ms = round(lease.total_seconds() * 1000)
         self._seats: dict[str, Seat] = {}
         self._requirements: Mapping[str, Mapping[str, Json]] = {}
@@ -175,19 +190,28 @@ class Dispatcher:
         return []
 
     async def _claim(self, partition: int, asked: Poll, names: Sequence[str]) -> list[Handout]:
+        """Take tasks from the store. A claim whose answer was lost is repeated by the worker's next poll, as the same
+        one.
+        """
+        seat = self._seat(asked.worker)
+        nonce = asked.nonce or seat.unanswered_in(partition) or secrets.token_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
-        return await repeat(
-            lambda: self._store.poll(
-                partition, asked.worker, names, nonce=asked.nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
+        try:
+            return await repeat(
+                lambda: self._store.poll(
+                    partition, asked.worker, names, nonce=nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
+                )
             )
-        )
+        except StoreError:
+            seat.unanswered.append((partition, nonce))
+            raise
 
     async def _hand_out(self, worker: str, handout: Handout) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
         if handout.loaded is not None:
             await self._scopes.keep(handout.loaded, handout.task_id)
         try:
-            task = payload(handout, self._secrets, self._store.now_ms())
+            task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
             event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
             await self._settle(handout.task_id, handout.job, worker, event, "")

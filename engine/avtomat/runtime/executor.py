@@ -150,6 +150,11 @@ class Executor:
         if job not in self._under_way:
             self._waiters.tell(job)
 
+    def stop(self) -> None:
+        """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
+        for task in self._beginning:
+            task.cancel()
+
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:

@@ -8,14 +8,18 @@ import os
 
 from avtomat.blueprint.compiler import build_program
 from avtomat.core.formula import Json
-from avtomat.errors import StoreError
+from avtomat.errors import SettingsError, StoreNotExecuted
+from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
 from avtomat.runtime.dispatcher import Dispatcher
-from avtomat.runtime.duties import Duties
+from avtomat.runtime.duties import Duties, Duty
 from avtomat.runtime.executor import Executor, Listeners
+from avtomat.runtime.histories import Histories
 from avtomat.runtime.kept import KeptScopes
+from avtomat.runtime.measures import Measures, counted
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
+from avtomat.runtime.relay import Relay
 from avtomat.runtime.reload import Reloader
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
@@ -23,6 +27,7 @@ from avtomat.runtime.waiters import Waiters
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.history import HistoryDatabase
 from avtomat.storage.ports import Store
 
 log = logging.getLogger(__name__)
@@ -37,8 +42,11 @@ class Engine:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
-        self.store = store or open_store(settings)
-        self.queues = Queues(self.store.partitions)
+        store = store or open_store(settings)
+        self.queues = Queues(store.partitions)
+        self.measures = Measures(store, self.queues)
+        self.store = counted(store, self.measures.tally)
+        self._history = None if settings.history is None else open_history(settings.history)
         self.programs = Programs(self.store, build_program)
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
@@ -58,11 +66,13 @@ class Engine:
             self._scopes,
             self.programs,
             self._waiters,
+            Histories(self.store, self._history),
+            self._admission(),
             config=settings.config,
             retention=settings.retention_span,
         )
         timers = Timers(self.store, self._executor)
-        self._duties = Duties(self.store, timers, self.queues, self.programs)
+        self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._reloader = Reloader(settings.blueprints, self.programs)
         self._started = False
@@ -88,6 +98,9 @@ class Engine:
         self.drain()
         await self._reloader.stop()
         await self._duties.stop()
+        self._executor.stop()
+        if self._history is not None:
+            await self._history.close()
         await self.store.close()
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
@@ -122,12 +135,26 @@ class Engine:
         """Load the folder now; False when the set was refused."""
         return await self._reloader.load()
 
+    def _admission(self) -> Admission:
+        return Admission(
+            lambda: self.measures.latest,
+            jobs_open_max=self.settings.jobs_open_max,
+            history_pending_max=self.settings.history_pending_max,
+        )
+
+    def _further_duties(self) -> dict[str, Duty]:
+        duties: dict[str, Duty] = {"sampling": self.measures.run}
+        if self._history is not None:
+            relay = Relay(self.store, self._history, retention=self.settings.history_retention)
+            duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
+        return duties
+
     async def _open_store(self) -> None:
         wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._executor.job_changed, lost=self._news_lost)
         for number in range(1, STORE_TRIES + 1):
             try:
                 await self.store.open(wakeups)
-            except StoreError as away:
+            except StoreNotExecuted as away:
                 if number == STORE_TRIES or self.settings.embedded:
                     raise
                 log.warning("the store is away: %s; again in %d s", away.message, number)
@@ -136,21 +163,34 @@ class Engine:
                 break
 
     def _news_lost(self) -> None:
-        """Messages of the store may be missing: nothing that is kept here is believed without asking."""
+        """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
+        self._scopes.clear()
         self.queues.look_again()
         self._waiters.tell_all()
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name; only its module is imported."""
+    """The store that the settings name; only its module is imported. With a history database it has an outbox."""
+    outbox = settings.history is not None
     if settings.sqlite_path is not None:
         from avtomat.storage.sqlite import SqliteStore
 
-        return SqliteStore(settings.sqlite_path, partitions=settings.partitions)
+        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, outbox=outbox)
     if settings.store.startswith("memory:"):
         from avtomat.storage.memory import MemoryStore
 
-        return MemoryStore(partitions=settings.partitions)
+        return MemoryStore(partitions=settings.partitions, history_outbox=outbox)
     from avtomat.storage.redis import RedisStore
 
-    return RedisStore(settings.store, partitions=settings.partitions)
+    return RedisStore(settings.store, partitions=settings.partitions, history_outbox=outbox)
+
+
+def open_history(url: str) -> HistoryDatabase:
+    """The history database at `url`; it connects when it is first used. SettingsError: its package is missing."""
+    try:
+        from avtomat.storage.history_postgres import PostgresHistory
+    except ModuleNotFoundError as missing:
+        raise SettingsError(
+            f"the setting history needs the package {missing.name}", hint="pip install 'avtomat[postgres]'"
+        ) from None
+    return PostgresHistory(url)
