@@ -246,7 +246,7 @@ class Wakeups:
     """What a store calls when something happened, here or at another replica. Calls are quick and never raise.
 
     queue   a queue has work (its partition and name)
-    job     a job changed or ended
+    job     a job has another stored status: it ended, above all (a store may tell of lesser changes as well)
     lost    messages may have been missed: look again
     """
 

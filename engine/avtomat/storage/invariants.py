@@ -1,7 +1,8 @@
 """Check what must be true of a store at any moment, on its dump.
 
-Each rule is a generator of findings; a sound store has none. The numbers are those of docs/store.md. Rules that compare
-two dumps are in `changes`; those that need the program (the fold of history, attempts allowed) are not here.
+Each rule is a generator of findings that begin with its number; a sound store has none. Rules that compare two dumps
+(I8 among them) are in `changes`. What needs the program or a database is checked elsewhere: attempts allowed (I9), the
+fold of history (I10), the copy of history (I12).
 """
 
 from __future__ import annotations

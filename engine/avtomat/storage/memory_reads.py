@@ -159,8 +159,9 @@ def _fits(job: Job, query: Query) -> bool:
 
 def counts(partitions: Iterable[Partition]) -> dict[str, int]:
     """Numbers for metrics: open jobs by status, leases, due members, queued tasks."""
-    numbers = dict.fromkeys(("open", "paused", "quarantined", "compensating", "leases", "due"), 0)
+    numbers = dict.fromkeys(("open", "paused", "quarantined", "compensating", "leases", "due", "outbox"), 0)
     for part in partitions:
+        numbers["outbox"] += len(part.outbox)
         for job in part.open.values():
             numbers[job.status] += 1
             numbers["leases"] += sum(attempt.phase is Phase.LEASED for attempt in job.attempts.values())

@@ -126,18 +126,22 @@ def handout_of(reply: Reply) -> Handout:
 
 def due_of(reply: Reply) -> Due:
     """A due member, from what due.lua gives."""
-    kind, path, count, returned, mail_id, mail_kind, body, view, job = reply
-    to = path.decode()
-    mail = None if mail_id is None else Mail(id=mail_id.decode(), kind=mail_kind.decode(), body=body, to=to)
+    kind, path, count, returned, mail_id, mail_kind, body, signal, view, job = reply
     return Due(
         kind=DueKind(kind.decode()),
         job=job.decode(),
-        path=to,
+        path=path.decode(),
         number=int(count),
         returned=int(returned),
-        mail=mail,
+        mail=None if mail_id is None else _mail(mail_id, mail_kind, body, path if signal is None else signal),
         loaded=loaded_of(view),
     )
+
+
+def _mail(mail_id: bytes, kind: bytes, body: bytes, to: bytes) -> Mail:
+    """`to` is a path, or the name and the key of a signal."""
+    name, is_signal, key = to.decode().partition("\n")
+    return Mail(id=mail_id.decode(), kind=kind.decode(), body=body, to=("signal", name, key) if is_signal else name)
 
 
 def entry_of(job: str, seq: int, packed: bytes) -> HistoryEntry:

@@ -41,6 +41,9 @@ _NEXT_DUE: Final = "SELECT min(at_ms) FROM due WHERE partition = ? AND aside = 0
 _OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE status = ?"
 _LEASES: Final = "SELECT count(*) FROM attempts WHERE phase = 'leased'"
 _DUE: Final = "SELECT count(*) FROM due"
+_OUTBOX_LENGTH: Final = (
+    "SELECT coalesce((SELECT max(position) FROM outbox) - (SELECT min(position) FROM outbox) + 1, 0)"
+)
 _QUEUED: Final = "SELECT queue, count(*) FROM attempts WHERE phase = 'queued' GROUP BY partition, queue"
 
 
@@ -136,6 +139,8 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     }
     numbers["leases"] = db.execute(_LEASES).fetchone()[0]
     numbers["due"] = db.execute(_DUE).fetchone()[0]
+    # the outbox may be long: the span of its positions, which rise by one, and not a count of its rows
+    numbers["outbox"] = db.execute(_OUTBOX_LENGTH).fetchone()[0]
     for queue, waiting in db.execute(_QUEUED):
         numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + waiting
     return numbers

@@ -18,6 +18,7 @@ for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating' }) do
 end
 add('leases', tonumber(call('GET', P .. 'lc') or 0))
 add('due', call('ZCARD', P .. 'd'))
+add('outbox', call('XLEN', P .. 'out'))
 local queues = call('HGETALL', P .. 'qs')
 for place = 1, #queues, 2 do
   local length = call('ZCARD', P .. 'q:' .. queues[place])

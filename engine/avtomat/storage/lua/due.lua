@@ -1,7 +1,8 @@
 -- Give out what has come due, armed again until a commit answers it; do what the store does by itself.
 --
 -- ARGV  2 how many members to look at, 3 ms until a member is given out again (doubling, 16 times at most)
--- Returns {now, {{kind, path, number, returned, mail id or false, kind, body, loaded or false, job}, …}}
+-- Returns {now, {{kind, path, number, returned, mail id or false, kind, body, signal or false,
+--         loaded or false, job}, …}}
 --
 -- dl  text: when `due` last left nothing undone
 --@include base
@@ -21,7 +22,8 @@ local given = {}
 local function give(job, path, member, kind, number, returned, id, letter)
   call('ZADD', P .. 'd', now + rearm_ms * math.min(REARM_FACTOR_MAX, 2 ^ (returned - 1)), member)
   given[#given + 1] = { kind, path, number, returned, id or false, letter and letter.kind or false,
-    letter and letter.body or false, S.loaded_if_small(job, path), job.id }
+    letter and letter.body or false, letter and letter.kept_until and letter.signal or false,
+    S.loaded_if_small(job, path), job.id }
 end
 
 local function give_again(job, path, member, kind, number)

@@ -22,8 +22,10 @@ function S.record_undo(job, writes)
       if string.match(text, '^(%d+)\n') == undone then call('LREM', key, -1, text) end
     end
   end
-  if writes.undo then S.note_extras(job) end
-  if writes.undo then call('RPUSH', key, job.seq .. '\n' .. writes.undo[1]) end
+  if writes.undo then
+    S.note_extras(job)
+    call('RPUSH', key, job.seq .. '\n' .. writes.undo[1])
+  end
 end
 
 function S.drop_signals(job)

@@ -12,9 +12,10 @@ function S.how_dead(why)
   return (why == 'lease' or why == 'timeout') and 'lost' or 'closed'
 end
 
+-- The worker that held an attempt is named; its lease stays live until it speaks or the lease ends.
 function S.outlive(scope, task, why)
-  local job, record = scope.job, { why = why, worker = task.worker, path = scope.path,
-    attempt = task.attempt, at = now }
+  local job = scope.job
+  local record = { why = why, worker = task.worker, path = scope.path, attempt = task.attempt, at = now }
   S.revoked[#S.revoked + 1] = task.id
   S.revoked[#S.revoked + 1] = task.worker
   call('DECR', P .. 'lc')

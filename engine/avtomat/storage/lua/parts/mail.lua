@@ -33,7 +33,6 @@ function S.arm_mailbox(job, ref)
   local id = S.is_parked(job) and S.letter_to_give(job, ref)
   if S.is_parked(job) then S.disarm(job, 'm', ref) end
   S.arm(job, 'm', ref, now, id)
-  S.wake('j' .. job.id)
 end
 
 -- The scope's member is due at once if this letter is what it would give out.

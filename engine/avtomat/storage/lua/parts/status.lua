@@ -1,4 +1,4 @@
--- A job's status, and what hangs on it: the indexes of listings, and what waits aside while the job is parked.
+-- What a job is listed under, and its history.
 --
 -- out  stream: entries of history on their way to a database: job, seq, entry
 -- ic:<status>:<client>, ib:<status>:<blueprint>   sorted sets by created: jobs, for listings;   bp  set of blueprints
@@ -16,6 +16,7 @@ function S.move_index(job, word)
   for _, key in ipairs(S.indexes(job)) do call('ZREM', key, job.id) end
   job.status, job.dirty = word, true
   S.add_to_indexes(job)
+  S.wake('j' .. job.id)
 end
 
 function S.write_history(job, path, cause, record, at_ms)
@@ -28,5 +29,4 @@ function S.write_history(job, path, cause, record, at_ms)
   else
     S.put(job.key, job.seq, entry)
   end
-  S.wake('j' .. job.id)
 end

@@ -1,8 +1,7 @@
 -- Apply a write-set: everything that one decision changes, in one step.
 --
 -- A write-set travels as operations: a word, then as many arguments as ARITY says; '' is "none".
--- rt  sorted set by ms: ended jobs until their retention is over        u:<job>  list of undos: <seq> LF <undo>
--- v:<job>  hash: large values       po, pb  sorted set and hash: post for other partitions
+-- rt  sorted set by ms: ended jobs until their retention is over        v:<job>  hash: large values
 
 local ARITY = { scope = 5, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
   signal = 1, fork = 6, close = 1, finish = 2, output = 1, error = 1, undo = 1, undone = 1, head = 0, status = 1,

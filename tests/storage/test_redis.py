@@ -1,0 +1,275 @@
+"""What is promised of the store on Redis beyond the contract: its cost, its keys, its refusals, its scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from avtomat.errors import StoreError, StoreNotExecuted
+from avtomat.storage.answers import Wakeups
+from avtomat.storage.redis import RedisStore, prefix_of
+from avtomat.storage.redis_connection import RedisConnection
+from avtomat.storage.redis_script import load_scripts
+from avtomat.storage.redis_url import parse_redis_url
+from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
+from tests.servers import RedisServer
+from tests.storage.world import FINISHED, Clock, World, change, fork, mail, result, task
+
+LUA = files("avtomat.storage") / "lua"
+SCRIPTS = sorted(file.name for file in LUA.iterdir() if file.name.endswith(".lua"))
+DEAF = Wakeups(queue=lambda partition, name: None, job=lambda job: None, lost=lambda: None)
+ONE_JOB_BYTES_MAX = 2_000
+STAY = {"bp", "d", "dl", "dr", "lc", "n", "pa", "pg", "ping", "qs"}
+"""Keys of a partition that are not of a job; there is one of each."""
+
+
+@pytest.fixture
+async def world(fresh_redis: RedisServer) -> AsyncIterator[World]:
+    clock = Clock()
+    store = RedisStore(fresh_redis.url, offset_ms=clock.offset)
+    made = World(store, clock)
+    await store.open(made.heard.wakeups)
+    yield made
+    await store.close()
+
+
+@pytest.fixture
+async def redis(fresh_redis: RedisServer) -> AsyncIterator[RedisConnection]:
+    """A look at the server past the store."""
+    connection = RedisConnection(parse_redis_url(fresh_redis.url))
+    await connection.open()
+    yield connection
+    await connection.aclose()
+
+
+async def info(redis: RedisConnection, section: str) -> dict[str, str]:
+    text = await redis.execute("INFO", section)
+    return dict(line.split(":", 1) for line in str(text).replace("\\r\\n", "\n").splitlines() if ":" in line)
+
+
+async def calls_of(redis: RedisConnection) -> dict[str, int]:
+    """How often the server ran each command, by itself or within scripts."""
+    stats = await info(redis, "commandstats")
+    return {name: int(re.findall(r"calls=(\d+)", numbers)[0]) for name, numbers in stats.items() if "calls=" in numbers}
+
+
+async def run_one_task(world: World) -> None:
+    job, task_id = await world.with_task()
+    [given] = await world.poll(nonce=job)
+    assert given.loaded is not None
+    done = await world.store.commit(job, "/", given.loaded.version, result(task_id), change(end=FINISHED))
+    assert done.outcome == "ok"
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_of_one_task_costs_three_round_trips(world: World, redis: RedisConnection) -> None:
+    before = (await calls_of(redis))["cmdstat_evalsha"]
+    await run_one_task(world)
+    assert (await calls_of(redis))["cmdstat_evalsha"] - before == 3
+
+
+async def test_a_job_costs_the_same_commands_whatever_has_ended(world: World, redis: RedisConnection) -> None:
+    async def cost() -> dict[str, int]:
+        before = await calls_of(redis)
+        await run_one_task(world)
+        after = await calls_of(redis)
+        return {name: count - before.get(name, 0) for name, count in after.items() if name != "cmdstat_info"}
+
+    await run_one_task(world)
+    alone = await cost()
+    for _ in range(200):
+        await run_one_task(world)
+    assert await cost() == alone
+
+
+def usual_job(world: World) -> NewJob:
+    """A job that waits for its first task, with records of the usual sizes."""
+    name = world.name()
+    body = b'{"kind":"greet","params":{"name":"%s"}}' % (b"x" * 60)
+    waiting = task(f"{name}-0123456789", attempt_ms=30_000, body=body)
+    first = change(dispatch=waiting, scope=b"s" * 120, record=b"r" * 120, state="greet")
+    return world.new(job=name, writes=first, head=b"h" * 160, digest="d" * 64)
+
+
+async def test_a_queued_job_takes_less_than_2_kb(world: World, redis: RedisConnection) -> None:
+    jobs = 2_000
+    before = int((await info(redis, "memory"))["used_memory"])
+    await asyncio.gather(*(world.store.create(usual_job(world)) for _ in range(jobs)))
+    after = int((await info(redis, "memory"))["used_memory"])
+    assert (after - before) / jobs < ONE_JOB_BYTES_MAX
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+async def live_through_everything(world: World) -> None:
+    """A job that uses each kind of key."""
+    new = world.new(key="k", writes=change(fork=fork(2), undo=b"undo", values={"v": b"1"}))
+    created = await world.store.create(new)
+    job = created.job
+    task_id = await world.begin_with_task(job, created.begins[0])
+    await world.begin(job, created.begins[1], signal=SignalWait(name="paid", key="1"))
+    await world.poll(nonce="n1")
+    await world.store.progress("w1", task_id, b"half")
+    await world.store.deliver(job, mail("m1", to=("signal", "other", "2")))
+    await world.status(job, "paused")
+    await world.commit(job, result(task_id), path=created.begins[0])
+    await world.status(job, "open")
+    await world.watch(10_000)
+    await world.store.deliver(job, mail("m2", "cancel"))
+    await world.commit(job, MailCause(id="m2"), end=FINISHED)
+
+
+async def test_every_key_is_of_one_partition(world: World, redis: RedisConnection) -> None:
+    await live_through_everything(world)
+    keys = {key.decode() for key in await redis.execute("KEYS", "*")} - {"av:meta"}
+    assert all(key.startswith(prefix_of(0)) for key in keys)
+
+
+async def test_nothing_of_a_job_stays_after_its_retention(world: World, redis: RedisConnection) -> None:
+    await live_through_everything(world)
+    world.clock.advance(10**9)
+    assert await world.store.trim(0, 10) == 1
+    keys = {key.decode().removeprefix(prefix_of(0)) for key in await redis.execute("KEYS", f"{prefix_of(0)}*")}
+    records_that_expire = {key for key in keys if key.startswith(("e:", "n:"))}
+    assert keys - records_that_expire <= STAY
+    assert all([await redis.execute("PTTL", prefix_of(0) + key) > 0 for key in records_that_expire])
+
+
+# --- more than one replica, and servers that come and go --------------------------------------------------------------
+
+
+async def test_a_replica_hears_of_what_another_one_does(world: World, fresh_redis: RedisServer) -> None:
+    other = RedisStore(fresh_redis.url)
+    await other.open(DEAF)
+    job = world.name()
+    await other.create(world.new(job=job, writes=change(dispatch=task(f"{job}-1"))))
+    await world.heard.of((0, "mail.send"))
+    await world.heard.of(job)
+    await other.close()
+
+
+async def test_jobs_are_there_after_the_server_was_killed(world: World, fresh_redis: RedisServer) -> None:
+    job, task_id = await world.with_leased()
+    fresh_redis.kill()
+    await asyncio.to_thread(fresh_redis.start)
+    async with asyncio.timeout(20):
+        while (loaded := await _again(world.store.load, job)) is None:
+            continue
+    done = await world.store.commit(job, "/", loaded.version, result(task_id), change(end=FINISHED))
+    assert done.outcome == "ok"
+
+
+async def _again(call: Any, *args: Any) -> Any:
+    """Repeat a read until the server answers."""
+    try:
+        return await call(*args)
+    except StoreError:
+        return None
+
+
+async def test_a_large_closing_does_not_hold_up_others(world: World) -> None:
+    total = 700
+    job, paths = await world.with_fork(total)
+    for path in paths:
+        await world.begin_with_task(job, path)
+    await world.mailed(job, "cancel", end=FINISHED)
+    assert await world.polled() == []
+    assert await world.due_of(job) == []
+    assert await world.store.sweep(0, 150) == 150
+    assert await world.store.sweep(0, 1_000) == 50
+    assert await world.store.sweep(0, 1_000) == 0
+
+
+async def test_a_result_for_what_a_sweep_has_not_reached_yet_is_closed(world: World) -> None:
+    job, paths = await world.with_fork(600)
+    task_ids = [await world.begin_with_task(job, path) for path in paths]
+    await world.poll(max_tasks=600)
+    await world.mailed(job, "cancel", end=FINISHED)
+    answers = [
+        (await world.store.commit(job, path, 1, result(task_id), change())).outcome
+        for path, task_id in zip(paths, task_ids, strict=True)
+    ]
+    assert set(answers) == {"closed"}
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_throws_keys_away_is_refused(fresh_redis: RedisServer) -> None:
+    fresh_redis.command("CONFIG SET maxmemory-policy allkeys-lru")
+    with pytest.raises(StoreError, match="would throw jobs away"):
+        await RedisStore(fresh_redis.url).open(DEAF)
+
+
+@pytest.mark.parametrize(("name", "value"), [("format", "2"), ("partitions", "3")])
+async def test_a_store_that_was_set_up_otherwise_is_refused(fresh_redis: RedisServer, name: str, value: str) -> None:
+    fresh_redis.command(f"HSET av:meta {name} {value}")
+    with pytest.raises(StoreError, match=f"set up with {name} {value}"):
+        await RedisStore(fresh_redis.url).open(DEAF)
+
+
+async def test_full_memory_refuses_new_jobs_in_words_for_people_and_changes_nothing(
+    world: World, fresh_redis: RedisServer
+) -> None:
+    fresh_redis.command("CONFIG SET maxmemory 1")
+    try:
+        with pytest.raises(StoreNotExecuted, match="give it more memory"):
+            await world.store.create(world.new())
+        with pytest.raises(StoreError):
+            await world.store.ping()
+    finally:
+        fresh_redis.command("CONFIG SET maxmemory 0")
+    assert (await world.dump())["jobs"] == {}
+
+
+@pytest.mark.parametrize("fields", [{"client": "a\nb"}, {"blueprint": "a\nb"}, {"key": "a\nb"}])
+async def test_a_name_with_a_line_feed_is_refused(world: World, fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="line feed"):
+        await world.store.create(world.new(**fields))
+
+
+async def test_user_data_comes_back_byte_by_byte(world: World) -> None:
+    data = bytes(range(256)) + b"\n\n\x00\r\n[]{} 18446744073709551616"
+    new = world.new(head=data, writes=change(scope=data, record=data, values={"v": data}, timer_ms=world.now() + 1_000))
+    await world.store.create(new)
+    await world.store.deliver(new.job, mail("m1", body=data))
+    loaded = await world.load(new.job)
+    [due] = [due for due in await world.watch(0) if due.kind == "mail"]
+    assert due.mail is not None
+    assert (loaded.head, loaded.scope, due.mail.body) == (data, data, data)
+    assert await world.store.values(new.job, ["v"]) == [data]
+    assert (await world.store.history(new.job, 0, 1))[0].record == data
+
+
+async def test_a_timer_is_answered_once(world: World) -> None:
+    job = await world.create(timer_ms=world.now() + 1_000)
+    world.clock.advance(1_000)
+    await world.due()
+    cause = DueCause(kind="timer", number=1)
+    assert (await world.commit(job, cause, end=FINISHED)).outcome == "ok"
+    assert (await world.commit(job, cause, end=FINISHED)).outcome == "unknown"
+
+
+# --- scripts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_says_what_it_takes_and_returns(name: str) -> None:
+    text = LUA.joinpath(name).read_text()
+    header = text.partition("--@include")[0]
+    assert "-- Returns {now" in header
+    assert "--@include base" in text
+
+
+def test_no_script_decodes_what_users_wrote() -> None:
+    for script in load_scripts():
+        assert b"cjson" not in script.source
+        assert b"cmsgpack" not in script.source
