@@ -6,9 +6,10 @@ nothing is raised, and the same `Environment` always gives the same answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from avtomat.core.value import value
 
 Json = Any
 """User JSON: null, boolean, number, text, list, or map with text keys."""
@@ -17,7 +18,7 @@ ITEMS_MAX = 100_000
 """The longest list that an expression may build, unless the blueprint's `limits.items` says otherwise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Failure:
     """Why there is no value: EXPRESSION_ERROR, TEMPLATE_ERROR or LIMIT_EXCEEDED, with a text for the author.
 
@@ -28,7 +29,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Environment:
     """All that an evaluation may depend on.
 
@@ -43,7 +44,7 @@ class Environment:
     items_max: int = ITEMS_MAX
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SecretRef:
     """Where the secret `name` goes in when the task is handed out.
 
@@ -56,7 +57,7 @@ class SecretRef:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rendered:
     """A template's value, and the secrets that are still missing in it, in the order of pointer and offset."""
 
@@ -64,7 +65,7 @@ class Rendered:
     secrets: tuple[SecretRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Problem:
     """One way in which a value does not conform: where (a JSON pointer, "" for the whole), and what was expected."""
 

@@ -27,6 +27,7 @@ from avtomat.core.messages import (
     LeaseLost,
     Limit,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     ScopeBegun,
@@ -111,7 +112,7 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
             return _cancel(walk, event)
         case UnwindReady():
             return _unwind(walk)
-        case PauseRequested() | ResumeRequested() | RerunRequested() | SkipRequested():
+        case PauseRequested() | ResumeRequested() | RerunRequested() | ReleaseRequested() | SkipRequested():
             return operate(walk, event)
     assert_never(event)
 

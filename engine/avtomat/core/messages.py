@@ -7,16 +7,17 @@ step – or `Ignored` with the reason. Nothing in a Change names a store, a queu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from avtomat.core.formula import Json, SecretRef
 from avtomat.core.model import Around, Error, Head, Ref, Scope, Status, TaskLimits
 from avtomat.core.program import Requirements
+from avtomat.core.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskBody:
     """What a worker is to do: the same for all attempts of a visit."""
 
@@ -27,7 +28,7 @@ class TaskBody:
     priority: int = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Undo:
     """What undoes one visit of a state, rendered when it was noted. `machine` and `state` lead to its policy."""
 
@@ -39,7 +40,7 @@ class Undo:
     total: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class View:
     """What one decision may look at: the job's head, one scope with what is around it, and the values that it reads.
 
@@ -63,7 +64,7 @@ class Limit(StrEnum):
     TOTAL = "total"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskSucceeded:
     """A worker ended the attempt well. `status` is its own word for it; `worker` is for people."""
 
@@ -73,7 +74,7 @@ class TaskSucceeded:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskFailed:
     """A worker ended the attempt with an error, in the worker's words."""
 
@@ -84,14 +85,14 @@ class TaskFailed:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LeaseLost:
     """The worker that held the attempt fell silent."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskTimedOut:
     """One of the task's times passed."""
 
@@ -99,29 +100,29 @@ class TaskTimedOut:
     limit: Limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TimerFired:
     """The time that the visit waited for has come."""
 
     visit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StartReached:
     """The time at which the job was to start has come."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DeadlinePassed:
     """The job's own timeout passed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ScopeBegun:
     """It is the scope's turn: its block's window has room."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class JoinDecided:
     """The bodies of a fork are joined: enough ended well (`met`), or too many failed, the last one with `error`.
 
@@ -137,14 +138,14 @@ class JoinDecided:
     winner: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SizeExceeded:
     """What the last decision wanted to write is larger than the blueprint's limits allow."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CancelRequested:
     """Somebody asked that the job end as cancelled, with or without undoing what it did."""
 
@@ -153,7 +154,7 @@ class CancelRequested:
     compensate: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PauseRequested:
     """An operator holds the job where it stands."""
 
@@ -161,7 +162,7 @@ class PauseRequested:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResumeRequested:
     """An operator lets a paused job go on."""
 
@@ -169,7 +170,7 @@ class ResumeRequested:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RerunRequested:
     """An operator enters a state of the root machine anew: the current one, or `state`; with edited variables."""
 
@@ -179,7 +180,16 @@ class RerunRequested:
     data: Mapping[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
+class ReleaseRequested:
+    """An operator lets a quarantined job try again what failed: its state or its undo; with edited variables."""
+
+    by: str = ""
+    reason: str = ""
+    data: Mapping[str, Json] | None = None
+
+
+@value
 class SkipRequested:
     """An operator takes the current state as done, with this output; or an undo that fails, as run."""
 
@@ -188,12 +198,12 @@ class SkipRequested:
     output: Json = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UnwindReady:
     """No lease of the compensating job is live any more: undos may run."""
 
 
-OperatorEvent = PauseRequested | ResumeRequested | RerunRequested | SkipRequested
+OperatorEvent = PauseRequested | ResumeRequested | RerunRequested | ReleaseRequested | SkipRequested
 
 
 Event = (
@@ -213,7 +223,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DispatchTask:
     """Offer attempt `attempt` of this visit to workers, not before a time; `body` None: the body of the attempt
     before.
@@ -225,7 +235,7 @@ class DispatchTask:
     body: TaskBody | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ForkScopes:
     """Begin `total` scopes below this one, `window` at once; `need` and `tolerated` decide their join.
 
@@ -243,7 +253,7 @@ class ForkScopes:
     items: Sequence[Json] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ScopeEnded:
     """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word."""
 
@@ -252,7 +262,7 @@ class ScopeEnded:
     status: Status = Status.FINISHED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """What must be written after an event, in one step.
 
@@ -275,7 +285,7 @@ class Change:
     keeps: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ignored:
     """The event changes nothing, and why."""
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from avtomat.core.formula import Json
+from avtomat.core.value import value
 
 ROOT = "/"
 
@@ -65,7 +66,7 @@ UNCATCHABLE = frozenset({"LIMIT_EXCEEDED", "DEADLINE"})
 """Codes that no `catch` takes, not even one for ANY."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Error:
     """Why something went wrong. `state` is the path of the state (`pack[3].pick`), `attempt` 0 when none was made."""
 
@@ -105,7 +106,7 @@ class Ref:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Head:
     """What holds for the whole job. All but `status` is fixed when the job is created.
 
@@ -126,7 +127,7 @@ class Head:
     status: Status = Status.OPEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskLimits:
     """The times of one visit of a task, rendered when the state was entered; None where there is no such limit."""
 
@@ -136,7 +137,7 @@ class TaskLimits:
     total_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnTask:
     """A worker's answer is awaited; `attempt` counts from 1 within the visit."""
 
@@ -144,21 +145,21 @@ class OnTask:
     limits: TaskLimits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnTimer:
     """A time is awaited."""
 
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnStart:
     """The job was accepted for a later time and has entered no state."""
 
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnFork:
     """Bodies below this scope are awaited: fork `number`, the block's attempt `attempt`, at most until `deadline`."""
 
@@ -168,7 +169,7 @@ class OnFork:
     deadline: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnRetry:
     """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before."""
 
@@ -177,7 +178,7 @@ class OnRetry:
     deadline: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnUnwind:
     """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done."""
 
@@ -185,7 +186,7 @@ class OnUnwind:
     error: Error | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OnUndo:
     """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`."""
 
@@ -200,7 +201,7 @@ Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | No
 """What keeps a scope where it is; None once it has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Scope:
     """One position inside a job.
 
@@ -225,7 +226,7 @@ class Scope:
     waiting: Waiting = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Around:
     """What a body of a block sees of the machines around it, as it was when the block was entered, and its own place.
 

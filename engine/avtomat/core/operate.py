@@ -1,4 +1,5 @@
-"""Do what operators ask of an open job: hold it, let it go on, enter a state anew, take a state as done.
+"""Do what operators ask of an open job: hold it, let it go on, try again what failed, enter a state anew, take one as
+done.
 
 They act on the root scope. What runs below it is cancelled when the state that began it is left or entered anew; what
 was noted to be undone stays noted.
@@ -17,6 +18,7 @@ from avtomat.core.messages import (
     Ignored,
     OperatorEvent,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     SkipRequested,
@@ -35,6 +37,8 @@ def operate(walk: Walk, event: OperatorEvent) -> Decision:
             return _resume(walk)
         case RerunRequested(state=state, data=data):
             return _rerun(walk, state, data)
+        case ReleaseRequested(data=data):
+            return _release(walk, data)
         case SkipRequested(output=output):
             return _skip(walk, output)
     assert_never(event)
@@ -66,6 +70,18 @@ def _rerun(walk: Walk, state: str | None, data: Json) -> Decision:
     walk.rescued = walk.rescued and state is None
     walk.status = Status.OPEN
     return go_on(walk, target)
+
+
+def _release(walk: Walk, data: Json) -> Decision:
+    """Try again what sank the job. One that was parked for no fault of a state goes on as it stood."""
+    waiting = walk.before.waiting
+    if walk.head.status is not Status.QUARANTINED:
+        return Ignored(reason="the job is not quarantined")
+    if data is not None and isinstance(waiting, OnStart | OnUnwind | OnUndo):
+        return Ignored(reason="no state reads the variables: the job is undoing what it did, or has not begun")
+    if isinstance(waiting, OnStart | OnUnwind):
+        return _only(walk, _status_when_moving(walk))
+    return _rerun(walk, None, data)
 
 
 def _skip(walk: Walk, output: Json) -> Decision:

@@ -8,11 +8,12 @@ branch `mail` of the state `tell`, `pack` the body of the foreach `pack`, and so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
 from avtomat.core.formula import Check, Formula, Json, Template
+from avtomat.core.value import value
 
 END = "end"
 """The target that ends a machine with the output of the state that was left."""
@@ -39,7 +40,7 @@ class Unhandled(StrEnum):
     QUARANTINE = "quarantine"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetryPolicy:
     """When and how often a state is tried again. `errors` None means the codes that are retried by default.
 
@@ -55,7 +56,7 @@ class RetryPolicy:
     jitter: Jitter = Jitter.FULL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Timeouts:
     """The times of one task: until a worker takes it, for one attempt, between signs of life, for the whole visit."""
 
@@ -69,7 +70,7 @@ Sets = tuple[tuple[str, Template], ...]
 """Names of job variables and their new values, in file order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Transition:
     """An edge: taken when its guard holds (None always does); `target` is a state of the same machine, or END."""
 
@@ -78,7 +79,7 @@ class Transition:
     sets: Sets = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CatchArm:
     """Takes an error whose code is in `errors` (None: any) and whose guard holds.
 
@@ -92,7 +93,7 @@ class CatchArm:
     output: Template | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Requirements:
     """What a task asks of the worker that takes it (`worker` in the blueprint).
 
@@ -107,7 +108,7 @@ class Requirements:
     cost_max: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StateBase:
     """What states of every kind have. `name` is the state's name within its machine."""
 
@@ -117,12 +118,12 @@ class StateBase:
     catch: tuple[CatchArm, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PassState(StateBase):
     """Sets data and chooses; has no output."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Compensation:
     """The task that undoes what a state did, if `when` holds for its output.
 
@@ -139,7 +140,7 @@ class Compensation:
     retry: tuple[RetryPolicy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskState(StateBase):
     """Asks workers for one piece of work. `priority` None is the job's.
 
@@ -156,7 +157,7 @@ class TaskState(StateBase):
     compensate: Compensation | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class WaitState(StateBase):
     """Waits for a span of time, or until a time; `amount` xor `until`."""
 
@@ -164,14 +165,14 @@ class WaitState(StateBase):
     until: Template | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SucceedState(StateBase):
     """Ends its machine with a result."""
 
     result: Template
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class FailState(StateBase):
     """Ends its machine as failed; without `code` it fails again with the error that was caught last."""
 
@@ -185,7 +186,7 @@ Count = int | Template
 """A number: written out, or rendered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Join:
     """When a block is done: `at_least` None waits for all; `names_winner` (`any`) makes the winner's name its
     status.
@@ -195,7 +196,7 @@ class Join:
     names_winner: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class BlockState(StateBase):
     """Runs bodies below it and goes on when they are joined. `timeout` is that of the visit with all its attempts."""
 
@@ -204,14 +205,14 @@ class BlockState(StateBase):
     retry: tuple[RetryPolicy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ParallelState(BlockState):
     """Runs its branches, each a machine of its own; `branches` in file order."""
 
     branches: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ForeachState(BlockState):
     """Runs one machine for each item of a list. `tolerate` is a number, or a text such as `10%` (rounded down).
 
@@ -228,7 +229,7 @@ class ForeachState(BlockState):
 State = PassState | TaskState | WaitState | SucceedState | FailState | ParallelState | ForeachState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Machine:
     """One state machine: where it starts and the states it has, in file order.
 
@@ -242,7 +243,7 @@ class Machine:
     collect: Template | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Limits:
     """What one job may grow to, by the names of the language's `limits`."""
 
@@ -255,7 +256,7 @@ class Limits:
     depth: int = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Program:
     """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
 

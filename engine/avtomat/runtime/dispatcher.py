@@ -182,8 +182,7 @@ class Dispatcher:
         for partition, names in self._queues.worth_asking(queues):
             before = self._queues.remember(partition, names)
             handouts = await self._claim(partition, asked, names)
-            if not handouts:
-                self._queues.found_empty(before)
+            self._queues.found_empty(before)
             tasks = [task for handout in handouts if (task := await self._hand_out(asked.worker, handout)) is not None]
             if tasks:
                 return tasks

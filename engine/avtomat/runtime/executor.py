@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from avtomat.core.formula import Json
@@ -30,6 +30,7 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
+from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobview import ended_job
 from avtomat.runtime.joining import complete
@@ -55,7 +56,7 @@ NO_VERSION = -1
 """A version that no scope has: a commit with it writes nothing and only says what became of its cause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Handled:
     """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing."""
 
@@ -64,7 +65,7 @@ class Handled:
     ignored: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decided:
     """A decision about a scope, and its encoded form unless it is to be ignored."""
 
@@ -72,7 +73,7 @@ class Decided:
     written: Written | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Listeners:
     """Who is told what a commit did: attempts that workers must stop, and times at which something is due."""
 

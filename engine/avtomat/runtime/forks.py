@@ -7,11 +7,11 @@ items of a foreach in pages. So a body costs one page at most, however many ther
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ForkScopes
 from avtomat.core.model import Around, Scope
+from avtomat.core.value import value
 from avtomat.storage.codec import dumps, loads, outputs_as_json, outputs_from_json
 from avtomat.storage.writes import Fork
 
@@ -21,7 +21,7 @@ Fetch = Callable[[str], Awaitable[Json]]
 """Brings a value of the job by its id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class WrittenFork:
     """The fork as the store gets it, with its values."""
 

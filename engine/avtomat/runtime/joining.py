@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from avtomat.core.messages import JoinDecided, SizeExceeded
 from avtomat.core.model import Error, OnFork, Ref
 from avtomat.core.program import ForeachState
+from avtomat.core.value import value
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.writing import VALUE_BYTES_INLINE, pages
@@ -18,7 +19,7 @@ from avtomat.storage.writes import Mail
 OUTPUTS_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Joined:
     """The event of a join, complete; a long list of outputs stands beside it, in pages."""
 

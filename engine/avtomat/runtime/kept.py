@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import Undo
 from avtomat.core.model import Around, Head, Scope
 from avtomat.core.program import Program
+from avtomat.core.value import value
 
 ENTRY_BYTES = 2_048
 """What an entry costs beside its record, roughly."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Kept:
     """A scope with all that a decision needs: its record is the stored form, from which deltas are taken."""
 

@@ -45,7 +45,7 @@ class Queues:
         return {(partition, queue): self._news[partition, queue] for queue in queues}
 
     def found_empty(self, before: dict[Place, int]) -> None:
-        """A poll found nothing in these queues; they are empty unless news came since."""
+        """A poll took what it could from these queues; they are empty unless news came since."""
         if len(self._empty) > QUEUES_KNOWN_MAX:
             self._empty.clear()
             self._news.clear()
@@ -110,6 +110,10 @@ class Queues:
         """A poll that was woken cannot take anything: others look instead."""
         for queue in queues:
             self.wake(queue)
+
+    def polls_waiting(self) -> int:
+        """How many polls wait here."""
+        return len({poll for waiting in self._waiting.values() for poll in waiting})
 
     def close(self) -> None:
         """Send every waiting poll home, and those to come."""

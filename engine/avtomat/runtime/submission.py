@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from avtomat.core.defaults import fill_defaults
@@ -13,6 +13,7 @@ from avtomat.core.machine import start
 from avtomat.core.messages import Change
 from avtomat.core.model import Around, Head, OnStart, Ref
 from avtomat.core.program import Program
+from avtomat.core.value import value
 from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
 from avtomat.runtime.kept import Kept
@@ -25,11 +26,11 @@ JOB_RANDOM_BYTES = 12
 ERRORS_SHOWN_MAX = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submission:
     """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
 
-    `rerun_of` names the ended job that this one repeats, at the wish of `by`.
+    `rerun_of` names the ended job that this one repeats, at the wish of `by`, for a reason.
     """
 
     blueprint: str
@@ -44,9 +45,10 @@ class Submission:
     trace: str | None = None
     rerun_of: str | None = None
     by: str = ""
+    reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Beginning:
     """A job that was started but not yet written: what to write, and what is true once that is done."""
 
@@ -96,11 +98,11 @@ def begin(
         timeout=asked.timeout,
     )
     head, change = start(program, head, now, asked.start_at)
-    event: dict[str, Json] = {"type": "JobCreated"}
+    event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
     if asked.rerun_of is not None:
-        event.update({"rerun_of": asked.rerun_of, "by": asked.by})
+        event.update({"rerun_of": asked.rerun_of, "by": asked.by, **({"reason": asked.reason} if asked.reason else {})})
     try:
         written = encode(
             change,

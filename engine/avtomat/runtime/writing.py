@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 
@@ -13,6 +13,7 @@ from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
 from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
 from avtomat.core.program import Limits, Requirements
+from avtomat.core.value import value
 from avtomat.runtime.forks import encode_fork
 from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms, undos_as_json
 from avtomat.storage.rules import fork_path
@@ -30,6 +31,7 @@ _DEAD_BECAUSE = {
     "CancelRequested": "cancelled",
     "TaskTimedOut": "timeout",
     "LeaseLost": "lease",
+    "ReleaseRequested": "lease",
     "RerunRequested": "lease",
     "SkipRequested": "lease",
 }
@@ -40,7 +42,7 @@ class TooLargeError(Exception):
     """What would be written is over the blueprint's `limits`; the text is for the author."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Written:
     """A write-set with the scope and record that are true once it is committed."""
 
@@ -160,10 +162,10 @@ def _set_apart(scope: Scope) -> tuple[Scope, dict[str, bytes]]:
     """Move each large output of the scope into pages of its own."""
     values: dict[str, bytes] = {}
     outputs = dict(scope.outputs)
-    for name, value in scope.outputs.items():
-        if isinstance(value, Ref):
+    for name, output in scope.outputs.items():
+        if isinstance(output, Ref):
             continue
-        body = dumps(value)
+        body = dumps(output)
         if len(body) > VALUE_BYTES_INLINE:
             ref = Ref(f"{scope.path}@{scope.version}.{name}", len(body))
             outputs[name] = ref

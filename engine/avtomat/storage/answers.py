@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from avtomat.core.value import value
 from avtomat.storage.writes import Mail
 
 
@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     MOVED = "moved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Loaded:
     """A scope as it is kept, with what is needed to decide for it.
 
@@ -58,7 +58,7 @@ class Loaded:
     labels: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Revoked:
     """An attempt that a worker held and that this step ended, but not by its result: tell the worker to cancel."""
 
@@ -66,7 +66,7 @@ class Revoked:
     worker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Committed:
     """The answer of a commit. `seq` is the entry's number in history. `begins` are paths of scopes that may begin now
     (each has a due member too, so nothing is lost if nobody does).
@@ -81,7 +81,7 @@ class Committed:
     revoked: tuple[Revoked, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Created:
     """The answer of a create. `fresh` False: the client's key named this job before, and `body_hash` is that of then
     (another hash is for the caller to refuse)."""
@@ -95,7 +95,7 @@ class Created:
 # --- tasks, due members, listings -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Handout:
     """An attempt under a fresh lease. `deadline_ms` is the earlier of attempt and total deadline. `loaded` is its
     scope, so that the replica needs no read when the result comes (None when the record is over 16 kB: load it
@@ -116,6 +116,21 @@ class Handout:
     loaded: Loaded | None
 
 
+@value
+class Below:
+    """How far a fork is: the integers of its join, and by path some of its scopes that have begun and not ended.
+
+    `begun` counts those that may begin or have, `live` those of them that have not ended.
+    """
+
+    total: int
+    begun: int
+    live: int
+    ok: int
+    failed: int
+    paths: tuple[str, ...]
+
+
 class DueKind(StrEnum):
     """What came due: times of an attempt (queue, attempt, lease, total), a visit's timer, the job's deadline or
     start, a scope that may begin, mail, the rest of a clean-up (which the store does itself when `sweep` is called
@@ -133,7 +148,7 @@ class DueKind(StrEnum):
     START = "start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Due:
     """A member that came due and is armed again for `rearm_ms`, until a commit answers it.
 
@@ -160,7 +175,7 @@ class Delivered(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OpenTask:
     """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked (queued, but the
     job is paused or quarantined). `due_ms` is when it is queued (delayed), or when its queue, attempt or total deadline
@@ -180,7 +195,7 @@ class OpenTask:
     progress: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class JobRow:
     """A job as listings and readers see it. `state`, `scope` and `tasks` are the root's; `result`, `error` once
     ended. `Store.show` alone gives the tasks of every scope, by path.
@@ -207,7 +222,7 @@ class JobRow:
     tasks: tuple[OpenTask, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Query:
     """A page of jobs, newest first by (created_ms, job). None does not filter. `status` is a stored word. `cursor` is
     what the page before gave.
@@ -220,7 +235,7 @@ class Query:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Page:
     """Rows, and the cursor of the next page (None: this was the last)."""
 
@@ -228,7 +243,7 @@ class Page:
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class HistoryEntry:
     """One entry of a job's history: `seq` 1..n without gaps, `at_ms` never backwards, `cause` a word such as `result 1`
     or `timer 4` (see `rules.cause_word`; `create`, `quarantine`), `record` what the commit gave."""
@@ -241,7 +256,7 @@ class HistoryEntry:
     record: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wakeups:
     """What a store calls when something happened, here or at another replica. Calls are quick and never raise.
 

@@ -7,10 +7,12 @@ All times are milliseconds since the epoch on the store's clock, spans are milli
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from avtomat.core.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Dispatch:
     """Open attempt `attempt` of the scope's visit. `body` None: the body of the attempt before (a retry).
 
@@ -33,7 +35,7 @@ class Dispatch:
     total_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Fork:
     """Begin `total` scopes below this one, at most `window` live at once, named `<path>/<number>.<index>`.
 
@@ -49,7 +51,7 @@ class Fork:
     environment: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Mail:
     """Something that comes from outside a scope. `to` is a path, or ("signal", name, key).
 
@@ -63,7 +65,7 @@ class Mail:
     to: str | tuple[str, str, str] = "/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Post:
     """Mail written in a commit for another job: delivered in the same step if that job is in the same partition, else
     kept in the partition's post until `posted` (STORE promises: carried at least once, taken once). Mail ids of posts
@@ -75,7 +77,7 @@ class Post:
     mail: Mail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ScopeEnd:
     """The scope ends. For a branch or item: `ok` counts at its join, `output` is kept under its index (None: nothing
     kept), `error` travels with the verdict if it was this scope that broke the join. At the root the job ends with
@@ -88,7 +90,7 @@ class ScopeEnd:
     error: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class HeadChange:
     """What changes for the whole job; None leaves a field as it is.
 
@@ -103,7 +105,7 @@ class HeadChange:
     labels: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SignalWait:
     """The scope waits for a signal with this name and key. If one has come already, it is mailed to the scope in this
     very step."""
@@ -112,7 +114,7 @@ class SignalWait:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Writes:
     """One write-set: everything that one decision changes, written in one step.
 
@@ -146,7 +148,7 @@ class Writes:
     values: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewJob:
     """A job to be created, with the first write-set of its root scope (version 1).
 
@@ -173,7 +175,7 @@ class NewJob:
 # --- causes and answers of a commit -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResultCause:
     """A worker's result of an attempt: `hash` covers status, data and error. `event` is the encoded result, so that a
     paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted.
@@ -185,14 +187,14 @@ class ResultCause:
     event: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MailCause:
     """A piece of mail: it leaves the mailbox with this commit."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class DueCause:
     """A due member, as `due` returned it: the commit answers it. `number` is the attempt (queue, attempt, lease,
     total), the visit (timer), or 0.
