@@ -1,8 +1,4 @@
-"""Build Programs from YAML, and stand in one place of a job to tell it events: for the tests of the machine.
-
-What the compiler's checker does not take yet is compiled all the same; everything else that it finds is a fault of the
-test.
-"""
+"""Build Programs from YAML, and stand in one place of a job to tell it events: for the tests of the machine."""
 
 from __future__ import annotations
 
@@ -12,12 +8,7 @@ from datetime import UTC, datetime, timedelta
 from textwrap import dedent
 from typing import Any
 
-import orjson
-
-from avtomat.blueprint.assemble import assemble
-from avtomat.blueprint.compiler import examine_text
-from avtomat.blueprint.expression import Expression, parse_expression
-from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.blueprint.compiler import compile_text
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.machine import decide, start
@@ -37,35 +28,17 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import Around, Error, Head, OnFork, OnTask, OnUndo, Scope
-from avtomat.core.program import Compensation, Machine, Program, RetryPolicy, State, TaskState
-from avtomat.diagnostics import Severity
+from avtomat.core.program import Program
 
 NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
-NOT_YET = "AVT901"
 HEAD = "avtomat: 1\nblueprint: sample\n"
 
 
 def program_of(text: str) -> Program:
     """Compile a blueprint; its first two lines may be left out."""
-    content = text if "avtomat:" in text else HEAD + dedent(text)
-    examined = examine_text(content)
-    faults = [f.message for f in examined.findings if f.code.severity is Severity.ERROR and f.code.number != NOT_YET]
-    assert not faults, faults
-    assert examined.blueprint is not None
-    assert examined.readings is not None
-    return _with_undos(assemble(examined.blueprint, examined.readings))
-
-
-def expression(source: str) -> Expression:
-    parsed = parse_expression(source)
-    assert isinstance(parsed, Expression), parsed
-    return parsed
-
-
-def template(value: Json) -> CompiledTemplate:
-    compiled = compile_value(value)
-    assert isinstance(compiled, CompiledTemplate), compiled
-    return compiled
+    program = compile_text(text if "avtomat:" in text else HEAD + dedent(text), file="sample.yaml")
+    assert isinstance(program, Program), program
+    return program
 
 
 def seconds(count: float) -> timedelta:
@@ -208,45 +181,3 @@ def around_of(order: ForkScopes | None, scope: Scope, around: Around, index: int
         machine, place = order.machines[0], f"{order.places[0]}[{index}]"
         names = {**around.names, order.item_name: order.items[index], "index": index}
     return Around(machine=machine, place=place, data=data, outputs=outputs, names=names)
-
-
-# --- undos, until the compiler takes them -----------------------------------------------------------------------------
-
-
-def _with_undos(program: Program) -> Program:
-    content = orjson.loads(program.canonical)
-    machines = {
-        address: replace(machine, states=_undone(machine, _states_at(content, address)))
-        for address, machine in program.machines.items()
-    }
-    return replace(program, machines=machines)
-
-
-def _undone(machine: Machine, written: Mapping[str, Json]) -> Mapping[str, State]:
-    return {name: _with_undo(state, written.get(name) or {}) for name, state in machine.states.items()}
-
-
-def _with_undo(state: State, written: Mapping[str, Json]) -> State:
-    if not isinstance(state, TaskState) or state.compensate is not None or "compensate" not in written:
-        return state
-    parts = written["compensate"]
-    retry = parts.get("retry", {})
-    undo = Compensation(
-        kind=parts["task"],
-        params=template(parts.get("params", {})),
-        when=expression(parts["when"]) if "when" in parts else None,
-        attempted=parts.get("after") == "attempted",
-        retry=(RetryPolicy(attempts=retry.get("attempts", 3)),) if retry != "none" else (),
-    )
-    return replace(state, compensate=undo)
-
-
-def _states_at(content: Json, address: str) -> Mapping[str, Json]:
-    """The states of the machine at this address, as they were written."""
-    states: Mapping[str, Json] = content["states"]
-    steps = address.split(".") if address else []
-    while steps:
-        block = states[steps.pop(0)]
-        body = block["do"] if "foreach" in block else block["parallel"][steps.pop(0)]
-        states = body["states"] if "states" in body else dict.fromkeys(("do", *block.get("parallel", ())), body)
-    return states

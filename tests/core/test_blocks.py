@@ -17,13 +17,18 @@ states:
     next: done
   done: {succeed: "{{ outputs.both }}"}
 """
-EACH = "states: {all: {foreach: '{{ input.items }}', KEYS do: {task: t, params: '{{ item }}'}, next: done}, " \
-       "done: {succeed: '{{ outputs.all }}'}}"  # fmt: skip
+EACH = """
+states:
+  all: {foreach: "{{ input.items }}", KEYS do: {task: t, params: "{{ item }}"}, next: done}
+  done: {succeed: "{{ outputs.all }}"}
+"""
 SUNK = Error(code="A", message="m", state="all[1]", attempt=1)
 
 
 def each(keys: str = "", items: object = (1, 2, 3)) -> Position:
-    return begun(EACH.replace("KEYS", keys and keys + ","), {"items": list(items) if isinstance(items, tuple) else items})
+    return begun(
+        EACH.replace("KEYS", keys and keys + ","), {"items": list(items) if isinstance(items, tuple) else items}
+    )
 
 
 def test_a_parallel_begins_a_body_for_each_branch_in_file_order() -> None:
@@ -318,6 +323,14 @@ def test_a_verdict_on_a_fork_that_was_left_is_ignored() -> None:
     assert job.scope.state == "later"
 
 
+def test_a_verdict_on_an_earlier_fork_of_the_same_block_is_ignored() -> None:
+    job = begun("states: {all: {foreach: '{{ [1] }}', do: {task: t}, next: all}}")
+    job.joins("x")
+
+    assert isinstance(job.tell(JoinDecided(number=0, met=True, ok=1, failed=0, outputs=["late"])), Ignored)
+    assert job.outputs == {"all": ["x"]}
+
+
 def test_each_fork_of_a_scope_has_a_number_of_its_own() -> None:
     job = begun("states: {all: {foreach: '{{ [1] }}', do: {task: t}, next: all}}")
 
@@ -327,8 +340,18 @@ def test_each_fork_of_a_scope_has_a_number_of_its_own() -> None:
 
 
 def test_succeed_and_fail_in_a_body_end_that_body_alone() -> None:
-    text = "states: {all: {foreach: '{{ input }}', do: {states: {a: {transitions: [{when: item == 1, to: yes}, {to: no}]}, " \
-           "yes: {succeed: good}, no: {fail: {code: B, compensate: false}}}}}}"  # fmt: skip
-    job = begun(text.replace("yes", "well").replace("no:", "bad:").replace("to: no}", "to: bad}"), [1, 2])
+    job = begun(
+        """
+        states:
+          all:
+            foreach: "{{ input }}"
+            do:
+              states:
+                a: {transitions: [{when: item == 1, to: well}, {to: bad}]}
+                well: {succeed: good}
+                bad: {fail: {code: B}}
+        """,
+        [1, 2],
+    )
 
     assert (job.body(0).ended.output, job.body(1).error.code, job.body(1).error.state) == ("good", "B", "all[1].bad")

@@ -16,8 +16,12 @@ from avtomat.core.messages import (
 from avtomat.core.model import OnTask, Status
 from tests.core.building import NOW, Position, begun, seconds
 
-TWO = "data: {n: 1, m: 1}\nstates: {a: {task: t, retry: none, next: b}, b: {task: t, params: {n: '{{ data.n }}'}, " \
-      "retry: none, next: end}}"  # fmt: skip
+TWO = """
+data: {n: 1, m: 1}
+states:
+  a: {task: t, retry: none, next: b}
+  b: {task: t, params: {n: "{{ data.n }}"}, retry: none, next: end}
+"""
 BLOCK = "states: {all: {foreach: '{{ [1, 2] }}', do: {task: t}, next: b}, b: {task: t, next: end}}"
 
 

@@ -24,7 +24,8 @@ PLACES = [
     ("a: {task: t, next: b}\n  b: {foreach: '{{ outputs.big }}', do: {task: t}, next: end}", "a"),
     ("a: {task: t, next: b}\n  b: {foreach: '{{ [] }}', tolerate: '{{ outputs.big }}', do: {task: t}, next: end}", "a"),
     ("a: {foreach: '{{ outputs.big }}', retry: {attempts: 2}, do: {task: t}, next: end}", "a"),
-    ("a: {task: t, next: b}\n  b: {foreach: '{{ [] }}', do: {task: t}, next: c}\n  c: {succeed: '{{ outputs.big }}'}", "a"),
+    ("a: {task: t, next: b}\n  b: {foreach: '{{ [] }}', do: {task: t}, next: c}\n"
+     "  c: {succeed: '{{ outputs.big }}'}", "a"),
     ("a: {task: t, next: b}\n  b: {wait: '{{ data.x }}', next: c, catch: [{output: 1}]}\n"
      "  c: {succeed: '{{ outputs.big }}'}", "a"),
     ("a: {task: t, next: b}\n  b: {wait: '{{ data.x }}', next: end, catch: [{to: c}]}\n"
@@ -53,14 +54,19 @@ def test_outputs_as_a_whole_are_all_of_them() -> None:
 
 
 def test_a_body_reads_for_its_collect() -> None:
-    program = program_of("states: {big: {task: t, next: a}, "
-                         "a: {foreach: '{{ [1] }}', do: {task: t}, collect: '{{ outputs.big }}', next: end}}")  # fmt: skip
+    program = program_of(
+        """
+        states:
+          big: {task: t, next: a}
+          a: {foreach: "{{ [1] }}", do: {task: t}, collect: "{{ outputs.big }}", next: end}
+        """
+    )
 
     assert outputs_read(program, "a", "do") == {"big"}
 
 
 def test_the_blueprints_catch_reads_too() -> None:
     program = program_of("catch: [{to: c}]\nstates: {big: {task: t, next: a}, a: {task: t, next: end}, "
-                         "c: {succeed: '{{ outputs.big }}'}}")  # fmt: skip
+                         "c: {succeed: '{{ default(outputs.big, 0) }}'}}")  # fmt: skip
 
     assert outputs_read(program, "", "a") == {"big"}

@@ -31,14 +31,12 @@ def test_a_task_is_tried_three_times_by_default_and_the_first_counts() -> None:
 
 def test_a_retry_is_one_order_with_the_next_attempt_and_the_params_of_the_first() -> None:
     job = begun(f"states: {{work: {{task: t, timeout: 5s, retry: {{delay: 2s, {STEADY}}}}}}}")
-    limits = job.change.scope.waiting
+    limits = TaskLimits(attempt=seconds(5))
 
     job.fails("TRANSIENT_ERROR")
 
-    assert isinstance(limits, OnTask)
-    assert job.change.dispatch == DispatchTask(
-        attempt=2, limits=limits.limits, not_before=job.now + seconds(2), body=None
-    )
+    assert job.change.dispatch == DispatchTask(attempt=2, limits=limits, not_before=NOW + seconds(2), body=None)
+    assert job.scope.waiting == OnTask(attempt=2, limits=limits)
     assert (job.scope.visit, job.change.trail) == (1, ())
 
 

@@ -10,7 +10,10 @@ from avtomat.core.messages import DeadlinePassed, Ignored, Limit, TaskTimedOut, 
 from avtomat.core.model import OnFork, OnTask, Status, TaskLimits
 from tests.core.building import NOW, begun, seconds
 
-BLOCK = "states: {all: {foreach: '{{ input }}', timeout: 10s, retry: {attempts: 3, delay: 4s, jitter: none}, do: {task: t}}}"
+BLOCK = """
+states:
+  all: {foreach: "{{ input }}", timeout: 10s, retry: {attempts: 3, delay: 4s, jitter: none}, do: {task: t}}
+"""
 
 
 def test_one_number_on_a_task_is_the_time_of_an_attempt() -> None:
@@ -125,7 +128,7 @@ def test_a_blocks_timer_counts_only_once_its_time_has_passed() -> None:
 
 
 def test_a_passed_deadline_cancels_what_is_below() -> None:
-    job = begun("timeout: 5s\n" + BLOCK, [1])
+    job = begun("timeout: 5s" + BLOCK, [1])
 
     job.tell(DeadlinePassed(), after="5s")
 

@@ -36,8 +36,7 @@ def noted(job: Position) -> list[object]:
 
 def on_the_way_back(undo: str = "{task: release, params: {id: '{{ output }}'}}") -> Position:
     """A job that failed after two visits that can be undone."""
-    text = f"states: {{a: {{task: t, retry: none, compensate: {undo}, transitions: [{{when: output > 9, to: end}}, {{to: a}}]}}}}"
-    job = begun(text)
+    job = begun(f"states: {{a: {{task: t, retry: none, compensate: {undo}, next: a}}}}")
     job.succeeds(1)
     job.succeeds(2)
     job.fails("A")
@@ -89,7 +88,9 @@ def test_an_undo_is_noted_although_the_state_fails_on_its_way_out_because_the_ef
 
 
 def test_an_undo_after_attempted_is_noted_once_when_the_task_is_ordered() -> None:
-    job = begun("states: {a: {task: t, compensate: {task: u, after: attempted, params: {n: '{{ input.n }}'}}}}", {"n": 1})
+    job = begun(
+        "states: {a: {task: t, compensate: {task: u, after: attempted, params: {n: '{{ input.n }}'}}}}", {"n": 1}
+    )
     assert noted(job) == [{"n": 1}]
 
     job.fails("TRANSIENT_ERROR")
@@ -184,7 +185,8 @@ def test_an_undo_is_tried_again_by_its_own_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [LeaseLost(attempt=1), TaskTimedOut(attempt=1, limit=Limit.TOTAL), TaskTimedOut(attempt=1, limit=Limit.QUEUE)]
+    "event",
+    [LeaseLost(attempt=1), TaskTimedOut(attempt=1, limit=Limit.TOTAL), TaskTimedOut(attempt=1, limit=Limit.QUEUE)],
 )
 def test_an_undo_that_fails_for_good_parks_the_job(event: LeaseLost | TaskTimedOut) -> None:
     job = on_the_way_back("{task: u, retry: none}")

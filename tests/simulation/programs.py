@@ -1,0 +1,218 @@
+"""Write random blueprints that are right: as YAML, so that the compiler reads them like any other.
+
+A machine is a row of states; each may lead to the one behind it, so that all can be reached and every cycle has a way
+out. A new kind of state is one more method in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from random import Random
+from typing import Any
+
+from ruamel.yaml import YAML
+
+RETRIED = ("TRANSIENT_ERROR", "OWN_CODE", "OTHER_CODE", "TIMEOUT_ERROR", "WORKER_LOST", "ANY")
+CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
+DEPTH_MAX = 2
+GUARDS = (
+    "data.n % 2 == 0", "data.n > 3", "data.flag", "input.n > 1", "has(outputs.none_such)", "len(data.list) > 1",
+    "default(input.n, 0) >= 0", "data.list[0] == 1",
+)  # fmt: skip
+GUARDS_OF_WORK = ("output.ok", "output.n > 1", "default(output.ok, false)", "default(output.n, 0) == 3")
+GUARDS_OF_TASKS = ("status == 'later'", "status != null")
+VALUES = (
+    1, None, 1.0, True, "text", {"a": [1, None]}, "{{ data.n + 1 }}", "{{ input.n }}", "{{ data.list }}",
+    "n is {{ data.n }}", "{{ uuid() }}", "{{ now() }}", "{{ default(input.none_such, 'none') }}",
+)  # fmt: skip
+
+
+def random_blueprint(seed: str) -> str:
+    """A blueprint; the same seed writes the same one."""
+    text = StringIO()
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 120
+    yaml.dump(_Writer(Random(seed)).blueprint(), text)
+    return text.getvalue()
+
+
+class _Writer:
+    """Writes one blueprint."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.count = 0
+        self.compensates = random.random() < 0.5
+
+    def blueprint(self) -> dict[str, Any]:
+        random = self.random
+        states = self._machine(depth=0)
+        written: dict[str, Any] = {
+            "avtomat": 1,
+            "blueprint": "generated",
+            "data": {"n": "{{ input.n }}", "flag": random.random() < 0.5, "list": random.choice(([], [1], [1, 2]))},
+            "limits": {"transitions": random.choice((30, 1000)), "transitions_at_once": random.choice((6, 100))},
+        }
+        if random.random() < 0.3:
+            written["timeout"] = random.choice(("1h", "3d"))
+        if random.random() < 0.3:
+            written["unhandled"] = "quarantine"
+        if random.random() < 0.3:
+            written["catch"] = [self._catch_arm(list(states), output=False)]
+        return {**written, "states": states}
+
+    # --- machines -----------------------------------------------------------------------------------------------------
+
+    def _machine(self, depth: int) -> dict[str, Any]:
+        names = [self._name() for _ in range(self.random.randint(2, 6 if depth == 0 else 3))]
+        states = {name: self._state(names, at, depth) for at, name in enumerate(names[:-1])}
+        return {**states, names[-1]: self._last(depth)}
+
+    def _name(self) -> str:
+        self.count += 1
+        return f"s{self.count}"
+
+    def _state(self, names: list[str], at: int, depth: int) -> dict[str, Any]:
+        kinds = [self._pass, self._wait, *[self._task] * (6 if self.compensates else 3)]
+        kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
+        kind = self.random.choice(kinds)
+        state = kind(depth)
+        works = any(key in state for key in ("task", "parallel", "foreach"))
+        guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
+        back = names if works or "wait" in state else names[at + 1 :]
+        state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
+        if self.random.random() < 0.4:
+            state["set"] = self._set(works=works)
+        if self.random.random() < 0.35:
+            state["catch"] = [self._catch_arm(names[at + 1 :], output=True) for _ in range(self.random.randint(1, 2))]
+        return state
+
+    def _last(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        if random.random() < 0.3:
+            return {**self._task(depth), "next": "end"}
+        if random.random() < 0.3:
+            fail = {"code": random.choice(("OWN_CODE", "OTHER_CODE")), "message": "n {{ data.n }}"}
+            return {"fail": random.choice((fail, {}, {**fail, "compensate": False}))}
+        return {"succeed": random.choice(VALUES)}
+
+    def _body(self, depth: int) -> dict[str, Any]:
+        if self.random.random() < 0.6:
+            return self._task(depth)
+        return {"states": self._machine(depth)}
+
+    # --- kinds of states ----------------------------------------------------------------------------------------------
+
+    def _pass(self, depth: int) -> dict[str, Any]:
+        return {"set": self._set(works=False)}
+
+    def _task(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(VALUES)}}
+        if random.random() < 0.5:
+            state["retry"] = self._retry()
+        if random.random() < 0.3:
+            state["timeout"] = random.choice(
+                ("5s", {"queue": "5s"}, {"total": "1m", "attempt": "9s"}, "{{ input.pause }}")
+            )
+        if random.random() < 0.1:
+            state["expects"] = {"type": "object"}
+        if self.compensates and random.random() < 0.8:
+            state["compensate"] = self._undo()
+        return state
+
+    def _undo(self) -> dict[str, Any]:
+        random = self.random
+        undo: dict[str, Any] = {"task": "undo", "params": {"x": random.choice(VALUES), "n": self._count_up()}}
+        if random.random() < 0.5:
+            undo["after"] = "attempted"
+        elif random.random() < 0.5:
+            undo["when"] = random.choice(("default(output.ok, false)", "output != null", "output.ok"))
+        if random.random() < 0.5:
+            undo["retry"] = random.choice(("none", {"attempts": 2}))
+        return undo
+
+    def _count_up(self) -> int:
+        self.count += 1
+        return self.count
+
+    def _wait(self, depth: int) -> dict[str, Any]:
+        return {"wait": self.random.choice(("30s", "0s", "{{ input.pause }}", {"until": "2026-02-02T00:00:00Z"}))}
+
+    def _parallel(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"parallel": {self._name(): self._body(depth + 1) for _ in range(random.randint(2, 3))}}
+        if random.random() < 0.5:
+            state["join"] = random.choice(("all", "any", {"at_least": 2}, {"at_least": "{{ input.n }}"}))
+        return {**state, **self._block()}
+
+    def _foreach(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"foreach": random.choice(("{{ input.items }}", "{{ data.list }}", "{{ [1, 2] }}"))}
+        if random.random() < 0.3:
+            state["tolerate"] = random.choice((1, "50%", "{{ input.n }}"))
+        elif random.random() < 0.3:
+            state["join"] = random.choice(("any", {"at_least": 1}))
+        if random.random() < 0.4:
+            state["concurrency"] = random.choice((1, 2, "{{ input.n }}"))
+        if random.random() < 0.3:
+            state["collect"] = random.choice((False, "{{ output }}", "{{ output.n }}"))
+        return {**state, "do": self._body(depth + 1), **self._block()}
+
+    def _block(self) -> dict[str, Any]:
+        """What blocks of both kinds may have."""
+        block: dict[str, Any] = {}
+        if self.random.random() < 0.3:
+            block["timeout"] = "1m"
+        if self.random.random() < 0.3:
+            block["retry"] = {"attempts": 2, "errors": ["ANY"], "delay": "40s"}
+        return block
+
+    # --- parts of states ----------------------------------------------------------------------------------------------
+
+    def _retry(self) -> Any:
+        random = self.random
+        policy: dict[str, Any] = {"attempts": random.randint(1, 4), "delay": random.choice(("1s", "250ms"))}
+        if random.random() < 0.5:
+            policy["errors"] = [random.choice(RETRIED)]
+        if random.random() < 0.5:
+            policy["jitter"] = random.choice(("none", "equal"))
+        return random.choice(("none", policy, [{"errors": ["OWN_CODE"], "attempts": 2}, policy]))
+
+    def _ways_out(self, guards: list[str], others: list[str], behind: str, *, works: bool) -> list[dict[str, Any]]:
+        """Arms with guards to anywhere (back only from a state that waits), and one to the state behind it."""
+        random = self.random
+        arms: list[dict[str, Any]] = []
+        for _ in range(random.choice((0, 0, 1, 2))):
+            arm: dict[str, Any] = {"when": random.choice(guards), "to": random.choice([*others, "end"])}
+            if random.random() < 0.3:
+                arm["set"] = self._set(works=works)
+            arms.append(arm)
+        return [*arms, {"to": behind, **({"when": random.choice(guards)} if random.random() < 0.1 else {})}]
+
+    def _set(self, *, works: bool) -> dict[str, Any]:
+        random = self.random
+        values: list[Any] = ["{{ data.n + 1 }}", "{{ data.n * 2 }}", 0, *(["{{ output.n }}"] if works else [])]
+        some: dict[str, Any] = {"n": random.choice(values)}
+        if random.random() < 0.3:
+            some["flag"] = random.choice(("{{ not data.flag }}", True))
+        if random.random() < 0.3:
+            some["list"] = random.choice(("{{ data.list + [data.n] }}", []))
+        if random.random() < 0.2:
+            some["free"] = random.choice(VALUES)
+        return some
+
+    def _catch_arm(self, names: list[str], *, output: bool) -> dict[str, Any]:
+        random = self.random
+        arm: dict[str, Any] = {}
+        if random.random() < 0.7:
+            arm["errors"] = random.sample(CAUGHT, random.randint(1, 3))
+        if random.random() < 0.2:
+            arm["when"] = random.choice(("error.attempt > 0", "error.message == 'm'", "error.details.n == 1"))
+        if output and random.random() < 0.4:
+            return {**arm, "output": random.choice(({"n": 2, "ok": True}, None, "{{ error.details.n }}"))}
+        if random.random() < 0.3:
+            arm["set"] = {"n": "{{ error.attempt }}"}
+        return {**arm, "to": random.choice([*names, "end"] if output else names)}

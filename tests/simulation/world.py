@@ -1,0 +1,395 @@
+"""The world around one job, without a store: what is open, due and in the mail, and what a commit makes of it.
+
+It does what every store promises, as plainly as it can be said, and nothing more: open attempts, timers, joins by three
+integers, mail, leases, undos. After each commit it holds the job to what must always be true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from avtomat.core.history import delta, fold
+from avtomat.core.lifecycle import may_follow
+from avtomat.core.machine import decide, start
+from avtomat.core.messages import (
+    Change,
+    Decision,
+    Event,
+    ForkScopes,
+    JoinDecided,
+    ScopeEnded,
+    TaskBody,
+    Undo,
+    View,
+)
+from avtomat.core.model import (
+    ENDED,
+    ROOT,
+    Around,
+    Error,
+    Head,
+    OnFork,
+    OnRetry,
+    OnStart,
+    OnTask,
+    OnTimer,
+    OnUndo,
+    OnUnwind,
+    Scope,
+    Status,
+    TaskLimits,
+    Waiting,
+)
+from avtomat.core.program import FailState, Program, TaskState
+from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
+from avtomat.storage.rules import child_path, covers, fork_path, join_word, parent_of
+from tests.core.building import NOW, around_of
+
+
+@dataclass(kw_only=True)
+class OpenTask:
+    """An attempt that workers may take, or have taken."""
+
+    attempt: int
+    limits: TaskLimits
+    body: TaskBody
+    not_before: datetime | None = None
+    leased: bool = False
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """A scope as a store keeps it."""
+
+    scope: Scope
+    around: Around
+    record: dict[str, Any] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    folded: dict[str, Any] = field(default_factory=dict)
+    task: OpenTask | None = None
+    timer: datetime | None = None
+    is_open: bool = True
+
+
+@dataclass(kw_only=True)
+class Join:
+    """The three integers of a fork, and what its bodies left."""
+
+    order: ForkScopes
+    outputs: dict[int, Any] = field(default_factory=dict)
+    begun: int = 0
+    live: int = 0
+    ok: int = 0
+    failed: int = 0
+    closed: bool = False
+    verdict: JoinDecided | None = None
+    winner: int | None = None
+
+    @property
+    def may_begin(self) -> bool:
+        order = self.order
+        return not self.closed and self.verdict is None and self.live < order.window and self.begun < order.total
+
+
+class World:
+    """One job, from its first decision to its end."""
+
+    def __init__(self, program: Program, given: Any, *, start_at: datetime | None = None) -> None:
+        self.program = program
+        self.now = NOW
+        self.scopes: dict[str, Kept] = {}
+        self.joins: dict[tuple[str, int], Join] = {}
+        self.undos: list[tuple[int, tuple[Undo, ...]]] = []
+        self.noted: list[Undo] = []
+        self.undone: list[Undo] = []
+        self.dead_leases = 0
+        self.unwind_told = False
+        self.declined = False
+        self.seq = 0
+        self.ended: ScopeEnded | None = None
+        self.head = Head(
+            job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, config={"shop": "s"}
+        )
+        self.head, first = start(program, self.head, self.now, start_at)
+        assert (self.head, first) == start(program, replace(self.head, deadline=None, labels={}), self.now, start_at)
+        self.scopes[ROOT] = Kept(scope=Scope(), around=Around())
+        self._commit(ROOT, first)
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def tell(self, path: str, event: Event, at: datetime | None = None) -> Decision:
+        """Decide on an event that the world delivers, and write what was decided."""
+        self.now = max(self.now + timedelta(milliseconds=1), at or self.now)
+        decision = self.decide(path, event)
+        if isinstance(decision, Change):
+            self._commit(path, decision)
+        return decision
+
+    def decide(self, path: str, event: Event) -> Decision:
+        """Decide, twice, because the same event on the same view always gives the same Decision."""
+        view = self._view(path)
+        decision = decide(self.program, view, event, self.now)
+        assert decision == decide(self.program, view, event, self.now), "decided differently"
+        return decision
+
+    def begin(self, path: str, number: int) -> str:
+        """The next body of a fork gets its turn; its path."""
+        join, parent = self.joins[path, number], self.scopes[path]
+        body = child_path(path, number, join.begun)
+        around = around_of(join.order, parent.scope, parent.around, join.begun)
+        self.scopes[body] = Kept(scope=Scope(path=body, machine=around.machine), around=around)
+        join.begun += 1
+        join.live += 1
+        return body
+
+    def joined(self, path: str, number: int) -> JoinDecided:
+        """The verdict of a fork with what its bodies have left."""
+        join = self.joins[path, number]
+        assert join.verdict is not None
+        outputs = [join.outputs.get(index) for index in range(join.order.total)]
+        return replace(join.verdict, outputs=outputs, winner=join.winner)
+
+    def _view(self, path: str) -> View:
+        kept = self.scopes[path]
+        scope = replace(scope_from_record(kept.record, path, kept.scope.version), machine=kept.around.machine)
+        unwinds = path == ROOT and isinstance(scope.waiting, OnUnwind | OnUndo) and self.undos
+        seq, undos = self.undos[-1] if unwinds else (0, ())
+        return View(head=self.head, scope=scope, around=kept.around, undos=undos, undo_seq=seq)
+
+    # --- what may happen --------------------------------------------------------------------------------------------
+
+    @property
+    def is_parked(self) -> bool:
+        return self.head.status in {Status.PAUSED, Status.QUARANTINED}
+
+    def open_scopes(self) -> list[str]:
+        return [path for path, kept in self.scopes.items() if kept.is_open]
+
+    def leases(self) -> int:
+        """How many workers are at work for this job."""
+        live = sum(kept.task is not None and kept.task.leased for kept in self.scopes.values())
+        return live + self.dead_leases
+
+    def may_unwind(self) -> bool:
+        waits = isinstance(self.scopes[ROOT].scope.waiting, OnUnwind)
+        return waits and not self.unwind_told and not self.leases()
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def _commit(self, path: str, change: Change) -> None:
+        kept, status, waiting = self.scopes[path], self.head.status, self.scopes[path].scope.waiting
+        assert kept.is_open, f"{path} has ended and was changed"
+        assert change.scope.version == kept.scope.version + 1, "a version counts commits"
+        self._check_trail(kept, change)
+        self.seq += 1
+        self._write_scope(kept, change)
+        self._write_head(path, change, waiting)
+        self._write_undos(change)
+        for number in change.close:
+            self._close(fork_path(path, number))
+        if not change.keeps:
+            self._set_task(kept, change)
+            kept.timer = _timer(change, self.now)
+        if change.fork is not None:
+            self._fork(path, change.fork)
+        if change.ended is not None:
+            self._end(path, change.ended, waiting)
+        assert may_follow(status, self.head.status), f"{self.head.status} may not follow {status}"
+        self.check()
+
+    def _check_trail(self, kept: Kept, change: Change) -> None:
+        before, after = kept.scope, change.scope
+        assert after.visit - before.visit == after.hops - before.hops == len(change.trail)
+        assert not change.trail or after.state == change.trail[-1]
+        assert after.hops <= self.program.limits.transitions
+        if isinstance(before.waiting, OnUnwind | OnUndo):
+            assert not change.trail, "a job that undoes enters no state"
+
+    def _write_scope(self, kept: Kept, change: Change) -> None:
+        after = loads(dumps(scope_as_record(change.scope)))
+        changed = loads(dumps(delta(kept.record, after)))
+        kept.changes.append(changed)
+        kept.folded = fold([kept.folded, changed])
+        assert _texts(kept.folded) == _texts(after), "the fold of history is not the state"
+        kept.scope, kept.record = change.scope, after
+
+    def _write_head(self, path: str, change: Change, waiting: Waiting) -> None:
+        if change.status is not None:
+            assert path == ROOT, "a body changes no status"
+            deadline = None if change.status is Status.COMPENSATING else self.head.deadline
+            self.head = replace(self.head, status=change.status, deadline=deadline)
+        if isinstance(change.scope.waiting, OnUnwind) and not isinstance(waiting, OnUnwind | OnUndo):
+            self.unwind_told = False
+
+    def _write_undos(self, change: Change) -> None:
+        if change.undone_seq is not None:
+            assert self.undos[-1][0] == change.undone_seq, "undos run in the reverse order of their noting"
+            self.undos.pop()
+        if change.undos:
+            assert not isinstance(self.scopes[ROOT].scope.waiting, OnUndo), "an undo notes nothing"
+            self.undos.append((self.seq, change.undos))
+            self.noted += change.undos
+
+    def _set_task(self, kept: Kept, change: Change) -> None:
+        order, waiting, open_before = change.dispatch, change.scope.waiting, kept.task
+        self._drop_task(kept)
+        if order is None:
+            return
+        assert isinstance(waiting, OnTask | OnUndo)
+        assert (waiting.attempt, waiting.limits) == (order.attempt, order.limits)
+        assert order.attempt <= self._attempts_max(kept, waiting), "more attempts than the policy allows"
+        body = order.body or (open_before and open_before.body)
+        assert body is not None, "a retry has the body of the attempt before"
+        kept.task = OpenTask(attempt=order.attempt, limits=order.limits, body=body, not_before=order.not_before)
+        if isinstance(waiting, OnUndo) and order.body is not None:
+            self._note_start(waiting)
+
+    def _attempts_max(self, kept: Kept, waiting: OnTask | OnUndo) -> int:
+        if isinstance(waiting, OnUndo):
+            undo = self.undos[-1][1][waiting.index]
+            state = self.program.machines[undo.machine].states[undo.state]
+            assert isinstance(state, TaskState)
+            assert state.compensate is not None
+            policies = state.compensate.retry
+        else:
+            state = self.program.machines[kept.around.machine].states[kept.scope.state or ""]
+            assert isinstance(state, TaskState)
+            policies = state.retry
+        return max((policy.attempts for policy in policies), default=1)
+
+    def _note_start(self, waiting: OnUndo) -> None:
+        """An undo begins: the newest that has not run, or the same again when an operator wants it."""
+        assert not self.leases(), "an undo began while a worker was at work"
+        undo = self.undos[-1][1][waiting.index]
+        if self.undone and self.undone[-1] is undo:
+            return
+        assert undo is self.noted[-1 - len(self.undone)], "undos run in the reverse order of their noting"
+        self.undone.append(undo)
+
+    def _drop_task(self, kept: Kept) -> None:
+        self.dead_leases += kept.task is not None and kept.task.leased
+        kept.task = None
+
+    # --- joins ------------------------------------------------------------------------------------------------------
+
+    def _fork(self, path: str, order: ForkScopes) -> None:
+        assert (path, order.number) not in self.joins, "a fork's number is used once"
+        assert order.number == self.scopes[path].scope.forks - 1
+        assert 0 < order.need <= order.total
+        assert order.tolerated >= 0
+        assert order.window >= 1
+        self.joins[path, order.number] = Join(order=order)
+
+    def _end(self, path: str, ended: ScopeEnded, waiting: Waiting) -> None:
+        kept = self.scopes[path]
+        kept.is_open = False
+        for (owner, number), join in self.joins.items():
+            if owner == path and not join.closed:
+                self._close(fork_path(owner, number))
+        if path == ROOT:
+            self._end_job(ended, waiting)
+            return
+        parent, number, index = parent_of(path)
+        join = self.joins[parent, number]
+        join.live -= 1
+        if ended.error is None:
+            join.ok += 1
+            join.outputs[index] = ended.output
+            join.winner = index if join.winner is None else join.winner
+        else:
+            join.failed += 1
+        self._judge(join, ended.error)
+
+    def _judge(self, join: Join, error: Error | None) -> None:
+        order = join.order
+        word = join_word(total=order.total, need=order.need, tolerated=order.tolerated, ok=join.ok, failed=join.failed)
+        if word is None or join.verdict is not None:
+            return
+        met = word == "met"
+        join.verdict = JoinDecided(
+            number=order.number, met=met, ok=join.ok, failed=join.failed, error=None if met else error
+        )
+
+    def _end_job(self, ended: ScopeEnded, waiting: Waiting) -> None:
+        assert self.ended is None, "a job ends once"
+        assert ended.status in ENDED
+        if ended.status is not Status.FINISHED and not self.declined and not self._declines():
+            assert not self.undos, "the job ended before it had undone what it did"
+            assert len(self.undone) == len(self.noted)
+            assert isinstance(waiting, OnUnwind) or not self.noted
+        self.ended = ended
+        self.head = replace(self.head, status=ended.status)
+        self._close(ROOT)
+
+    def _declines(self) -> bool:
+        scope = self.scopes[ROOT].scope
+        state = self.program.machines[""].states.get(scope.state or "")
+        return isinstance(state, FailState) and not state.compensate
+
+    def _close(self, fence: str) -> None:
+        """End all that is below a fork, or the whole job."""
+        for path, kept in self.scopes.items():
+            if path != ROOT and covers(fence, path) and kept.is_open:
+                kept.is_open = False
+                kept.timer = None
+                self._drop_task(kept)
+        for (owner, number), join in self.joins.items():
+            if covers(fence, fork_path(owner, number)):
+                join.closed = True
+
+    # --- what must always be true -----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Hold the job to what must be true after every commit."""
+        for path in self.open_scopes():
+            assert self._has_reason_to_move(path), f"{path} is stuck: {self.scopes[path].scope.waiting}"
+        for (owner, number), join in self.joins.items():
+            if not join.closed:
+                live = [p for p in self.open_scopes() if p != ROOT and parent_of(p)[:2] == (owner, number)]
+                assert join.live == len(live), "a join's counter is not true"
+                assert join.begun == join.ok + join.failed + join.live
+
+    def _has_reason_to_move(self, path: str) -> bool:
+        kept = self.scopes[path]
+        match kept.scope.waiting:
+            case OnTask(attempt=attempt) | OnUndo(attempt=attempt):
+                parked = path == ROOT and isinstance(kept.scope.waiting, OnUndo) and self.is_parked
+                return parked or (kept.task is not None and kept.task.attempt == attempt)
+            case OnTimer() | OnRetry() | OnStart():
+                return kept.timer is not None
+            case OnFork(number=number):
+                join = self.joins[path, number]
+                return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
+            case OnUnwind():
+                return kept.timer is not None or not self.unwind_told
+            case None:
+                return (path == ROOT and self.head.status is Status.QUARANTINED) or kept.scope.version == 0
+        return False
+
+    def check_end(self) -> None:
+        """Hold the job to what must be true of all of its history."""
+        for path, kept in self.scopes.items():
+            assert len(kept.changes) == kept.scope.version, "a version counts commits"
+            assert fold(kept.changes) == kept.record, f"the fold of the history of {path} is not its state"
+
+
+def _timer(change: Change, now: datetime) -> datetime | None:
+    """When the scope is to be woken, as the shell works it out."""
+    match change.scope.waiting:
+        case OnTimer(until=until) | OnStart(until=until):
+            return until
+        case OnFork(deadline=deadline):
+            return deadline
+        case OnRetry(until=until, deadline=deadline):
+            return until if deadline is None else min(until, deadline)
+        case OnUnwind() if change.undone_seq is not None:
+            return now
+        case _:
+            return None
+
+
+def _texts(record: dict[str, Any]) -> dict[str, bytes]:
+    """The fields of a record to the letter: inside of a field the order of keys is content, too."""
+    return {key: dumps(value) for key, value in record.items()}
