@@ -9,12 +9,13 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.postgres import fresh_schema
 from tests.servers import PostgresServer, RedisServer, postgres_binaries, redis_server_found
 
 MISSING_SERVER = "missing server: "
@@ -24,7 +25,7 @@ MISSING_SERVER = "missing server: "
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A real redis-server with an append-only file; one for each pytest process."""
     if not redis_server_found():
-        _without("redis-server (apt-get install redis-server)")
+        without("redis-server (apt-get install redis-server)")
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()
@@ -45,7 +46,7 @@ def postgres_dsn() -> Iterator[str]:
         return
     binaries = postgres_binaries()
     if binaries is None:
-        _without("postgres (apt-get install postgresql, or AVTOMAT_TEST_POSTGRES=postgresql://…)")
+        without("postgres (apt-get install postgresql, or AVTOMAT_TEST_POSTGRES=postgresql://…)")
     # Not below pytest's own folder: that one is closed to the user that PostgreSQL runs as.
     folder = Path(tempfile.mkdtemp(prefix="avtomat-postgres-"))
     server = PostgresServer(folder, binaries)
@@ -54,7 +55,15 @@ def postgres_dsn() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-def _without(server: str) -> NoReturn:
+@pytest.fixture
+async def postgres_schema(postgres_dsn: str) -> AsyncIterator[str]:
+    """The URL of an empty schema in that PostgreSQL."""
+    async with fresh_schema(postgres_dsn) as url:
+        yield url
+
+
+def without(server: str) -> NoReturn:
+    """End the test that asks: it fails in CI, and is skipped and named in the last lines elsewhere."""
     if os.environ.get("CI") == "true":
         pytest.fail(MISSING_SERVER + server, pytrace=False)
     pytest.skip(MISSING_SERVER + server)

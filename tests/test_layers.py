@@ -19,7 +19,7 @@ import pytest
 
 ENGINE = Path(__file__).parents[1] / "engine"
 SHARED = frozenset(
-    {"diagnostics", "errors", "resources", "secrets", "setting_kinds", "settings", "settings_loader", "suggest"}
+    {"diagnostics", "errors", "logs", "resources", "secrets", "setting_kinds", "settings", "settings_loader", "suggest"}
 )
 BELOW: dict[str, frozenset[str]] = {
     "core": frozenset(),

@@ -111,27 +111,19 @@ class Settings:
             "doc": "Entries waiting for the history database at which new jobs are answered 503; those that run go on.",
         },
     )
-    result_repeat_window: timedelta = field(
-        default=timedelta(minutes=15),
-        metadata={"kind": SPAN, "doc": "How long a repeated result is recognised, and accepted again."},
-    )
-    signal_keep: timedelta = field(
-        default=timedelta(hours=24),
-        metadata={"kind": SPAN, "doc": "How long a signal is kept that nobody waits for."},
+    history_retention: timedelta = field(
+        default=timedelta(days=90),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long the history database keeps a job's history after the job's end. Without such a database "
+            "`retention` counts.",
+        },
     )
     partitions: int = field(
         default=1,
         metadata={
             "kind": number(1, 256),
             "doc": "Partitions of the store: 16 on a Redis Cluster. Fixed when the store is first used.",
-        },
-    )
-    durability: str = field(
-        default="normal",
-        metadata={
-            "kind": choice("normal", "strict"),
-            "doc": "`strict`: nothing is acknowledged before Redis (7.2 or later) has it on its own disk and on a "
-            "replica's.",
         },
     )
     log_format: str = field(

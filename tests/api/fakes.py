@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import Accepted
 from avtomat.runtime.dispatcher import Poll
@@ -103,17 +104,54 @@ class Clients:
             return None
         return [{"task_id": "t1", "kind": "greet", "attempt": 1, "phase": "leased", "worker": "w1", "since": AT}]
 
-    async def cancel(self, job_id: str, client: str | None, by: str, reason: str = "") -> Mapping[str, Json] | None:
-        job = self.jobs_by_id.get(job_id)
-        if job is not None:
-            job.update(status="cancelled", error={"code": "CANCELLED", "message": f"{by}: {reason}"})
-        return job
-
     def blueprints(self) -> list[dict[str, Json]]:
         return [{"name": "hello", "version": "d1"}]
 
     def blueprint(self, name: str) -> dict[str, Json] | None:
         return {"name": "hello", "version": "d1"} if name == "hello" else None
+
+
+@dataclass
+class Operators:
+    """Cancels jobs at once, notes every other wish, and refuses to resume."""
+
+    clients: Clients
+    wishes: list[OperatorEvent] = field(default_factory=list)
+    compensates: list[bool] = field(default_factory=list)
+
+    async def cancel(
+        self, job_id: str, client: str | None, by: str, reason: str = "", *, compensate: bool = True
+    ) -> Mapping[str, Json] | None:
+        job = self.clients.jobs_by_id.get(job_id)
+        if job is not None:
+            self.compensates.append(compensate)
+            job.update(status="cancelled", error={"code": "CANCELLED", "message": f"{by}: {reason}"})
+        return job
+
+    async def operate(self, job_id: str, client: str | None, event: OperatorEvent) -> Mapping[str, Json] | None:
+        if isinstance(event, ResumeRequested):
+            raise RequestRefused("nothing was changed: the job is not paused", status=409, code="job.state", hint="no")
+        self.wishes.append(event)
+        return self.clients.jobs_by_id.get(job_id)
+
+    async def rerun(self, job_id: str, client: str | None, event: RerunRequested) -> Accepted | Mapping[str, Json] | None:
+        job = self.clients.jobs_by_id.get(job_id)
+        if job is None or job["status"] != "cancelled":
+            return await self.operate(job_id, client, event)
+        return Accepted(job_id="job9", fresh=True, status="pending", blueprint=job["blueprint"], version="d1")
+
+
+@dataclass
+class Explainer:
+    """Knows one cause."""
+
+    clients: Clients
+
+    async def why(self, job_id: str, client: str | None) -> Mapping[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        cause = {"scope": "/", "state": "greet", "cause": "no_worker", "text": "no worker does greet", "details": {}}
+        return {"job_id": job_id, "status": "waiting_for_worker", "causes": [{**cause, "hint": "start a worker"}]}
 
 
 @dataclass
@@ -180,9 +218,15 @@ class FakeEngine:
 
     settings: Settings = field(default_factory=Settings)
     clients: Clients = field(default_factory=Clients)
+    operators: Operators = field(init=False)
+    explainer: Explainer = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.operators = Operators(self.clients)
+        self.explainer = Explainer(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from avtomat.runtime.service import Engine
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from tests.api.conftest import Site, site_of
 
@@ -33,7 +33,7 @@ NEXT = "/_worker/workers/w1/tasks/next?available_skills=say"
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     (tmp_path / "greet.yaml").write_text(GREET)
-    engine = Engine(Settings(store="memory:", blueprints=tmp_path))
+    engine = Service(Settings(store="memory:", blueprints=tmp_path))
     await engine.start(watch=False)
     async with site_of(engine) as site:
         await site.post("/_worker/workers/register", json={"worker_id": "w1", "supported_skills": [{"name": "say"}]})

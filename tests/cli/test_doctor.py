@@ -134,14 +134,3 @@ def test_a_redis_that_throws_keys_away_is_an_error(capsys: Capture, fresh_redis:
     found = findings(capsys, "--store", fresh_redis.url, code=1)
 
     assert worst(found, "maxmemory-policy is allkeys-lru") == "error"
-
-
-def test_strict_durability_needs_a_redis_that_knows_it(
-    capsys: Capture, fresh_redis: RedisServer, project: Path
-) -> None:
-    (project / "avtomat.toml").write_text('durability = "strict"\n')
-    too_old = fresh_redis.version < (7, 2)
-
-    found = findings(capsys, "--store", fresh_redis.url, code=int(too_old))
-
-    assert any("durability" in text for text in found) is too_old

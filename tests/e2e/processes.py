@@ -47,8 +47,9 @@ class Answer:
 
 
 class RealProcess:
-    """One process (`avtomat …`, unless `program` says otherwise) with a log of its own; as a context, it is killed at the
-    end.
+    """One process (`avtomat …`, unless `program` says otherwise) with a log of its own.
+
+    As a context, it is killed at the end.
     """
 
     def __init__(

@@ -12,12 +12,15 @@ from avtomat.api.blueprints import BlueprintRoutes
 from avtomat.api.doors import ELSEWHERE, ClientsDoor, WorkersDoor, refuse_elsewhere
 from avtomat.api.jobs import JobRoutes
 from avtomat.api.metrics import Metrics, RequestCounts
+from avtomat.api.operating import OperatingRoutes
 from avtomat.api.operations import PublicRoutes
 from avtomat.api.sockets import SOCKET, SocketRoute
 from avtomat.api.workers import WORKERS, WorkerRoutes
 from avtomat.core.formula import Json
 from avtomat.runtime.clients import ClientDoor
 from avtomat.runtime.dispatcher import Dispatcher
+from avtomat.runtime.operating import Operators
+from avtomat.runtime.why import Explainer
 from avtomat.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class Served(Protocol):
 
     settings: Settings
     clients: ClientDoor
+    operators: Operators
+    explainer: Explainer
     dispatcher: Dispatcher
 
     def readiness(self) -> tuple[bool, Mapping[str, Json]]:
@@ -48,6 +53,7 @@ def create_app(engine: Served, collectors: Iterable[Collector] = ()) -> web.Appl
     everybody = ClientsDoor(None, counts)
     app = web.Application()
     app.add_routes(clients.keep(JobRoutes(engine.clients, settings).routes()))
+    app.add_routes(clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()))
     app.add_routes(workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()))
     app.add_routes(workers.keep([("GET", SOCKET, socket.serve)]))
     app.add_routes(clients.keep(BlueprintRoutes(engine.clients, engine.reload_problems).routes()))

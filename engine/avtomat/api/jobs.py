@@ -1,4 +1,4 @@
-"""The clients' door: submit jobs, read them, wait for them, cancel them."""
+"""The clients' door: submit jobs, read them, wait for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from avtomat.api.answers import json_answer, problem_of, tagged_answer
-from avtomat.api.bodies import json_body, optional_json_body
+from avtomat.api.bodies import json_body
 from avtomat.api.doors import Route
 from avtomat.api.queries import count, query_of, refuse_unknown, seconds
 from avtomat.api.refusals import refusal_of
@@ -29,7 +29,6 @@ JOBS: Final = "/api/v1/jobs"
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 HISTORY_PAGE_MAX: Final = 1_000
-REASON_CHARACTERS_MAX: Final = 1_000
 
 T = TypeVar("T")
 
@@ -48,7 +47,6 @@ class JobRoutes:
             ("POST", JOBS + "/{blueprint}", self.submit),
             ("GET", JOBS + "/{job}", self.show),
             ("GET", JOBS, self.list),
-            ("POST", JOBS + "/{job}/cancel", self.cancel),
             ("GET", JOBS + "/{job}/history", self.history),
             ("GET", JOBS + "/{job}/tasks", self.tasks),
         )
@@ -73,13 +71,13 @@ class JobRoutes:
 
     async def _answer(self, accepted: Accepted, *, whole: bool) -> web.Response:
         if not whole:
-            return json_answer(_accepted_as_json(accepted), status=202)
+            return json_answer(accepted_as_json(accepted), status=202)
         if accepted.ended is not None:
             return json_answer({"job_id": accepted.job_id, **accepted.ended})
         job = await self._clients.job(accepted.job_id, None)
         if job is None:
             raise RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
-        return json_answer({"job_id": accepted.job_id, **job}, status=_status_of(job))
+        return json_answer({"job_id": accepted.job_id, **job}, status=status_of(job))
 
     async def _submit_all(self, request: web.Request, bodies: Sequence[Json], *, waits: bool) -> web.Response:
         """Accept each of a list for itself: the results are in the order of the list."""
@@ -97,7 +95,7 @@ class JobRoutes:
 
     async def _submit_one(self, request: web.Request, body: Json, key: str | None, pointer: str) -> Mapping[str, Json]:
         try:
-            return _accepted_as_json(await self._clients.submit(_submission_of(request, body, key, pointer)))
+            return accepted_as_json(await self._clients.submit(_submission_of(request, body, key, pointer)))
         except Exception as error:
             return {"problem": problem_of(refusal_of(error))}
 
@@ -109,7 +107,7 @@ class JobRoutes:
         refuse_unknown(query, ("wait",))
         job_id = request.match_info["job"]
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
-        return tagged_answer(request, _found(await self._clients.job(job_id, request[CALLER].client, wait_s), job_id))
+        return tagged_answer(request, found(await self._clients.job(job_id, request[CALLER].client, wait_s), job_id))
 
     async def list(self, request: web.Request) -> web.Response:
         """A page of jobs, newest first."""
@@ -131,27 +129,14 @@ class JobRoutes:
         job_id = request.match_info["job"]
         after = count(query, "cursor", default=0, least=0, most=10**9)
         limit = count(query, "limit", default=PAGE_MAX, least=1, most=HISTORY_PAGE_MAX)
-        entries = _found(await self._clients.history(job_id, request[CALLER].client, after, limit), job_id)
+        entries = found(await self._clients.history(job_id, request[CALLER].client, after, limit), job_id)
         cursor = str(entries[-1]["seq"]) if len(entries) == limit else None
         return json_answer({"history": entries, "next_cursor": cursor})
 
     async def tasks(self, request: web.Request) -> web.Response:
         """The job's open tasks: who works on what, since when, how far."""
         job_id = request.match_info["job"]
-        return json_answer({"tasks": _found(await self._clients.tasks(job_id, request[CALLER].client), job_id)})
-
-    # --- acting -------------------------------------------------------------------------------------------------------
-
-    async def cancel(self, request: web.Request) -> web.Response:
-        """End the job as cancelled. 200 once it has ended, whether by this or before."""
-        body = await optional_json_body(request, self._body_bytes_max)
-        reason = body.get("reason", "") if isinstance(body, dict) and body.keys() <= {"reason"} else None
-        if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX:
-            text = f'a body is {{"reason": a text of at most {REASON_CHARACTERS_MAX} characters}}'
-            raise RequestRefused(text, status=422, code="request.invalid", pointer="/reason")
-        job_id, caller = request.match_info["job"], request[CALLER]
-        job = _found(await self._clients.cancel(job_id, caller.client, caller.name, reason), job_id)
-        return json_answer(job, status=_status_of(job))
+        return json_answer({"tasks": found(await self._clients.tasks(job_id, request[CALLER].client), job_id)})
 
 
 def _submission_of(request: web.Request, body: Json, key: str | None, pointer: str = "") -> Submission:
@@ -167,7 +152,8 @@ def _submission_of(request: web.Request, body: Json, key: str | None, pointer: s
     )
 
 
-def _accepted_as_json(accepted: Accepted) -> dict[str, Json]:
+def accepted_as_json(accepted: Accepted) -> dict[str, Json]:
+    """What a client is told of a job that was just taken."""
     return {
         "job_id": accepted.job_id,
         "status": accepted.status,
@@ -176,11 +162,13 @@ def _accepted_as_json(accepted: Accepted) -> dict[str, Json]:
     }
 
 
-def _status_of(job: Mapping[str, Json]) -> int:
+def status_of(job: Mapping[str, Json]) -> int:
+    """200 for a job that has ended, 202 for one that goes on."""
     return 200 if job["status"] in ENDED else 202
 
 
-def _found(value: T | None, job_id: str) -> T:
+def found(value: T | None, job_id: str) -> T:
+    """What was asked of a job; 404 when there is none."""
     if value is None:
         raise RequestRefused(f"there is no job {job_id[:80]!r}", status=404, code="job.not_found")
     return value

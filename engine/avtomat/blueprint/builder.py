@@ -91,9 +91,10 @@ class Builder:
         self._nodes += 1
         if depth > DEPTH_MAX or self._nodes > NODES_MAX:
             raise self._too_large(event, depth)
+        node: Node
         if event.__class__ is ScalarEvent:
-            node: Node = self._scalar(event)
-        elif isinstance(event, AliasEvent):
+            node = self._scalar(event)
+        elif event.__class__ is AliasEvent:
             return self._alias(event, depth)
         else:
             node = self._collection(event, depth)
@@ -160,7 +161,8 @@ class Builder:
 
     def _sequence(self, event: Event, depth: int) -> Node:
         items: list[Node] = []
-        while not isinstance(following := self._parser.get_event(), SequenceEndEvent):
+        get_event = self._parser.get_event
+        while (following := get_event()).__class__ is not SequenceEndEvent:
             items.append(self._node(following, depth + 1))
         sequence = Sequence(
             value=[item.value for item in items], items=tuple(items), start=event.start_mark, end=following.end_mark
@@ -176,10 +178,11 @@ class Builder:
         known = len(self.findings)
         bad_key: Node | None = None
         cut_after: str | None = None
-        while not isinstance(following := self._parser.get_event(), MappingEndEvent):
+        get_event = self._parser.get_event
+        while (following := get_event()).__class__ is not MappingEndEvent:
             key = self._key(following, depth + 1)
-            value = self._node(self._parser.get_event(), depth + 1)
-            if not isinstance(key, Scalar):
+            value = self._node(get_event(), depth + 1)
+            if key.__class__ is not Scalar:
                 bad_key = bad_key or key
             elif key.text == "<<" and not key.style:
                 merged.extend(self._merged(value))

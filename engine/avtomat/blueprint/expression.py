@@ -12,7 +12,7 @@ from avtomat.blueprint import evaluation
 from avtomat.blueprint.evaluation import Code
 from avtomat.blueprint.expression_reader import ExpressionReader
 from avtomat.blueprint.faults import Fault, Read
-from avtomat.blueprint.lexer import Scan, plain_path, scan, token_length
+from avtomat.blueprint.lexer import Scan, plain_path, scan, token_length, usual_scan
 from avtomat.blueprint.limits import EvaluationError, Frame, LimitError
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.scope import NOTHING, SECRETS, TooComplexError
@@ -73,15 +73,15 @@ def _parsed(source: str, allow_secrets: bool) -> Expression | tuple[Fault, ...]:
     keys = plain_path(source)
     if keys is not None:
         return _path_expression(source, keys)
-    scanned = scan(source)
-    if scanned.faults:
-        return tuple(scanned.faults)
-    if not scanned.masked.strip():
-        hint = "write a condition such as input.total > 100"
-        return (Fault(code="expression.syntax", message="there is no expression here", offset=0, hint=hint),)
-    tree = _tree(source, scanned)
-    if isinstance(tree, Fault):
-        return (tree,)
+    scanned = usual_scan(source)
+    tree = None if scanned is None else _tree(source, scanned)
+    if scanned is None or not isinstance(tree, ast.expr):
+        scanned = scan(source)
+        if scanned.faults:
+            return tuple(scanned.faults)
+        tree = _checked_tree(source, scanned)
+        if isinstance(tree, Fault):
+            return (tree,)
     if allow_secrets and (secret := _secret(tree)):
         return _secret_expression(source, secret, tree.col_offset)
     return _compiled(source, scanned, tree)
@@ -92,6 +92,13 @@ def _path_expression(source: str, keys: tuple[str, ...]) -> Expression:
     read = Read(path=keys, offset=source.index(keys[0]), guarded=False)
     code = evaluation.path(keys)
     return Expression(source=source, reads=frozenset({keys}), uses=(read,), code=code, builds=False)
+
+
+def _checked_tree(source: str, scanned: Scan) -> ast.expr | Fault:
+    if scanned.masked.strip():
+        return _tree(source, scanned)
+    hint = "write a condition such as input.total > 100"
+    return Fault(code="expression.syntax", message="there is no expression here", offset=0, hint=hint)
 
 
 def _tree(source: str, scanned: Scan) -> ast.expr | Fault:

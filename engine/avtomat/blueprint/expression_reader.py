@@ -34,31 +34,14 @@ class ExpressionReader:
     def __init__(self, scanned: Scan) -> None:
         self.originals = scanned.originals
         self.scope = Scope("expression", NODES_MAX)
-        self.handlers: dict[type[ast.expr], Callable[..., Code]] = {
-            ast.Constant: self._constant,
-            ast.Name: self._name,
-            ast.Attribute: self._attribute,
-            ast.Subscript: self._subscript,
-            ast.Call: self._call,
-            ast.BinOp: self._binary,
-            ast.UnaryOp: self._unary,
-            ast.BoolOp: self._logical,
-            ast.Compare: self._comparison,
-            ast.IfExp: self._choice,
-            ast.List: self._list,
-            ast.Dict: self._map,
-            ast.ListComp: self._list_comprehension,
-            ast.GeneratorExp: self._list_comprehension,
-            ast.DictComp: self._map_comprehension,
-        }
 
     def read(self, node: ast.expr, depth: int) -> Code:
         """Compile one node, and count it."""
         self.scope.visit(depth)
-        handler = self.handlers.get(type(node))
+        handler = _HANDLERS.get(type(node))
         if handler is None:
             return self._refuse(node)
-        return handler(node, depth + 1)
+        return handler(self, node, depth + 1)
 
     def _refuse(self, node: ast.expr) -> Code:
         what, hint = _REFUSED.get(type(node), ("this", "expressions compute a value; a task does the rest"))
@@ -277,3 +260,22 @@ class ExpressionReader:
         if isinstance(node, ast.Subscript):
             return f"{self._label(node.value)}[…]"
         return "the value"
+
+
+_HANDLERS: dict[type[ast.expr], Callable[..., Code]] = {
+    ast.Constant: ExpressionReader._constant,
+    ast.Name: ExpressionReader._name,
+    ast.Attribute: ExpressionReader._attribute,
+    ast.Subscript: ExpressionReader._subscript,
+    ast.Call: ExpressionReader._call,
+    ast.BinOp: ExpressionReader._binary,
+    ast.UnaryOp: ExpressionReader._unary,
+    ast.BoolOp: ExpressionReader._logical,
+    ast.Compare: ExpressionReader._comparison,
+    ast.IfExp: ExpressionReader._choice,
+    ast.List: ExpressionReader._list,
+    ast.Dict: ExpressionReader._map,
+    ast.ListComp: ExpressionReader._list_comprehension,
+    ast.GeneratorExp: ExpressionReader._list_comprehension,
+    ast.DictComp: ExpressionReader._map_comprehension,
+}

@@ -1,6 +1,7 @@
 """What reading an expression or a template finds: what is wrong with it, and what it reads."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +15,8 @@ class Fault:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """One place where a path is read.
+class Read(NamedTuple):
+    """One place where a path is read; a tuple, because a file has hundreds of them.
 
     `guarded` says that it stands inside `has` or `default`, so that it may be missing. `pointer` is the JSON pointer of
     the text in which it stands, for values; `offset` counts characters of that text.

@@ -51,10 +51,10 @@ def reversed_edges(edges: Edges) -> Edges:
     return {name: frozenset(sources) for name, sources in back.items()}
 
 
-def with_way_out(machine: MachineSpec) -> frozenset[str]:
-    """The states from which the machine can come to its end."""
+def with_way_out(edges: Edges, machine: MachineSpec) -> frozenset[str]:
+    """The states from which the machine with these edges can come to its end."""
     ends = [name for name, state in machine.states.items() if may_end(state)]
-    return reachable(reversed_edges(edges_of(machine)), ends)
+    return reachable(reversed_edges(edges), ends)
 
 
 def may_end(state: StateSpec) -> bool:
@@ -64,12 +64,12 @@ def may_end(state: StateSpec) -> bool:
     return any(arm.target is not None and is_end(arm.target) for arm in (*state.arms, *state.catch))
 
 
-def after_a_catch(blueprint: BlueprintSpec, machine: MachineSpec) -> frozenset[str]:
+def after_a_catch(edges: Edges, blueprint: BlueprintSpec, machine: MachineSpec) -> frozenset[str]:
     """The states in which `error` can be read: those that a catch leads to, and what follows them."""
     arms: list[Arm] = [arm for state in machine.states.values() for arm in state.catch]
     if machine.outer is None:
         arms += blueprint.catch
-    return reachable(edges_of(machine), _existing(arms, machine))
+    return reachable(edges, _existing(arms, machine))
 
 
 def _targets(state: StateSpec, machine: MachineSpec) -> Iterator[str]:

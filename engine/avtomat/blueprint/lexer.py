@@ -24,13 +24,27 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LITERAL = re.compile(r"""'[^'\\\n]*'|"[^"\\\n]*\"""")
+_WORDS = frozenset({"and", "or", "not", "in", "if", "else", "for"})
+_FORBIDDEN_WORDS = "|".join(sorted({*keyword.kwlist} - _WORDS))
+_USUAL = re.compile(
+    rf"""(?: [ ]++
+    | (?!(?:{_FORBIDDEN_WORDS})\b)[A-Za-z_][A-Za-z0-9_]*+(?!['"])
+    | (?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?![\w.])
+    | '[^'\\\n\ud800-\udfff]*+'(?![ ]*+['"])
+    | "[^"\\\n\ud800-\udfff]*+"(?![ ]*+['"])
+    | \{{(?![{{%\#]) | \*\*?+ | //?+ | [=!<>]= | [-+%<>()\[\]}},.:|]
+    )*+""",
+    re.VERBOSE | re.ASCII,
+)
+"""A source in which the lexer has nothing to find or to blank but texts, whatever Python's parser makes of it."""
+_USUAL_CHARS_MAX = 1_000
 _PLAIN_PATH = re.compile(r"\s*([A-Za-z]\w*(?:\.[A-Za-z]\w*){0,40})\s*", re.ASCII)
 _SPECIAL_WORDS = frozenset({*keyword.kwlist, "true", "false", "null", "omit", "now", "secrets", "length"})
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "/": "/"}
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(_OPENING.values())
-_WORDS = frozenset({"and", "or", "not", "in", "if", "else", "for"})
 
 _ACCIDENTS: dict[str, tuple[str, str]] = {
     "=": ("`=` assigns, and nothing is assigned here", "write == to compare"),
@@ -83,7 +97,6 @@ class Scan:
     close: int | None
     masked: str
     originals: dict[int, str]
-    words: dict[int, str]
     faults: list[Fault]
 
 
@@ -91,6 +104,25 @@ def scan(source: str, start: int = 0, *, until_close: bool = False) -> Scan:
     """Read tokens from `start` to the end, or to the `}}` that closes the expression."""
     lexer = _Lexer(source, start, until_close=until_close)
     return lexer.run()
+
+
+def usual_scan(source: str) -> Scan | None:
+    """Return the scan of a source that is like nearly all; None is for `scan`.
+
+    Nothing is known about its brackets: what Python's parser refuses has faults that `scan` finds.
+    """
+    opened = source.count("(") + source.count("[") + source.count("{")
+    if len(source) > _USUAL_CHARS_MAX or opened > DEPTH_MAX or _USUAL.fullmatch(source) is None:
+        return None
+    masked, originals = source, {}
+    if "'" in source or '"' in source:
+        originals = {found.start(): found.group()[1:-1] for found in _LITERAL.finditer(source)}
+        masked = _LITERAL.sub(_blank, source)
+    return Scan(0, len(source), None, masked, originals, [])
+
+
+def _blank(literal: re.Match[str]) -> str:
+    return f"'{'x' * (len(literal.group()) - 2)}'"
 
 
 def plain_path(source: str) -> tuple[str, ...] | None:
@@ -126,7 +158,6 @@ class _Lexer:
         self.until_close = until_close
         self.masked: list[str] = []
         self.originals: dict[int, str] = {}
-        self.words: dict[int, str] = {}
         self.faults: list[Fault] = []
         self.brackets: list[tuple[str, int]] = []
         self.before = ""
@@ -144,7 +175,7 @@ class _Lexer:
             at = found.end()
         if not self.faults and not self._over_limit(at) and self.brackets:
             self._fault_unclosed()
-        return Scan(self.start, at, close, "".join(self.masked), self.originals, self.words, self.faults)
+        return Scan(self.start, at, close, "".join(self.masked), self.originals, self.faults)
 
     def _over_limit(self, at: int) -> bool:
         if at - self.start > SOURCE_CHARS_MAX:
@@ -194,7 +225,6 @@ class _Lexer:
         if not name.isascii() or (is_key and keyword.iskeyword(name)):
             self.originals[at - self.start] = name
             return "k" * len(name)
-        self.words[at - self.start] = name
         return name
 
     def _check_number(self, text: str, at: int) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from avtomat.blueprint import evaluation
 from avtomat.blueprint.expression import Expression, Fault, Read, parse_expression
-from avtomat.blueprint.lexer import plain_path, scan
+from avtomat.blueprint.lexer import scan
 from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, LimitError, weigh
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.scope import SECRETS
@@ -25,8 +24,10 @@ __all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
 _CACHED_MAX = 16_384
 _UNWEIGHED_MAX = 16
 _MARKS = ("{{", "{%", "{#")
-_PLAIN = re.compile(r"\{\{([\w\s.]{1,256})\}\}", re.ASCII)
-_SECRET = re.compile(r"\s*secrets\.([A-Za-z]\w*)\s*", re.ASCII)
+_INSIDE = r"""(?:[^{}'"\\]++|'[^'\\\n]*+'|"[^"\\\n]*+")*+"""
+_LONE = re.compile(rf"\s*+\{{\{{(?!-)({_INSIDE})\}}\}}\s*+")
+"""A text that is one expression without maps and escapes in it, so that its end can be seen without reading it."""
+_OUTPUT = re.compile(rf"\{{\{{(?!-)({_INSIDE})\}}\}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,13 +99,16 @@ def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
     if isinstance(leaf, _Constant):
         return ()
-    return tuple(replace(use, pointer=pointer) for use in leaf.uses) if pointer else leaf.uses
+    return tuple(use._replace(pointer=pointer) for use in leaf.uses) if pointer else leaf.uses
 
 
 @lru_cache(maxsize=_CACHED_MAX)
 def _leaf(source: str, allow_secrets: bool) -> _Leaf | tuple[Fault, ...]:
     if not any(mark in source for mark in _MARKS):
         return _Constant(value=source)
+    lone = _LONE.fullmatch(source)
+    if lone is not None:
+        return _lone_leaf(source, lone.start(1), lone.end(1), allow_secrets=allow_secrets)
     if source.lstrip().startswith("{{"):
         start, close, faults = _first_expression(source)
         if close is None:
@@ -117,9 +121,6 @@ def _leaf(source: str, allow_secrets: bool) -> _Leaf | tuple[Fault, ...]:
 def _first_expression(source: str) -> tuple[int, int | None, tuple[Fault, ...]]:
     """Return where the expression after the first `{{` begins and where its `}}` stands, or why there is none."""
     start = source.index("{{") + 2
-    plain = _PLAIN.match(source, start - 2)
-    if plain is not None:
-        return start, plain.end(1), ()
     start += source.startswith("-", start)
     scanned = scan(source, start, until_close=True)
     if scanned.close is not None or scanned.faults:
@@ -131,24 +132,30 @@ def _first_expression(source: str) -> tuple[int, int | None, tuple[Fault, ...]]:
 
 def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> Expression | tuple[Fault, ...]:
     end = close - (source[close - 1] == "-" and close > start)
-    parsed = parse_expression(source[start:end], allow_secrets=allow_secrets)
+    inside = source[start:end].lstrip()
+    start = end - len(inside)
+    parsed = parse_expression(inside, allow_secrets=allow_secrets)
     if isinstance(parsed, list):
         return tuple(replace(fault, offset=fault.offset + start) for fault in parsed)
-    return replace(parsed, uses=tuple(replace(use, offset=use.offset + start) for use in parsed.uses))
+    return replace(parsed, uses=tuple(use._replace(offset=use.offset + start) for use in parsed.uses))
 
 
 def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
-    """Compile a text with nothing but `{{ a.b.c }}` in it, without Jinja's parser: most texts are so."""
+    """Compile a text with nothing but `{{ … }}` in it, without Jinja's parser: most texts are so.
+
+    None is for that parser, which also knows what to say about mistakes.
+    """
     parts: list[Part] = []
     uses: list[Read] = []
     end = 0
-    for found in _PLAIN.finditer(source):
-        keys = _plain_keys(found.group(1), allow_secrets=allow_secrets)
+    for found in _OUTPUT.finditer(source):
         before = source[end : found.start()]
-        if keys is None or "{" in before:
+        start = found.start(1)
+        expression = None if "{" in before else _output(found.group(1), allow_secrets=allow_secrets)
+        if expression is None:
             return None
-        parts += [literal(before), _plain_part(keys)]
-        uses.append(Read(path=keys, offset=source.index(keys[0], found.start()), guarded=False))
+        parts += [literal(before), _part_of(expression)]
+        uses += [use._replace(offset=use.offset + start) for use in expression.uses]
         end = found.end()
     rest = source[end:]
     if "{" in rest or "\r" in source:
@@ -156,13 +163,16 @@ def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
     return Text(source=source, uses=tuple(uses), part=sequence([*parts, literal(rest)]))
 
 
-def _plain_keys(inside: str, *, allow_secrets: bool) -> tuple[str, ...] | None:
-    found = _SECRET.fullmatch(inside) if allow_secrets else None
-    return (SECRETS, found.group(1)) if found else plain_path(inside)
+def _output(inside: str, *, allow_secrets: bool) -> Expression | None:
+    """Read what is written out; what the two parsers could understand differently is left to Jinja's."""
+    if inside.endswith("-") or "**" in inside:
+        return None
+    parsed = parse_expression(inside, allow_secrets=allow_secrets)
+    return parsed if isinstance(parsed, Expression) else None
 
 
-def _plain_part(keys: tuple[str, ...]) -> Part:
-    return secret(keys[1]) if keys[0] == SECRETS else value(evaluation.path(keys))
+def _part_of(expression: Expression) -> Part:
+    return value(expression.code) if expression.secret is None else secret(expression.secret)
 
 
 class _Compiler:

@@ -23,7 +23,7 @@ from avtomat.cli.setting_flags import FLAGGED, add_setting_flags, loaded_setting
 from avtomat.core.formula import Json
 from avtomat.errors import NotFoundError, UsageError
 from avtomat.logs import set_up_logs
-from avtomat.runtime.service import Engine
+from avtomat.runtime.service import Service
 from avtomat.settings import SQLITE, Settings
 from avtomat.settings_loader import DEFAULT, LoadedSettings
 
@@ -88,7 +88,7 @@ def _own_folder(project: Path) -> Path:
     return own
 
 
-def _announce(engine: Engine, address: str) -> None:
+def _announce(engine: Service, address: str) -> None:
     """Say in three lines what runs, which blueprints, and how to start a job."""
     settings, blueprints = engine.settings, engine.clients.blueprints()
     place = settings.sqlite_path or settings.store.partition(":")[0]
@@ -103,7 +103,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN_MAX]) + more or "none yet"
 
 
-def _curl(engine: Engine, address: str, names: Iterable[str]) -> str:
+def _curl(engine: Service, address: str, names: Iterable[str]) -> str:
     name = next(iter(names), None)
     if name is None:
         return f"write a blueprint into {engine.settings.blueprints} first"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ANSWER_TIMEOUT_S: Final = 5
 REDIS_MIN: Final = (6, 2)
-REDIS_STRICT_MIN: Final = (7, 2)
 
 Info = Mapping[str, Any]
 
@@ -79,7 +78,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     except (RedisError, ValueError, OSError) as problem:
         yield error(f"{shown} cannot be used: {problem}")
         return
-    yield from _redis_version(info, settings, shown)
+    yield from _redis_version(info, shown)
     yield from _redis_memory(info)
     yield _redis_loss(info, appendfsync)
 
@@ -94,14 +93,12 @@ def _appendfsync(client: Redis) -> str | None:
         return None
 
 
-def _redis_version(info: Info, settings: Settings, shown: str) -> Iterator[Finding]:
+def _redis_version(info: Info, shown: str) -> Iterator[Finding]:
     text = str(info.get("valkey_version") or info["redis_version"])
     version = tuple(map(int, re.findall(r"\d+", str(info["redis_version"]))[:2]))
     name = "Valkey" if "valkey_version" in info else "Redis"
     if version < REDIS_MIN:
         yield error(f"{name} {text} at {shown} is too old", hint="Redis 6.2 or later, or Valkey, is needed")
-    elif settings.durability == "strict" and version < REDIS_STRICT_MIN:
-        yield error(f'{name} {text} cannot keep durability = "strict"', hint="Redis 7.2 or later knows WAITAOF")
     else:
         yield ok(f"{name} {text} at {shown}")
 

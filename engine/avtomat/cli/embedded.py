@@ -16,7 +16,7 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
 from avtomat.core.program import Machine, Program, TaskState
-from avtomat.runtime.service import Engine
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
 from avtomat.storage.memory import MemoryStore
@@ -31,7 +31,7 @@ Tell = Callable[[Mapping[str, Json]], None]
 class Embedded:
     """An engine that runs, and the signal that something was written to its store."""
 
-    engine: Engine
+    engine: Service
     written: asyncio.Event
 
     async def follow(self, job_id: str, tell: Tell) -> Mapping[str, Json]:
@@ -55,7 +55,7 @@ async def embedded_engine(settings: Settings, file: Path, program: Program) -> A
     """An engine that knows one program, which was compiled from `file`."""
     written = asyncio.Event()
     store = MemoryStore()
-    engine = Engine(replace(settings, store="memory:", partitions=1, blueprints=file), store)
+    engine = Service(replace(settings, store="memory:", history=None, partitions=1, blueprints=file), store)
     await engine.start(watch=False)
     try:
         await store.open(

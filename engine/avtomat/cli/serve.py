@@ -14,7 +14,7 @@ from avtomat.cli.setting_flags import FLAGGED, add_setting_flags, settings_of
 from avtomat.cli.supervisor import Child, supervise
 from avtomat.errors import UsageError
 from avtomat.logs import set_up_logs
-from avtomat.runtime.service import Engine
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
 
 def _serve_many(settings: Settings) -> int:
     def serve_one(child: Child) -> int:
-        def announce(engine: Engine, address: str) -> None:
+        def announce(engine: Service, address: str) -> None:
             _announce(engine, address)
             child.ready()
 
@@ -47,7 +47,7 @@ def _serve_many(settings: Settings) -> int:
     return supervise(settings.processes, serve_one)
 
 
-def _announce(engine: Engine, address: str) -> None:
+def _announce(engine: Service, address: str) -> None:
     log.info("listening on %s", address)
     ready, why = engine.readiness()
     if not ready:

@@ -19,14 +19,14 @@ from avtomat.api.app import create_app
 from avtomat.api.engine_metrics import EngineMetrics
 from avtomat.api.server import Listener, listen
 from avtomat.errors import UsageError
-from avtomat.runtime.service import Engine
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-Announce = Callable[[Engine, str], None]
+Announce = Callable[[Service, str], None]
 """Is told once that the engine serves, and at which address."""
 
 
@@ -41,7 +41,7 @@ def serve(settings: Settings, announce: Announce, *, shared: bool = False, lifel
 
 
 async def _serve(settings: Settings, announce: Announce, *, shared: bool, lifeline: int | None) -> int:
-    engine = Engine(settings)
+    engine = Service(settings)
     await engine.start()
     try:
         stop = _Stop(lifeline)
@@ -81,7 +81,7 @@ class _Stop:
         self.asked.set()
 
 
-async def _listen(engine: Engine, settings: Settings, *, shared: bool) -> Listener:
+async def _listen(engine: Service, settings: Settings, *, shared: bool) -> Listener:
     try:
         return await listen(
             create_app(engine, [EngineMetrics(engine.measures)]),

@@ -1,31 +1,30 @@
-"""Do what clients ask: submit jobs, read them, wait for them, cancel them."""
+"""Do what clients ask: submit jobs, read them, wait for them."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import CancelRequested, OperatorEvent
-from avtomat.core.model import ENDED, ROOT, Head, Ref, Status
+from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
-from avtomat.runtime.executor import Executor, Handled
+from avtomat.runtime.admission import Admission
+from avtomat.runtime.executor import Executor
+from avtomat.runtime.histories import Histories
 from avtomat.runtime.jobview import job_of_row, refs_of, scope_of_row, status_word
-from avtomat.runtime.operators import operator_as_json
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Submission, begin, new_job_id, refusal
 from avtomat.runtime.waiters import Ticket, Waiters
 from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask, Query
-from avtomat.storage.codec import dumps, from_ms, head_from_json, loads
+from avtomat.storage.codec import from_ms, head_from_json, loads
 from avtomat.storage.ports import Store
-from avtomat.storage.writes import Mail, MailCause
+from avtomat.storage.rules import is_job_id
 
 LOOK_AGAIN_S = 5.0
 """A waiting client's job is looked at this often even when no news come."""
@@ -69,6 +68,8 @@ class ClientDoor:
         scopes: Scopes,
         programs: Programs,
         waiters: Waiters,
+        histories: Histories,
+        admission: Admission,
         *,
         config: Mapping[str, Json],
         retention: timedelta,
@@ -78,6 +79,8 @@ class ClientDoor:
         self._scopes = scopes
         self._programs = programs
         self._waiters = waiters
+        self._histories = histories
+        self._admission = admission
         self._config = config
         self._retention = retention
 
@@ -86,10 +89,11 @@ class ClientDoor:
     async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
         """Create the job, or find the one that its key named before; wait up to `wait_s` for its end.
 
-        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid.
+        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, and 503
+        jobs.too_many or store.history_behind while no new jobs are taken.
         """
         program = self._programs.current.get(asked.blueprint)
-        refused = refusal(program, asked)
+        refused = refusal(program, asked) or self._admission.refusal()
         if refused is not None or program is None:
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
@@ -139,13 +143,13 @@ class ClientDoor:
 
     async def job(self, job_id: str, client: str | None, wait_s: float = 0) -> Mapping[str, Json] | None:
         """The whole job; None when there is none that this client may see. Waits up to `wait_s` for its end."""
-        row = await self._row(job_id, client)
+        row = await self.row(job_id, client)
         if row is not None and row.status not in ENDED and wait_s > 0:
             with self._waiters.ticket(job_id) as ticket:
                 ended = await self._ended(job_id, ticket, wait_s)
             if ended is not None:
                 return ended
-            row = await self._row(job_id, client)
+            row = await self.row(job_id, client)
         return None if row is None else await self._whole(row)
 
     async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
@@ -156,15 +160,19 @@ class ClientDoor:
         return [row for row in rows if word not in WAITING_WORDS or row["status"] == word], page.cursor
 
     async def history(self, job_id: str, client: str | None, after: int, limit: int) -> list[dict[str, Json]] | None:
-        """Entries of the job's history after number `after`, oldest first."""
-        if await self._row(job_id, client) is None:
+        """Entries of the job's history after number `after`, oldest first; of a job that the store has removed, while
+        the history database has it.
+        """
+        row = await self.row(job_id, None)
+        owner = await self._histories.client(job_id) if row is None else row.client
+        if owner is None or client not in (None, owner):
             return None
-        entries = await repeat(lambda: self._store.history(job_id, after, limit))
+        entries = await self._histories.entries(job_id, after, limit, None if row is None else row.seq)
         return [_entry(entry) for entry in entries]
 
     async def tasks(self, job_id: str, client: str | None) -> list[dict[str, Json]] | None:
         """The job's open tasks: who works on what, since when, how far."""
-        row = await self._row(job_id, client)
+        row = await self.row(job_id, client)
         return None if row is None else [_task(task) for task in row.tasks]
 
     def blueprints(self) -> list[dict[str, Json]]:
@@ -178,59 +186,12 @@ class ClientDoor:
             return None
         return {**_blueprint(program), "input": program.input_schema, "definition": loads(program.canonical)}
 
-    # --- acting ------------------------------------------------------------------------------------------------------
-
-    async def cancel(
-        self, job_id: str, client: str | None, by: str, reason: str = "", *, compensate: bool = True
-    ) -> Mapping[str, Json] | None:
-        """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is."""
-        row = await self._row(job_id, client)
-        if row is not None and row.status not in ENDED:
-            await self._act(job_id, "cancel", CancelRequested(by=by, reason=reason, compensate=compensate))
-        return await self.job(job_id, client)
-
-    async def operate(self, job_id: str, client: str | None, event: OperatorEvent) -> Mapping[str, Json] | None:
-        """Do an operator's wish to an open job. Raises RequestRefused 409 job.state when it makes no sense now."""
-        row = await self._row(job_id, client)
-        if row is None:
-            return None
-        handled = await self._act(job_id, "operate", event)
-        if handled.change is None:
-            text = handled.ignored or f"the job is {row.status}"
-            raise RequestRefused(f"nothing was changed: {text}", status=409, code="job.state")
-        return await self.job(job_id, client)
-
-    async def rerun(self, job_id: str, client: str | None, by: str) -> Accepted | None:
-        """Run an ended job's input again, as a new job of the blueprint's current version."""
-        row = await self._row(job_id, client)
-        if row is None:
-            return None
-        if row.status not in ENDED:
-            text = "the job has not ended: an open job is rerun from one of its states"
-            raise RequestRefused(text, status=409, code="job.state")
-        head = await self._head(row)
-        return await self.submit(
-            Submission(
-                blueprint=row.blueprint,
-                input=head.input,
-                client=row.client,
-                labels=head.labels,
-                priority=head.priority,
-                rerun_of=job_id,
-                by=by,
-            )
-        )
-
-    async def _act(self, job_id: str, kind: str, event: CancelRequested | OperatorEvent) -> Handled:
-        """Put the wish into the job's mailbox and carry it out; what fails in between is done when it is due."""
-        body = asdict(event) if isinstance(event, CancelRequested) else operator_as_json(event)
-        mail = Mail(id=f"{kind}:{secrets.token_hex(8)}", kind=kind, body=dumps(body))
-        await repeat(lambda: self._store.deliver(job_id, mail))
-        return await self._executor.handle(job_id, ROOT, MailCause(id=mail.id), event)
-
     # --- the job as it stands ----------------------------------------------------------------------------------------
 
-    async def _row(self, job_id: str, client: str | None) -> JobRow | None:
+    async def row(self, job_id: str, client: str | None) -> JobRow | None:
+        """The job as the store keeps it, with the open tasks of all its scopes."""
+        if not is_job_id(job_id, self._store.partitions):
+            return None
         row = await repeat(lambda: self._store.show(job_id))
         return None if row is None or client not in (None, row.client) else row
 
@@ -238,9 +199,10 @@ class ClientDoor:
         scope = scope_of_row(row)
         refs = refs_of(scope)
         values = {name: await self._scopes.value(row.job, ref) for name, ref in refs.items()}
-        return job_of_row(row, await self._head(row), {**scope.outputs, **values})
+        return job_of_row(row, await self.head_of(row), {**scope.outputs, **values})
 
-    async def _head(self, row: JobRow) -> Head:
+    async def head_of(self, row: JobRow) -> Head:
+        """What holds for the whole job, its input included."""
         head = head_from_json(
             loads(row.head),
             job=row.job,
@@ -262,7 +224,7 @@ class ClientDoor:
         while ticket.ended is None and not self._waiters.closed and (left := until - loop.time()) > 0:
             await ticket.news(min(left, LOOK_AGAIN_S))
             if ticket.ended is None:
-                row = await self._row(job, None)
+                row = await self.row(job, None)
                 if row is None or row.status in ENDED:
                     return None if row is None else await self._whole(row)
         return ticket.ended

@@ -20,14 +20,15 @@ from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
-from avtomat.runtime.queues import Queues
+from avtomat.runtime.queues import Place, Queues
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, result_hash, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
-from avtomat.storage.answers import Handout, Revoked
+from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
 from avtomat.storage.codec import answer_as_json, dumps, loads
 from avtomat.storage.ports import Store
+from avtomat.storage.rules import is_task_id, job_of_task
 from avtomat.storage.writes import ResultCause
 
 REQUIREMENTS_FRESH_S = 1.0
@@ -35,6 +36,9 @@ KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
 WORKERS_KEPT_MAX = 10_000
 UNANSWERED_MAX = 100
+POLL_FRESH_MS = 120_000
+"""A worker that did not poll for so long is not taken for one that will; a poll may wait for half of it."""
+
 NONCE_BYTES = 6
 _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 
@@ -57,11 +61,13 @@ class Poll:
 
 @dataclass(slots=True)
 class Seat:
-    """What this replica knows of one worker: what it registered, what it was handed here, its sockets here, and the
-    nonces of claims whose answers were lost.
+    """What this replica knows of one worker: what it registered, for which kinds it polled here last and when, what it
+    was handed here, its sockets here, and the nonces of claims whose answers were lost.
     """
 
     record: Mapping[str, Json] = field(default_factory=dict)
+    polled_kinds: tuple[str, ...] = ()
+    polled_ms: int = 0
     held: set[str] = field(default_factory=set)
     sockets: list[Send] = field(default_factory=list)
     unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
@@ -116,7 +122,7 @@ class Dispatcher:
         record = self._seat(worker).record = loads(stored)
         if body.get("supported_skills"):
             await self.register({**record, **{key: body[key] for key in _SKILLS if key in body}})
-        tasks = [task for task in body.get("current_tasks") or () if isinstance(task, str)]
+        tasks = self._ours(body.get("current_tasks") or ())
         dead = await repeat(lambda: store.heartbeat(worker, tasks, lease_ms=lease_ms)) if tasks else []
         answer: dict[str, Json] = {"status": "ok"}
         if dead:
@@ -144,6 +150,11 @@ class Dispatcher:
             for send in seat.sockets:
                 send({"command": "cancel_task", "task_id": attempt.task_id, "job_id": job})
 
+    def kinds_polled(self) -> dict[str, tuple[str, ...]]:
+        """For which kinds each worker polled last, of those that polled here lately."""
+        since_ms = self._store.now_ms() - max(self._lease_ms, POLL_FRESH_MS)
+        return {worker: seat.polled_kinds for worker, seat in self._seats.items() if seat.polled_ms > since_ms}
+
     # --- handing out --------------------------------------------------------------------------------------------------
 
     async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
@@ -152,6 +163,7 @@ class Dispatcher:
         `gone` tells that the worker's connection is lost: nothing is taken then, and another poll is woken instead.
         """
         until = time.monotonic() + asked.timeout_s
+        self._note_poll(asked)
         if asked.holding is not None:
             await self.release(asked.worker, sorted(self._seat(asked.worker).held - asked.holding))
         while asked.tasks_max > 0:
@@ -182,7 +194,7 @@ class Dispatcher:
         for partition, names in self._queues.worth_asking(queues):
             before = self._queues.remember(partition, names)
             handouts = await self._claim(partition, asked, names)
-            self._queues.found_empty(before)
+            self._queues.found_empty(_left_empty(partition, before, handouts))
             tasks = [task for handout in handouts if (task := await self._hand_out(asked.worker, handout)) is not None]
             if tasks:
                 return tasks
@@ -221,7 +233,7 @@ class Dispatcher:
     async def _queues_for(self, asked: Poll) -> list[str]:
         """The queues that this worker may take from: its kinds, and those whose requirements it fulfils."""
         record = self._seat(asked.worker).record
-        kinds = (asked.kinds or _kinds_of(record))[:KINDS_PER_POLL_MAX]
+        kinds = (asked.kinds or kinds_of(record))[:KINDS_PER_POLL_MAX]
         await self._refresh_requirements()
         if not self._requirements:
             return list(kinds)
@@ -231,6 +243,10 @@ class Dispatcher:
             if (kind := queue.partition("#")[0]) in kinds and fulfils(record, wanted, kind)
         ]
         return [*kinds, *asking]
+
+    def _note_poll(self, asked: Poll) -> None:
+        seat = self._seat(asked.worker)
+        seat.polled_kinds, seat.polled_ms = asked.kinds or kinds_of(seat.record), self._store.now_ms()
 
     async def _refresh_requirements(self) -> None:
         """Ask which queues have requirements, once a second at most, and only while somebody polls."""
@@ -252,15 +268,22 @@ class Dispatcher:
     async def event(self, body: Mapping[str, Json]) -> None:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
         task_id, progress = body.get("target_task_id"), body.get("payload")
-        if body.get("event_type") == "progress" and isinstance(task_id, str) and isinstance(progress, dict):
+        if body.get("event_type") == "progress" and isinstance(progress, dict) and self._ours([task_id]):
             note = dumps({key: progress.get(key) for key in ("progress", "message")})
             await repeat(lambda: self._store.progress(str(body["worker_id"]), task_id, note))
 
     async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
+        if not self._ours([task_id]) or job_of_task(task_id) != job:
+            return verdict(Committed(outcome=Outcome.UNKNOWN))
         cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
         self._seat(worker).held.discard(task_id)
         return verdict(handled.answer)
+
+    def _ours(self, task_ids: Sequence[Json]) -> list[str]:
+        """Those that can be tasks of this engine: a worker may serve several, and names the tasks of all."""
+        partitions = self._store.partitions
+        return [task for task in task_ids if isinstance(task, str) and is_task_id(task, partitions)]
 
     def _seat(self, worker: str) -> Seat:
         """The worker's seat; when there are too many, the one that was used longest ago goes."""
@@ -271,7 +294,15 @@ class Dispatcher:
         return seat
 
 
-def _kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
+def _left_empty(partition: int, before: Mapping[Place, int], handouts: Sequence[Handout]) -> Mapping[Place, int]:
+    """The queues that are empty after this claim unless news say otherwise: all that it asked when it took nothing;
+    else those that it took from, for the store tells when it leaves something there. Of the others it tells nothing.
+    """
+    taken = {(partition, handout.queue) for handout in handouts}
+    return {place: news for place, news in before.items() if place in taken} if handouts else before
+
+
+def kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
     """The kinds of task that a registration names."""
     skills = (skill["name"] if isinstance(skill, dict) else skill for skill in record.get("supported_skills") or ())
     return tuple(skill for skill in skills if isinstance(skill, str))

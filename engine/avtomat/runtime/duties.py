@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from avtomat.errors import AvtomatError
 from avtomat.runtime.programs import Programs
@@ -26,27 +26,37 @@ REFRESH_EVERY_S = 3600.0
 PAUSE_MAX_S = 10.0
 CLEAN_BATCH_MAX = 200
 
+Duty = Callable[[], Awaitable[None]]
+"""Does a batch of its work and rests as long as it likes; it is called again at once."""
+
 
 class Duties:
-    """The periodic work of one replica, as tasks that are started and stopped together."""
+    """The periodic work of one replica, as tasks that are started and stopped together. `more` are further duties by
+    name.
+    """
 
-    def __init__(self, store: Store, timers: Timers, queues: Queues, programs: Programs) -> None:
+    def __init__(
+        self, store: Store, timers: Timers, queues: Queues, programs: Programs, more: Mapping[str, Duty]
+    ) -> None:
         self._store = store
         self._timers = timers
         self._queues = queues
         self._programs = programs
+        self._more = more
         self._sooner = asyncio.Event()
         self._next_ms: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin."""
-        self._tasks = [
-            asyncio.create_task(self._forever("timers", self._run_timers)),
-            asyncio.create_task(self._forever("clean-up", self._clean)),
-            asyncio.create_task(self._forever("looking again", self._look_again)),
-            asyncio.create_task(self._forever("refreshing programs", self._refresh)),
-        ]
+        duties: dict[str, Duty] = {
+            "timers": self._run_timers,
+            "clean-up": self._clean,
+            "looking again": self._look_again,
+            "refreshing programs": self._refresh,
+            **self._more,
+        }
+        self._tasks = [asyncio.create_task(self._forever(name, duty)) for name, duty in duties.items()]
 
     async def stop(self) -> None:
         """End at once; what was under way is done again by another replica, or after the next start."""
@@ -61,7 +71,12 @@ class Duties:
             self._next_ms = ms
             self._sooner.set()
 
+    def wake(self) -> None:
+        """Look at once what is due: the clock may have been turned."""
+        self._sooner.set()
+
     async def _run_timers(self) -> None:
+        self._sooner.clear()
         for partition in range(self._store.partitions):
             while await self._timers.run_due(partition) >= BATCH_MAX:
                 pass
@@ -69,22 +84,25 @@ class Duties:
         for partition in range(self._store.partitions):
             ahead_ms = await self._store.next_due_ms(partition)
             if ahead_ms is not None:
-                self.due_at(ahead_ms)
+                self._next_ms = ahead_ms if self._next_ms is None else min(ahead_ms, self._next_ms)
         await self._sleep_until_due()
 
     async def _sleep_until_due(self) -> None:
-        """Sleep until the next member is due, and never longer than a second: other replicas set times as well."""
+        """Sleep until the next member is due, and never longer than a second: other replicas set times as well. What
+        the store says is due has just been given out or is set aside, so there is a pause; not for what came up since.
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + LOOK_EVERY_S
+        until, pause_s = loop.time() + LOOK_EVERY_S, SLEEP_MIN_S
         while True:
-            self._sooner.clear()
             left_s = until - loop.time()
             if self._next_ms is not None:
                 left_s = min(left_s, (self._next_ms - self._store.now_ms()) / 1000)
             try:
-                await asyncio.wait_for(self._sooner.wait(), max(left_s, SLEEP_MIN_S))
+                await asyncio.wait_for(self._sooner.wait(), max(left_s, pause_s))
             except TimeoutError:
                 return
+            self._sooner.clear()
+            pause_s = 0
 
     async def _clean(self) -> None:
         done = 0
@@ -108,7 +126,7 @@ class Duties:
         await asyncio.sleep(REFRESH_EVERY_S)
         await self._programs.refresh()
 
-    async def _forever(self, name: str, duty: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, name: str, duty: Duty) -> None:
         pause_s = LOOK_EVERY_S
         while True:
             try:

@@ -110,6 +110,7 @@ class Executor:
             if created.fresh:
                 self._publish(kept, beginning.change, new.writes)
                 self._begin(kept, new.writes, created.begins)
+                self._look_for_mail(created)
                 if new.start_ms is not None:
                     self._listeners.due_at(new.start_ms)
         finally:
@@ -235,6 +236,7 @@ class Executor:
 
     def _conclude(self, kept: Kept, decided: Decided, answer: Committed) -> Handled:
         change, written = decided.decision, decided.written
+        self._look_for_mail(answer)
         if answer.outcome is not Outcome.OK or written is None or not isinstance(change, Change):
             self._scopes.drop(kept)
             self._waiters.tell(kept.head.job)
@@ -253,15 +255,18 @@ class Executor:
             self._scopes.put(kept, writes.dispatch.task_id if writes.dispatch else None)
         else:
             self._scopes.drop(kept)
-            if kept.scope.path != ROOT:
-                due = writes.at_ms  # the join may have been decided, and its mail is due
-            elif self._waiters.awaited(kept.head.job):
+            if kept.scope.path == ROOT and self._waiters.awaited(kept.head.job):
                 whole = not any(isinstance(value, Ref) for value in kept.scope.outputs.values())
                 now = from_ms(writes.at_ms)
                 ended = ended_job(kept.head, kept.scope, change.ended, now) if whole else None
                 self._waiters.tell(kept.head.job, ended)
         if due is not None:
             self._listeners.due_at(due)
+
+    def _look_for_mail(self, answer: Committed | Created) -> None:
+        """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
+        if answer.mailed:
+            self._listeners.due_at(self._store.now_ms())
 
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""

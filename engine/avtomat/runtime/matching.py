@@ -1,36 +1,44 @@
-"""Tell whether a worker fulfils what a task asks: numbers at least, lists by inclusion, models by part, software by
+"""Tell what a worker lacks of what a task asks: numbers at least, lists by inclusion, models by part, software by
 version.
 
-Requirements and registrations are the JSON of the worker protocol; what a worker does not tell, it does not have.
+Requirements and registrations are the JSON of the worker protocol; what a worker does not tell, it does not have. What
+it lacks is told in words, one finding after the other, so that whoever only wants to know whether it fits stops at the
+first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from avtomat.core.formula import Json
+
+TOLD_CHARACTERS_MAX = 80
 
 
 def fulfils(worker: Mapping[str, Json], asked: Mapping[str, Json], kind: str) -> bool:
     """Tell whether the worker with this registration may take tasks of `kind` that ask for `asked`."""
-    return (
-        ("type" not in asked or worker.get("worker_type") == asked["type"])
-        and _has_resources(_map(worker.get("resources")), _map(asked.get("resources")))
-        and _has_software(_map(worker.get("installed_software")), _map(asked.get("software")))
-        and _is_cheap_enough(worker, asked.get("max_cost"), kind)
-    )
+    return next(lacks(worker, asked, kind), None) is None
 
 
-def _has_resources(has: Mapping[str, Json], asked: Mapping[str, Json]) -> bool:
+def lacks(worker: Mapping[str, Json], asked: Mapping[str, Json], kind: str) -> Iterator[str]:
+    """What the worker with this registration lacks for tasks of `kind` that ask for `asked`."""
+    if "type" in asked and worker.get("worker_type") != asked["type"]:
+        yield f"type is {_told(worker.get('worker_type'))}, not {asked['type']}"
+    yield from _lacks_resources(_map(worker.get("resources")), _map(asked.get("resources")))
+    yield from _lacks_software(_map(worker.get("installed_software")), _map(asked.get("software")))
+    yield from _costs_too_much(worker, asked.get("max_cost"), kind)
+
+
+def _lacks_resources(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
     devices = [device for device in has.get("devices", ()) if isinstance(device, dict)]
-    wanted = asked.get("devices", [])
     properties = {
         **_map(asked.get("properties")),
         **{k: v for k, v in asked.items() if k not in ("devices", "properties")},
     }
-    return _has_all(_map(has.get("properties")), properties) and all(
-        any(_is_device(device, want) for device in devices) for want in wanted
-    )
+    yield from _lacks_properties(_map(has.get("properties")), properties)
+    for want in asked.get("devices", ()):
+        if not any(_is_device(device, want) for device in devices):
+            yield f"resources.devices has none that is {_told(want)}"
 
 
 def _is_device(device: Mapping[str, Json], want: Mapping[str, Json]) -> bool:
@@ -38,12 +46,14 @@ def _is_device(device: Mapping[str, Json], want: Mapping[str, Json]) -> bool:
     return (
         (type_ is None or device.get("type") == type_)
         and str(want.get("model", "")).lower() in model.lower()
-        and _has_all(_map(device.get("properties")), _map(want.get("properties")))
+        and next(_lacks_properties(_map(device.get("properties")), _map(want.get("properties"))), None) is None
     )
 
 
-def _has_all(has: Mapping[str, Json], asked: Mapping[str, Json]) -> bool:
-    return all(name in has and _is_enough(has[name], value) for name, value in asked.items())
+def _lacks_properties(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
+    for name, value in asked.items():
+        if name not in has or not _is_enough(has[name], value):
+            yield f"resources.{name} is {_told(has.get(name))}, not {_told(value)}"
 
 
 def _is_enough(has: Json, asked: Json) -> bool:
@@ -57,15 +67,23 @@ def _is_enough(has: Json, asked: Json) -> bool:
     return bool(has == asked)
 
 
-def _has_software(has: Mapping[str, Json], asked: Mapping[str, Json]) -> bool:
-    return all(name in has and version in ("any", "*", has[name]) for name, version in asked.items())
+def _lacks_software(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
+    for name, version in asked.items():
+        if name not in has or version not in ("any", "*", has[name]):
+            yield f"software.{name} is {_told(has.get(name))}, not {version}"
 
 
-def _is_cheap_enough(worker: Mapping[str, Json], cost_max: Json, kind: str) -> bool:
+def _costs_too_much(worker: Mapping[str, Json], cost_max: Json, kind: str) -> Iterator[str]:
     if cost_max is None:
-        return True
+        return
     cost = _map(_map(worker.get("capabilities")).get("cost_per_skill")).get(kind, 0)
-    return _is_number(cost) and bool(cost <= cost_max)
+    if not _is_number(cost) or cost > cost_max:
+        yield f"its cost for {kind} is {_told(cost)}, over max_cost {cost_max}"
+
+
+def _told(value: Json) -> str:
+    """A value of a registration in a sentence."""
+    return "not told" if value is None else str(value)[:TOLD_CHARACTERS_MAX]
 
 
 def _is_number(value: Json) -> bool:

@@ -9,6 +9,7 @@ from avtomat.core.formula import Json
 from avtomat.core.messages import (
     OperatorEvent,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     SkipRequested,
@@ -17,6 +18,7 @@ from avtomat.core.messages import (
 _ACTIONS: dict[str, type[OperatorEvent]] = {
     "pause": PauseRequested,
     "resume": ResumeRequested,
+    "release": ReleaseRequested,
     "rerun": RerunRequested,
     "skip": SkipRequested,
 }

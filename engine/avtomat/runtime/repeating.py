@@ -5,6 +5,7 @@ up.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -12,6 +13,10 @@ from avtomat.errors import StoreAnswerLost, StoreNotExecuted
 
 REPEATS_MAX = 4
 REPEAT_AFTER_S = 0.05
+REPEAT_WITHIN_S = 4.0
+"""No repeat begins later. A store that is away takes seconds to say so each time, and a worker that is kept waiting for
+an answer to its result for 15 seconds takes the engine for dead.
+"""
 
 T = TypeVar("T")
 
@@ -20,9 +25,12 @@ async def repeat(call: Callable[[], Awaitable[T]]) -> T:
     """Do `call`, which is idempotent as every operation of a store is. Raises StoreError when it cannot be done for
     now.
     """
+    begun = time.monotonic()
     for number in range(1, REPEATS_MAX):
         try:
             return await call()
         except (StoreNotExecuted, StoreAnswerLost):
+            if time.monotonic() - begun > REPEAT_WITHIN_S:
+                raise
             await asyncio.sleep(REPEAT_AFTER_S * 2**number)
     return await call()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 
 from avtomat.blueprint.compiler import build_program
 from avtomat.core.formula import Json
@@ -17,6 +18,7 @@ from avtomat.runtime.executor import Executor, Listeners
 from avtomat.runtime.histories import Histories
 from avtomat.runtime.kept import KeptScopes
 from avtomat.runtime.measures import Measures, counted
+from avtomat.runtime.operating import Operators
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.relay import Relay
@@ -24,6 +26,7 @@ from avtomat.runtime.reload import Reloader
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
+from avtomat.runtime.why import Explainer
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
@@ -37,7 +40,7 @@ SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
 STORE_TRIES = 6
 
 
-class Engine:
+class Service:
     """One replica: the doors' operations over one store. `start` before use; `drain`, then `stop`, at the end."""
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
@@ -60,21 +63,27 @@ class Engine:
             Secrets(settings.secrets, environ=os.environ),
             lease=settings.lease,
         )
+        histories = Histories(self.store, self._history)
         self.clients = ClientDoor(
             self.store,
             self._executor,
             self._scopes,
             self.programs,
             self._waiters,
-            Histories(self.store, self._history),
+            histories,
             self._admission(),
             config=settings.config,
             retention=settings.retention_span,
+        )
+        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        self.explainer = Explainer(
+            self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
         timers = Timers(self.store, self._executor)
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._reloader = Reloader(settings.blueprints, self.programs)
+        self._heard_by: Callable[[str], None] = lambda _: None
         self._started = False
         self._draining = False
 
@@ -86,6 +95,14 @@ class Engine:
         if watch:
             self._reloader.start()
         self._started = True
+
+    def tell(self, changed: Callable[[str], None]) -> None:
+        """Call this from now on with the id of each job that the store says has changed."""
+        self._heard_by = changed
+
+    def time_turned(self) -> None:
+        """The store's clock was turned by hand: look at once what is due."""
+        self._duties.wake()
 
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
@@ -150,7 +167,7 @@ class Engine:
         return duties
 
     async def _open_store(self) -> None:
-        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._executor.job_changed, lost=self._news_lost)
+        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._job_changed, lost=self._news_lost)
         for number in range(1, STORE_TRIES + 1):
             try:
                 await self.store.open(wakeups)
@@ -162,6 +179,10 @@ class Engine:
             else:
                 break
 
+    def _job_changed(self, job: str) -> None:
+        self._executor.job_changed(job)
+        self._heard_by(job)
+
     def _news_lost(self) -> None:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
         self._scopes.clear()
@@ -169,20 +190,23 @@ class Engine:
         self._waiters.tell_all()
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name; only its module is imported. With a history database it has an outbox."""
+def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -> Store:
+    """The store that the settings name; only its module is imported. With a history database it has an outbox.
+
+    `offset_ms` is added to the store's clock: tests turn it by hand.
+    """
     outbox = settings.history is not None
     if settings.sqlite_path is not None:
         from avtomat.storage.sqlite import SqliteStore
 
-        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, outbox=outbox)
+        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, offset_ms=offset_ms, outbox=outbox)
     if settings.store.startswith("memory:"):
         from avtomat.storage.memory import MemoryStore
 
-        return MemoryStore(partitions=settings.partitions, history_outbox=outbox)
+        return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
     from avtomat.storage.redis import RedisStore
 
-    return RedisStore(settings.store, partitions=settings.partitions, history_outbox=outbox)
+    return RedisStore(settings.store, partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
 
 
 def open_history(url: str) -> HistoryDatabase:

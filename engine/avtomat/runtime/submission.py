@@ -102,7 +102,7 @@ def begin(
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
     if asked.rerun_of is not None:
-        event.update({"rerun_of": asked.rerun_of, "by": asked.by, **({"reason": asked.reason} if asked.reason else {})})
+        event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
     try:
         written = encode(
             change,

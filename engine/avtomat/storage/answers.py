@@ -69,7 +69,8 @@ class Revoked:
 @value
 class Committed:
     """The answer of a commit. `seq` is the entry's number in history. `begins` are paths of scopes that may begin now
-    (each has a due member too, so nothing is lost if nobody does).
+    (each has a due member too, so nothing is lost if nobody does). `mailed`: beside its posts, this step put mail into
+    a mailbox of the job (a verdict, word that undos may run), so that it is worth asking `due` at once.
     """
 
     outcome: Outcome
@@ -79,17 +80,20 @@ class Committed:
     loaded: Loaded | None = None
     begins: tuple[str, ...] = ()
     revoked: tuple[Revoked, ...] = ()
+    mailed: bool = False
 
 
 @value
 class Created:
     """The answer of a create. `fresh` False: the client's key named this job before, and `body_hash` is that of then
-    (another hash is for the caller to refuse)."""
+    (another hash is for the caller to refuse). `begins` and `mailed` are as in `Committed`.
+    """
 
     job: str
     fresh: bool
     body_hash: str
     begins: tuple[str, ...] = ()
+    mailed: bool = False
 
 
 # --- tasks, due members, listings -------------------------------------------------------------------------------------
@@ -129,6 +133,15 @@ class Below:
     ok: int
     failed: int
     paths: tuple[str, ...]
+
+
+@value
+class Held:
+    """A dead attempt that a worker may still be at, until it is heard of or its lease ends."""
+
+    task_id: str
+    worker: str
+    until_ms: int
 
 
 class DueKind(StrEnum):

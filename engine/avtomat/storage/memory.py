@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from avtomat.storage import memory_attempts, memory_commit, memory_duties, memory_mail, memory_reads
 from avtomat.storage.answers import (
+    Below,
     Committed,
     Created,
     Delivered,
     Due,
     Handout,
+    Held,
     HistoryEntry,
     JobRow,
     Loaded,
@@ -111,6 +113,16 @@ class MemoryStore:
         """Outputs of a fork's scopes, in index order."""
         known, wanted = self._job(job), range(start, start + count)
         return [None] * count if known is None else memory_reads.outputs(known, path, fork, wanted)
+
+    async def below(self, job: str, path: str, fork: int, limit: int) -> Below | None:
+        """How far a fork is."""
+        known = self._job(job)
+        return None if known is None else memory_reads.below(known, path, fork, limit)
+
+    async def held(self, job: str, limit: int) -> list[Held]:
+        """Dead attempts whose leases are live."""
+        known = self._job(job)
+        return [] if known is None else memory_reads.held(known, limit)
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Write a decision, if its cause still counts."""

@@ -36,11 +36,14 @@ def create(part: Partition, new: NewJob, now_ms: int) -> Created:
         job.arm("start", ROOT, 0, new.start_ms)
     written = _write(part, job, ROOT, "create", new.writes, now_ms)
     job.created_ms = job.updated_ms
-    return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins)
+    return Created(
+        job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed
+    )
 
 
 def commit(part: Partition, job: Job, path: str, version: int, cause: Cause, writes: Writes, now_ms: int) -> Committed:
     """Write a decision if its cause still counts, its job may move, and its scope is as it was."""
+    job.mailed = False
     judged = _judge(part, job, path, cause, now_ms)
     if isinstance(judged, Committed):
         return judged
@@ -85,7 +88,8 @@ def _judge_result(part: Partition, job: Job, path: str, cause: ResultCause, now_
     if attempt.phase is Phase.LEASED:
         return attempt
     lease_seen_over(part, job, attempt, now_ms)
-    return Committed(outcome=Outcome.LOST if attempt.why in LOST_REASONS else Outcome.CLOSED, reason=attempt.why)
+    outcome = Outcome.LOST if attempt.why in LOST_REASONS else Outcome.CLOSED
+    return Committed(outcome=outcome, reason=attempt.why, mailed=job.mailed)
 
 
 def _letter(job: Job, path: str, mail_id: str) -> Letter | None:
@@ -160,7 +164,7 @@ def _pass_limit(job: Job, path: str, member: Member) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Written:
-    """What a step gathers for its answer."""
+    """What a step gathers for its answer, beside `Job.mailed`."""
 
     begins: tuple[str, ...] = ()
     revoked: tuple[Revoked, ...] = ()
@@ -180,14 +184,21 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
     written = _replace_waiting(part, job, scope, writes, now_ms)
     if writes.end is not None:
         _end(part, job, path, writes.end, writes.dead_because, written, now_ms)
+    mailed = job.mailed
     for post in writes.posts:
         if partition_of(post.job) == part.number:
             send(part, post, now_ms)
         else:
             send_away(part, post)
+    job.mailed = mailed
     unwind(part, job, now_ms)
     return Committed(
-        outcome=Outcome.OK, version=scope.version, seq=job.seq, begins=written.begins, revoked=written.revoked
+        outcome=Outcome.OK,
+        version=scope.version,
+        seq=job.seq,
+        begins=written.begins,
+        revoked=written.revoked,
+        mailed=job.mailed,
     )
 
 

@@ -51,6 +51,7 @@ def send_away(part: Partition, post: Post) -> None:
 def put(job: Job, scope: Scope, letter: Letter, now_ms: int) -> None:
     """Put a letter into a mailbox. The scope's member is due at once if this letter is what it would give out."""
     scope.mail.append(letter)
+    job.mailed = True
     if len(scope.mail) == 1 or (job.is_parked and job.letter_to_give(scope) is letter):
         job.arm("mail", scope.path, 0, now_ms)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from avtomat.storage.answers import JobRow, Loaded, OpenTask, Page, Query
+from avtomat.storage.answers import Below, Held, JobRow, Loaded, OpenTask, Page, Query
 from avtomat.storage.memory_state import Attempt, Job, Partition, Phase
 from avtomat.storage.ports import LOADED_BYTES_MAX
 from avtomat.storage.rules import ROOT, cursor_of, earliest, parent_of, place_of
@@ -68,6 +68,33 @@ def outputs(job: Job, path: str, number: int, wanted: Sequence[int]) -> list[byt
     """What these scopes of a fork ended with; None where nothing is kept."""
     join = job.joins.get((path, number))
     return [None if join is None else join.outputs.get(index) for index in wanted]
+
+
+def below(job: Job, path: str, number: int, limit: int) -> Below | None:
+    """How far a fork is; None for one that is unknown or closed."""
+    join = job.joins.get((path, number))
+    if join is None or join.closed or job.is_ended:
+        return None
+    begun = sorted(one for one in job.scopes if one != ROOT and parent_of(one)[:2] == (path, number))
+    return Below(
+        total=join.fork.total,
+        begun=join.begun,
+        live=join.live,
+        ok=join.ok,
+        failed=join.failed,
+        paths=tuple(begun[:limit]),
+    )
+
+
+
+def held(job: Job, limit: int) -> list[Held]:
+    """Dead attempts that workers may still be at."""
+    found = sorted(attempt.task_id for attempt in job.attempts.values() if attempt.holds)
+    return [_held(job.attempts[task_id]) for task_id in found[:limit]]
+
+
+def _held(attempt: Attempt) -> Held:
+    return Held(task_id=attempt.task_id, worker=attempt.worker or "", until_ms=attempt.lease_until_ms or 0)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

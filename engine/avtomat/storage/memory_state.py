@@ -136,7 +136,8 @@ class Job:
     """A job. `fences` are what was closed, and why: a scope is closed when it or anything above it is fenced.
 
     `due` is keyed by (slot, place): a kind and a path, or `task` and a wire id. `compensation` is the history entry
-    that began the present compensation, `unwound` whether the root was mailed for it.
+    that began the present compensation, `unwound` whether the root was mailed for it, `mailed` whether the step under
+    way put mail into a mailbox.
     """
 
     new: NewJob
@@ -154,6 +155,7 @@ class Job:
     error: bytes | None = None
     compensation: int | None = None
     unwound: bool = False
+    mailed: bool = False
     scopes: dict[str, Scope] = field(default_factory=dict)
     fences: dict[str, str] = field(default_factory=dict)
     joins: dict[tuple[str, int], Join] = field(default_factory=dict)

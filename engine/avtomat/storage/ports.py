@@ -26,11 +26,13 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from avtomat.storage.answers import (
+    Below,
     Committed,
     Created,
     Delivered,
     Due,
     Handout,
+    Held,
     HistoryEntry,
     JobRow,
     Loaded,
@@ -47,6 +49,7 @@ LOADED_BYTES_MAX = 16 * 1024
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 500
+BELOW_LOOKED_AT_MAX = 1_000
 
 
 class Store(Protocol):
@@ -100,6 +103,14 @@ class Store(Protocol):
         """Outputs of the scopes `start` … `start+count-1` of a fork of the scope at `path`, in index order; None
         where nothing was kept. They are kept while the scope at `path` is open; those of the root as long as the job.
         """
+
+    async def below(self, job: str, path: str, fork: int, limit: int) -> Below | None:
+        """How far an open fork of the scope at `path` is, with up to `limit` of its open scopes, for people: of a fork
+        with more than BELOW_LOOKED_AT_MAX scopes under it there may be fewer. None: no such fork, or it is closed.
+        """
+
+    async def held(self, job: str, limit: int) -> list[Held]:
+        """Up to `limit` dead attempts whose leases are live still, for people; by wire id."""
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Write what one decision changes if `cause` still counts and the scope still has `version`; see `Outcome`.

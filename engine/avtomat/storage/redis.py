@@ -20,11 +20,13 @@ from avtomat.errors import StoreError
 from avtomat.storage import redis_answers as answers
 from avtomat.storage import redis_codec as codec
 from avtomat.storage.answers import (
+    Below,
     Committed,
     Created,
     Delivered,
     Due,
     Handout,
+    Held,
     HistoryEntry,
     JobRow,
     Loaded,
@@ -32,6 +34,7 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
+from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_dump import dump
 from avtomat.storage.redis_script import load_script
@@ -154,9 +157,8 @@ class RedisStore:
 
     async def create(self, new: NewJob) -> Created:
         """Write a job."""
-        _, job, body_hash, begins = await self._run("create", partition_of(new.job), *codec.create_arguments(new))
-        name = job.decode()
-        return Created(job=name, fresh=name == new.job, body_hash=body_hash.decode(), begins=answers.names_of(begins))
+        reply = await self._run("create", partition_of(new.job), *codec.create_arguments(new))
+        return answers.created_of(reply, new.job)
 
     async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
         """A scope, by its path or by an attempt."""
@@ -176,6 +178,16 @@ class RedisStore:
         if not names:
             return []
         return list(await self._backend.execute("HMGET", key, *names))
+
+    async def below(self, job: str, path: str, fork: int, limit: int) -> Below | None:
+        """How far a fork is."""
+        reply = (await self._run_for("below", job, fork_path(path, fork), limit, BELOW_LOOKED_AT_MAX))[1]
+        return answers.below_of(reply) if reply else None
+
+    async def held(self, job: str, limit: int) -> list[Held]:
+        """Dead attempts whose leases are live."""
+        found = [answers.held_of(each) for each in (await self._run_for("held", job))[1]]
+        return sorted(found, key=lambda held: held.task_id)[:limit]
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Write a decision, if its cause still counts."""

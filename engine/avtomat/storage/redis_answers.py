@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 from avtomat.storage.answers import (
+    Below,
     Committed,
+    Created,
     Due,
     DueKind,
     Handout,
+    Held,
     HistoryEntry,
     JobRow,
     Loaded,
@@ -40,6 +43,7 @@ FIXED: Final = fields_of("FIXED")
 SCOPE: Final = fields_of("SCOPE")
 TASK: Final = fields_of("TASK")
 ENDED: Final = fields_of("ENDED")
+FORK: Final = fields_of("FORK", "closing")
 
 Item = TypeVar("Item")
 
@@ -57,6 +61,26 @@ def number(text: str) -> int | None:
 def pairs(items: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
     """A flat list of pairs, by pair."""
     return zip(items[::2], items[1::2], strict=True)
+
+
+def below_of(reply: Reply) -> Below:
+    """How far a fork is, from its packed record and the paths."""
+    packed, paths = reply
+    join = {name: int(text or 0) for name, text in record(FORK, packed).items() if name != "verdict"}
+    return Below(
+        total=join["total"],
+        begun=join["next"],
+        live=join["live"],
+        ok=join["ok"],
+        failed=join["failed"],
+        paths=names_of(paths),
+    )
+
+
+def held_of(reply: Reply) -> Held:
+    """A dead attempt that a worker may still be at."""
+    task_id, worker, until = reply
+    return Held(task_id=task_id.decode(), worker=worker.decode(), until_ms=int(until))
 
 
 def loaded_of(reply: Reply) -> Loaded | None:
@@ -84,9 +108,22 @@ def loaded_of(reply: Reply) -> Loaded | None:
     )
 
 
+def created_of(reply: Reply, asked: str) -> Created:
+    """The answer of create.lua to who asked for a job with this id."""
+    _, job, body_hash, begins, mailed = reply
+    name = job.decode()
+    return Created(
+        job=name,
+        fresh=name == asked,
+        body_hash=body_hash.decode(),
+        begins=names_of(begins),
+        mailed=bool(mailed),
+    )
+
+
 def committed_of(reply: Reply) -> Committed:
     """The answer of commit.lua."""
-    _, outcome, reason, version, seq, view, begins, revoked = reply
+    _, outcome, reason, version, seq, view, begins, revoked, mailed = reply
     return Committed(
         outcome=Outcome(outcome.decode()),
         reason=reason.decode(),
@@ -95,6 +132,7 @@ def committed_of(reply: Reply) -> Committed:
         loaded=loaded_of(view),
         begins=names_of(begins),
         revoked=tuple(Revoked(task_id=task_id.decode(), worker=worker.decode()) for task_id, worker in pairs(revoked)),
+        mailed=bool(mailed),
     )
 
 

@@ -6,6 +6,7 @@ A store may do these things in its own tongue (SQL, Lua); then the contract suit
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ LOST_REASONS = frozenset({"lease", "timeout"})
 """What an attempt died of that is answered `lost`; any other word is answered `closed`."""
 
 REARM_FACTOR_MAX = 16
+_JOB_ID = re.compile(r"[0-9a-f]{2}[0-9a-z]{1,62}", re.ASCII)
+_TASK_RANDOM = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 PROGRAM_KEPT_MS = 30 * 24 * 3_600_000
 """A program that no job of the partition names is kept so long after it was last put."""
 
@@ -39,6 +42,17 @@ def partition_of_key(client: str, key: str, partitions: int) -> int:
 def job_of_task(task_id: str) -> str:
     """The job of an attempt: its wire id is `<job>-<random>`, where the random part may have dashes of its own."""
     return task_id.partition("-")[0]
+
+
+def is_job_id(text: str, partitions: int) -> bool:
+    """Whether a text from outside can be a job's id here: its form, and a partition that there is."""
+    return _JOB_ID.fullmatch(text) is not None and int(text[:2], 16) < partitions
+
+
+def is_task_id(text: str, partitions: int) -> bool:
+    """Whether a text from outside can be the wire id of an attempt here."""
+    job, dash, random = text.partition("-")
+    return bool(dash) and is_job_id(job, partitions) and _TASK_RANDOM.fullmatch(random) is not None
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------

@@ -24,11 +24,13 @@ from avtomat.storage import sqlite_mail as mails
 from avtomat.storage import sqlite_reads as reads
 from avtomat.storage import sqlite_records as records
 from avtomat.storage.answers import (
+    Below,
     Committed,
     Created,
     Delivered,
     Due,
     Handout,
+    Held,
     HistoryEntry,
     JobRow,
     Loaded,
@@ -131,6 +133,14 @@ class SqliteStore:
     async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
         """Outputs of a fork's scopes, in index order."""
         return await self._read(reads.outputs, job, path, fork, start, count)
+
+    async def below(self, job: str, path: str, fork: int, limit: int) -> Below | None:
+        """How far a fork is."""
+        return await self._read(reads.below, job, path, fork, limit)
+
+    async def held(self, job: str, limit: int) -> list[Held]:
+        """Dead attempts whose leases are live."""
+        return await self._read(reads.held, job, limit)
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Write a decision, if its cause still counts."""

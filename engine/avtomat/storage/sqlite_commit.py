@@ -73,7 +73,9 @@ def create(step: Step, new: NewJob) -> Created:
     if new.start_ms is not None:
         arm(step, spot, ROOT, "start", new.start_ms)
     written = write(step, spot, "create", new.writes)
-    return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins)
+    return Created(
+        job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed
+    )
 
 
 def _add_job(step: Step, new: NewJob) -> Spot | None:
@@ -133,7 +135,14 @@ def write(step: Step, spot: Spot, word: str, writes: Writes) -> Committed:
     for post in writes.posts:
         send(step, spot, post)
     unwind(step, spot)
-    return Committed(outcome=Outcome.OK, version=spot.version, seq=spot.seq, begins=begins, revoked=tuple(revoked))
+    return Committed(
+        outcome=Outcome.OK,
+        version=spot.version,
+        seq=spot.seq,
+        begins=begins,
+        revoked=tuple(revoked),
+        mailed=spot.mailed,
+    )
 
 
 def append(step: Step, spot: Spot, word: str, record: bytes, at_ms: int) -> None:

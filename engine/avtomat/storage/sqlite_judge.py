@@ -132,7 +132,8 @@ def _dead(step: Step, spot: Spot, attempt: Attempt, why: str) -> Committed:
     """The worker of a dead attempt was heard of."""
     attempts.let_go(step, attempt)
     unwind(step, spot)
-    return Committed(outcome=Outcome.LOST if why in LOST_REASONS else Outcome.CLOSED, reason=why)
+    outcome = Outcome.LOST if why in LOST_REASONS else Outcome.CLOSED
+    return Committed(outcome=outcome, reason=why, mailed=spot.mailed)
 
 
 def _member(step: Step, spot: Spot, cause: DueCause) -> Member | None:

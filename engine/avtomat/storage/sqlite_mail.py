@@ -128,6 +128,7 @@ def take(step: Step, spot: Spot, arrived: int) -> None:
 
 def _announce(step: Step, spot: Spot, path: str, kind: str) -> None:
     """Make the mailbox's member due at once if the new mail is what it would give out."""
+    spot.mailed = True
     if not spot.parked:
         step.db.execute(_ARM_IF_NONE, (spot.n, path, spot.partition, step.now, step.now))
     elif kind in OPERATOR_MAIL and step.db.execute(_OPERATORS_WAITING, (spot.n, path, *OPERATORS)).fetchone()[0] == 1:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from avtomat.storage import sqlite_attempts as attempts
-from avtomat.storage.answers import HistoryEntry, JobRow, Loaded, OpenTask, Page, Query
-from avtomat.storage.rules import cursor_of, earliest, place_of
+from avtomat.storage.answers import Below, Held, HistoryEntry, JobRow, Loaded, OpenTask, Page, Query
+from avtomat.storage.rules import cursor_of, earliest, fork_path, place_of
 from avtomat.storage.sqlite_scopes import load as load_scope
 from avtomat.storage.sqlite_scopes import loaded
 
@@ -39,6 +39,15 @@ _VALUE: Final = "SELECT v.value FROM jobs j JOIN large_values v ON v.n = j.n WHE
 _OUTPUTS: Final = """
 SELECT o.place, o.output FROM jobs j JOIN outputs o ON o.n = j.n
 WHERE j.job = ? AND o.path = ? AND o.fork = ? AND o.place >= ? AND o.place < ?"""
+_FORK: Final = """
+SELECT f.n, f.total, f.begun, f.live, f.ok, f.failed FROM jobs j JOIN forks f ON f.n = j.n
+WHERE j.job = ? AND j.finished_ms IS NULL AND f.path = ? AND f.number = ? AND NOT f.closed"""
+_BEGUN: Final = """
+SELECT path FROM scopes WHERE n = ? AND path >= ? || '.' AND path < ? || '/' AND path NOT LIKE ? || '.%/%'
+ORDER BY path LIMIT ?"""
+_HELD: Final = """
+SELECT task_id, worker, lease_until_ms FROM attempts
+WHERE task_id >= ? || '-' AND task_id < ? || '.' AND phase = 'held' ORDER BY task_id LIMIT ?"""
 _HISTORY: Final = """
 SELECT j.job, h.seq, h.at_ms, h.path, h.cause, h.record FROM jobs j JOIN history h ON h.n = j.n
 WHERE j.job = ? AND h.seq > ? ORDER BY h.seq LIMIT ?"""
@@ -62,6 +71,23 @@ def outputs(db: sqlite3.Connection, job: str, path: str, fork: int, start: int, 
     """See `Store.outputs`."""
     kept = dict(db.execute(_OUTPUTS, (job, path, fork, start, start + count)).fetchall())
     return [kept.get(place) for place in range(start, start + count)]
+
+
+def below(db: sqlite3.Connection, job: str, path: str, fork: int, limit: int) -> Below | None:
+    """See `Store.below`."""
+    row = db.execute(_FORK, (job, path, fork)).fetchone()
+    if row is None:
+        return None
+    n, total, begun, live, ok, failed = row
+    place = fork_path(path, fork)
+    paths = tuple(name for (name,) in db.execute(_BEGUN, (n, place, place, place, limit)))
+    return Below(total=total, begun=begun, live=live, ok=ok, failed=failed, paths=paths)
+
+
+def held(db: sqlite3.Connection, job: str, limit: int) -> list[Held]:
+    """See `Store.held`."""
+    rows = db.execute(_HELD, (job, job, limit))
+    return [Held(task_id=task_id, worker=worker, until_ms=until) for task_id, worker, until in rows]
 
 
 def history(db: sqlite3.Connection, job: str, after: int, limit: int) -> list[HistoryEntry]:

@@ -37,7 +37,9 @@ _UNDO: Final = "SELECT seq, undo FROM undos WHERE n = ? ORDER BY seq DESC LIMIT 
 
 @dataclass(slots=True)
 class Spot:
-    """A scope in its job, as an operation finds it and changes it. `version` 0: it has not begun."""
+    """A scope in its job, as an operation finds it and changes it. `version` 0: it has not begun. `mailed`: mail was
+    put into a mailbox of the job on the way.
+    """
 
     path: str
     n: int
@@ -55,6 +57,7 @@ class Spot:
     signal_place: int | None = None
     queue: str | None = None
     priority: int | None = None
+    mailed: bool = False
 
     @property
     def ended(self) -> bool:

@@ -22,7 +22,7 @@ _OF_JOB = (
     "unhandled",
     "schedule",
 )
-_OF_STATE = ("task", "run", "signal", "as", "choices", "remind", "retry", "worker", "title", "description")
+_OF_STATE = frozenset({"task", "run", "signal", "as", "choices", "remind", "retry", "worker", "title", "description"})
 _WHY = {
     "task": "kinds of task are literal, so that a checker can follow them: use transitions to choose between states",
     "run": "names of blueprints are literal: use transitions to choose between states",
@@ -42,10 +42,12 @@ def literal_places_hold_no_templates(subject: Subject) -> Iterator[Finding]:
         if key != "timeout":
             yield from _literal(key, value)
     for state in subject.states:
-        for key in _OF_STATE:
-            yield from _literal(key, state.part(key))
-        for key in ("task", "worker", "retry"):
-            yield from _literal(key, part_of(state.part("compensate"), key))
+        for key, value in state.body.items.items():
+            if key in _OF_STATE:
+                yield from _literal(key, value)
+            elif key == "compensate":
+                for part in ("task", "worker", "retry"):
+                    yield from _literal(part, part_of(value, part))
 
 
 def _literal(key: str, node: Node | None) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint import graph
@@ -71,8 +72,10 @@ def states_have_a_way_out(subject: Subject) -> Iterator[Finding]:
     if not subject.is_whole or any(True for _ in targets_exist(subject)):
         return
     for machine in subject.machines:
-        leaving = graph.with_way_out(machine)
         edges = subject.edges[machine.address]
+        leaving = graph.with_way_out(edges, machine)
+        if leaving >= machine.states.keys():
+            continue
         told: set[str] = set()
         for name in graph.reachable(edges, graph.entries_into(subject.blueprint, machine)) & machine.states.keys():
             told |= {name} if name not in leaving else set()
@@ -215,6 +218,7 @@ def _check_error(error: Name, never: tuple[str, ...], verb: str) -> Iterator[Fin
             yield codes.UNUSUAL_ERROR.at(error.span, f"{error.text} is no code that the engine knows", hint_text)
 
 
+@lru_cache(maxsize=1_024)
 def _near(code: str) -> str | None:
     if code in {"ALL", "ERROR", "ERRORS", "EXCEPTION", "STATES_ALL"}:
         return "ANY is every error"

@@ -30,7 +30,7 @@ class Subject:
     def after_a_catch(self) -> Mapping[str, frozenset[str]]:
         """The states of each machine in which `error` can be read."""
         return {
-            address: graph.after_a_catch(self.blueprint, machine)
+            address: graph.after_a_catch(self.edges[address], self.blueprint, machine)
             for address, machine in self.blueprint.machines.items()
         }
 

@@ -1,7 +1,8 @@
 -- Commit what a decision changes, if its cause still counts and the scope still has its version.
 --
 -- ARGV  2 job, 3 path, 4 version, 5–9 cause (see causes.lua), 10… the write-set
--- Returns {now, outcome, reason, version, seq, loaded or false, {path that may begin, …}, {task id, worker, …}}
+-- Returns {now, outcome, reason, version, seq, loaded or false, {path that may begin, …}, {task id, worker, …},
+--         1 if mail was put into a mailbox}
 --@include base
 --@include records
 --@include tasks
@@ -21,7 +22,7 @@ local job, path = S.job_of(ARGV[2]), ARGV[3]
 
 local function answer(outcome, reason, view)
   S.save()
-  return { now, outcome, reason, 0, 0, view, {}, {} }
+  return { now, outcome, reason, 0, 0, view, {}, {}, S.mailed }
 end
 
 if not job then return answer('unknown', '', false) end
@@ -29,6 +30,7 @@ local judged = S.judge(job, path)
 if judged.refused then return answer(judged.refused, judged.reason, false) end
 if S.is_parked(job) and not judged.passes_parked then
   if judged.scope then S.keep_result(job, path, judged) end
+  S.mailed = 0
   return answer('parked', '', false)
 end
 local scope = S.scope_of(job, path)
@@ -39,4 +41,4 @@ S.use_up(job, path, judged)
 scope = scope or S.new_scope(job, path, S.scope_key(job, path))
 S.apply(scope, S.read_writes(10), words)
 S.save()
-return { now, 'ok', '', scope.version, job.seq, false, S.begins, S.revoked }
+return { now, 'ok', '', scope.version, job.seq, false, S.begins, S.revoked, S.mailed }

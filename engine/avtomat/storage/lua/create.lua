@@ -2,7 +2,7 @@
 --
 -- ARGV  2 job, 3 FIXED (packed), 4 head, 5 client LF key ('' none), 6 deadline ('' none), 7 start ('' none), 8 search,
 --       9… the root's write-set
--- Returns {now, job, body_hash, {path that may begin, …}}; another job, or the same one, if it was there before.
+-- Returns {now, job, body_hash, {path that may begin, …}, 1 if mail was put into a mailbox}; another job, or the same one, if it was there before.
 --
 -- ik  hash: <client> LF <key> → job        pr  hash: digest of a program → jobs that are kept
 --@include base
@@ -19,7 +19,7 @@
 
 local id, named = ARGV[2], ARGV[5]
 local existing = S.job_of(named ~= '' and call('HGET', P .. 'ik', named) or id)
-if existing then return { now, existing.id, S.fixed_of(existing).body_hash, {} } end
+if existing then return { now, existing.id, S.fixed_of(existing).body_hash, {}, 0 } end
 
 local writes = S.read_writes(9)
 local job = { id = id, key = P .. 'j:' .. id, status = 'open', fixed = S.unpack_into({}, FIXED, ARGV[3]) }
@@ -39,4 +39,4 @@ if ARGV[7] ~= '' then
 end
 S.apply(S.new_scope(job, '/', job.key), writes, 'create')
 S.save()
-return { now, id, job.fixed.body_hash, S.begins }
+return { now, id, job.fixed.body_hash, S.begins, S.mailed }

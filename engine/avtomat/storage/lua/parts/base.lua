@@ -22,8 +22,9 @@ setmetatable(S, { __index = function(functions, name)
   return rawget(functions, name)
 end })
 
--- What the answer of the step tells: paths that may begin, and attempts that workers held (task id, worker, …).
-S.begins, S.revoked = {}, {}
+-- What the answer of the step tells: paths that may begin, attempts that workers held (task id, worker, …), and 1 if mail
+-- was put into a mailbox.
+S.begins, S.revoked, S.mailed = {}, {}, 0
 
 function S.server_ms()
   local time = call('TIME')

@@ -38,6 +38,7 @@ end
 -- The scope's member is due at once if this letter is what it would give out.
 function S.put_letter(job, path, id, text)
   S.note_extras(job)
+  S.mailed = 1
   local ref = job.id .. path
   call('ZADD', P .. 'mo:' .. ref, call('INCR', P .. 'n'), id)
   call('HSET', P .. 'mb:' .. ref, id, text)

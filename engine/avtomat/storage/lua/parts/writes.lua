@@ -102,6 +102,8 @@ function S.apply(scope, writes, cause)
   S.leave_wait(scope, writes, why)
   S.enter_wait(scope, writes)
   if writes.finish then S.end_scope(scope, writes, why) end
+  local mailed = S.mailed
   if #writes.post + #writes.carry > 0 then S.send_post(writes) end
+  S.mailed = mailed
   if job.status == 'compensating' then S.unwind(job) end
 end

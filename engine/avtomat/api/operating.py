@@ -1,0 +1,144 @@
+"""The operators' part of the clients' door: act on a job by hand, and ask why it does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from avtomat.api.answers import json_answer
+from avtomat.api.bodies import optional_json_body
+from avtomat.api.doors import Handler, Route
+from avtomat.api.jobs import JOBS, accepted_as_json, found, status_of
+from avtomat.api.requests import CALLER
+from avtomat.core.formula import Json
+from avtomat.core.messages import (
+    OperatorEvent,
+    PauseRequested,
+    ReleaseRequested,
+    RerunRequested,
+    ResumeRequested,
+    SkipRequested,
+)
+from avtomat.errors import RequestRefused
+from avtomat.runtime.clients import Accepted
+from avtomat.runtime.operating import Operators
+from avtomat.runtime.why import Explainer
+from avtomat.settings import Settings
+from avtomat.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+REASON_CHARACTERS_MAX: Final = 1_000
+
+Make = Callable[[Mapping[str, Json], str], OperatorEvent]
+"""The event of a body, and of who asks."""
+
+_EVENTS: Final[Mapping[str, tuple[tuple[str, ...], Make]]] = {
+    "pause": ((), lambda body, by: PauseRequested(by=by, reason=body.get("reason", ""))),
+    "resume": ((), lambda body, by: ResumeRequested(by=by, reason=body.get("reason", ""))),
+    "retry": ((), lambda body, by: ReleaseRequested(by=by, reason=body.get("reason", ""))),
+    "release": (
+        ("data",),
+        lambda body, by: ReleaseRequested(by=by, reason=body.get("reason", ""), data=body.get("data")),
+    ),
+    "skip": (
+        ("output",),
+        lambda body, by: SkipRequested(by=by, reason=body.get("reason", ""), output=body.get("output")),
+    ),
+}
+"""For each action of an operator the fields that it takes beside `reason`, and its event."""
+
+_EXPECTED: Final[Mapping[str, tuple[type, str]]] = {
+    "reason": (str, f"a text of at most {REASON_CHARACTERS_MAX} characters"),
+    "compensate": (bool, "true or false"),
+    "state": (str, "the name of a state"),
+    "data": (dict, "a map: all variables of the job from now on"),
+    "output": (object, "any value"),
+}
+
+
+class OperatingRoutes:
+    """The routes below /api/v1/jobs/{job} that change the job, and the one that explains it."""
+
+    def __init__(self, operators: Operators, explainer: Explainer, settings: Settings) -> None:
+        self._operators = operators
+        self._explainer = explainer
+        self._body_bytes_max = settings.body_bytes_max
+
+    def routes(self) -> Sequence[Route]:
+        """All of them."""
+        job = JOBS + "/{job}"
+        actions = [("POST", f"{job}/{name}", self._action(fields, make)) for name, (fields, make) in _EVENTS.items()]
+        return (
+            ("POST", job + "/cancel", self.cancel),
+            ("POST", job + "/rerun", self.rerun),
+            *actions,
+            ("GET", job + "/why", self.why),
+        )
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """End the job as cancelled. 200 once it has ended, whether by this or before."""
+        body = await self._body(request, ("compensate",))
+        job_id, caller = request.match_info["job"], request[CALLER]
+        job = await self._operators.cancel(
+            job_id, caller.client, caller.name, body.get("reason", ""), compensate=body.get("compensate", True)
+        )
+        return _answer(found(job, job_id))
+
+    async def rerun(self, request: web.Request) -> web.Response:
+        """Enter a state of an open job anew, or run an ended one again, as a new job."""
+        body = await self._body(request, ("state", "data"))
+        job_id, caller = request.match_info["job"], request[CALLER]
+        event = RerunRequested(
+            by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
+        )
+        job = found(await self._operators.rerun(job_id, caller.client, event), job_id)
+        if not isinstance(job, Accepted):
+            return _answer(job)
+        answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
+        answer.headers["Location"] = f"{JOBS}/{job.job_id}"
+        return answer
+
+    async def why(self, request: web.Request) -> web.Response:
+        """Why the job does not move, and what to do."""
+        job_id = request.match_info["job"]
+        return json_answer(found(await self._explainer.why(job_id, request[CALLER].client), job_id))
+
+    def _action(self, fields: Sequence[str], make: Make) -> Handler:
+        async def act(request: web.Request) -> web.Response:
+            body = await self._body(request, fields)
+            job_id, caller = request.match_info["job"], request[CALLER]
+            job = await self._operators.operate(job_id, caller.client, make(body, caller.name))
+            return _answer(found(job, job_id))
+
+        return act
+
+    async def _body(self, request: web.Request, fields: Sequence[str]) -> Mapping[str, Json]:
+        """The body, checked: a map with `reason` and these fields, each of which may be missing."""
+        body = await optional_json_body(request, self._body_bytes_max)
+        known = ("reason", *fields)
+        if not isinstance(body, dict):
+            raise _invalid(f"the body is a map with {', '.join(known)}", "")
+        for name, value in body.items():
+            if name not in known:
+                meant = did_you_mean(name, known)
+                hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+                raise _invalid(f"there is no field {name[:80]!r} here", f"/{_escaped(name)}", hint)
+            kind, text = _EXPECTED[name]
+            if not isinstance(value, kind) or (name == "reason" and len(value) > REASON_CHARACTERS_MAX):
+                raise _invalid(f"{name} is {text}", f"/{name}")
+        return body
+
+
+def _answer(job: Mapping[str, Json]) -> web.Response:
+    return json_answer(job, status=status_of(job))
+
+
+def _escaped(name: str) -> str:
+    """The name as a part of a JSON pointer."""
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
+def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
+    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

@@ -1,0 +1,72 @@
+"""Read a store that no engine uses any more, and say whether it kept every promise about the jobs in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from avtomat.runtime.service import open_store
+from avtomat.settings import Settings
+from avtomat.storage.answers import Wakeups
+from avtomat.storage.dump import Dump, JobDump
+from avtomat.storage.invariants import violations
+from avtomat.storage.rules import ENDED
+
+Json = Any
+
+
+async def dump_of(url: str) -> Dump:
+    """The whole store."""
+    store = open_store(Settings(store=url))
+    await store.open(Wakeups(queue=lambda *_: None, job=lambda _: None, lost=lambda: None))
+    try:
+        return cast("Dump", await store.dump())
+    finally:
+        await store.close()
+
+
+async def audit(url: str, accepted: Mapping[str, int], *, attempts_max: int, may_fail: Collection[str] = ()) -> None:
+    """Fail with everything that is wrong after the jobs `accepted` (id → the number that it was to echo).
+
+    All of them, and no others, are there and have ended once, with the right result (or with one of the errors
+    `may_fail`), used at most one result, took at most `attempts_max` attempts; and the store keeps its invariants.
+    """
+    dump = await dump_of(url)
+    found = violations(dump)
+    found += [f"{job} is lost" for job in accepted.keys() - dump["jobs"].keys()]
+    found += [f"{job} was never accepted" for job in dump["jobs"].keys() - accepted.keys()]
+    for name, job in dump["jobs"].items():
+        faults = _faults(job, accepted.get(name), attempts_max, may_fail)
+        found += [f"{name}: {fault}" for fault in faults]
+    assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
+
+
+def sqlite_url(folder: Path) -> str:
+    """The store that an engine in this folder has by default."""
+    return f"sqlite:///{folder / 'avtomat.db'}"
+
+
+def attempts_of(history: list[Json]) -> list[int]:
+    """The numbers of the attempts that history tells of, in order."""
+    return [entry["dispatch"]["attempt"] for entry in history if "dispatch" in entry]
+
+
+def _faults(job: JobDump, number: int | None, attempts_max: int, may_fail: Collection[str]) -> Iterator[str]:
+    if job["status"] not in ENDED:
+        yield f"is stuck as {job['status']}"
+        return
+    history = [json.loads(str(entry[4])) for entry in job["history"] or ()]
+    if (ends := sum("ended" in entry for entry in history)) != 1:
+        yield f"ended {ends} times"
+    if (used := sum(entry["type"] == "TaskSucceeded" for entry in history)) > 1:
+        yield f"used {used} results"
+    attempts = attempts_of(history)
+    if attempts != list(range(1, len(attempts) + 1)) or len(attempts) > attempts_max:
+        yield f"took the attempts {attempts}, allowed are {attempts_max}"
+    if job["status"] == "finished":
+        if json.loads(job["result"] or "null") != number:
+            yield f"has the result {job['result']}, not {number}"
+    elif json.loads(job["error"] or "{}").get("code") not in may_fail:
+        yield f"is {job['status']}: {job['error']}"
