@@ -66,17 +66,22 @@ class RawWorker:
         asked = {"timeout": f"{timeout_s:g}", "available_skills": ",".join(self.kinds), **query}
         return f"/workers/{self.name}/tasks/next?{urlencode(asked)}"
 
+    def open_poll(self) -> socket.socket:
+        """Send a poll, and leave its answer to whoever reads the connection."""
+        connection = socket.create_connection(("127.0.0.1", self.engine.port), timeout=30)
+        lines = [f"GET /_worker{self.poll_path(30)} HTTP/1.1", "Host: localhost"]
+        lines += [f"{name}: {value}" for name, value in self._headers().items()]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        return connection
+
     def drop_poll(self, *, answered: bool = False, reset: bool = False) -> None:
         """Poll, and be gone: at once, or (`answered`) only when the answer has come, which is never read.
 
         `reset` leaves with an RST in place of a FIN.
         """
-        with socket.create_connection(("127.0.0.1", self.engine.port)) as connection:
+        with self.open_poll() as connection:
             if reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            lines = [f"GET /_worker{self.poll_path(30)} HTTP/1.1", "Host: localhost"]
-            lines += [f"{name}: {value}" for name, value in self._headers().items()]
-            connection.sendall("\r\n".join([*lines, "", ""]).encode())
             if answered:
                 connection.recv(1, socket.MSG_PEEK)
 

@@ -117,11 +117,9 @@ def test_sigterm_ends_an_engine_at_work_with_0_and_nothing_is_lost(folder: Path,
         worker = RawWorker(engine, "worker", "echo")
         jobs = [engine.submit("echo", {"number": number})["job_id"] for number in range(2)]
         task = worker.poll()
-        idle = threading.Thread(target=RawWorker(engine, "idle", "other").poll)
-        idle.start()
-
-        assert engine.stop() == 0
-        idle.join(10)
+        with RawWorker(engine, "idle", "other").open_poll() as idle:
+            assert engine.stop() == 0
+            assert b" 204 " in idle.recv(100)
         engine.start()
         engine.wait_ready()
 

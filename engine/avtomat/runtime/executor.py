@@ -23,6 +23,7 @@ from avtomat.core.messages import (
     Ignored,
     JoinDecided,
     LeaseLost,
+    RerunRequested,
     ScopeBegun,
     SizeExceeded,
     TaskFailed,
@@ -193,7 +194,8 @@ class Executor:
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
 
     async def _view(self, kept: Kept, event: Event, beside: Mapping[str, bytes]) -> View:
-        values = await self._scopes.values(kept)
+        entering = event.state if isinstance(event, RerunRequested) else None
+        values = await self._scopes.values(kept, entering=entering)
         if isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
             values = {**values, event.outputs.id: _joined_value(beside)}
         return View(

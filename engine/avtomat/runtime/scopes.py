@@ -88,13 +88,15 @@ class Scopes:
         found = await repeat(lambda: self._store.values(job, page_ids(ref)))
         return loads(b"".join(page or b"" for page in found))
 
-    async def values(self, kept: Kept) -> Mapping[str, Json]:
-        """The outputs kept by reference that the next decision of this scope may read."""
+    async def values(self, kept: Kept, *, entering: str | None = None) -> Mapping[str, Json]:
+        """The outputs kept by reference that the next decision of this scope may read, if it is not to enter another
+        state than those that follow its own.
+        """
         outputs = {**kept.around.outputs, **kept.scope.outputs}
         refs = {name: value for name, value in outputs.items() if isinstance(value, Ref)}
         if not refs:
             return {}
-        read = outputs_read(kept.program, kept.scope.machine, kept.scope.state)
+        read = outputs_read(kept.program, kept.scope.machine, entering or kept.scope.state)
         wanted = [ref for name, ref in refs.items() if read is None or name in read]
         return {ref.id: await self.value(kept.head.job, ref) for ref in wanted}
 

@@ -205,7 +205,7 @@ def _end(ended: ScopeEnded) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
-        output=dumps(ended.output),
+        output=dumps(ended.output) if ended.error is None else None,
         error=_error(ended.error),
     )
 

@@ -39,8 +39,8 @@ class Loaded:
 
     `head` is NewJob.head; `status`, `deadline_ms`, `labels` are its changing part. `scope` is None when the scope has
     not begun (version 0). `environment` is that of the fork it belongs to (None at the root). `undo` is the newest
-    undo that was recorded and not yet run, with its seq, given only while the job is compensating and path is the
-    root.
+    undo that was recorded and not yet run, with its seq, given for the root of a job that compensates or is parked (it
+    may be parked while it undoes).
     """
 
     job: str

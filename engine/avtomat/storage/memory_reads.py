@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from avtomat.storage.answers import Below, Held, JobRow, Loaded, OpenTask, Page, Query
 from avtomat.storage.memory_state import Attempt, Job, Partition, Phase
 from avtomat.storage.ports import LOADED_BYTES_MAX
-from avtomat.storage.rules import ROOT, cursor_of, earliest, parent_of, place_of
+from avtomat.storage.rules import ROOT, UNDOING, cursor_of, earliest, parent_of, place_of
 
 TASKS_SHOWN_MAX = 1_000
 
@@ -31,7 +31,7 @@ def _is_known(job: Job, path: str) -> bool:
 def loaded(job: Job, path: str) -> Loaded:
     """The scope as it is kept; version 0 for one that has not begun or is closed."""
     scope = job.scopes.get(path)
-    unwinds = job.status == "compensating" and path == ROOT and job.undos
+    unwinds = job.status in UNDOING and path == ROOT and job.undos
     return Loaded(
         job=job.new.job,
         path=path,

@@ -15,6 +15,9 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, ResultCause
 ROOT = "/"
 PARKED = frozenset({"paused", "quarantined"})
 ENDED = frozenset({"finished", "failed", "cancelled"})
+UNDOING = frozenset({"compensating", "paused", "quarantined"})
+"""Words of a job that may be in the middle of undoing something: parked ones are loaded with their undos as well."""
+
 LOST_REASONS = frozenset({"lease", "timeout"})
 """What an attempt died of that is answered `lost`; any other word is answered `closed`."""
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from avtomat.storage.answers import Loaded
 from avtomat.storage.ports import LOADED_BYTES_MAX
-from avtomat.storage.rules import ENDED, PARKED, ROOT, fences_of, parent_of
+from avtomat.storage.rules import ENDED, PARKED, ROOT, UNDOING, fences_of, parent_of
 
 _FIND: Final = """
 SELECT j.n, j.job, j.partition, j.status, j.seq, j.updated_ms, j.unwind_seq, j.unwound, j.mail_count, j.extras,
@@ -125,7 +125,7 @@ def loaded(db: sqlite3.Connection, job: str, path: str) -> Loaded | None:
 def loaded_from(db: sqlite3.Connection, path: str, row: tuple[Any, ...]) -> Loaded:
     """Build a `Loaded` from the columns `LOADED`; brings the newest undo while the job compensates."""
     n, job, digest, head, status, client, deadline_ms, updated_ms, labels, version, record = row
-    undo = db.execute(_UNDO, (n,)).fetchone() if status == "compensating" and path == ROOT else None
+    undo = db.execute(_UNDO, (n,)).fetchone() if status in UNDOING and path == ROOT else None
     return Loaded(
         job=job,
         path=path,

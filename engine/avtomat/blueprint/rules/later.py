@@ -9,14 +9,18 @@ from collections.abc import Iterator
 
 from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.nodes import Mapping
+from avtomat.blueprint.nodes import Mapping, Node
 from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.schema import span_of_key
-from avtomat.blueprint.spec import entries_of
+from avtomat.blueprint.spec import StateSpec, entries_of, part_of
 
 KINDS = frozenset({"call", "signal", "approval", "run"})
 STATE_KEYS = ("callback",)
 JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
+
+
+WORKER_KEYS = ("strategy",)
+HINT = "leave it out for now"
 
 
 def only_what_is_built(subject: Subject) -> Iterator[Finding]:
@@ -24,17 +28,30 @@ def only_what_is_built(subject: Subject) -> Iterator[Finding]:
     node = subject.blueprint.node
     for key, _value in entries_of(node):
         if key in JOB_KEYS:
-            yield codes.NOT_YET.at(span_of_key(node, key), f"`{key}` cannot be used yet", "leave it out for now")
+            yield codes.NOT_YET.at(span_of_key(node, key), f"`{key}` cannot be used yet", HINT)
+    yield from _of_worker(part_of(subject.blueprint.defaults, "worker"))
     for state in subject.states:
-        if state.kind in KINDS:
-            message = f"states of the kind `{state.kind}` cannot be used yet"
-            yield codes.NOT_YET.at(state.key_span(state.kind), message, "leave it out for now")
-            continue
-        undo = state.part("compensate")
-        if isinstance(undo, Mapping) and "call" in undo.items and "call" in KINDS:
-            span = undo.keys["call"].span
-            yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
-        for key in STATE_KEYS:
-            if state.part(key) is not None:
-                message = f"`{key}` cannot be used yet"
-                yield codes.NOT_YET.at(state.key_span(key), message, "leave it out for now")
+        yield from _of_state(state)
+
+
+def _of_state(state: StateSpec) -> Iterator[Finding]:
+    if state.kind in KINDS:
+        message = f"states of the kind `{state.kind}` cannot be used yet"
+        yield codes.NOT_YET.at(state.key_span(state.kind), message, HINT)
+        return
+    undo = state.part("compensate")
+    if isinstance(undo, Mapping) and "call" in undo.items and "call" in KINDS:
+        span = undo.keys["call"].span
+        yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
+    for key in STATE_KEYS:
+        if state.part(key) is not None:
+            yield codes.NOT_YET.at(state.key_span(key), f"`{key}` cannot be used yet", HINT)
+    yield from _of_worker(state.part("worker"))
+    yield from _of_worker(part_of(undo, "worker"))
+
+
+def _of_worker(worker: Node | None) -> Iterator[Finding]:
+    """What is asked of workers, wherever it stands."""
+    for key in WORKER_KEYS:
+        if worker is not None and part_of(worker, key) is not None:
+            yield codes.NOT_YET.at(span_of_key(worker, key), f"`{key}` of `worker` cannot be used yet", HINT)

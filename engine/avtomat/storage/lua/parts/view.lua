@@ -2,13 +2,15 @@
 
 local LOADED_BYTES_MAX = 16384
 
--- m, f, h, l of the job; v, s of the scope; the environment of its fork; the newest undo while compensating.
+-- m, f, h, l of the job; v, s of the scope; the environment of its fork; the newest undo while it may run one.
+local UNDOING = { compensating = true, paused = true, quarantined = true }
+
 function S.loaded(job, path)
   local head = call('HMGET', job.key, 'm', 'f', 'h', 'l')
   local scope = call('HMGET', S.scope_key(job, path), 'v', 's')
   local fork = path ~= '/' and S.split_path(path)
   local environment = fork and not S.closed_because(job, fork) and call('HGET', S.fork_key(job, fork), 'e') or false
-  local undo = path == '/' and job.status == 'compensating' and call('LINDEX', P .. 'u:' .. job.id, -1) or false
+  local undo = path == '/' and UNDOING[job.status] and call('LINDEX', P .. 'u:' .. job.id, -1) or false
   return { head[1], head[2], head[3], head[4], scope[1], scope[2], environment, undo, path, job.id }
 end
 
