@@ -39,7 +39,6 @@ limits: {transitions: 50, data_bytes: 1000}
 unhandled: quarantine
 priority: 7
 retention: 30d
-search: {count: "{{ data.count }}"}
 policies:
   patient: {attempts: 8, delay: 2s, factor: 3, max_delay: 5m, jitter: none, errors: [BUSY]}
 defaults: {timeout: {queue: 1h}, worker: {type: gpu}}
@@ -52,7 +51,7 @@ states:
     params: {who: "{{ data.who }}", key: "Bearer {{ secrets.key }}"}
     retry: [patient, {errors: [ANY], attempts: 2}]
     timeout: {attempt: 30s, total: "{{ input.total }}"}
-    worker: {strategy: best, resources: {ram_gb: 4}, max_cost: 2.5}
+    worker: {resources: {ram_gb: 4}, max_cost: 2.5}
     priority: 9
     expects: {type: object}
     set: {count: "{{ data.count + 1 }}"}
@@ -103,7 +102,11 @@ def test_a_task_has_its_policies_times_and_requirements(program: Program) -> Non
     assert work.timeouts.total is not None
     assert not isinstance(work.timeouts.total, timedelta)
     assert work.requirements is not None
-    assert (work.requirements.strategy, work.requirements.type, work.requirements.cost_max) == ("best", None, 2.5)
+    assert (work.requirements.type, work.requirements.resources, work.requirements.cost_max) == (
+        None,
+        {"ram_gb": 4},
+        2.5,
+    )
     assert work.catch[0].output is not None
     assert [(arm.target, arm.when is None, len(arm.sets)) for arm in work.transitions] == [
         ("rest", False, 1),

@@ -94,7 +94,6 @@ NESTED = """
               transitions: [{when: output.ok and data.seen, to: end}, {to: again}]
             again: {wait: 5m, next: each}
         join: {at_least: "{{ input.enough }}"}
-        tolerate: 10%
         next: race
       race:
         parallel: {a: {wait: 30s}, b: {signal: paid, key: "{{ input.id }}"}}

@@ -15,7 +15,7 @@ from avtomat.core.program import Program
 FOLDER = Path(__file__).parents[2] / "workflows"
 EXAMPLES = sorted(file for file in FOLDER.glob("*.yaml") if not file.name.endswith(".test.yaml"))
 WORDS_OF_A_CASE = {"name", "input", "tasks", "config", "secrets", "expect"}
-WORDS_OF_EXPECT = {"status", "path", "result", "error", "tasks", "params", "elapsed"}
+WORDS_OF_EXPECT = {"status", "path", "result", "error", "tasks", "params", "elapsed", "compensated"}
 
 
 def program_of(file: Path) -> Program:

@@ -6,7 +6,7 @@ import pytest
 
 from avtomat.core.messages import SizeExceeded
 from avtomat.core.model import Error, Status
-from tests.core.building import Position, begun
+from tests.core.building import Position, begun, program_of
 
 CYCLE = """
 limits: {transitions_at_once: 10, transitions: 25}
@@ -43,8 +43,9 @@ def test_a_job_may_take_only_so_many_transitions_in_all() -> None:
 
 
 def test_blocks_may_be_nested_only_so_deep() -> None:
-    job = begun("limits: {depth: 1}\nstates: {all: {foreach: '{{ [1] }}', do: "
-                "{foreach: '{{ [2] }}', do: {task: t}, catch: [{output: 1}]}}}")  # fmt: skip
+    text = "limits: {depth: 1}\nstates: {all: {foreach: '{{ [1] }}', do: " \
+           "{foreach: '{{ [2] }}', do: {task: t}, catch: [{output: 1}]}}}"  # fmt: skip
+    job = begun(program_of(text, checked=False))
 
     assert is_over_the_limits(job.body(0))
 

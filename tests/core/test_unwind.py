@@ -18,7 +18,7 @@ from avtomat.core.messages import (
     UnwindReady,
 )
 from avtomat.core.model import Error, OnUndo, OnUnwind, Status
-from tests.core.building import Position, begun
+from tests.core.building import Position, begun, program_of
 
 TRIP = """
 states:
@@ -297,8 +297,9 @@ def test_a_fail_may_decline_compensation(fail: str) -> None:
 
 
 def test_a_fail_in_a_body_cannot_decline_it_because_it_ends_the_body_alone() -> None:
-    job = begun("states: {both: {parallel: {l: {states: {no: {fail: {code: A, compensate: false}}}}, "
-                "r: {task: t, compensate: {task: u}}}}}")  # fmt: skip
+    text = "states: {both: {parallel: {l: {states: {no: {fail: {code: A, compensate: false}}}}, " \
+           "r: {task: t, compensate: {task: u}}}}}"  # fmt: skip
+    job = begun(program_of(text, checked=False))
     body = job.body(0)
 
     job.joins(failed=1, error=body.error)

@@ -96,9 +96,9 @@ class _FaultyStore:
         return operation
 
 
-def faulty(store: Store) -> tuple[Store, Faults]:
+def faulty(store: Store, faults: Faults | None = None) -> tuple[Store, Faults]:
     """The store with faults, and what plans them."""
-    faults = Faults()
+    faults = faults or Faults()
     return cast("Store", _FaultyStore(store, faults)), faults
 
 

@@ -228,6 +228,23 @@ UNUSED_POLICY = Code(
     severity=Severity.WARNING,
 )
 
+JOIN_NEVER_MET = Code(
+    number="AVT410",
+    title="A join that cannot be as it is written",
+    about="`at_least: n` needs n branches or items. Where `join` says how many must succeed, `tolerate` has no say.",
+)
+TOO_DEEP = Code(
+    number="AVT411",
+    title="Blocks nested too deep",
+    about="`limits.depth` bounds how deep parallel and foreach states may stand in one another; its default is 10.",
+)
+DECLINES_NOTHING = Code(
+    number="AVT412",
+    title="A fail that declines nothing",
+    about="Undos belong to the job. A `fail` inside a block ends its branch or item alone, and whether the job fails "
+    "is decided outside; so `compensate: false` stands only in the outermost machine.",
+)
+
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",

@@ -79,7 +79,13 @@ class StateSpec:
     @property
     def has_status(self) -> bool:
         """Whether there is a `status` word when it is left."""
-        return self.kind in {"task", "approval"} or text_of(self.part("join")) == "any"
+        wins = self.kind == "parallel" and text_of(self.part("join")) == "any"
+        return wins or self.kind in {"task", "approval"}
+
+    @property
+    def notes_undo_early(self) -> bool:
+        """Whether its undo is noted before there is an output: as soon as it is attempted."""
+        return text_of(part_of(self.part("compensate"), "after")) == "attempted"
 
     @property
     def ends(self) -> bool:

@@ -7,7 +7,7 @@ wherever it runs, so what `worker` asks of workers is not asked here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
-from avtomat.core.program import Machine, Program, TaskState
+from avtomat.core.program import Machine, Program, State, TaskState
 from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
@@ -68,9 +68,16 @@ async def embedded_engine(settings: Settings, file: Path, program: Program) -> A
 
 
 def kinds_of(program: Program) -> list[str]:
-    """The kinds of task that the program may ask for, each once, in the order of the file."""
+    """The kinds of task that the program may ask for, those of its undos too, each once."""
     states = (state for machine in program.machines.values() for state in machine.states.values())
-    return list(dict.fromkeys(state.kind for state in states if isinstance(state, TaskState)))
+    return list(dict.fromkeys(kind for state in states for kind in _kinds_of_state(state)))
+
+
+def _kinds_of_state(state: State) -> Iterator[str]:
+    if isinstance(state, TaskState):
+        yield state.kind
+        if state.compensate is not None:
+            yield state.compensate.kind
 
 
 def without_requirements(program: Program) -> Program:
@@ -79,8 +86,11 @@ def without_requirements(program: Program) -> Program:
 
 
 def _free(machine: Machine) -> Machine:
-    states = {
-        name: replace(state, requirements=None) if isinstance(state, TaskState) else state
-        for name, state in machine.states.items()
-    }
-    return replace(machine, states=states)
+    return replace(machine, states={name: _free_state(state) for name, state in machine.states.items()})
+
+
+def _free_state(state: State) -> State:
+    if not isinstance(state, TaskState):
+        return state
+    undo = None if state.compensate is None else replace(state.compensate, requirements=None)
+    return replace(state, requirements=None, compensate=undo)

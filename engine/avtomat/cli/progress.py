@@ -1,12 +1,14 @@
 """Tell people how a job goes on, one line for each thing that happens, from the entries of its history.
 
 A Narrator is fed the entries in order, as the API gives them, and knows nothing else: so it tells the same of a job in
-this process and of one that an engine far away works on.
+this process and of one that an engine far away works on. What happens in a branch or item stands under its place, as
+errors name it: `pack[3].pick`, `tell.mail`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
@@ -15,12 +17,25 @@ from avtomat.core.formula import Json
 from avtomat.core.walk import format_time
 
 STATE_WIDTH: Final = 16
+ROOT: Final = "/"
+LONE: Final = "do"
+"""What a body of one state is called in history; people see the place of the body alone."""
 MESSAGE_CHARACTERS_MAX: Final = 300
 _LIMITS: Final = {
     "queue": "no worker took it in time",
     "attempt": "took longer than its timeout",
     "total": "took longer than its timeout for all attempts",
 }
+
+
+_WISHES: Final = {
+    "PauseRequested": "paused",
+    "ResumeRequested": "goes on",
+    "RerunRequested": "entered anew",
+    "ReleaseRequested": "tried again",
+    "SkipRequested": "taken as done",
+}
+"""What operators wish for, in the words of their effect."""
 
 
 class Tone(Enum):
@@ -32,75 +47,169 @@ class Tone(Enum):
     BAD = "31"
 
 
+@dataclass(slots=True)
+class _Scope:
+    """Where one scope stands: the place of its body ("" for the root), its machine, its state and attempt.
+
+    `undoing` is the kind of the undo under way; empty while there is none.
+    """
+
+    place: str = ""
+    machine: str = ""
+    state: str = ""
+    attempt: int = 0
+    undoing: str = ""
+
+    def name(self, state: str) -> str:
+        """How people call a state of this scope."""
+        if self.place and state == LONE:
+            return self.place
+        return f"{self.place}.{state}" if self.place else state
+
+    @property
+    def here(self) -> str:
+        """What it is about: the state in which it stands, or the undo under way."""
+        return f"undo {self.undoing}" if self.undoing else self.name(self.state)
+
+
+Told = tuple[str, str, Tone]
+"""What a line is about, what it says, and how that is meant."""
+
+
 class Narrator:
     """Makes lines of the entries of one job's history; with `colour`, for a terminal that shows it."""
 
     def __init__(self, *, colour: bool = False) -> None:
         self._colour = colour
         self._began_at: datetime | None = None
-        self._state = ""
-        self._attempt = 0
+        self._scopes: dict[str, _Scope] = {}
+        self._unwinding = False
 
     def tell(self, entry: Mapping[str, Json]) -> list[str]:
         """The lines of one entry."""
         at = datetime.fromisoformat(entry["at"])
         self._began_at = self._began_at or at
         passed_s = (at - self._began_at).total_seconds()
-        return [self._line(passed_s, *told) for told in (*self._cause(entry), *self._course(entry), *_end(entry))]
+        path = entry.get("scope") or ROOT
+        scope = self._scope(path, entry)
+        told = [*_cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
+        if "ended" in entry:
+            told += [_job_ended(entry) if path == ROOT else _body_ended(scope, entry)]
+            del self._scopes[path]
+        return [self._line(passed_s, *each) for each in told]
 
-    def _cause(self, entry: Mapping[str, Json]) -> Iterator[tuple[str, str, Tone]]:
-        """What happened to the state in which the job stood."""
-        state, attempt = self._state, f"attempt {self._attempt}"
-        match entry["type"]:
-            case "TaskSucceeded":
-                worker = f" by {entry['worker']}" if entry.get("worker") else ""
-                yield state, f"{attempt} done{worker}", Tone.GOOD
-            case "TaskFailed":
-                yield state, f"{attempt} failed: {_error_text(entry)}", Tone.WORRY
-            case "LeaseLost":
-                yield state, f"{attempt} lost: its worker fell silent", Tone.WORRY
-            case "TaskTimedOut":
-                yield state, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
-            case "TimerFired":
-                yield state, "the wait is over", Tone.PLAIN
-            case "DeadlinePassed":
-                yield state, "the job's timeout passed", Tone.BAD
-            case "CancelRequested":
-                yield state, "cancelled" + (f": {entry['reason']}" if entry.get("reason") else ""), Tone.WORRY
-            case "Quarantined":
-                yield state, f"the engine gave up: {_error_text(entry['error'])}", Tone.BAD
+    def _scope(self, path: str, entry: Mapping[str, Json]) -> _Scope:
+        known = self._scopes.get(path)
+        if known is None:
+            known = self._scopes[path] = _Scope() if path == ROOT else self._body(path, entry)
+        return known
 
-    def _course(self, entry: Mapping[str, Json]) -> Iterator[tuple[str, str, Tone]]:
+    def _body(self, path: str, entry: Mapping[str, Json]) -> _Scope:
+        """The scope of a branch or item that begins, named after the block that began it."""
+        parent_path, _, number = path.rpartition("/")
+        parent = self._scopes.get(parent_path or ROOT, _Scope())
+        machine = (entry.get("set") or {}).get("machine", "")
+        block = f"{parent.machine}.{parent.state}" if parent.machine else parent.state
+        index = number.rpartition(".")[2]
+        if machine == block:
+            return _Scope(place=f"{parent.name(parent.state)}[{index}]", machine=machine)
+        return _Scope(place=f"{parent.name(parent.state)}.{machine.rpartition('.')[2]}", machine=machine)
+
+    def _course(self, scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         """Which states were entered, and what the last one waits for."""
         trail = entry.get("trail") or []
         for name in trail[:-1]:
-            yield name, "passed", Tone.PLAIN
-        changed = entry.get("set") or {}
-        waiting = changed.get("waiting") or {}
+            yield scope.name(name), "passed", Tone.PLAIN
         if trail:
-            self._state = trail[-1]
+            scope.state = trail[-1]
+        waiting = (entry.get("set") or {}).get("waiting") or {}
+        scope.undoing = _kind_of_undo(scope, entry, waiting)
         if "dispatch" in entry:
-            self._attempt = entry["dispatch"]["attempt"]
-            yield self._state, _offer(self._attempt), Tone.PLAIN
+            scope.attempt = entry["dispatch"]["attempt"]
+            yield scope.here, _offer(scope.attempt), Tone.PLAIN
         elif waiting.get("for") in {"timer", "start"}:
             until = format_time(datetime.fromtimestamp(waiting["until"] / 1000, UTC))
-            yield self._state, f"waits until {until}", Tone.PLAIN
-        elif trail:
-            yield self._state, "entered", Tone.PLAIN
+            yield scope.here, f"waits until {until}", Tone.PLAIN
+        elif waiting.get("for") == "unwind" and not self._unwinding:
+            self._unwinding = True
+            yield "", "what was done is undone, the latest first", Tone.WORRY
+        elif "fork" in entry:
+            yield scope.here, f"splits into {entry['fork']['total']}", Tone.PLAIN
+        elif trail and "ended" not in entry:
+            yield scope.here, "entered", Tone.PLAIN
 
     def _line(self, passed_s: float, state: str, text: str, tone: Tone) -> str:
         line = f"{passed_s:8.2f} s  {state:<{STATE_WIDTH}} {text}".rstrip()
         return f"\033[{tone.value}m{line}\033[0m" if self._colour and tone.value else line
 
 
+def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
+    """What happened to the state in which the scope stood."""
+    here, attempt = scope.here, f"attempt {scope.attempt}"
+    match entry["type"]:
+        case "TaskSucceeded":
+            worker = f" by {entry['worker']}" if entry.get("worker") else ""
+            yield here, f"{attempt} done{worker}", Tone.GOOD
+        case "TaskFailed":
+            yield here, f"{attempt} failed: {_error_text(entry)}", Tone.WORRY
+        case "LeaseLost":
+            yield here, f"{attempt} lost: its worker fell silent", Tone.WORRY
+        case "TaskTimedOut":
+            yield here, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
+        case "TimerFired":
+            yield here, "the time has come", Tone.PLAIN
+        case "JoinDecided":
+            yield here, _joined(entry), Tone.WORRY if entry.get("failed") else Tone.GOOD
+        case "DeadlinePassed":
+            yield here, "the job's timeout passed", Tone.BAD
+        case "CancelRequested":
+            yield here, f"cancelled{_by(entry)}", Tone.WORRY
+        case "Quarantined":
+            yield here, f"the engine gave up: {_error_text(entry['error'])}", Tone.BAD
+        case wish if wish in _WISHES:
+            yield here, f"{_WISHES[wish]}{_by(entry)}", Tone.WORRY
+
+
+def _joined(entry: Mapping[str, Json]) -> str:
+    failed = f", {entry['failed']} failed" if entry.get("failed") else ""
+    return f"joined: {entry['ok']} done{failed}"
+
+
+def _by(entry: Mapping[str, Json]) -> str:
+    by = f" by {entry['by']}" if entry.get("by") else ""
+    return by + (f": {entry['reason']}" if entry.get("reason") else "")
+
+
+def _kind_of_undo(scope: _Scope, entry: Mapping[str, Json], waiting: Mapping[str, Json]) -> str:
+    """The kind of the undo that is under way after this entry."""
+    if "waiting" not in (entry.get("set") or {}):
+        return scope.undoing
+    if waiting.get("for") != "undo":
+        return ""
+    kind = (entry.get("dispatch") or {}).get("kind")
+    return str(kind) if kind else scope.undoing
+
+
+def _parked(path: str, entry: Mapping[str, Json]) -> Iterator[Told]:
+    """A job that was parked stands where it stood, with an error, and nothing under way for it."""
+    changed = entry.get("set") or {}
+    error = changed.get("error")
+    is_under_way = entry.get("trail") or "dispatch" in entry or "ended" in entry or changed.get("waiting")
+    if path == ROOT and error and not is_under_way:
+        yield "", f"the job is parked for an operator: {_error_text(error)}", Tone.BAD
+
+
+def _body_ended(scope: _Scope, entry: Mapping[str, Json]) -> Told:
+    ended = entry["ended"]
+    return scope.place, "done" if ended == "finished" else str(ended), Tone.GOOD if ended == "finished" else Tone.WORRY
+
+
+def _job_ended(entry: Mapping[str, Json]) -> Told:
+    return "", f"the job is {entry['ended']}", Tone.GOOD if entry["ended"] == "finished" else Tone.BAD
+
+
 def _offer(attempt: int) -> str:
     return "offered to workers" if attempt == 1 else f"attempt {attempt} follows"
-
-
-def _end(entry: Mapping[str, Json]) -> Iterator[tuple[str, str, Tone]]:
-    ended = entry.get("ended")
-    if ended is not None:
-        yield "", f"the job is {ended}", Tone.GOOD if ended == "finished" else Tone.BAD
 
 
 def _error_text(error: Mapping[str, Json]) -> str:

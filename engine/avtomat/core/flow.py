@@ -52,7 +52,7 @@ from avtomat.core.program import (
 )
 from avtomat.core.taskwork import task_limits
 from avtomat.core.unwind import end_job, note_undo
-from avtomat.core.walk import AuthorError, Walk
+from avtomat.core.walk import AuthorError, Names, Walk
 
 Step = str | Change
 """Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
@@ -154,18 +154,20 @@ def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | Non
 
 
 def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) -> Step:
-    seen: dict[str, Json] = {"status": status}
+    seen: Names | None = None
     if not isinstance(state, PassState | WaitState):
-        seen["output"] = walk.value_of(output)
+        seen = {"output": walk.value_of(output), "status": status}
         walk.keep_output(output)
     if state.sets:
         walk.apply(state.sets, walk.names(seen))
     if not state.transitions:
         return _end_well(walk, walk.value_of(output))
     for transition in state.transitions:
-        if transition.when is None or walk.evaluate_guard(transition.when, walk.names(seen)):
+        if transition.when is not None and not walk.evaluate_guard(transition.when, walk.names(seen)):
+            continue
+        if transition.sets:
             walk.apply(transition.sets, walk.names(seen))
-            return _end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
+        return _end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
     raise AuthorError("NO_TRANSITION", f"no transition of {state.name} holds")
 
 

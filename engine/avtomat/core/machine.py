@@ -127,9 +127,10 @@ def _is_over(view: View) -> bool:
 
 
 def _complete_head(walk: Walk, begins_at: datetime) -> Head:
-    head, program, names = walk.head, walk.program, walk.names()
+    head, program = walk.head, walk.program
     if not program.labels and program.timeout is None and head.timeout is None:
         return head
+    names = walk.names()
     labels = {name: walk.render_text(template, names) for name, template in program.labels.items()}
     spans = [span for span in (head.timeout, walk.render_span(program.timeout, names)) if span is not None]
     deadline = begins_at + min(spans) if spans else None

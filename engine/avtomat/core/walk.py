@@ -60,14 +60,15 @@ class Walk:
         self.status: Status | None = None
         self._evaluations = 0
         self._job: Json = None
-        self._names: Names | None = None
+        self._names: dict[str, Json] | None = None
 
     # --- where it stands ----------------------------------------------------------------------------------------------
 
     def complete_head(self, head: Head) -> None:
         """The job's head, now with what the blueprint adds to it."""
-        self.head = head
-        self._job = self._names = None
+        if head is not self.head:
+            self.head = head
+            self._job = self._names = None
 
     @property
     def current(self) -> State:
@@ -114,19 +115,19 @@ class Walk:
 
     def names(self, extra: Names | None = None) -> Names:
         """All names in scope here, with `extra` (output, status, error) on top."""
-        if self._names is None:
-            around, head = self.around, self.head
-            self._names = {
-                "input": head.input,
-                "data": {**around.data, **self.own_data} if around.data else self.own_data,
+        names = self._names
+        if names is None:
+            names = self._names = {
+                "input": self.head.input,
+                "data": self._data(),
                 "outputs": self._outputs(),
-                "config": head.config,
+                "config": self.head.config,
                 "job": self._job_as_json(),
-                **around.names,
+                **self.around.names,
             }
-        if self.error is None:
-            return {**self._names, **extra} if extra else self._names
-        return {**self._names, "error": self.error.as_json(), **(extra or {})}
+        if self.error is not None:
+            names = {**names, "error": self.error.as_json()}
+        return {**names, **extra} if extra else names
 
     def evaluate_guard(self, guard: Formula, names: Names) -> bool:
         """Tell whether a `when` holds; anything but true or false is the author's error."""
@@ -202,13 +203,15 @@ class Walk:
     def replace_data(self, data: Mapping[str, Json]) -> None:
         """The scope's own variables are these now."""
         self.own_data = data
-        self._names = None
+        if self._names is not None:
+            self._names["data"] = self._data()
 
     def keep_output(self, output: Json | Ref) -> None:
         """The current state's output, of its last visit."""
         assert self.state is not None
         self.own_outputs = {**self.own_outputs, self.state: output}
-        self._names = None
+        if self._names is not None:
+            self._names["outputs"] = self._outputs()
 
     def snapshot(self) -> Snapshot:
         """What `restore` takes back: variables, outputs and the caught error as they are now."""
@@ -222,6 +225,9 @@ class Walk:
     def value_of(self, output: Json | Ref) -> Json:
         """An output that may be kept by reference."""
         return self.values.get(output.id) if isinstance(output, Ref) else output
+
+    def _data(self) -> Mapping[str, Json]:
+        return {**self.around.data, **self.own_data} if self.around.data else self.own_data
 
     def _outputs(self) -> Mapping[str, Json]:
         around = self.around.outputs

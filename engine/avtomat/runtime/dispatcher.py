@@ -267,10 +267,10 @@ class Dispatcher:
 
     async def event(self, body: Mapping[str, Json]) -> None:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
-        task_id, progress = body.get("target_task_id"), body.get("payload")
-        if body.get("event_type") == "progress" and isinstance(progress, dict) and self._ours([task_id]):
+        tasks, progress = self._ours([body.get("target_task_id")]), body.get("payload")
+        if body.get("event_type") == "progress" and tasks and isinstance(progress, dict):
             note = dumps({key: progress.get(key) for key in ("progress", "message")})
-            await repeat(lambda: self._store.progress(str(body["worker_id"]), task_id, note))
+            await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
         if not self._ours([task_id]) or job_of_task(task_id) != job:

@@ -98,7 +98,9 @@ class Duties:
             if self._next_ms is not None:
                 left_s = min(left_s, (self._next_ms - self._store.now_ms()) / 1000)
             try:
-                await asyncio.wait_for(self._sooner.wait(), max(left_s, pause_s))
+                # not wait_for: before Python 3.12 it loses a cancel that comes together with the event
+                async with asyncio.timeout(max(left_s, pause_s)):
+                    await self._sooner.wait()
             except TimeoutError:
                 return
             self._sooner.clear()

@@ -20,13 +20,13 @@ def job_as_json(
     scope: Scope,
     *,
     status: str,
-    updated_at: datetime,
-    finished_at: datetime | None,
+    updated_at: str,
+    finished_at: str | None,
     result: Json,
     error: Json,
     outputs: Mapping[str, Json],
 ) -> dict[str, Json]:
-    """The job by the words of the API. `outputs` are whole values; `status` is the derived word."""
+    """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
     return {
         "id": head.job,
         "blueprint": head.blueprint,
@@ -39,8 +39,8 @@ def job_as_json(
         "result": result,
         "error": error,
         "created_at": format_time(head.created_at),
-        "updated_at": format_time(updated_at),
-        "finished_at": None if finished_at is None else format_time(finished_at),
+        "updated_at": updated_at,
+        "finished_at": finished_at,
         "labels": head.labels,
         "priority": head.priority,
     }
@@ -48,12 +48,13 @@ def job_as_json(
 
 def ended_job(head: Head, scope: Scope, ended: ScopeEnded, now: datetime) -> dict[str, Json]:
     """The job as it is after the commit that ended it, without asking the store."""
+    at = format_time(now)
     return job_as_json(
         head,
         scope,
-        status=str(ended.status),
-        updated_at=now,
-        finished_at=now,
+        status=ended.status.value,
+        updated_at=at,
+        finished_at=at,
         result=ended.output,
         error=None if ended.error is None else ended.error.as_json(),
         outputs=scope.outputs,
@@ -67,8 +68,8 @@ def job_of_row(row: JobRow, head: Head, outputs: Mapping[str, Json]) -> dict[str
         head,
         scope,
         status=status_word(row.status, scope.waiting, row.tasks),
-        updated_at=from_ms(row.updated_ms),
-        finished_at=None if row.finished_ms is None else from_ms(row.finished_ms),
+        updated_at=format_time(from_ms(row.updated_ms)),
+        finished_at=None if row.finished_ms is None else format_time(from_ms(row.finished_ms)),
         result=None if row.result is None else loads(row.result),
         error=_why(row),
         outputs=outputs,

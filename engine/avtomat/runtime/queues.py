@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 QUEUES_KNOWN_MAX = 20_000
 
@@ -44,7 +44,7 @@ class Queues:
         """How many news of these queues have come so far: taken before a poll of the store."""
         return {(partition, queue): self._news[partition, queue] for queue in queues}
 
-    def found_empty(self, before: dict[Place, int]) -> None:
+    def found_empty(self, before: Mapping[Place, int]) -> None:
         """A poll took what it could from these queues; they are empty unless news came since."""
         if len(self._empty) > QUEUES_KNOWN_MAX:
             self._empty.clear()

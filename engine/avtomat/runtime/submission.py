@@ -78,7 +78,7 @@ def new_job_id(asked: Submission, partitions: int) -> str:
     if asked.key is not None:
         partition = partition_of_key(asked.client, asked.key, partitions)
     else:
-        partition = secrets.randbelow(partitions)
+        partition = secrets.randbelow(partitions) if partitions > 1 else 0
     return f"{partition:02x}{secrets.token_hex(JOB_RANDOM_BYTES)}"
 
 

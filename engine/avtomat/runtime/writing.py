@@ -82,7 +82,7 @@ def encode(
             f"the job's variables and small outputs would take {len(body)} bytes, the limit data_bytes is "
             f"{limits.data_bytes}: keep large values in outputs rather than in data"
         )
-    entry = {**event, "trail": change.trail, "set": delta(before, record)}
+    entry = {**event, "trail": change.trail, "set": delta(before, record) if before else record}
     if change.dispatch is not None:
         entry["dispatch"] = _dispatch_entry(change.dispatch)
     if change.ended is not None:

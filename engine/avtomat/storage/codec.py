@@ -55,20 +55,24 @@ def span_ms(span: timedelta | None) -> int | None:
 
 
 def scope_as_record(scope: Scope) -> dict[str, Json]:
-    """The scope as JSON; its path and version are the store's."""
-    record: dict[str, Json] = {
-        "machine": scope.machine,
-        "state": scope.state,
-        "visit": scope.visit,
-        "entered_at": None if scope.entered_at is None else to_ms(scope.entered_at),
-        "data": dict(scope.data),
-        **outputs_as_json(scope.outputs),
-        "error": None if scope.error is None else scope.error.as_json(),
-        "hops": scope.hops,
-        "forks": scope.forks,
-        "rescued": scope.rescued,
-        "waiting": _waiting_as_json(scope.waiting),
-    }
+    """The scope as JSON, without what is empty; its path and version are the store's."""
+    record: dict[str, Json] = {"state": scope.state, "visit": scope.visit, "hops": scope.hops}
+    if scope.entered_at is not None:
+        record["entered_at"] = to_ms(scope.entered_at)
+    if scope.machine:
+        record["machine"] = scope.machine
+    if scope.data:
+        record["data"] = scope.data
+    if scope.outputs:
+        record.update(outputs_as_json(scope.outputs))
+    if scope.error is not None:
+        record["error"] = scope.error.as_json()
+    if scope.forks:
+        record["forks"] = scope.forks
+    if scope.rescued:
+        record["rescued"] = True
+    if scope.waiting is not None:
+        record["waiting"] = _waiting_as_json(scope.waiting)
     return {key: value for key, value in record.items() if value}
 
 

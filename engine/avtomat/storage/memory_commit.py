@@ -36,9 +36,7 @@ def create(part: Partition, new: NewJob, now_ms: int) -> Created:
         job.arm("start", ROOT, 0, new.start_ms)
     written = _write(part, job, ROOT, "create", new.writes, now_ms)
     job.created_ms = job.updated_ms
-    return Created(
-        job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed
-    )
+    return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed)
 
 
 def commit(part: Partition, job: Job, path: str, version: int, cause: Cause, writes: Writes, now_ms: int) -> Committed:

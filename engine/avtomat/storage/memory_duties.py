@@ -13,7 +13,7 @@ from avtomat.storage.memory_attempts import lease_seen_over, put_in_queue
 from avtomat.storage.memory_mail import forget_lapsed, operators
 from avtomat.storage.memory_reads import loaded_if_small
 from avtomat.storage.memory_state import Job, Member, Partition
-from avtomat.storage.rules import PROGRAM_KEPT_MS, rearm_after_ms
+from avtomat.storage.rules import PROGRAM_KEPT_MS, rearm_after_ms, unwatched_ms
 
 
 def due(part: Partition, limit: int, rearm_ms: int, now_ms: int) -> list[Due]:
@@ -66,7 +66,8 @@ def _was_unwatched(part: Partition, job: Job, task_id: str, member: Member, now_
         return False
     if part.watched_ms is None:
         return True
-    return member.time_ms > part.watched_ms and now_ms - part.watched_ms > job.attempts[task_id].lease_ms // 3
+    gap_ms = now_ms - part.watched_ms
+    return member.time_ms > part.watched_ms and gap_ms > unwatched_ms(job.attempts[task_id].lease_ms)
 
 
 def _extend_once(job: Job, task_id: str, now_ms: int) -> None:

@@ -86,7 +86,6 @@ def below(job: Job, path: str, number: int, limit: int) -> Below | None:
     )
 
 
-
 def held(job: Job, limit: int) -> list[Held]:
     """Dead attempts that workers may still be at."""
     found = sorted(attempt.task_id for attempt in job.attempts.values() if attempt.holds)

@@ -233,7 +233,7 @@ class Store(Protocol):
         most 16 times as long).
 
         Delayed tasks whose time has come are moved to their queue here, by the store alone, in the order of their
-        times. When nobody ran `due` to its end (fewer than `limit` were due) for a third of a lease's own length, or
+        times. When nobody ran `due` to its end (fewer than `limit` were due) for a third of a lease's own length (and 2 s), or
         ever, that lease, come due meanwhile and not given out yet, first gets its own length from now once. Steps that
         the store does alone count for `limit`, so an answer may be short although more is due.
 

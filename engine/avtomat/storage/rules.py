@@ -22,6 +22,8 @@ LOST_REASONS = frozenset({"lease", "timeout"})
 """What an attempt died of that is answered `lost`; any other word is answered `closed`."""
 
 REARM_FACTOR_MAX = 16
+UNWATCHED_MS_MIN = 2_000
+"""Replicas look once a second when nothing is due. A shorter gap is no outage, however short a lease may be."""
 _JOB_ID = re.compile(r"[0-9a-f]{2}[0-9a-z]{1,62}", re.ASCII)
 _TASK_RANDOM = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 PROGRAM_KEPT_MS = 30 * 24 * 3_600_000
@@ -102,6 +104,11 @@ def covers(fence: str, path: str) -> bool:
 def rearm_after_ms(rearm_ms: int, returned: int) -> int:
     """How long a member that was given out `returned` times without an answer, this time included, stays away."""
     return rearm_ms * min(1 << (returned - 1), REARM_FACTOR_MAX)
+
+
+def unwatched_ms(lease_ms: int) -> int:
+    """A lease is extended if nobody looked what is due for longer than this."""
+    return max(lease_ms // 3, UNWATCHED_MS_MIN)
 
 
 def earliest(*limits: tuple[str, int | None]) -> tuple[str, int] | None:

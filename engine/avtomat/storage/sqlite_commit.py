@@ -73,9 +73,7 @@ def create(step: Step, new: NewJob) -> Created:
     if new.start_ms is not None:
         arm(step, spot, ROOT, "start", new.start_ms)
     written = write(step, spot, "create", new.writes)
-    return Created(
-        job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed
-    )
+    return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed)
 
 
 def _add_job(step: Step, new: NewJob) -> Spot | None:

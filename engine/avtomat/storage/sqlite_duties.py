@@ -11,7 +11,7 @@ from typing import Any, Final
 from avtomat.storage import sqlite_attempts as attempts
 from avtomat.storage.answers import Due, DueKind
 from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, rearm_after_ms
+from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, rearm_after_ms, unwatched_ms
 from avtomat.storage.sqlite_joins import clear
 from avtomat.storage.sqlite_mail import OPERATORS, unwind
 from avtomat.storage.sqlite_scopes import fence, find, if_small, loaded
@@ -150,7 +150,7 @@ def _extend_once(step: Step, member: Member, watched_ms: int | None) -> bool:
     attempt = attempts.get(step.db, task_id, step.now)
     assert attempt is not None
     assert attempt.leased_ms is not None
-    if watched_ms is not None and step.now - watched_ms <= attempt.leased_ms // 3:
+    if watched_ms is not None and step.now - watched_ms <= unwatched_ms(attempt.leased_ms):
         return False
     attempt.lease_until_ms = step.now + attempt.leased_ms
     step.db.execute(_LEASE, (attempt.lease_until_ms, task_id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.rules import data_flow, later, literals, machines, names, schemas, values
+from avtomat.blueprint.rules import blocks, data_flow, later, literals, machines, names, schemas, values
 from avtomat.blueprint.rules.subject import Subject
 
 Rule = Callable[[Subject], Iterator[Finding]]
@@ -25,6 +25,9 @@ RULES: tuple[Rule, ...] = (
     machines.next_or_transitions,
     machines.errors_can_be_taken,
     machines.calls_have_one_body,
+    blocks.joins_can_be_met,
+    blocks.blocks_are_not_too_deep,
+    blocks.only_the_job_declines_its_undos,
     names.formulas_can_be_read,
     names.names_are_in_scope,
     names.fields_exist,

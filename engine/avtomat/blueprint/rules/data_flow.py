@@ -49,15 +49,25 @@ def _unknown_output(subject: Subject, reading: Reading, use: Read) -> Finding:
     ]
     inside = next((m for m in subject.machines if name in m.states or m.address.endswith(f".{name}")), None)
     if inside is not None and inside.owner is not None and not inside.is_lane and inside is not reading.place.machine:
-        outer = inside.address.split(".")[0]
         message = f"`{name}` is inside `{inside.address}`, and its output is not seen outside"
-        return _finding(
-            subject, reading, use, codes.UNKNOWN_OUTPUT, message, f"read outputs.{outer}, the block's own output"
-        )
+        hint = _block_with(subject, inside, reading.place.machine)
+        return _finding(subject, reading, use, codes.UNKNOWN_OUTPUT, message, hint)
     hint = nearest_hint(name, here) or (
         f"states with an output: {listed(here)}" if here else "no state has an output here"
     )
     return _finding(subject, reading, use, codes.UNKNOWN_OUTPUT, f"there is no state `{name}`", hint)
+
+
+def _block_with(subject: Subject, inside: MachineSpec, here: MachineSpec) -> str:
+    """Through which block's output something inside it can be read from here."""
+    around = {machine.address for machine in subject.blueprint.around(here)}
+    at = inside
+    while at.outer not in around:
+        assert at.outer is not None
+        at = subject.blueprint.machines[at.outer]
+    if any(machine.outer == at.outer and machine.owner == at.owner for machine in subject.blueprint.around(here)):
+        return f"the branches of `{at.owner}` do not see one another; read it after the block, in outputs.{at.owner}"
+    return f"read outputs.{at.owner}, the block's own output"
 
 
 def _what_it_does(state: StateSpec) -> str:

@@ -100,9 +100,11 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
     match place.moment:
         case Moment.CATCH:
             names.add("error")
-        case Moment.LEAVE | Moment.UNDO if state is not None:
+        case Moment.UNDO if state is not None:
+            names |= set() if state.notes_undo_early else {"output"}
+        case Moment.LEAVE if state is not None:
             names |= {"output"} if state.has_output else set()
-            names |= {"status"} if state.has_status and place.moment is Moment.LEAVE else set()
+            names |= {"status"} if state.has_status else set()
         case Moment.ITEM if state is not None:
             names |= {"output", "index", *_own_item(subject, place)}
         case _:
@@ -133,12 +135,14 @@ def _why_not_here(name: str, place: Place) -> str:
     match name:
         case "output" if place.moment is Moment.ENTER:
             return "it is there when the state is left; of a state before write outputs.name"
+        case "output" if place.moment is Moment.UNDO:
+            return "with after: attempted the undo is noted before there is an output"
         case "output" | "status" if place.moment is Moment.CATCH:
             return "the state failed; error.code, error.message and error.details say why"
         case "output":
             return "of a state before write outputs.name"
         case "status" if state is not None and state.kind in {"parallel", "foreach"}:
-            return "a block has a status with join: any only"
+            return "a parallel with join: any has a status, the winner's name; other blocks have none"
         case "status":
             return "there is a status after task and approval"
         case "error":

@@ -14,6 +14,7 @@
 --@later dead
 
 local REARM_FACTOR_MAX = 16
+local UNWATCHED_MS_MIN = 2000
 local limit, rearm_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local watched = tonumber(call('GET', P .. 'dl'))
 
@@ -34,7 +35,7 @@ end
 local function was_unwatched(task, member)
   if call('HEXISTS', P .. 'dr', member) == 1 then return false end
   if not watched then return true end
-  return tonumber(task.lease_until) > watched and now - watched > math.floor(task.span / 3)
+  return tonumber(task.lease_until) > watched and now - watched > math.max(math.floor(task.span / 3), UNWATCHED_MS_MIN)
 end
 
 local function due_task(job, path, member)

@@ -1,0 +1,306 @@
+"""Let each call that an engine makes for a saga go wrong once, in each way: the saga ends as if nothing had happened.
+
+The engine is the real one, on each store; its clock is turned by hand whenever nothing moves any more, to the time at
+which something is due. What may go wrong is what `tests.storage.faults` knows, and the death of the engine right after
+a call was executed: another one goes on, on the same store. The calls are counted over one run. `make test` tries a
+sample, the nightly run all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from avtomat.core.formula import Json
+from avtomat.errors import StoreError
+from avtomat.runtime.clients import Accepted
+from avtomat.runtime.service import Service
+from avtomat.runtime.submission import Submission
+from avtomat.storage.codec import loads
+from avtomat.storage.invariants import violations
+from tests.runtime.replicas import Crew, SharedStore, replica_on
+from tests.storage.faults import Fault, Faults, faulty
+from tests.storage.stores import STORES
+from tests.storage.world import Clock
+
+SAGA = """
+avtomat: 1
+blueprint: saga
+start: reserve
+states:
+  reserve:
+    task: do
+    params: {what: reserve}
+    compensate: {task: undo, params: {what: reserve}}
+    next: both
+  both:
+    parallel:
+      pack:
+        start: boxes
+        states:
+          boxes:
+            foreach: "{{ input.boxes }}"
+            as: box
+            do:
+              foreach: "{{ box }}"
+              as: thing
+              concurrency: 1
+              do:
+                task: do
+                params: {what: "{{ thing }}"}
+                compensate: {task: undo, params: {what: "{{ thing }}"}}
+            next: seal
+          seal:
+            task: do
+            params: {what: seal}
+            compensate: {task: undo, params: {what: seal}}
+            next: end
+      bill:
+        task: do
+        params: {what: bill}
+        compensate: {task: undo, params: {what: bill}}
+    next: done
+  done:
+    transitions:
+      - {when: input.fails, to: bad}
+      - {to: good}
+  good: {succeed: "{{ outputs.both }}"}
+  bad: {fail: {code: NOPE}}
+"""
+BOXES = [["a", "b"], ["c"]]
+THINGS = ["a", "b", "bill", "c", "reserve", "seal"]
+WORKERS = 3
+STALL_S = 0.15
+"""Nothing moves any more when no call was made for so long: longer than a call that failed is waited with."""
+BESIDE = {"counts", "sweep", "trim", "post", "next_due_ms", "put_programs", "queues"}
+"""What an engine asks from time to time, and that does nothing for a job."""
+RETENTION_MS = 8 * 24 * 3_600_000
+RUN_S = 30
+SAMPLE = 14
+SEED = 20_260
+PROVED_ON = [name for name in STORES if name != "fakeredis"]
+DIES = "dies"
+Peril = Fault | str
+PERILS: tuple[Peril, ...] = (*Fault, DIES)
+
+
+class Perils(Faults):
+    """What goes wrong with the calls of one engine, counted over those that it makes for jobs; it may die of one."""
+
+    def __init__(self, peril: Peril | None = None, at: int = -1) -> None:
+        super().__init__()
+        self.dead = asyncio.Event()
+        self.moves = 0
+        self._dies_at = at if peril == DIES else -1
+        if isinstance(peril, Fault):
+            self.at(at, peril)
+
+    async def call(self, operation: str, execute: Callable[[], Awaitable[Any]]) -> Any:
+        """Execute a call. A dead engine makes no more calls, and hears no answers."""
+        if self.dead.is_set():
+            await self._silence()
+        if operation in BESIDE:
+            return await execute()
+        self.moves += operation != "due"
+        if len(self.calls) == self._dies_at:
+            self.calls.append(operation)
+            await execute()
+            self.dead.set()
+        answer = None if self.dead.is_set() else await super().call(operation, execute)
+        if self.dead.is_set():
+            await self._silence()
+        return answer
+
+    @staticmethod
+    async def _silence() -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass(slots=True)
+class Saga:
+    """One run of the saga on a store, for as many engines as it takes."""
+
+    shared: SharedStore
+    clock: Clock
+    blueprints: Path
+    fails: bool
+    key: str
+    keys: dict[str, list[str]] = field(default_factory=lambda: {"do": [], "undo": []})
+
+    async def run(self, perils: Perils) -> Accepted:
+        """Let the saga run to its end. Engines that died are buried afterwards."""
+        crew = Crew(("do", "undo"), self._do, WORKERS)
+        buried: list[Service] = []
+        try:
+            async with asyncio.timeout(RUN_S):
+                while True:
+                    replica = await replica_on(faulty(self.shared.store, perils)[0], self.blueprints)
+                    buried.append(replica)
+                    crew.start(replica)
+                    ended = await self._until_ended(replica, perils)
+                    await crew.stop()
+                    if ended is not None:
+                        return ended
+                    perils = Perils()
+        finally:
+            perils.let_go()
+            for replica in buried:
+                await replica.stop()
+
+    async def _until_ended(self, replica: Service, perils: Perils) -> Accepted | None:
+        """The end of the saga, or None when the engine died before."""
+        client, death = asyncio.create_task(self._submit(replica)), asyncio.create_task(perils.dead.wait())
+        moves = -1
+        while not (client.done() or death.done()):
+            await asyncio.wait({client, death}, timeout=STALL_S, return_when=asyncio.FIRST_COMPLETED)
+            if perils.moves == moves:
+                await self._turn_time(replica, perils)
+            moves = perils.moves
+        ended = client.result() if client.done() else None
+        for task in (client, death):
+            task.cancel()
+        await asyncio.gather(client, death, return_exceptions=True)
+        return ended
+
+    async def _submit(self, replica: Service) -> Accepted:
+        boxes: Json = {"boxes": BOXES, "fails": self.fails}
+        asked = Submission(blueprint="saga", input=boxes, client="c", key=self.key)
+        while True:
+            try:
+                accepted = await replica.clients.submit(asked, wait_s=RUN_S)
+            except StoreError:
+                continue
+            assert accepted.ended is not None
+            return accepted
+
+    async def _turn_time(self, replica: Service, perils: Perils) -> None:
+        """Nothing moves: let time pass until something is due, and only then give an answer that is held."""
+        due_ms, now_ms = await self.shared.store.next_due_ms(0), self.shared.store.now_ms()
+        if due_ms is not None and due_ms > now_ms:
+            self.clock.advance(due_ms - now_ms)
+        elif perils.held.is_set():
+            perils.let_go()
+        replica._duties.due_at(0)
+
+    def _do(self, task: Any) -> Json:
+        self.keys[task["type"]].append(task["idempotency_key"])
+        return task["params"]["what"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a saga ended, as far as it must be the same whatever went wrong."""
+
+    status: str
+    result: Json
+    error: Json
+    done: tuple[str, ...]
+    undone: int
+
+
+async def end_of(saga: Saga, accepted: Accepted) -> End:
+    """Check what must hold of each end, and give what must be the same of all."""
+    store, shared, whole = saga.shared.store, saga.shared, accepted.ended
+    assert whole is not None
+    assert violations(await store.dump()) == []  # type: ignore[arg-type]
+    history = [loads(entry.record) for entry in await store.history(accepted.job_id, 0, 1_000)]
+    used = sum(record["type"] == "TaskSucceeded" for record in history)
+    noted = [params["what"] for _, undos in sorted(shared.noted.items()) for params in undos]
+    assert used == len(THINGS) * (2 if saga.fails else 1), "each result is used once"
+    assert len(set(saga.keys["do"])) == len(THINGS), "one idempotency key for each visit"
+    assert len(set(saga.keys["undo"])) == len(shared.undone), "each undo is one"
+    assert shared.undone == (sorted(shared.noted, reverse=True) if saga.fails else []), "in reverse order, each once"
+    return End(
+        status=whole["status"],
+        result=whole["result"],
+        error=whole["error"],
+        done=tuple(sorted(noted)),
+        undone=len(shared.undone),
+    )
+
+
+class Proof:
+    """Runs sagas on one store, each of which leaves it empty."""
+
+    def __init__(self, shared: SharedStore, clock: Clock, blueprints: Path, *, fails: bool) -> None:
+        self._shared = shared
+        self._clock = clock
+        self._blueprints = blueprints
+        self._fails = fails
+        self._runs = 0
+
+    async def end(self, perils: Perils) -> End:
+        """Run the saga once; its end."""
+        self._runs += 1
+        saga = Saga(self._shared, self._clock, self._blueprints, self._fails, key=f"k{self._runs}")
+        ended = await end_of(saga, await saga.run(perils))
+        self._shared.noted.clear()
+        self._shared.undone.clear()
+        self._clock.advance(RETENTION_MS)
+        await self._shared.store.trim(0, 10)
+        await self._shared.store.sweep(0, 1_000)
+        return ended
+
+    async def undisturbed(self) -> tuple[End, int]:
+        """The end of a saga with which nothing goes wrong, and how many calls it takes."""
+        perils = Perils()
+        return await self.end(perils), len(perils.calls)
+
+
+@asynccontextmanager
+async def proof(name: str, request: pytest.FixtureRequest, *, fails: bool) -> AsyncIterator[Proof]:
+    clock = Clock()
+    blueprints = request.getfixturevalue("tmp_path") / "blueprints"
+    blueprints.mkdir()
+    (blueprints / "saga.yaml").write_text(SAGA)
+    async with STORES[name](request, 1, clock, False) as store:
+        shared = SharedStore(store)
+        await shared.begin()
+        try:
+            yield Proof(shared, clock, blueprints, fails=fails)
+        finally:
+            await shared.end()
+
+
+async def prove(proof: Proof, choose: Callable[[int], list[tuple[int, Peril]]]) -> None:
+    expected, calls = await proof.undisturbed()
+    assert expected.done == tuple(THINGS)
+    for at, peril in choose(calls):
+        ended = await proof.end(Perils(peril, at))
+        assert ended == expected, (at, peril)
+
+
+def sample(calls: int) -> list[tuple[int, Peril]]:
+    rng = Random(SEED)
+    return [(rng.randrange(calls), PERILS[number % len(PERILS)]) for number in range(SAMPLE)]
+
+
+def everything(calls: int) -> list[tuple[int, Peril]]:
+    return [(at, peril) for at in range(calls) for peril in PERILS]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "is undone"])
+@pytest.mark.parametrize("name", PROVED_ON)
+async def test_a_saga_ends_the_same_when_one_of_some_calls_goes_wrong(
+    name: str, fails: bool, request: pytest.FixtureRequest
+) -> None:
+    async with proof(name, request, fails=fails) as proved:
+        await prove(proved, sample)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("fails", [False, True], ids=["succeeds", "is undone"])
+@pytest.mark.parametrize("name", PROVED_ON)
+async def test_a_saga_ends_the_same_whichever_call_goes_wrong(
+    name: str, fails: bool, request: pytest.FixtureRequest
+) -> None:
+    async with proof(name, request, fails=fails) as proved:
+        await prove(proved, everything)
