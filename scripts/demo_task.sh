@@ -15,7 +15,7 @@ case $1 in
     sleep "$calm"
     echo '{"reserved": true}'
     ;;
-  inventory.release)
+  inventory.release | payments.refund | *.cancel)
     echo '{}'
     ;;
   payments.charge)
@@ -34,6 +34,37 @@ case $1 in
   mail.send)
     sleep "$calm"
     echo '{"sent": true}'
+    ;;
+  shop.note)
+    echo '{"noted": true}'
+    ;;
+  flight.book | hotel.book)
+    sleep "$calm"
+    echo "{\"booking\": \"${1%%.*}-1\"}"
+    ;;
+  car.book)
+    sleep "$calm"
+    sleep "$calm" # later than the hotel, so that there is something to undo
+    echo '{"error": {"code": "SOLD_OUT", "message": "no car is left"}}'
+    ;;
+  price.ask)
+    sleep "$calm"
+    echo '{"price": 7}'
+    ;;
+  price.work_out)
+    echo '{"price": 9}'
+    ;;
+  stock.ask)
+    echo '{"there": true}'
+    ;;
+  picture.read)
+    case $params in
+      *broken*) echo '{"error": {"code": "BROKEN", "message": "not a picture"}}' ;;
+      *) echo '{"pixels": 4000}' ;;
+    esac
+    ;;
+  picture.shrink)
+    sed -E 's/.*"name" *: *"([^"]*)".*/{"name": "small-\1"}/' <<<"$params"
     ;;
   *)
     echo "no such kind of task: $1" >&2

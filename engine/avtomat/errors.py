@@ -3,6 +3,7 @@
     AvtomatError                 has a code (part of the API), a message and, where one is known, a hint
     ├── SettingsError            a flag, a variable or avtomat.toml is wrong
     ├── SecretError              a secret is unknown, or cannot be read from where it is kept
+    ├── BlueprintsRefusedError   blueprints have errors, each told with file and line
     ├── UsageError               a command was called in a way that makes no sense
     ├── NotFoundError            what a command names is not there
     ├── ServerUnreachableError   no engine answers at the address that a command was given
@@ -46,6 +47,12 @@ class SecretError(AvtomatError):
     """A secret cannot be had; the text names it and never shows a value."""
 
     default_code = "secret.unavailable"
+
+
+class BlueprintsRefusedError(AvtomatError):
+    """Blueprints have errors and cannot be used; each line of the text is one finding."""
+
+    default_code = "blueprints.refused"
 
 
 class UsageError(AvtomatError):

@@ -10,7 +10,6 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +20,7 @@ import orjson
 from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import PROTOCOL_VERSION, Assignment, Json, parse_assignment
+from avtomat_worker.ports import Orders, Poll, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -28,34 +28,6 @@ PREFIX = "/_worker"
 _PASSING = {408, 425, 429}
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _JSON = {"Content-Type": "application/json"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
-    """What the engine answers to a heartbeat."""
-
-    cancel_task_ids: tuple[str, ...]
-    register_again: bool
-    jitter_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
-    """One request for tasks. The same nonce again gets what was handed out under it and never arrived."""
-
-    timeout_s: float
-    kinds: tuple[str, ...]
-    tasks_max: int
-    nonce: str
-    holding: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What became of a result: accepted, or ignored for a reason."""
-
-    accepted: bool
-    reason: str
 
 
 class EngineClient:

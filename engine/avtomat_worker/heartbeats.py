@@ -13,9 +13,9 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 
-from avtomat_worker.client import EngineClient, Orders
 from avtomat_worker.errors import EngineError, UnknownWorkerError
 from avtomat_worker.limits import Limits
+from avtomat_worker.ports import EnginePort, Orders
 from avtomat_worker.running import RunningTasks, Why
 from avtomat_worker.waiting import Backoff, Clock
 
@@ -28,7 +28,7 @@ class Heartbeats:
     def __init__(
         self,
         *,
-        client: EngineClient,
+        client: EnginePort,
         running: RunningTasks,
         body: Callable[[], bytes],
         register: Callable[[], Awaitable[None]],

@@ -15,9 +15,9 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from avtomat_worker.client import EngineClient, Receipt
 from avtomat_worker.errors import EngineError, EngineRefusedError, UnknownWorkerError
 from avtomat_worker.limits import Limits
+from avtomat_worker.ports import EnginePort, Receipt
 from avtomat_worker.waiting import Backoff, Clock, Signal
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Outbox:
     def __init__(
         self,
         *,
-        client: EngineClient,
+        client: EnginePort,
         register: Callable[[], Awaitable[None]],
         limits: Limits,
         clock: Clock,

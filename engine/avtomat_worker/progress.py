@@ -6,10 +6,10 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from avtomat_worker.client import EngineClient
 from avtomat_worker.errors import EngineError
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import Assignment, progress_event
+from avtomat_worker.ports import EnginePort
 from avtomat_worker.waiting import Clock, Signal
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class _Report:
 class ProgressFeed:
     """The reports that were not sent yet, at most one a task."""
 
-    def __init__(self, *, client: EngineClient, worker_id: str, limits: Limits, clock: Clock) -> None:
+    def __init__(self, *, client: EnginePort, worker_id: str, limits: Limits, clock: Clock) -> None:
         self._client = client
         self._worker_id = worker_id
         self._limits = limits

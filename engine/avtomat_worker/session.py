@@ -17,13 +17,13 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 
 from avtomat_worker import messages
-from avtomat_worker.client import EngineClient, Poll
 from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
 from avtomat_worker.handlers import Handler, skills_hash
 from avtomat_worker.heartbeats import Heartbeats
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import Assignment, Cancelled, Failed, Outcome
 from avtomat_worker.outbox import Outbox
+from avtomat_worker.ports import EnginePort, Poll
 from avtomat_worker.progress import ProgressFeed
 from avtomat_worker.running import RunningTasks, Why
 from avtomat_worker.waiting import Backoff, Clock, Signal
@@ -32,14 +32,14 @@ logger = logging.getLogger(__name__)
 
 
 class Session:
-    """The worker between registration and goodbye."""
+    """The worker between registration and goodbye. `handlers` may grow meanwhile, if `learn` is called then."""
 
     def __init__(
         self,
         *,
         worker_id: str,
         handlers: Mapping[str, Handler],
-        client: EngineClient,
+        client: EnginePort,
         concurrency: int,
         limits: Limits,
         clock: Clock,
@@ -49,7 +49,6 @@ class Session:
         self.stopping = asyncio.Event()
         self._worker_id = worker_id
         self._handlers = handlers
-        self._skills_hash = skills_hash(handlers)
         self._client = client
         self._limits = limits
         self._clock = clock
@@ -89,6 +88,14 @@ class Session:
         finally:
             self._running.abandon()
         await self._briefly(self._say_goodbye())
+
+    async def learn(self) -> None:
+        """There are more handlers than before: tell the engine."""
+        await self._register_again()
+
+    def cancel(self, task_id: str) -> None:
+        """Nobody wants the result of this attempt any more."""
+        self._running.cancel(task_id, Why.UNWANTED)
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -237,7 +244,7 @@ class Session:
         return messages.registration(
             worker_id=self._worker_id,
             skills=[handler.skill() for handler in self._handlers.values()],
-            skills_hash=self._skills_hash,
+            skills_hash=skills_hash(self._handlers),
             host=socket.gethostname(),
             now=self._clock.now(),
         )
@@ -247,6 +254,6 @@ class Session:
             worker_id=self._worker_id,
             status=status,
             current_tasks=[*self._running.task_ids, *self._outbox.task_ids],
-            skills_hash=self._skills_hash,
+            skills_hash=skills_hash(self._handlers),
             now=self._clock.now(),
         )

@@ -38,7 +38,7 @@ HEAD = "avtomat: 1\nblueprint: sample\n"
 
 
 def program_of(text: str, *, checked: bool = True) -> Program:
-    """Compile a blueprint; its first two lines may be left out. Unchecked: as a store gives back what was once taken."""
+    """Compile a blueprint; its first two lines may be left out. Unchecked: as a store gives it back."""
     whole = text if "avtomat:" in text else HEAD + dedent(text)
     if not checked:
         return build_program(json.dumps(YAML(typ="safe").load(whole)))

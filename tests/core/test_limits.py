@@ -43,8 +43,10 @@ def test_a_job_may_take_only_so_many_transitions_in_all() -> None:
 
 
 def test_blocks_may_be_nested_only_so_deep() -> None:
-    text = "limits: {depth: 1}\nstates: {all: {foreach: '{{ [1] }}', do: " \
-           "{foreach: '{{ [2] }}', do: {task: t}, catch: [{output: 1}]}}}"  # fmt: skip
+    text = """
+        limits: {depth: 1}
+        states: {all: {foreach: '{{ [1] }}', do: {foreach: '{{ [2] }}', do: {task: t}, catch: [{output: 1}]}}}
+    """
     job = begun(program_of(text, checked=False))
 
     assert is_over_the_limits(job.body(0))

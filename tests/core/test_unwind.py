@@ -297,8 +297,11 @@ def test_a_fail_may_decline_compensation(fail: str) -> None:
 
 
 def test_a_fail_in_a_body_cannot_decline_it_because_it_ends_the_body_alone() -> None:
-    text = "states: {both: {parallel: {l: {states: {no: {fail: {code: A, compensate: false}}}}, " \
-           "r: {task: t, compensate: {task: u}}}}}"  # fmt: skip
+    text = """
+        states:
+          both:
+            parallel: {l: {states: {no: {fail: {code: A, compensate: false}}}}, r: {task: t, compensate: {task: u}}}
+    """
     job = begun(program_of(text, checked=False))
     body = job.body(0)
 

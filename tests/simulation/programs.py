@@ -95,7 +95,8 @@ class _Writer:
             return {**self._task(depth), "next": "end"}
         if random.random() < 0.3:
             fail = {"code": random.choice(("OWN_CODE", "OTHER_CODE")), "message": "n {{ data.n }}"}
-            return {"fail": random.choice((fail, {}, {**fail, "compensate": False}))}
+            declining = {**fail, "compensate": False} if depth == 0 else fail
+            return {"fail": random.choice((fail, {}, declining))}
         return {"succeed": random.choice(VALUES)}
 
     def _body(self, depth: int) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Let a worker reach the engine of its own process: the calls of the worker protocol, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import orjson
+
+from avtomat.core.formula import Json
+from avtomat.errors import StoreError
+from avtomat.runtime.dispatcher import Dispatcher
+from avtomat.runtime.dispatcher import Poll as Asked
+from avtomat_worker.errors import EngineUnavailableError, UnknownWorkerError
+from avtomat_worker.messages import Assignment, parse_assignment
+from avtomat_worker.ports import Orders, Poll, Receipt
+
+
+class LocalDoor:
+    """The engine, as the worker `name` of this process sees it. `record` is what it registers beside its kinds."""
+
+    def __init__(self, dispatcher: Dispatcher, name: str, record: Mapping[str, Json], *, lease_s: float) -> None:
+        self._dispatcher = dispatcher
+        self._name = name
+        self._record = record
+        self._lease_s = lease_s
+
+    async def register(self, body: bytes) -> None:
+        """Make this worker known, with what it can do."""
+        await self._ask(lambda: self._dispatcher.register({**orjson.loads(body), **self._record}))
+
+    async def heartbeat(self, body: bytes) -> Orders:
+        """Say that the worker lives and what it holds."""
+        answer = await self._ask(lambda: self._dispatcher.heartbeat(self._name, orjson.loads(body)))
+        if answer is None:
+            raise UnknownWorkerError("the registration has lapsed")
+        return Orders(
+            cancel_task_ids=tuple(answer.get("cancel_task_ids", ())),
+            register_again="require_full_sync" in answer,
+            jitter_s=0,
+        )
+
+    async def poll(self, poll: Poll) -> list[Assignment]:
+        """Wait for tasks. It names no kinds, so that one which is registered meanwhile counts at once."""
+        asked = Asked(
+            worker=self._name,
+            kinds=(),
+            timeout_s=poll.timeout_s,
+            tasks_max=poll.tasks_max,
+            nonce=poll.nonce,
+            holding=None if poll.holding is None else frozenset(poll.holding),
+        )
+        tasks = await self._ask(lambda: self._dispatcher.poll(asked, lambda: False))
+        parsed = [parse_assignment(task, self._lease_s) for task in tasks]
+        return [assignment for assignment in parsed if assignment is not None]
+
+    async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
+        """Hand results over; the receipts are in their order."""
+        return [await self._deliver(orjson.loads(result)) for result in results]
+
+    async def event(self, body: bytes) -> None:
+        """Tell the engine something about a task."""
+        await self._ask(lambda: self._dispatcher.event(orjson.loads(body)))
+
+    async def _deliver(self, body: Mapping[str, Json]) -> Receipt:
+        answer = await self._ask(lambda: self._dispatcher.result(body))
+        return Receipt(accepted=answer["status"] != "ignored", reason=str(answer.get("reason", "")))
+
+    async def _ask(self, call: Callable[[], Json]) -> Json:
+        try:
+            return await call()
+        except StoreError as away:
+            raise EngineUnavailableError(away.message) from away
