@@ -1,8 +1,10 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > api | rehearsal > runtime > storage | blueprint > core
+    cli > api | rehearsal | embedding > runtime > storage | blueprint > core
 
-Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone.
+Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
+and is used by `cli` and `embedding`, which put a worker into the engine's own process. The package itself names
+`embedding` alone, and imports it when it is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 ENGINE = Path(__file__).parents[1] / "engine"
+PACKAGE = "the package avtomat itself"
 SHARED = frozenset(
     {"diagnostics", "errors", "logs", "resources", "secrets", "setting_kinds", "settings", "settings_loader", "suggest"}
 )
@@ -28,8 +31,10 @@ BELOW: dict[str, frozenset[str]] = {
     "runtime": frozenset({"core", "storage", "blueprint"}),
     "api": frozenset({"core", "storage", "blueprint", "runtime"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
-    "cli": frozenset({"core", "storage", "blueprint", "runtime", "api", "rehearsal", "avtomat_worker"}),
+    "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
+    "cli": frozenset({"core", "storage", "blueprint", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
     "__main__": frozenset({"cli"}),
+    PACKAGE: frozenset({"embedding"}),
     "avtomat_worker": frozenset(),
 } | dict.fromkeys(SHARED, frozenset({"core"}))
 FILES = sorted(ENGINE.rglob("*.py"))
@@ -69,11 +74,9 @@ def allowed_of(layer: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=module_of)
 def test_a_module_imports_only_what_lies_below_it(file: Path) -> None:
-    layer = layer_of(module_of(file))
+    allowed = allowed_of(layer_of(module_of(file)) or PACKAGE)
     ours = [(line, name) for line, name in imports_of(file) if layer_of(name) is not None]
-    wrong = [
-        f"{file}:{line}: {name}" for line, name in ours if layer is None or layer_of(name) not in allowed_of(layer)
-    ]
+    wrong = [f"{file}:{line}: {name}" for line, name in ours if layer_of(name) not in allowed]
 
     assert not wrong
 
@@ -123,3 +126,10 @@ def test_help_loads_no_other_package_and_no_command() -> None:
 
     assert {name.partition(".")[0] for name in modules} - {"avtomat"} <= sys.stdlib_module_names
     assert ours <= {"avtomat", "avtomat.cli", "avtomat.cli.main", "avtomat.errors", "avtomat.suggest"}
+
+
+def test_the_package_itself_loads_nothing_until_a_name_of_it_is_used() -> None:
+    program = "import sys; import avtomat; print([name for name in sys.modules if name.startswith('avtomat')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "['avtomat']"

@@ -134,7 +134,9 @@ class Operators:
         self.wishes.append(event)
         return self.clients.jobs_by_id.get(job_id)
 
-    async def rerun(self, job_id: str, client: str | None, event: RerunRequested) -> Accepted | Mapping[str, Json] | None:
+    async def rerun(
+        self, job_id: str, client: str | None, event: RerunRequested
+    ) -> Accepted | Mapping[str, Json] | None:
         job = self.clients.jobs_by_id.get(job_id)
         if job is None or job["status"] != "cancelled":
             return await self.operate(job_id, client, event)

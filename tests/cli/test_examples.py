@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from avtomat.blueprint.compiler import compile_text, examine_text
-from avtomat.cli.embedded import kinds_of
+from avtomat.cli.asked_tasks import kinds_of
 from avtomat.core.program import Program
 
 FOLDER = Path(__file__).parents[2] / "workflows"

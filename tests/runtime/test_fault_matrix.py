@@ -143,16 +143,22 @@ class Saga:
                 while True:
                     replica = await replica_on(faulty(self.shared.store, perils)[0], self.blueprints)
                     buried.append(replica)
-                    crew.start(replica)
-                    ended = await self._until_ended(replica, perils)
-                    await crew.stop()
+                    ended = await self._live(replica, perils, crew)
                     if ended is not None:
                         return ended
                     perils = Perils()
         finally:
-            perils.let_go()
             for replica in buried:
                 await replica.stop()
+
+    async def _live(self, replica: Service, perils: Perils, crew: Crew) -> Accepted | None:
+        """Let an engine work until the saga has ended, or the engine."""
+        crew.start(replica)
+        try:
+            return await self._until_ended(replica, perils)
+        finally:
+            perils.let_go()
+            await crew.stop()
 
     async def _until_ended(self, replica: Service, perils: Perils) -> Accepted | None:
         """The end of the saga, or None when the engine died before."""

@@ -13,9 +13,7 @@ from avtomat.core.messages import PauseRequested
 from tests.runtime.bench import Bench, bench_of
 
 WORK = "states: {a: {task: work, retry: {attempts: 3, delay: 1h, max_delay: 1h, jitter: none}, next: end}}"
-GPU = (
-    "states: {a: {task: work, worker: {type: gpu, resources: {gpus: 4, ram_gb: 64}, software: {cuda: '12'}}, next: end}}"
-)
+GPU = "states: {a: {task: work, worker: {type: gpu, resources: {gpus: 4, ram_gb: 64}, software: {cuda: '12'}}, next: end}}"
 UNDO = """
 states:
   book: {task: book, compensate: {task: unbook}, next: pay}
@@ -83,7 +81,9 @@ async def test_of_workers_for_other_kinds_the_one_with_the_likeliest_slip_is_nam
     assert cause["details"]["nearest"] == [{"worker": "w2", "lacks": ["the kind work"]}]
 
 
-async def test_when_no_worker_fulfils_the_requirements_the_nearest_ones_and_what_they_lack_are_told(engine: Start) -> None:
+async def test_when_no_worker_fulfils_the_requirements_the_nearest_ones_and_what_they_lack_are_told(
+    engine: Start,
+) -> None:
     bench = await engine(GPU)
     await bench.register("w1", "work")
     await bench.register(
@@ -159,7 +159,9 @@ async def test_a_task_at_work_says_who_holds_it_since_when_and_how_far(engine: S
     assert cause["details"]["lease_until"] in cause["hint"]
 
 
-async def test_a_task_that_is_tried_again_later_says_until_when_and_with_what_the_last_attempt_failed(engine: Start) -> None:
+async def test_a_task_that_is_tried_again_later_says_until_when_and_with_what_the_last_attempt_failed(
+    engine: Start,
+) -> None:
     bench = await engine(WORK)
     job = await bench.submit()
     await bench.fail(await bench.take(), "TRANSIENT_ERROR")

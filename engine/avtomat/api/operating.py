@@ -29,7 +29,7 @@ from avtomat.suggest import did_you_mean
 if TYPE_CHECKING:
     from aiohttp import web
 
-REASON_CHARACTERS_MAX: Final = 1_000
+TEXT_CHARACTERS_MAX: Final = 1_000
 
 Make = Callable[[Mapping[str, Json], str], OperatorEvent]
 """The event of a body, and of who asks."""
@@ -50,9 +50,9 @@ _EVENTS: Final[Mapping[str, tuple[tuple[str, ...], Make]]] = {
 """For each action of an operator the fields that it takes beside `reason`, and its event."""
 
 _EXPECTED: Final[Mapping[str, tuple[type, str]]] = {
-    "reason": (str, f"a text of at most {REASON_CHARACTERS_MAX} characters"),
+    "reason": (str, f"a text of at most {TEXT_CHARACTERS_MAX} characters"),
     "compensate": (bool, "true or false"),
-    "state": (str, "the name of a state"),
+    "state": (str, "the name of a state of the job's own machine"),
     "data": (dict, "a map: all variables of the job from now on"),
     "output": (object, "any value"),
 }
@@ -93,7 +93,7 @@ class OperatingRoutes:
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
-        job = found(await self._operators.rerun(job_id, caller.client, event), job_id)
+        job: Accepted | Mapping[str, Json] = found(await self._operators.rerun(job_id, caller.client, event), job_id)
         if not isinstance(job, Accepted):
             return _answer(job)
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
@@ -126,7 +126,7 @@ class OperatingRoutes:
                 hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
                 raise _invalid(f"there is no field {name[:80]!r} here", f"/{_escaped(name)}", hint)
             kind, text = _EXPECTED[name]
-            if not isinstance(value, kind) or (name == "reason" and len(value) > REASON_CHARACTERS_MAX):
+            if not isinstance(value, kind) or (isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX):
                 raise _invalid(f"{name} is {text}", f"/{name}")
         return body
 

@@ -16,7 +16,7 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.core.walk import format_time
 
-STATE_WIDTH: Final = 16
+STATE_WIDTH: Final = 20
 ROOT: Final = "/"
 LONE: Final = "do"
 """What a body of one state is called in history; people see the place of the body alone."""
@@ -92,11 +92,16 @@ class Narrator:
         passed_s = (at - self._began_at).total_seconds()
         path = entry.get("scope") or ROOT
         scope = self._scope(path, entry)
-        told = [*_cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
+        told = [*self._cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
         if "ended" in entry:
             told += [_job_ended(entry) if path == ROOT else _body_ended(scope, entry)]
             del self._scopes[path]
         return [self._line(passed_s, *each) for each in told]
+
+    def _cause(self, scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
+        """What happened; while a job undoes, its timer only says that the next undo may begin."""
+        if not (self._unwinding and entry["type"] == "TimerFired"):
+            yield from _cause(scope, entry)
 
     def _scope(self, path: str, entry: Mapping[str, Json]) -> _Scope:
         known = self._scopes.get(path)

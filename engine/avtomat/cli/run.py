@@ -8,7 +8,6 @@ then, and what runs for it is killed.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -21,24 +20,23 @@ from typing import Any, Final
 import orjson
 
 from avtomat.blueprint.compiler import examine_text
-from avtomat.cli.embedded import Embedded, Tell, embedded_engine, kinds_of
+from avtomat.cli.asked_tasks import kinds_of, without_requirements
 from avtomat.cli.exec_flag import add_exec_flag, by_kind
+from avtomat.cli.exec_task import exec_task
 from avtomat.cli.frames import as_text, wants_colour
 from avtomat.cli.json_argument import json_argument, json_map_argument
-from avtomat.cli.local_worker import LocalWorker
 from avtomat.cli.progress import Narrator
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
 from avtomat.cli.shell_task import secret_variables
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.program import Program
+from avtomat.embedding import Engine
 from avtomat.errors import NotFoundError, UsageError
 from avtomat.logs import set_up_logs
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 from avtomat.suggest import did_you_mean
 
-CLIENT: Final = "local"
 EXIT_FAILED: Final = 1
 EXIT_TIMEOUT: Final = 124
 
@@ -134,40 +132,29 @@ def _span(text: str) -> timedelta:
 
 
 async def _run(settings: Settings, program: Program, commands: Mapping[str, str], args: Namespace) -> Ending:
-    async with embedded_engine(settings, args.file, program) as embedded:
-        worker = LocalWorker(
-            embedded.engine.dispatcher,
-            commands,
-            environ=os.environ,
-            withheld=secret_variables(settings),
-            concurrency=args.concurrency,
-        )
-        asked = Submission(blueprint=program.name, input=args.input, client=CLIENT)
-        accepted = await embedded.engine.clients.submit(asked)
-        working = asyncio.create_task(worker.run())
-        try:
-            return await _watch(embedded, accepted.job_id, working, args)
-        finally:
-            working.cancel()
-            await asyncio.wait({working})
+    """A command does a task wherever it runs, so what `worker` asks of workers is not asked here."""
+    settings, withheld = replace(settings, history=None, partitions=1), secret_variables(settings)
+    async with Engine(args.file, settings=settings, concurrency=args.concurrency) as engine:
+        await engine.service.programs.swap({program.name: without_requirements(program)})
+        for kind, command in commands.items():
+            engine.task(kind)(exec_task(kind, command, withheld))
+        return await _watch(engine, await engine.submit(program.name, args.input), args)
 
 
-async def _watch(embedded: Embedded, job_id: str, working: asyncio.Task[None], args: Namespace) -> Ending:
+async def _watch(engine: Engine, job_id: str, args: Namespace) -> Ending:
     """Show the job until it ends, or until time or a signal ends it."""
     interrupted = _signals()
-    following = asyncio.create_task(embedded.follow(job_id, _teller(args)))
+    following = asyncio.create_task(_follow(engine, job_id, quiet=args.quiet))
     timeout_s = None if args.timeout is None else args.timeout.total_seconds()
-    awaited: set[asyncio.Future[Any]] = {following, working, interrupted}
+    awaited: set[asyncio.Future[Any]] = {following, interrupted}
     done, _ = await asyncio.wait(awaited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     if following in done:
         job = following.result()
         return Ending(job=job, exit_code=0 if job["status"] == "finished" else EXIT_FAILED)
-    if working in done:
-        working.result()  # it works until it is cancelled, so this raises what broke it
     exit_code, reason = (
         (128 + interrupted.result(), "interrupted") if interrupted in done else (EXIT_TIMEOUT, "timeout")
     )
-    await embedded.engine.clients.cancel(job_id, None, CLIENT, reason)
+    await engine.cancel(job_id, reason)
     return Ending(job=await following, exit_code=exit_code)
 
 
@@ -188,15 +175,14 @@ def _signals() -> asyncio.Future[int]:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _teller(args: Namespace) -> Tell:
+async def _follow(engine: Engine, job_id: str, *, quiet: bool) -> Mapping[str, Json]:
+    """Show what happens to the job until it has ended or is quarantined; return it."""
     narrator = Narrator(colour=wants_colour(sys.stderr))
-
-    def tell(entry: Mapping[str, Json]) -> None:
+    async for entry in engine.follow(job_id):
         for line in narrator.tell(entry):
-            if not args.quiet:
+            if not quiet:
                 print(line, file=sys.stderr, flush=True)
-
-    return tell
+    return await engine.job(job_id)
 
 
 def _print_job(job: Mapping[str, Json], form: str) -> None:

@@ -9,14 +9,13 @@ import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Collection
 
-from avtomat.cli.exec_flag import Command, add_exec_flag
+from avtomat.cli.exec_flag import add_exec_flag
+from avtomat.cli.exec_task import exec_task
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
-from avtomat.cli.shell_task import ShellFailed, run_shell_task, secret_variables, task_environment
+from avtomat.cli.shell_task import secret_variables
 from avtomat.errors import AvtomatError, UsageError
-from avtomat_worker import EngineRefusedError, Limits, TaskContext, TaskError, Worker
-from avtomat_worker.conversion import Json
+from avtomat_worker import EngineRefusedError, Limits, Worker
 
 
 class _NotAllowedError(AvtomatError):
@@ -66,23 +65,5 @@ def _worker(args: Namespace) -> Worker:
     )
     withheld = secret_variables(settings)
     for each in args.commands:
-        _add(worker, each, withheld)
+        worker.task(each.kind)(exec_task(each.kind, each.text, withheld))
     return worker
-
-
-def _add(worker: Worker, command: Command, withheld: Collection[str]) -> None:
-    @worker.task(command.kind)
-    async def shell_task(params: Json, context: TaskContext) -> Json:
-        environment = task_environment(
-            os.environ,
-            job_id=context.job_id,
-            task_id=context.task_id,
-            attempt=context.attempt,
-            idempotency_key=context.idempotency_key,
-            withheld=withheld,
-        )
-        outcome = await run_shell_task(command.text, params=params, environment=environment)
-        if isinstance(outcome, ShellFailed):
-            logging.getLogger(__name__).warning("%s: %s: %s", command.kind, outcome.code, outcome.message)
-            raise TaskError(outcome.code, outcome.message, outcome.details)
-        return outcome.output

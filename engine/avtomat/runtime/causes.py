@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from avtomat.core.formula import Json
-from avtomat.core.model import OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.model import ROOT, OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
 from avtomat.core.value import value
 from avtomat.core.walk import format_time
 from avtomat.runtime.matching import lacks
@@ -82,7 +82,9 @@ def quarantined(place: Place, error: Mapping[str, Json] | None) -> dict[str, Jso
     text = f"the job is quarantined because of {code or 'an unknown error'}" + (f" in {where}" if where else "")
     text += f": {message}" if message else ""
     if code == "COMPENSATION_FAILED":
-        hint = f"mend what the undo needs, then {_command(place, 'retry')}, or take it as run: {_command(place, 'skip')}"
+        hint = (
+            f"mend what the undo needs, then {_command(place, 'retry')}; to take it as run: {_command(place, 'skip')}"
+        )
     else:
         hint = (
             f"mend what failed, then {_command(place, 'retry')}; with other variables: "
@@ -110,7 +112,7 @@ def start_at(place: Place, waiting: OnStart) -> dict[str, Json]:
 def timer(place: Place, waiting: OnTimer) -> dict[str, Json]:
     """A time is awaited."""
     until = format_time(waiting.until)
-    hint = f"it goes on by itself; to go on now: {_command(place, 'skip')}" if place.scope == "/" else "it goes on by itself"
+    hint = "it goes on by itself" + (f"; to go on now: {_command(place, 'skip')}" if place.scope == ROOT else "")
     return cause(place, "timer", f"waits until {until}", hint, until=until)
 
 
@@ -127,11 +129,9 @@ def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> d
     until = None if task.due_ms is None else format_time(from_ms(task.due_ms))
     failed, kind = task.attempt - 1, kind_of(task)
     code = None if error is None else error["code"]
-    text = f"attempt {failed} of {kind} failed" + (f" with {code}" if code else "") + f"; the next one follows at {until}"
+    text = f"attempt {failed} of {kind} failed{f' with {code}' if code else ''}; the next one follows at {until}"
     hint = f"it is tried again by itself; without waiting: {_command(place, 'rerun')}"
-    return cause(
-        place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error
-    )  # fmt: skip
+    return cause(place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -175,16 +175,15 @@ def queued(
     if all(each.polled is not None and kind not in each.polled for each in fit):
         return _not_polled(place, kind, fit)
     names = [each.name for each in fit[:NAMES_SHOWN_MAX]]
-    text = f"{kind} is queued with {others} other tasks of this kind, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
+    beside = f"with {_counted(others, 'other task')} of this kind"
+    text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
     hint = "higher priority goes first, then first come; more workers or more concurrency shorten the queue"
     return cause(place, "queued", text, hint, kind=kind, others=others, workers=names)
 
 
 def _no_worker(place: Place, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:
     kinds = sorted({known for each in workers for known in (*each.registered, *(each.polled or ()))})
-    text = f"no worker does tasks of the kind {kind}; {_counted(len(workers), 'worker')} " + (
-        "are registered" if len(workers) != 1 else "is registered"
-    )
+    text = f"no worker does tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
     meant = did_you_mean(kind, kinds)
     near = [each for each in workers if meant in each.registered] if meant else []
     if meant:
@@ -202,7 +201,7 @@ def _none_fits(place: Place, kind: str, asked: Mapping[str, Json], able: Sequenc
     nearest = [{"worker": name, "lacks": missing} for name, missing in lacking[:NEAREST_SHOWN_MAX]]
     name, missing = lacking[0]
     text = (
-        f"{_counted(len(able), 'worker')} do {kind}, but none has what it asks for; "
+        f"of {_counted(len(able), 'worker')} for {kind} none has what the task asks for; "
         f"nearest is {name}: {'; '.join(missing)}"
     )
     hint = "start a worker that has it, or ask for less under `worker` in the blueprint"
@@ -256,8 +255,8 @@ def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dic
 def compensating(place: Place, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:
     """An undo is under way: that of the state `undone`, by a task of this kind."""
     what = f"the undo of {undone}" if undone else "an undo"
-    then = waiting.unwind.status
-    text = f"the job will be {then}; {what}, attempt {waiting.attempt}" + (f" of {kind}" if kind else "") + ", is under way"
+    then, task = waiting.unwind.status, f" of {kind}" if kind else ""
+    text = f"the job will be {then}; {what}, attempt {waiting.attempt}{task}, is under way"
     hint = f"see what its task waits for; to end without undoing: {_command(place, 'cancel')} --no-compensate"
     return cause(place, "compensating", text, hint, undo=undone, kind=kind, attempt=waiting.attempt, then=then)
 

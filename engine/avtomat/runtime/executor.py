@@ -281,11 +281,14 @@ class Executor:
 
     async def _begin_body(self, near: Kept, path: str, environment: bytes) -> None:
         async with self._begin_slots:
+            self._enter(near.head.job)
             try:
                 kept = await self._scopes.body(near, path, environment)
                 await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
             except StoreError as away:
                 log.warning("job %s: %s begins later: %s", near.head.job, path, away.message)
+            finally:
+                self._exit(near.head.job)
 
     def _enter(self, job: str) -> None:
         """A commit of the job is under way here: its answer tells those who wait, not the store's message."""

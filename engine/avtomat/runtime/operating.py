@@ -76,7 +76,9 @@ class Operators:
             raise _refusal(await self._clients.row(job_id, client) or row, in_vain)
         return await self._clients.job(job_id, client)
 
-    async def rerun(self, job_id: str, client: str | None, event: RerunRequested) -> Accepted | Mapping[str, Json] | None:
+    async def rerun(
+        self, job_id: str, client: str | None, event: RerunRequested
+    ) -> Accepted | Mapping[str, Json] | None:
         """Enter a state of an open job anew; of an ended job, run its input again, as a new job of the blueprint's
         current version.
         """

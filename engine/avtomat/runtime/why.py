@@ -184,9 +184,7 @@ class Explainer:
         entry = await self._entry(row, task.since_ms, orders)
         return None if entry is None else _error_of(loads(entry.record))
 
-    async def _entry(
-        self, row: JobRow, at_ms: int, fits: Callable[[HistoryEntry], bool]
-    ) -> HistoryEntry | None:
+    async def _entry(self, row: JobRow, at_ms: int, fits: Callable[[HistoryEntry], bool]) -> HistoryEntry | None:
         """The last entry that fits, of those that were made up to a time and not long before."""
         last = await self._last_seq(row, at_ms)
         for _ in range(HISTORY_PAGES_MAX):
