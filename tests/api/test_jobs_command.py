@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.cli.main import main
+from avtomat.core.messages import OperatorEvent, PauseRequested, ReleaseRequested, RerunRequested, SkipRequested
 from avtomat.settings import Settings
 from tests.api.conftest import Serve, Site
 from tests.api.fakes import FakeEngine
@@ -91,3 +92,52 @@ async def test_what_goes_wrong_has_its_exit_code(
     assert await avtomat("jobs", *arguments) == code
 
     assert words in capsys.readouterr().err
+
+
+async def test_the_causes_are_shown_with_what_to_do(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await avtomat("jobs", "why", "job1") == 0
+
+    assert "greet: no_worker: no worker does greet\n    hint: start a worker" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "event"),
+    [
+        (("pause", "job1", "--reason", "stocktaking"), PauseRequested(by="admin", reason="stocktaking")),
+        (("retry", "job1"), ReleaseRequested(by="admin")),
+        (("release", "job1", "--data", '{"n": 1}'), ReleaseRequested(by="admin", data={"n": 1})),
+        (("skip", "job1", "--output", "[1]"), SkipRequested(by="admin", output=[1])),
+        (("rerun", "job1", "--state", "a", "--data", "{}"), RerunRequested(by="admin", state="a", data={})),
+    ],
+)
+async def test_a_wish_of_an_operator_is_passed_on(
+    kept: Site, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], event: OperatorEvent
+) -> None:
+    assert await avtomat("jobs", *arguments) == 0
+
+    assert kept.engine.operators.wishes == [event]
+    assert capsys.readouterr().out == "job1 waiting_for_worker\n"
+
+
+async def test_a_wish_that_makes_no_sense_is_told_with_what_is_possible(
+    kept: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await avtomat("jobs", "resume", "job1") == 1
+
+    told = capsys.readouterr().err
+    assert "the job is not paused" in told
+    assert "hint: " in told
+
+
+async def test_a_cancel_without_compensation_is_passed_on(kept: Site) -> None:
+    assert await avtomat("jobs", "cancel", "job1", "--no-compensate") == 0
+
+    assert kept.engine.operators.compensates == [False]
+
+
+async def test_a_rerun_of_an_ended_job_tells_the_new_one(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    await avtomat("jobs", "cancel", "job1")
+    capsys.readouterr()
+
+    assert await avtomat("jobs", "rerun", "job1") == 0
+    assert capsys.readouterr().out == "job9 pending (a rerun of job1)\n"

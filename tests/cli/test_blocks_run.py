@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.blueprint.compiler import compile_text
-from avtomat.cli.embedded import kinds_of
+from avtomat.cli.asked_tasks import kinds_of
 from avtomat.cli.main import main
 from avtomat.core.program import Program
 

@@ -29,8 +29,8 @@ class Bench:
         self._news = asyncio.Event()
         service.tell(lambda _: self._news.set())
 
-    async def submit(self, input: Json = None, **more: Any) -> str:
-        asked = Submission(blueprint="sample", input=input or {}, client="ann", **more)
+    async def submit(self, given: Json = None, **more: Any) -> str:
+        asked = Submission(blueprint="sample", input=given or {}, client="ann", **more)
         return (await self.service.clients.submit(asked)).job_id
 
     async def job(self, job: str) -> dict[str, Json]:

@@ -13,7 +13,13 @@ from avtomat.core.messages import PauseRequested
 from tests.runtime.bench import Bench, bench_of
 
 WORK = "states: {a: {task: work, retry: {attempts: 3, delay: 1h, max_delay: 1h, jitter: none}, next: end}}"
-GPU = "states: {a: {task: work, worker: {type: gpu, resources: {gpus: 4, ram_gb: 64}, software: {cuda: '12'}}, next: end}}"
+GPU = """
+states:
+  a:
+    task: work
+    worker: {type: gpu, resources: {gpus: 4, ram_gb: 64}, software: {cuda: "12"}}
+    next: end
+"""
 UNDO = """
 states:
   book: {task: book, compensate: {task: unbook}, next: pay}
@@ -115,9 +121,9 @@ async def test_a_worker_that_fulfils_the_requirements_makes_it_a_matter_of_the_q
 async def test_a_queued_task_says_how_many_others_and_which_workers_there_are(engine: Start) -> None:
     bench = await engine(WORK)
     await bench.register("w1", "work")
-    first, second, third = [await bench.submit() for _ in range(3)]
+    jobs = [await bench.submit() for _ in range(3)]
 
-    [cause] = await bench.why(third)
+    [cause] = await bench.why(jobs[-1])
 
     assert (cause["cause"], cause["details"]["others"], cause["details"]["workers"]) == ("queued", 2, ["w1"])
     assert "with 2 other tasks" in cause["text"]
@@ -159,7 +165,7 @@ async def test_a_task_at_work_says_who_holds_it_since_when_and_how_far(engine: S
     assert cause["details"]["lease_until"] in cause["hint"]
 
 
-async def test_a_task_that_is_tried_again_later_says_until_when_and_with_what_the_last_attempt_failed(
+async def test_a_task_that_is_tried_again_says_until_when_and_with_what_the_last_attempt_failed(
     engine: Start,
 ) -> None:
     bench = await engine(WORK)

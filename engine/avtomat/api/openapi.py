@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from typing import Final
 
 from avtomat.api.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX
+from avtomat.api.openapi_operating import OPERATING
+from avtomat.api.openapi_operation import Operation, Parameter
 from avtomat.api.openapi_schemas import SCHEMAS, ref
 from avtomat.core.formula import Json
 from avtomat.runtime.clients import STATUS_WORDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter in the query or in a header."""
-
-    name: str
-    text: str
-    schema: dict[str, Json]
-    place: str = "query"
-
-    def as_json(self) -> dict[str, Json]:
-        """The parameter as OpenAPI has it."""
-        return {"name": self.name, "in": self.place, "description": self.text, "schema": self.schema}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One operation. `answers` are names of schemas by status (None: no JSON); `refusals` are statuses of problems."""
-
-    method: str
-    path: str
-    id: str
-    door: str
-    summary: str
-    text: str = ""
-    parameters: tuple[Parameter, ...] = ()
-    body: tuple[str, ...] = ()
-    body_required: bool = True
-    answers: dict[int, str | None]
-    refusals: tuple[int, ...] = ()
 
 
 _WAIT: Final = Parameter(
@@ -108,18 +78,7 @@ OPERATIONS: Final = (
         answers={200: "Job", 304: None},
         refusals=(404, 422, 503),
     ),
-    Operation(
-        method="post",
-        path=_JOB + "/cancel",
-        id="cancelJob",
-        door="client",
-        summary="Cancel a job",
-        text="An ended job stays as it is.",
-        body=("Cancel",),
-        body_required=False,
-        answers={200: "Job", 202: "Job"},
-        refusals=(404, 415, 422, 503),
-    ),
+    *OPERATING,
     Operation(
         method="get",
         path=_JOB + "/history",

@@ -128,6 +128,28 @@ _PROBLEM: Final = _object(
     "type", "title", "status", "detail", "code",
 )  # fmt: skip
 
+_DATA: Final = {"type": "object", "description": "All variables of the job from now on."}
+_CAUSE: Final = _object(
+    {
+        "scope": {"type": "string", "description": "`/` is the job itself, `/0.3` body 3 of its first block."},
+        "state": _TEXT_OR_NULL,
+        "cause": {"type": "string", "examples": ["no_worker", "queued", "timer", "branches", "paused"]},
+        "text": _TEXT,
+        "hint": _TEXT,
+        "details": _MAP,
+    },
+    "scope", "state", "cause", "text", "hint", "details",
+)  # fmt: skip
+_RERUNNING: Final = {
+    "anyOf": [ref("Job"), {**_ACCEPTED, "properties": {**_ACCEPTED["properties"], "rerun_of": _TEXT}}],
+    "description": "The open job, or what is told of a new one, with the id of the job that it repeats.",
+}
+
+
+def _wish(**fields: Json) -> dict[str, Json]:
+    """What an operator may send with an action."""
+    return _object({"reason": {"type": "string", "maxLength": 1_000}, **fields}, additionalProperties=False)
+
 
 SCHEMAS: Final[dict[str, Json]] = {
     "Submission": _SUBMISSION,
@@ -147,7 +169,14 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Event": _EVENT,
     "Tasks": _object({"tasks": _list("Task")}, "tasks"),
     "Task": _TASK,
-    "Cancel": _object({"reason": _TEXT}, additionalProperties=False),
+    "Reason": _wish(),
+    "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
+    "Rerun": _wish(state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA),
+    "Release": _wish(data=_DATA),
+    "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
+    "Rerunning": _RERUNNING,
+    "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),
+    "Cause": _CAUSE,
     "Blueprints": _object({"blueprints": _list("Blueprint"), "problems": _list("Finding")}, "blueprints", "problems"),
     "Blueprint": _BLUEPRINT,
     "Finding": _FINDING,

@@ -93,9 +93,9 @@ class OperatingRoutes:
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
-        job: Accepted | Mapping[str, Json] = found(await self._operators.rerun(job_id, caller.client, event), job_id)
+        job = await self._operators.rerun(job_id, caller.client, event)
         if not isinstance(job, Accepted):
-            return _answer(job)
+            return _answer(found(job, job_id))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
         answer.headers["Location"] = f"{JOBS}/{job.job_id}"
         return answer

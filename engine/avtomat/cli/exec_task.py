@@ -1,4 +1,4 @@
-"""Make the function that does a kind of task with a shell command, for a worker anywhere and for one in this process."""
+"""Make the function that does a kind of task with a shell command, for workers anywhere and in this process."""
 
 from __future__ import annotations
 

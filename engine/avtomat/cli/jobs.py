@@ -1,4 +1,4 @@
-"""`avtomat jobs`: list, show and cancel the jobs of an engine, and read their history, over HTTP."""
+"""`avtomat jobs`: list, show, explain and operate the jobs of an engine, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from avtomat.cli.client import EngineApi
+from avtomat.cli.json_argument import json_argument, json_map_argument
 from avtomat.settings_loader import load_settings
 
 Json = Any
@@ -18,6 +19,15 @@ _JOBS: Final = "/api/v1/jobs"
 _PAGE: Final = 200
 _LIMIT_DEFAULT: Final = 50
 _EXIT_FAILED: Final = 1
+_WISHES: Final = {
+    "cancel": "End a job as cancelled, after undoing what it did",
+    "pause": "Hold a job where it stands",
+    "resume": "Let a paused job go on",
+    "retry": "Let a quarantined job try again what failed",
+    "release": "Let a quarantined job try again, with other variables",
+    "rerun": "Enter a state of an open job anew; run an ended one again, as a new job",
+    "skip": "Take a job's state as done, with a given output",
+}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,9 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     _list_arguments(_action(actions, "list", "List jobs, newest first", _list))
     _job_argument(_action(actions, "show", "Show a job; exit 1 if it failed", _show))
     _job_argument(_action(actions, "history", "Show what happened to a job", _history))
-    cancel = _action(actions, "cancel", "End a job as cancelled", _cancel)
-    _job_argument(cancel)
-    cancel.add_argument("--reason", default="", help="kept in the job's history")
+    _job_argument(_action(actions, "why", "Show why a job does not move, and what to do", _why))
+    for name, text in _WISHES.items():
+        _wish_arguments(_action(actions, name, text, _operate), name)
 
 
 def run(args: Namespace) -> int:
@@ -57,6 +67,24 @@ def _list_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--status", help="only jobs with this status, such as failed or waiting_for_worker")
     parser.add_argument("--blueprint", help="only jobs of this blueprint")
     parser.add_argument("--limit", type=int, default=_LIMIT_DEFAULT, help="how many at most (default: %(default)s)")
+
+
+def _wish_arguments(parser: ArgumentParser, name: str) -> None:
+    """What an operator may say beside the job, for this action."""
+    _job_argument(parser)
+    parser.add_argument("--reason", help="kept in the job's history")
+    if name == "cancel":
+        parser.add_argument("--no-compensate", action="store_true", help="do not undo what the job did")
+    if name == "rerun":
+        parser.add_argument("--state", help="the state to enter (default: the one in which the job stands)")
+    if name in {"rerun", "release"}:
+        parser.add_argument(
+            "--data", type=json_map_argument, metavar="JSON", help="all variables from now on: JSON, @file or -"
+        )
+    if name == "skip":
+        parser.add_argument(
+            "--output", type=json_argument, metavar="JSON", help="the state's output (default: null): JSON, @file or -"
+        )
 
 
 def _api_of(args: Namespace) -> EngineApi:
@@ -92,16 +120,35 @@ def _history(api: EngineApi, args: Namespace) -> int:
     entries = _pages(api, _path_of(args) + "/history", "history", {}, None)
     if args.form == "json":
         return _print_json({"history": entries})
-    rows = [(str(each["seq"]), each["at"], each["scope"], each["type"], each["cause"]) for each in entries]
-    _print_table(("SEQ", "AT", "SCOPE", "EVENT", "CAUSE"), rows)
+    rows = [
+        (str(each["seq"]), each["at"], each["scope"], each["type"], each["cause"], _said(each)) for each in entries
+    ]
+    _print_table(("SEQ", "AT", "SCOPE", "EVENT", "CAUSE", "BY"), rows)
     return 0
 
 
-def _cancel(api: EngineApi, args: Namespace) -> int:
-    job = api.post(_path_of(args) + "/cancel", {"reason": args.reason} if args.reason else {})
+def _why(api: EngineApi, args: Namespace) -> int:
+    told = api.get(_path_of(args) + "/why")
+    if args.form == "json":
+        return _print_json(told)
+    print(f"{told['job_id']} {told['status']}")
+    for each in told["causes"]:
+        place = each["state"] or each["scope"]
+        print(f"  {place}: {each['cause']}: {each['text']}\n    hint: {each['hint']}")
+    return 0
+
+
+def _operate(api: EngineApi, args: Namespace) -> int:
+    """Ask for what the action is named after; a rerun of an ended job makes a new one."""
+    given = vars(args)
+    body = {name: given[name] for name in ("reason", "state", "data", "output") if given.get(name) is not None}
+    if given.get("no_compensate"):
+        body["compensate"] = False
+    job = api.post(f"{_path_of(args)}/{args.action}", body)
     if args.form == "json":
         return _print_json(job)
-    print(f"{job['id']} {job['status']}")
+    rerun = f" (a rerun of {job['rerun_of']})" if "rerun_of" in job else ""
+    print(f"{job.get('id') or job['job_id']} {job['status']}{rerun}")
     return 0
 
 
@@ -124,6 +171,12 @@ def _pages(api: EngineApi, path: str, name: str, query: Mapping[str, object], li
 
 
 # --- how it looks -----------------------------------------------------------------------------------------------------
+
+
+def _said(entry: Mapping[str, Json]) -> str:
+    """Whose wish it was, and why."""
+    by, reason = entry.get("by") or "", entry.get("reason")
+    return f"{by}: {reason}" if reason else by
 
 
 def _print_json(value: Json) -> int:

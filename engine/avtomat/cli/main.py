@@ -48,7 +48,7 @@ COMMANDS: Final = {
     "validate": Command("avtomat.cli.validate", "Check blueprints, without a network"),
     "run": Command("avtomat.cli.run", "Run one job of a blueprint to its end, without a server"),
     "worker": Command("avtomat.cli.worker", "Do tasks with shell commands, for an engine anywhere"),
-    "jobs": Command("avtomat.cli.jobs", "List, show and cancel the jobs of an engine"),
+    "jobs": Command("avtomat.cli.jobs", "List, show, explain and operate the jobs of an engine"),
     "schema": Command("avtomat.cli.schema", "Print a JSON Schema, for editors and other tools"),
     "init": Command("avtomat.cli.init", "Begin a project: a blueprint, settings, a README"),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store"),

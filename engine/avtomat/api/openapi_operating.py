@@ -1,0 +1,52 @@
+"""Describe what operators ask of a job over HTTP."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from avtomat.api.openapi_operation import Operation
+
+_JOB: Final = "/api/v1/jobs/{job}"
+_REFUSALS: Final = (404, 409, 415, 422, 503)
+
+
+def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "Job") -> Operation:
+    return Operation(
+        method="post",
+        path=f"{_JOB}/{name}",
+        id=f"{name}Job",
+        door="client",
+        summary=summary,
+        text=text or "409 `job.state` with the cause when the job is not in a state for it.",
+        body=(body,),
+        body_required=False,
+        answers={200: "Job", 202: answer},
+        refusals=_REFUSALS,
+    )
+
+
+OPERATING: Final = (
+    _wish("cancel", "Cancel a job", "Cancel", text="After undoing what it did. An ended job stays as it is."),
+    _wish("pause", "Hold a job where it stands", "Reason"),
+    _wish("resume", "Let a paused job go on", "Reason"),
+    _wish("retry", "Let a quarantined job try again what failed: its state, or its undo", "Reason"),
+    _wish("release", "Let a quarantined job try again, with other variables", "Release"),
+    _wish("skip", "Take a job's state, or the undo that failed, as done", "Skip"),
+    _wish(
+        "rerun",
+        "Enter a state of an open job anew, or run an ended one again",
+        "Rerun",
+        text="An ended job becomes a new one, with the same input and the current blueprint.",
+        answer="Rerunning",
+    ),
+    Operation(
+        method="get",
+        path=_JOB + "/why",
+        id="whyJob",
+        door="client",
+        summary="Read why a job does not move, and what to do",
+        answers={200: "Why"},
+        refusals=(404, 503),
+    ),
+)
+"""In the order in which they are shown."""
