@@ -36,6 +36,7 @@ walks: $(STAMP)  ## 500 generated programs, 200 random walks each
 
 docs: $(STAMP)  ## The parts of the documentation that are written from the code
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/language_pages.py
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from avtomat.core.messages import (
@@ -9,6 +11,7 @@ from avtomat.core.messages import (
     Ignored,
     JoinDecided,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     SkipRequested,
@@ -189,3 +192,29 @@ def test_a_rerun_that_fails_at_once_parks_the_job_again() -> None:
     job.tell(RerunRequested())
 
     assert (job.change.status, job.scope.visit) == (Status.QUARANTINED, 2)
+
+
+def test_a_release_enters_the_state_that_failed_again_with_mended_data() -> None:
+    job = parked()
+
+    job.tell(ReleaseRequested(data={"n": 5}))
+
+    assert (job.head.status, job.scope.state, job.params, job.attempt) == (Status.OPEN, "b", {"n": 5}, 1)
+
+
+def test_only_a_quarantined_job_is_released() -> None:
+    running, paused = begun(TWO), begun(TWO)
+    paused.tell(PauseRequested())
+
+    assert isinstance(running.tell(ReleaseRequested()), Ignored)
+    assert isinstance(paused.tell(ReleaseRequested()), Ignored)
+
+
+def test_a_job_that_was_parked_before_it_began_goes_on_as_it_stood() -> None:
+    job = begun(TWO, start_at=NOW + seconds(9))
+    job.head = replace(job.head, status=Status.QUARANTINED)
+
+    assert isinstance(job.tell(ReleaseRequested(data={})), Ignored)
+    job.tell(ReleaseRequested())
+
+    assert (job.head.status, job.change.keeps, job.scope.state) == (Status.OPEN, True, None)

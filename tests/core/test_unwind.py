@@ -60,6 +60,20 @@ def test_no_undo_is_noted_when_its_guard_does_not_hold() -> None:
     assert noted(job) == []
 
 
+def test_each_undo_is_a_visit_of_its_own_so_that_no_worker_takes_it_for_done() -> None:
+    job = on_the_way_back()
+    visits = [job.scope.visit]
+
+    job.tell(UnwindReady())
+    visits.append(job.scope.visit)
+    job.fails("TRANSIENT_ERROR")
+    visits.append(job.scope.visit)
+    job.succeeds()
+    visits.append(job.scope.visit)
+
+    assert visits == [3, 4, 4, 5]
+
+
 def test_no_undo_is_noted_for_a_state_that_failed() -> None:
     job = begun("states: {a: {task: t, retry: none, compensate: {task: u}}}")
 

@@ -54,6 +54,10 @@ class SharedStore:
         """A replica leaves; the store stays."""
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+        """Commit, and write down what it did, even when whoever asked is gone before the answer is there."""
+        return await asyncio.shield(asyncio.create_task(self._commit(job, path, version, cause, writes)))
+
+    async def _commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         answer = await self._store.commit(job, path, version, cause, writes)
         if answer.outcome is Outcome.OK and writes.undo is not None:
             self.noted[answer.seq] = [undo["params"] for undo in loads(writes.undo)]

@@ -201,7 +201,8 @@ class World:
 
     def _check_trail(self, kept: Kept, change: Change) -> None:
         before, after = kept.scope, change.scope
-        assert after.visit - before.visit == after.hops - before.hops == len(change.trail)
+        assert after.hops - before.hops == len(change.trail)
+        assert after.visit - before.visit == len(change.trail) + _begins_undo(before.waiting, after.waiting)
         assert not change.trail or after.state == change.trail[-1]
         assert after.hops <= self.program.limits.transitions
         if isinstance(before.waiting, OnUnwind | OnUndo):
@@ -373,6 +374,13 @@ class World:
         for path, kept in self.scopes.items():
             assert len(kept.changes) == kept.scope.version, "a version counts commits"
             assert fold(kept.changes) == kept.record, f"the fold of the history of {path} is not its state"
+
+
+def _begins_undo(before: Waiting, after: Waiting) -> bool:
+    """Whether an undo begins, which is a visit of its own; one that is tried again is the same visit."""
+    if not isinstance(after, OnUndo):
+        return False
+    return not isinstance(before, OnUndo) or (before.seq, before.index) != (after.seq, after.index)
 
 
 def _timer(change: Change, now: datetime) -> datetime | None:

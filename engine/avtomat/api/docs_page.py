@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from avtomat.api.openapi import OPERATIONS, Operation, Parameter
+from avtomat.api.openapi import OPERATIONS
+from avtomat.api.openapi_operation import Operation, Parameter
 
 POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The Content-Security-Policy of the page."""

@@ -14,7 +14,6 @@ from avtomat.api.openapi_schemas import SCHEMAS, ref
 from avtomat.core.formula import Json
 from avtomat.runtime.clients import STATUS_WORDS
 
-
 _WAIT: Final = Parameter(
     name="wait", text="Seconds to wait for the job's end, at most 60.", schema={"type": "number", "minimum": 0}
 )

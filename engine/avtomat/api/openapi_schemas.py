@@ -171,7 +171,9 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Task": _TASK,
     "Reason": _wish(),
     "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
-    "Rerun": _wish(state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA),
+    "Rerun": _wish(
+        state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA
+    ),
     "Release": _wish(data=_DATA),
     "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
     "Rerunning": _RERUNNING,

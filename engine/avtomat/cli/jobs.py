@@ -120,9 +120,7 @@ def _history(api: EngineApi, args: Namespace) -> int:
     entries = _pages(api, _path_of(args) + "/history", "history", {}, None)
     if args.form == "json":
         return _print_json({"history": entries})
-    rows = [
-        (str(each["seq"]), each["at"], each["scope"], each["type"], each["cause"], _said(each)) for each in entries
-    ]
+    rows = [(str(each["seq"]), each["at"], each["scope"], each["type"], each["cause"], _said(each)) for each in entries]
     _print_table(("SEQ", "AT", "SCOPE", "EVENT", "CAUSE", "BY"), rows)
     return 0
 

@@ -4,7 +4,7 @@ The rules
   * An undo is rendered and noted in the commit in which its state completes (or is attempted), so that what is undone
     is what was done. It belongs to the job, whichever scope noted it.
   * A job that fails or is cancelled closes everything, waits until no lease is live, and runs its undos in the
-    reverse order of these commits, one at a time. Then it ends as it was to end.
+    reverse order of these commits, one at a time, each as a visit of its own. Then it ends as it was to end.
   * An undo is tried by its own policy. One that fails for good parks the job: an operator tries it again, or skips
     it.
 """
@@ -90,9 +90,9 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
 
 
 def try_again(walk: Walk, waiting: OnUndo) -> Change:
-    """An operator wants a failed undo to be tried again, from its first attempt."""
+    """An operator wants a failed undo to be tried again, from its first attempt; it is the same visit."""
     walk.status = Status.COMPENSATING
-    return _begin(walk, waiting.unwind, waiting.index)
+    return _dispatch(walk, waiting.unwind, waiting.index)
 
 
 def done(walk: Walk, waiting: OnUndo) -> Change:
@@ -103,6 +103,12 @@ def done(walk: Walk, waiting: OnUndo) -> Change:
 
 
 def _begin(walk: Walk, unwind: OnUnwind, index: int) -> Change:
+    """Each undo is a visit of its own: workers know an effect by job, path and visit, and must not take it for done."""
+    walk.visit += 1
+    return _dispatch(walk, unwind, index)
+
+
+def _dispatch(walk: Walk, unwind: OnUnwind, index: int) -> Change:
     undo = walk.noted[index]
     limits: TaskLimits = replace(undo.limits, total_at=None if undo.total is None else walk.now + undo.total)
     waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=1, unwind=unwind, limits=limits)

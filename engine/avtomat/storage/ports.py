@@ -233,9 +233,9 @@ class Store(Protocol):
         most 16 times as long).
 
         Delayed tasks whose time has come are moved to their queue here, by the store alone, in the order of their
-        times. When nobody ran `due` to its end (fewer than `limit` were due) for a third of a lease's own length (and 2 s), or
-        ever, that lease, come due meanwhile and not given out yet, first gets its own length from now once. Steps that
-        the store does alone count for `limit`, so an answer may be short although more is due.
+        times. When nobody ran `due` to its end (fewer than `limit` were due) for a third of a lease's own length and
+        for 2 s, or ever, that lease, come due meanwhile and not given out yet, first gets its own length from now once.
+        Steps that the store does alone count for `limit`, so an answer may be short although more is due.
 
         Members of one time come in any order. An open attempt has one member, its earliest limit (of equal times:
         total, attempt, lease, queue). A scope has one member of kind mail: due at once when mail comes into an empty

@@ -1,0 +1,183 @@
+"""A foreach over very many items costs the store a fixed number of calls for each, little memory, and no other job.
+
+Items end at once in workers in this process, so what is measured is the engine and the store. `make test` runs ITEMS
+of them, the nightly run ITEMS_NIGHTLY; the figures are printed (`pytest -s`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import quantiles
+
+import pytest
+
+from avtomat.core.formula import Json
+from avtomat.runtime.service import Service
+from avtomat.runtime.submission import Submission
+from avtomat.storage.memory import MemoryStore
+from avtomat.storage.ports import Store
+from avtomat.storage.redis import RedisStore
+from tests.runtime.replicas import Crew, replica_on
+from tests.servers import RedisServer
+from tests.storage.faults import Faults, faulty
+
+BATCH = """
+avtomat: 1
+blueprint: batch
+limits: {items: 200000}
+states:
+  each:
+    foreach: "{{ input.items }}"
+    concurrency: 64
+    collect: false
+    do: {task: item, params: {n: "{{ item }}"}}
+"""
+FAN = """
+avtomat: 1
+blueprint: fan
+limits: {scopes_live: 1000}
+states:
+  each: {foreach: "{{ range(input.n) }}", do: {task: item, params: {n: "{{ item }}"}}}
+"""
+SMALL = "avtomat: 1\nblueprint: small\nstates: {one: {task: item, params: {n: 0}}}\n"
+
+ITEMS, ITEMS_NIGHTLY = 10_000, 100_000
+WORKERS = 16
+CALLS_PER_ITEM_MAX = 4.0
+"""Begin, poll and result, and a share of polls that found nothing and of what an engine asks from time to time."""
+MEMORY_BYTES_MAX = 48 * 1024 * 1024
+"""What an engine may need at its peak beside what it needed before, the items of the input included."""
+SMALL_JOBS = 60
+RETRIES_MAX = 3
+WAIT_S = 3_000
+
+
+@pytest.fixture
+def blueprints(tmp_path: Path) -> Path:
+    for name, text in (("batch", BATCH), ("fan", FAN), ("small", SMALL)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return tmp_path
+
+
+def echo(task: Mapping[str, Json]) -> Json:
+    return task["params"]["n"]
+
+
+def crew() -> Crew:
+    return Crew(("item",), echo, WORKERS)
+
+
+async def ended(service: Service, blueprint: str, given: Json, *, priority: int | None = None) -> Mapping[str, Json]:
+    """Submit a job and return it as it has ended."""
+    asked = Submission(blueprint=blueprint, input=given, client="c", priority=priority)
+    accepted = await service.clients.submit(asked, wait_s=WAIT_S)
+    assert accepted.ended is not None
+    return accepted.ended
+
+
+async def small_jobs_p99_s(service: Service) -> float:
+    """How long the slowest of a hundred small jobs take that come one after the other, before all that waits."""
+    spans = []
+    for _ in range(SMALL_JOBS):
+        begun = time.perf_counter()
+        await ended(service, "small", {}, priority=9)
+        spans.append(time.perf_counter() - begun)
+    return quantiles(spans, n=100)[98]
+
+
+async def run_batch(store: Store, blueprints: Path, items: int) -> None:
+    seen, faults = faulty(store, Faults())
+    service = await replica_on(seen, blueprints)
+    workers = crew()
+    workers.start(service)
+    alone_s = await small_jobs_p99_s(service)
+    faults.calls.clear()
+    begun, cpu = time.perf_counter(), time.process_time()
+
+    batch = asyncio.create_task(ended(service, "batch", {"items": list(range(items))}))
+    beside_s = await small_jobs_p99_s(service)
+    job = await batch
+
+    span, spent = time.perf_counter() - begun, time.process_time() - cpu
+    calls = {name: faults.calls.count(name) for name in sorted(set(faults.calls))}
+    print(
+        f"\n{items} items on {type(store).__name__}: {span:.1f} s, {spent / items * 1e6:.0f} µs of CPU an item, "
+        f"{len(faults.calls) / items:.2f} calls an item {calls}; "
+        f"p99 of small jobs {alone_s * 1000:.1f} ms alone, {beside_s * 1000:.1f} ms beside it"
+    )
+    await workers.stop()
+    await service.stop()
+    assert job["result"] == {"total": items, "succeeded": items, "failed": 0}
+    assert len(faults.calls) / items < CALLS_PER_ITEM_MAX
+
+
+async def test_a_foreach_touches_the_memory_store_a_fixed_number_of_times_an_item(blueprints: Path) -> None:
+    await run_batch(MemoryStore(), blueprints, ITEMS)
+
+
+async def test_a_foreach_touches_redis_a_fixed_number_of_times_an_item(
+    blueprints: Path, fresh_redis: RedisServer
+) -> None:
+    await run_batch(RedisStore(fresh_redis.url), blueprints, ITEMS)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3_600)
+async def test_a_foreach_over_very_many_items_ends_on_redis(blueprints: Path, fresh_redis: RedisServer) -> None:
+    await run_batch(RedisStore(fresh_redis.url), blueprints, ITEMS_NIGHTLY)
+
+
+@pytest.mark.timeout(600)
+async def test_an_engine_keeps_little_of_a_foreach(blueprints: Path, fresh_redis: RedisServer) -> None:
+    service, workers = await replica_on(RedisStore(fresh_redis.url), blueprints), crew()
+    workers.start(service)
+    await ended(service, "batch", {"items": list(range(100))})
+    tracemalloc.start()
+
+    await ended(service, "batch", {"items": list(range(ITEMS // 4))})
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"\n{ITEMS // 4} items: {peak / 1e6:.1f} MB at the peak")
+    await workers.stop()
+    await service.stop()
+    assert peak < MEMORY_BYTES_MAX
+
+
+async def test_branches_that_end_at_once_on_two_replicas_hardly_ever_decide_again(
+    blueprints: Path, fresh_redis: RedisServer
+) -> None:
+    replicas = [await replica_on(RedisStore(fresh_redis.url), blueprints) for _ in range(2)]
+    workers = [crew(), crew()]
+    for one, service in zip(workers, replicas, strict=True):
+        one.start(service)
+
+    job = await ended(replicas[0], "fan", {"n": 1_000})
+
+    conflicts = [service.measures.tally.conflicts for service in replicas]
+    shares = [service.measures.tally.handed_out for service in replicas]
+    print(f"\n1000 branches: {conflicts} conflicts, handed out {shares}")
+    for one, service in zip(workers, replicas, strict=True):
+        await one.stop()
+        await service.stop()
+    assert job["result"] == list(range(1_000))
+    assert sum(conflicts) <= RETRIES_MAX * 1_000
+    assert min(shares) > 0
+
+
+async def test_a_fan_of_tasks_is_joined(blueprints: Path, fresh_redis: RedisServer) -> None:
+    service, workers = await replica_on(RedisStore(fresh_redis.url), blueprints), crew()
+    workers.start(service)
+    spans = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        job = await ended(service, "fan", {"n": 100})
+        spans.append(time.perf_counter() - begun)
+        assert job["result"] == list(range(100))
+    print("\na fan of 100: " + ", ".join(f"{span * 1000:.0f}" for span in spans) + " ms")
+    await workers.stop()
+    await service.stop()

@@ -1,0 +1,53 @@
+"""The pages about the language are true: what is written from the code is up to date, and every example is run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avtomat.core.model import ENGINE_CODES, TASK_CODES
+from tests.core.building import begun
+from tests.core.test_semantics import decided, told, value_of
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs/language"
+EXAMPLE = re.compile(r"```yaml\n(.*?)```\s*```trace\n(.*?)```", re.DOTALL)
+PAGES = ("blocks.md", "errors.md")
+EXAMPLES = [(page, *pair) for page in PAGES for pair in EXAMPLE.findall((FOLDER / page).read_text("utf-8"))]
+
+
+def test_keys_and_functions_are_those_of_the_code() -> None:
+    script = ROOT / "scripts/language_pages.py"
+
+    checked = subprocess.run([sys.executable, script, "--check"], check=False)
+
+    assert checked.returncode == 0, "run: make docs"
+
+
+@pytest.mark.parametrize(("page", "blueprint", "trace"), EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_example_does_what_the_page_says(page: str, blueprint: str, trace: str) -> None:
+    first, *rest = (re.split(r"\s+-> ", line) for line in trace.strip().splitlines())
+    job = begun(blueprint, value_of(first[0].removeprefix("begin")))
+    assert decided(job) == first[1], page
+
+    for event, expected in rest:
+        assert told(job, event) == expected, (page, event)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_blueprint_on_the_page_has_a_trace(page: str) -> None:
+    text = (FOLDER / page).read_text("utf-8")
+
+    assert len(EXAMPLE.findall(text)) == text.count("```yaml") == text.count("```trace") > 3
+
+
+@pytest.mark.parametrize("code", sorted(TASK_CODES | ENGINE_CODES))
+def test_every_code_has_an_example_that_comes_to_it(code: str) -> None:
+    _, _, section = (FOLDER / "errors.md").read_text("utf-8").partition(f"\n### {code}\n")
+    examples = EXAMPLE.findall(section.partition("\n### ")[0])
+
+    assert [trace for _, trace in examples if re.search(rf"-> (failed|parked) {code} in \S+$", trace.strip())]
