@@ -16,7 +16,7 @@ from tests.e2e.conditions import for_the_time
 from tests.e2e.load import Load
 from tests.e2e.processes import EngineProcess, WorkerProcess
 from tests.e2e.scripts import SdkWorker
-from tests.servers import RedisServer
+from tests.servers import KEEPS_ALL_WRITES, RedisServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -111,10 +111,13 @@ async def test_no_job_is_lost_when_workers_are_killed(
 
 
 @times(8, 10)
+@pytest.mark.usefixtures("redis_server")  # says so where there is none
 async def test_no_job_is_lost_when_redis_is_killed(
-    folder: Path, stack: ExitStack, fresh_redis: RedisServer, kills: int, chance: random.Random
+    folder: Path, stack: ExitStack, tmp_path_factory: pytest.TempPathFactory, kills: int, chance: random.Random
 ) -> None:
-    store = fresh_redis.url
+    redis = RedisServer(tmp_path_factory.mktemp("redis"), appendfsync=KEEPS_ALL_WRITES)
+    stack.callback(redis.kill)
+    store = redis.url
     replicas = [
         stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
         for number in (1, 2)
@@ -122,9 +125,9 @@ async def test_no_job_is_lost_when_redis_is_killed(
     three_workers(stack, *replicas)
 
     async def kill() -> None:
-        fresh_redis.kill()
+        redis.kill()
         await asyncio.to_thread(for_the_time, chance.uniform(0, 0.3))
-        await asyncio.to_thread(fresh_redis.start)
+        await asyncio.to_thread(redis.start)
 
     async with Load(replicas, "echo") as load:
         await crash(load, kills, chance, kill)

@@ -1,7 +1,8 @@
 """A foreach over very many items costs the store a fixed number of calls for each, little memory, and no other job.
 
 Items end at once in workers in this process, so what is measured is the engine and the store. `make test` runs ITEMS
-of them, the nightly run ITEMS_NIGHTLY; the figures are printed (`pytest -s`).
+of them, the nightly run ITEMS_NIGHTLY; the figures are printed (`pytest -s`). The store in memory is the oracle of the
+others and looks at all that it has in every step: there the calls are counted over fewer items.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from avtomat.runtime.submission import Submission
 from avtomat.storage.memory import MemoryStore
 from avtomat.storage.ports import Store
 from avtomat.storage.redis import RedisStore
+from avtomat.storage.sqlite import SqliteStore
 from tests.runtime.replicas import Crew, replica_on
 from tests.servers import RedisServer
 from tests.storage.faults import Faults, faulty
@@ -45,7 +47,7 @@ states:
 """
 SMALL = "avtomat: 1\nblueprint: small\nstates: {one: {task: item, params: {n: 0}}}\n"
 
-ITEMS, ITEMS_NIGHTLY = 10_000, 100_000
+ITEMS, ITEMS_NIGHTLY, ITEMS_IN_MEMORY = 10_000, 100_000, 1_000
 WORKERS = 16
 CALLS_PER_ITEM_MAX = 4.0
 """Begin, poll and result, and a share of polls that found nothing and of what an engine asks from time to time."""
@@ -116,9 +118,15 @@ async def run_batch(store: Store, blueprints: Path, items: int) -> None:
 
 
 async def test_a_foreach_touches_the_memory_store_a_fixed_number_of_times_an_item(blueprints: Path) -> None:
-    await run_batch(MemoryStore(), blueprints, ITEMS)
+    await run_batch(MemoryStore(), blueprints, ITEMS_IN_MEMORY)
 
 
+@pytest.mark.timeout(300)
+async def test_a_foreach_touches_sqlite_a_fixed_number_of_times_an_item(blueprints: Path, tmp_path: Path) -> None:
+    await run_batch(SqliteStore(tmp_path / "store.db"), blueprints, ITEMS)
+
+
+@pytest.mark.timeout(300)
 async def test_a_foreach_touches_redis_a_fixed_number_of_times_an_item(
     blueprints: Path, fresh_redis: RedisServer
 ) -> None:

@@ -116,7 +116,7 @@ class Builder:
 
     def _key(self, event: Event, depth: int) -> Node:
         """A key is a text, whatever it looks like."""
-        if event.__class__ is not ScalarEvent or event.tag is not None or event.anchor is not None:
+        if event.__class__ is not ScalarEvent or event.ctag is not None or event.anchor is not None:
             return self._node(event, depth)
         self._nodes += 1
         text: str = event.value
@@ -132,7 +132,7 @@ class Builder:
                 self._find(codes.FORBIDDEN_CHARACTER, scalar.span, "character U+0000 is not allowed", "remove it")
         else:
             scalar = self._plain(event, text)
-        if event.tag is not None:
+        if event.ctag is not None:
             scalar = self._tagged(event, scalar)
         self._last = scalar
         return scalar
@@ -188,12 +188,14 @@ class Builder:
                 merged.extend(self._merged(value))
             elif cut_after is not None and _is_empty(value):
                 cut_after = self._go_on_cutting(keys, items, cut_after, key)
-            elif self._accept_key(key, keys):
+            elif (key.text and key.text not in keys) or self._accept_key(key, keys):
                 keys[key.text] = key
                 items[key.text] = value
-                cut_after = key.text if event.flow_style and accidents.is_cut_short(value) else None
-                if _is_empty(value):
-                    self._check_empty(key, value)
+                cut_after = None
+                if value.__class__ is Scalar and not value.style:
+                    cut_after = key.text if event.flow_style and accidents.is_cut_short(value) else None
+                    if not value.text:
+                        self._check_empty(key, value)
         if bad_key is not None:
             self.findings[known:] = [f for f in self.findings[known:] if f.code is not codes.EMPTY_VALUE]
             return self._mapping_without_keys(event, following, bad_key)

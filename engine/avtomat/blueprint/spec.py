@@ -16,6 +16,7 @@ from avtomat.core.formula import Json
 from avtomat.core.program import END
 
 KINDS = ("task", "call", "parallel", "foreach", "wait", "signal", "approval", "run", "succeed", "fail")
+_KINDS = frozenset(KINDS)
 KINDLESS = "pass"
 LANE = "do"
 """The name of the one state of a body that is written without `states`."""
@@ -243,7 +244,8 @@ class _Reader:
         )
 
     def _state(self, name: str, body: Mapping, *, span: Span, address: str, items: tuple[str, ...]) -> StateSpec:
-        kind = next((kind for kind in KINDS if kind in body.items), KINDLESS)
+        written = _KINDS & body.items.keys()
+        kind = next((kind for kind in KINDS if kind in written), KINDLESS) if written else KINDLESS
         return StateSpec(
             name=name,
             span=span,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ class Scopes:
         self._programs = programs
         self._kept = kept
         self._pages: OrderedDict[tuple[str, str], Json] = OrderedDict()
+        self._asking = asyncio.Lock()
 
     async def at(self, job: str, path: str, loaded: Loaded | None, task_id: str | None) -> Kept | None:
         """The scope at `path`, or the one in which the attempt `task_id` is open; None when there is none.
@@ -143,13 +145,19 @@ class Scopes:
         return await around_of(environment, path, fetch)
 
     async def _page(self, job: str, page: str) -> Json:
-        """A page of a fork: the same for many bodies, so that the last ones are kept decoded."""
-        if (job, page) in self._pages:
-            self._pages.move_to_end((job, page))
-            return self._pages[job, page]
-        found = await repeat(lambda: self._store.values(job, [page]))
-        value = loads(found[0] or b"null")
-        self._pages[job, page] = value
+        """A page of a fork: the same for many bodies, so that the last ones are kept decoded, and bodies that begin
+        together wait for one that asks.
+        """
+        if (job, page) not in self._pages:
+            async with self._asking:
+                if (job, page) not in self._pages:
+                    found = await repeat(lambda: self._store.values(job, [page]))
+                    return self._keep_page((job, page), loads(found[0] or b"null"))
+        self._pages.move_to_end((job, page))
+        return self._pages[job, page]
+
+    def _keep_page(self, place: tuple[str, str], value: Json) -> Json:
+        self._pages[place] = value
         if len(self._pages) > PAGES_KEPT_MAX:
             self._pages.popitem(last=False)
         return value
