@@ -27,7 +27,7 @@ ATTEMPTS_TO_FIND_A_PORT = 20
 # With everysec, Redis postpones a write for up to two seconds while its fsync is under way, and answers nevertheless,
 # so a kill can lose it. With "no" each write reaches the operating system before its answer, but for a client that was
 # behind with reading: what it asks next may be answered in the turn of Redis' loop in which it is done, before the file
-# is written at the end of that turn. Only "always" keeps these apart, and so keeps every answered write, under any load.
+# is written at the end of that turn. Only "always" keeps these apart, and so keeps every answered write under any load.
 KEEPS_WRITES_OVER_KILL = "no"
 KEEPS_ALL_WRITES = "always"
 

@@ -152,6 +152,8 @@ async def test_a_replica_hears_of_what_another_one_does(world: World, fresh_redi
     job = world.name()
     await other.create(world.new(job=job, writes=change(dispatch=task(f"{job}-1"))))
     await world.heard.of((0, "mail.send"))
+    [handout] = await other.poll(0, "w", ["mail.send"], nonce="", max_tasks=1, lease_ms=60_000)
+    await other.commit(job, "/", 1, result(handout.task_id, worker="w"), change(end=FINISHED))
     await world.heard.of(job)
     await other.close()
 

@@ -52,7 +52,10 @@ log = logging.getLogger(__name__)
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
 
-BEGINS_AT_ONCE = 50
+BEGINS_AT_ONCE = 4
+"""How many bodies begin at a time: enough to keep the store's connection full, few enough that other jobs' calls need
+not wait behind them.
+"""
 NO_VERSION = -1
 """A version that no scope has: a commit with it writes nothing and only says what became of its cause."""
 
@@ -91,7 +94,7 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._beginning: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._begin_slots = asyncio.Semaphore(BEGINS_AT_ONCE)
 
     def listen(self, listeners: Listeners) -> None:
@@ -155,8 +158,12 @@ class Executor:
 
     def stop(self) -> None:
         """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
-        for task in self._beginning:
+        for task in self._beginning.values():
             task.cancel()
+
+    def begins(self, job: str, path: str) -> bool:
+        """Whether this body's turn to begin has come here: it needs nobody to see to it."""
+        return (job, path) in self._beginning
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
@@ -275,20 +282,21 @@ class Executor:
         environment = kept.environment if writes.fork is None else writes.fork.environment
         for path in paths:
             if environment is not None:
-                task = asyncio.create_task(self._begin_body(kept, path, environment))
-                self._beginning.add(task)
-                task.add_done_callback(self._beginning.discard)
+                begun = asyncio.create_task(self._begin_body(kept, path, environment))
+                self._beginning[kept.head.job, path] = begun
 
     async def _begin_body(self, near: Kept, path: str, environment: bytes) -> None:
-        async with self._begin_slots:
-            self._enter(near.head.job)
-            try:
+        job = near.head.job
+        self._enter(job)
+        try:
+            async with self._begin_slots:
                 kept = await self._scopes.body(near, path, environment)
                 await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
-            except StoreError as away:
-                log.warning("job %s: %s begins later: %s", near.head.job, path, away.message)
-            finally:
-                self._exit(near.head.job)
+        except StoreError as away:
+            log.warning("job %s: %s begins later: %s", job, path, away.message)
+        finally:
+            self._exit(job)
+            self._beginning.pop((job, path), None)
 
     def _enter(self, job: str) -> None:
         """A commit of the job is under way here: its answer tells those who wait, not the store's message."""

@@ -48,8 +48,12 @@ class Timers:
     async def run_due(self, partition: int) -> int:
         """Take one batch of due members and answer them. Returns how many there were."""
         found = await self._store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
-        await asyncio.gather(*(self._answer(due) for due in found))
+        await asyncio.gather(*(self._answer(due) for due in found if not self._is_under_way(due)))
         return len(found)
+
+    def _is_under_way(self, due: Due) -> bool:
+        """A body that is beginning here anyway; it comes again if that should fail."""
+        return due.kind is DueKind.BEGIN and self._executor.begins(due.job, due.path)
 
     async def _answer(self, due: Due) -> None:
         cause = _cause(due)
