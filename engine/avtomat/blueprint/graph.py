@@ -42,6 +42,14 @@ def followers(edges: Edges, name: str) -> frozenset[str]:
     return reachable(edges, edges.get(name, frozenset()))
 
 
+def may_come_after(edges: Edges, blueprint: BlueprintSpec, machine: MachineSpec, name: str) -> frozenset[str]:
+    """Every state that can come after `name`, also because something failed on the way and the job's catch took it."""
+    found = followers(edges, name)
+    if machine.outer is None and machine.first is not None and name in reachable(edges, [machine.first]):
+        found |= reachable(edges, _existing(blueprint.catch, machine))
+    return found
+
+
 def reversed_edges(edges: Edges) -> Edges:
     """The same edges the other way round."""
     back: dict[str, set[str]] = {name: set() for name in edges}

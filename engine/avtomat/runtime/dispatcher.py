@@ -40,6 +40,9 @@ POLL_FRESH_MS = 120_000
 """A worker that did not poll for so long is not taken for one that will; a poll may wait for half of it."""
 
 NONCE_BYTES = 6
+REGISTRATION_MS_MIN = 90_000
+"""A registration outlives a short lease: idle workers send a heartbeat every half a minute."""
+
 _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 
 Send = Callable[[Mapping[str, Json]], None]
@@ -100,6 +103,7 @@ class Dispatcher:
         self._queues = queues
         self._vault = vault
         self._lease_ms = round(lease.total_seconds() * 1000)
+        self._known_ms = max(self._lease_ms, REGISTRATION_MS_MIN)
         self._seats: dict[str, Seat] = {}
         self._requirements: Mapping[str, Mapping[str, Json]] = {}
         self._requirements_until = 0.0
@@ -107,16 +111,16 @@ class Dispatcher:
     # --- who is there -------------------------------------------------------------------------------------------------
 
     async def register(self, body: Mapping[str, Json]) -> None:
-        """Keep what a worker says of itself, for every replica, until it falls silent for a lease."""
+        """Keep what a worker says of itself, for every replica, until it falls silent."""
         worker = str(body["worker_id"])
         record = {key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")}
-        await repeat(lambda: self._store.put_worker(worker, dumps(record), self._lease_ms))
+        await repeat(lambda: self._store.put_worker(worker, dumps(record), self._known_ms))
         self._seat(worker).record = record
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
         store, lease_ms = self._store, self._lease_ms
-        stored = await repeat(lambda: store.touch_worker(worker, lease_ms))
+        stored = await repeat(lambda: store.touch_worker(worker, self._known_ms))
         if stored is None:
             return None
         record = self._seat(worker).record = loads(stored)

@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
 
-BEGINS_AT_ONCE = 4
+BEGINS_AT_ONCE = 10
 """How many bodies begin at a time: enough to keep the store's connection full, few enough that other jobs' calls need
 not wait behind them.
 """
