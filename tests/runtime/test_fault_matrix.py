@@ -98,7 +98,7 @@ class Perils(Faults):
     def __init__(self, peril: Peril | None = None, at: int = -1) -> None:
         super().__init__()
         self.dead = asyncio.Event()
-        self.moves = 0
+        self.moves = self.turns = 0
         self._dies_at = at if peril == DIES else -1
         if isinstance(peril, Fault):
             self.at(at, peril)
@@ -188,8 +188,8 @@ class Saga:
             return accepted
 
     async def _turn_time(self, replica: Service, perils: Perils) -> None:
-        """Nothing moves: let time pass until something is due, and only then give an answer that is held. Somebody
-        looks on the way, so that no lease is extended because nobody could have renewed it.
+        """Nothing moves: let time pass until something is due; an answer that is held comes after two such times.
+        Somebody looks on the way, so that no lease is extended because nobody could have renewed it.
         """
         store = self.shared.store
         due_ms, now_ms = await store.next_due_ms(0), store.now_ms()
@@ -197,7 +197,8 @@ class Saga:
             for _ in range(LOOKS):
                 assert await store.due(0, 1, rearm_ms=1) == []
                 self.clock.advance((due_ms - now_ms) // LOOKS)
-        elif perils.held.is_set():
+        perils.turns += perils.held.is_set()
+        if perils.turns > 2:
             perils.let_go()
         replica._duties.due_at(0)
 
