@@ -83,7 +83,7 @@ LOOKS = 4
 BESIDE = {"counts", "sweep", "trim", "post", "next_due_ms", "put_programs", "queues"}
 """What an engine asks from time to time, and that does nothing for a job."""
 RETENTION_MS = 8 * 24 * 3_600_000
-RUN_S = 30
+RUN_S = 90
 SAMPLE = 14
 SEED = 20_260
 PROVED_ON = [name for name in STORES if name != "fakeredis"]
