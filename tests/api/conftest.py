@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from avtomat.api.app import Served, create_app
+from avtomat.api.app import App, Served
 from avtomat.api.server import listen
 from tests.api.fakes import FakeEngine
 
@@ -55,7 +55,7 @@ class Site:
 
 @asynccontextmanager
 async def site_of(engine: Served) -> AsyncIterator[Site]:
-    listener = await listen(create_app(engine), host="127.0.0.1", port=0, drain_s=1)
+    listener = await listen(App(engine), host="127.0.0.1", port=0, drain_s=1)
     try:
         async with aiohttp.ClientSession() as http:
             yield Site(engine, listener.port, http)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from avtomat.api.app import create_app
+from avtomat.api.app import App
 from avtomat.api.engine_metrics import KINDS_SHOWN_MAX, OTHER_KINDS, EngineMetrics, queued_by_kind
 from avtomat.api.server import listen
 from avtomat.runtime.service import Service
@@ -23,7 +23,7 @@ async def test_the_engines_numbers_are_among_the_metrics(tmp_path: Path) -> None
     await engine.start(watch=False)
     job = await engine.clients.submit(Submission(blueprint="greet", input={}, client="somebody"))
     await engine.measures.sample()
-    listener = await listen(create_app(engine, [EngineMetrics(engine.measures)]), host="127.0.0.1", port=0, drain_s=1)
+    listener = await listen(App(engine, [EngineMetrics(engine.measures)]), host="127.0.0.1", port=0, drain_s=1)
     async with aiohttp.ClientSession() as http:
         text = (await Site(engine, listener.port, http).get("/metrics")).raw.decode()
     await listener.close()

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from avtomat.api import bodies
-from avtomat.api.app import create_app
+from avtomat.api.app import App
 from avtomat.api.server import listen
 from avtomat.settings import Settings
 from tests.api.conftest import Serve, Site
@@ -124,7 +124,7 @@ async def test_an_address_that_is_not_there_is_404(site: Site) -> None:
 
 async def test_closing_takes_no_longer_than_the_drain_time_although_a_client_waits() -> None:
     engine = FakeEngine()
-    listener = await listen(create_app(engine), host="127.0.0.1", port=0, drain_s=0.5)
+    listener = await listen(App(engine), host="127.0.0.1", port=0, drain_s=0.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(b"GET /_worker/workers/w1/tasks/next HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await engine.dispatcher.polling.wait()

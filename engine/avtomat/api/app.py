@@ -1,22 +1,25 @@
-"""Put the doors together: one aiohttp application over the engine's operations."""
+"""Put the doors together: one handler of requests over the engine's operations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
-
+from avtomat.api.answer import Answer
 from avtomat.api.auth import client_guard, worker_guard
 from avtomat.api.blueprints import BlueprintRoutes
-from avtomat.api.doors import ELSEWHERE, ClientsDoor, WorkersDoor, refuse_elsewhere
+from avtomat.api.doors import ClientsDoor, Handler, WorkersDoor
 from avtomat.api.jobs import JobRoutes
 from avtomat.api.metrics import Metrics, RequestCounts
 from avtomat.api.operating import OperatingRoutes
 from avtomat.api.operations import PublicRoutes
+from avtomat.api.refusals import MethodRefused
+from avtomat.api.requests import Request
+from avtomat.api.routing import Router
 from avtomat.api.sockets import SOCKET, SocketRoute
 from avtomat.api.workers import WORKERS, WorkerRoutes
 from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import ClientDoor
 from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.operating import Operators
@@ -24,6 +27,7 @@ from avtomat.runtime.why import Explainer
 from avtomat.settings import Settings
 
 if TYPE_CHECKING:
+    from aiohttp import web
     from prometheus_client.registry import Collector
 
 
@@ -43,22 +47,48 @@ class Served(Protocol):
         """The findings that refused the last reload."""
 
 
-def create_app(engine: Served, collectors: Iterable[Collector] = ()) -> web.Application:
-    """The application; `collectors` add the engine's own metrics. Starting and stopping the engine is the caller's."""
-    settings = engine.settings
-    counts = RequestCounts()
-    socket = SocketRoute(engine.dispatcher, settings)
-    clients = ClientsDoor(client_guard(settings), counts)
-    workers = WorkersDoor(worker_guard(settings), counts)
-    everybody = ClientsDoor(None, counts)
-    app = web.Application()
-    app.add_routes(clients.keep(JobRoutes(engine.clients, settings).routes()))
-    app.add_routes(clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()))
-    app.add_routes(workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()))
-    app.add_routes(workers.keep([("GET", SOCKET, socket.serve)]))
-    app.add_routes(clients.keep(BlueprintRoutes(engine.clients, engine.reload_problems).routes()))
-    app.add_routes(everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()))
-    app.add_routes(workers.keep([("*", WORKERS + ELSEWHERE, refuse_elsewhere)]))
-    app.add_routes(clients.keep([("*", ELSEWHERE, refuse_elsewhere)]))
-    app.on_shutdown.append(socket.close_all)
-    return app
+class App:
+    """The doors of one engine; `collectors` add the engine's own metrics.
+
+    A request goes from here to its handler, wrapped by its door, and through nothing else.
+    """
+
+    def __init__(self, engine: Served, collectors: Iterable[Collector] = ()) -> None:
+        settings = engine.settings
+        counts = RequestCounts()
+        self._socket = SocketRoute(engine.dispatcher, settings)
+        clients = ClientsDoor(client_guard(settings), counts)
+        workers = WorkersDoor(worker_guard(settings), counts)
+        everybody = ClientsDoor(None, counts)
+        self.router: Router[Handler] = Router(
+            [
+                *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
+                *workers.keep([("GET", SOCKET, self._socket.serve)]),
+                *clients.keep(JobRoutes(engine.clients, settings).routes()),
+                *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
+                *clients.keep(BlueprintRoutes(engine.clients, engine.reload_problems).routes()),
+                *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
+            ]
+        )
+        self._elsewhere_of_workers = workers.wrap("*", WORKERS, self._refuse)
+        self._elsewhere = clients.wrap("*", "/", self._refuse)
+
+    def handle(self, request: web.BaseRequest) -> Awaitable[Answer | web.StreamResponse]:
+        """Answer a request: what is nowhere is refused by the door that it would belong to."""
+        assert isinstance(request, Request)
+        path = request.rel_url.raw_path
+        found = self.router.find(request.method, path)
+        if found is not None:
+            handler, request.parts = found
+            return handler(request)
+        return self._elsewhere_of_workers(request) if path.startswith(WORKERS) else self._elsewhere(request)
+
+    async def close(self) -> None:
+        """Let go the connections that would stay for ever."""
+        await self._socket.close_all()
+
+    async def _refuse(self, request: Request) -> Answer:
+        allowed = self.router.methods(request.rel_url.raw_path)
+        if not allowed:
+            raise RequestRefused("there is nothing at this address", status=404, code="request.no_route")
+        raise MethodRefused(request.method, allowed)

@@ -46,7 +46,7 @@ ADMIN: Final = Caller(name="admin", admin=True)
 class Guard(Protocol):
     """Keeps one door: returns who asks, or raises RequestRefused."""
 
-    def admit(self, request: web.Request) -> Caller:
+    def admit(self, request: web.BaseRequest) -> Caller:
         """Look at the headers of the request."""
 
 
@@ -58,7 +58,7 @@ class TokenGuard:
         self._headers = tuple(headers)
         self._wrong_status = wrong_status
 
-    def admit(self, request: web.Request) -> Caller:
+    def admit(self, request: web.BaseRequest) -> Caller:
         """401 without a token, `wrong_status` with a wrong one."""
         given = self._token_of(request)
         if given is not None and compare_digest(_digest(given), self._digest):
@@ -68,7 +68,7 @@ class TokenGuard:
             raise RequestRefused(f"a token is needed: {expected}", status=401, code="auth.missing")
         raise RequestRefused("the token is wrong", status=self._wrong_status, code="auth.wrong")
 
-    def _token_of(self, request: web.Request) -> str | None:
+    def _token_of(self, request: web.BaseRequest) -> str | None:
         headers = request.headers
         said = headers.get("Authorization")
         if said is not None:
@@ -86,7 +86,7 @@ class LocalGuard:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = _OWN_NAMES | {name.strip("[]").lower() for name in names}
 
-    def admit(self, request: web.Request) -> Caller:
+    def admit(self, request: web.BaseRequest) -> Caller:
         """403 for a Host that is not a name of this machine, and for an Origin other than this engine."""
         headers = request.headers
         host = headers.get("Host", "")
@@ -106,7 +106,7 @@ class LocalGuard:
 class ShutGuard:
     """Admits nobody: the engine has tokens, but none for this door."""
 
-    def admit(self, _request: web.Request) -> Caller:
+    def admit(self, _request: web.BaseRequest) -> Caller:
         """403, always."""
         raise RequestRefused("this engine has no token set for this door", status=403, code="auth.not_set")
 

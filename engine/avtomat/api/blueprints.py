@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from avtomat.api.answer import Answer
 from avtomat.api.answers import tagged_answer
-from avtomat.api.doors import Route
+from avtomat.api.doors import ClientRoute
+from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import ClientDoor
 from avtomat.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 BLUEPRINTS: Final = "/api/v1/blueprints"
 
@@ -28,20 +27,20 @@ class BlueprintRoutes:
         self._clients = clients
         self._problems = problems
 
-    def routes(self) -> Sequence[Route]:
+    def routes(self) -> Sequence[ClientRoute]:
         """All of them."""
         return (
             ("GET", BLUEPRINTS, self.list),
             ("GET", BLUEPRINTS + "/{name}", self.show),
         )
 
-    async def list(self, request: web.Request) -> web.Response:
+    async def list(self, request: Request) -> Answer:
         """All current blueprints; `problems` says why the files are not what is in use."""
         return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
 
-    async def show(self, request: web.Request) -> web.Response:
+    async def show(self, request: Request) -> Answer:
         """One blueprint whole."""
-        name = request.match_info["name"]
+        name = request.parts["name"]
         found = self._clients.blueprint(name)
         if found is None:
             meant = did_you_mean(name, [each["name"] for each in self._clients.blueprints()])

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from avtomat.api.json_door import read_json
+from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 
@@ -24,7 +25,7 @@ LARGE_BYTES: Final = 256_000
 _JSON: Final = "application/json"
 
 
-async def json_body(request: web.Request, bytes_max: int) -> Json:
+async def json_body(request: Request, bytes_max: int) -> Json:
     """The value of the body, which there must be. RequestRefused: 400, 408, 413 or 415."""
     raw = await read_body(request, bytes_max)
     if not raw:
@@ -32,18 +33,18 @@ async def json_body(request: web.Request, bytes_max: int) -> Json:
     return await _value_of(request, raw)
 
 
-async def optional_json_body(request: web.Request, bytes_max: int) -> Json:
+async def optional_json_body(request: Request, bytes_max: int) -> Json:
     """The same; an empty body is an empty map."""
     raw = await read_body(request, bytes_max)
     return await _value_of(request, raw) if raw else {}
 
 
-async def _value_of(request: web.Request, raw: bytes) -> Json:
+async def _value_of(request: Request, raw: bytes) -> Json:
     require_json(request)
     return read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
 
 
-def require_json(request: web.Request) -> None:
+def require_json(request: Request) -> None:
     """Refuse what is not said to be JSON: a page of somebody else can send forms and texts here, but not this."""
     kind = request.headers.get("Content-Type", "")
     if kind != _JSON and kind.partition(";")[0].strip().lower() != _JSON:
@@ -55,7 +56,7 @@ def require_json(request: web.Request) -> None:
         )
 
 
-async def read_body(request: web.Request, bytes_max: int) -> bytes:
+async def read_body(request: Request, bytes_max: int) -> bytes:
     """The whole body. Nothing is read of one that says that it is too large."""
     headers = request.headers
     if headers.get("Content-Encoding", "identity") != "identity":
@@ -72,8 +73,9 @@ async def read_body(request: web.Request, bytes_max: int) -> bytes:
     return raw
 
 
-async def _await_body(request: web.Request, bytes_max: int) -> bytes:
+async def _await_body(request: Request, bytes_max: int) -> bytes:
     parts, size = [], 0
+    _say_that_it_may_come(request)
     try:
         async with asyncio.timeout(BODY_DEADLINE_S):
             while part := await request.content.readany():
@@ -87,6 +89,13 @@ async def _await_body(request: web.Request, bytes_max: int) -> bytes:
     except web.RequestPayloadError as error:
         raise RequestRefused(f"the body is cut off or garbled: {error}", status=400, code="request.body") from None
     return b"".join(parts)
+
+
+def _say_that_it_may_come(request: Request) -> None:
+    """Answer a client that asks before it sends its body (`Expect: 100-continue`, RFC 9110, 10.1.1)."""
+    waits = request.headers.get("Expect", "").lower() == "100-continue"
+    if waits and request.version >= HttpVersion11 and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def _too_large(bytes_max: int) -> RequestRefused:

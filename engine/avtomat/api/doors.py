@@ -7,23 +7,22 @@ so none is open by oversight, and a request passes one function of ours before i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Final
 
 from aiohttp import web
 
-from avtomat.api.answers import compress, problem_answer, worker_refusal
+from avtomat.api.answer import Answer
+from avtomat.api.answers import problem_answer, worker_refusal
 from avtomat.api.auth import Guard
 from avtomat.api.metrics import RequestCounts
-from avtomat.api.refusals import MethodRefused, refusal_of
-from avtomat.api.requests import CALLER, request_id_of
-from avtomat.errors import RequestRefused
+from avtomat.api.refusals import refusal_of
+from avtomat.api.requests import Request, request_id_of
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[Answer | web.StreamResponse]]
+ClientHandler = Callable[[Request], Awaitable[Answer]]
 Route = tuple[str, str, Handler]
-"""Method (`*` is any), path, handler."""
+"""Method, path, handler."""
 
-ELSEWHERE: Final = "/{elsewhere:.*}"
-"""The last route of a door: whatever the others do not have."""
+ClientRoute = tuple[str, str, ClientHandler]
 
 
 class ClientsDoor:
@@ -36,24 +35,28 @@ class ClientsDoor:
         self._guard = guard
         self._counts = counts
 
-    def keep(self, routes: Iterable[Route]) -> Iterator[web.RouteDef]:
-        """The routes behind this door."""
+    def keep(self, routes: Iterable[ClientRoute]) -> Iterator[Route]:
+        """The routes behind this door. Whatever can be got can be asked for its HEAD."""
         for method, path, handler in routes:
-            yield web.route(method, path, self._wrapped(handler, self._counts.of(method, path)))
+            wrapped = self.wrap(method, path, handler)
+            yield method, path, wrapped
+            if method == "GET":
+                yield "HEAD", path, wrapped
 
-    def _wrapped(self, handler: Handler, statuses: dict[int, int]) -> Handler:
-        guard = self._guard
+    def wrap(self, method: str, path: str, handler: ClientHandler) -> Handler:
+        """The handler behind this door; its answers are counted under this route."""
+        guard, statuses = self._guard, self._counts.of(method, path)
 
-        async def serve(request: web.Request) -> web.StreamResponse:
+        async def serve(request: Request) -> Answer:
             request_id = request_id_of(request)
             try:
                 if guard is not None:
-                    request[CALLER] = guard.admit(request)
+                    request.caller = guard.admit(request)
                 answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
-            answer.headers["X-Request-Id"] = request_id
-            compress(request, answer)
+            answer.set("X-Request-Id", request_id)
+            answer.compress_for(request)
             statuses[answer.status] += 1
             return answer
 
@@ -67,16 +70,17 @@ class WorkersDoor:
         self._guard = guard
         self._counts = counts
 
-    def keep(self, routes: Iterable[Route]) -> Iterator[web.RouteDef]:
+    def keep(self, routes: Iterable[Route]) -> Iterator[Route]:
         """The routes behind this door. None has a HEAD beside its GET: it would take a task that nobody reads."""
         for method, path, handler in routes:
-            more = {"allow_head": False} if method == "GET" else {}
-            yield web.route(method, path, self._wrapped(handler, self._counts.of(method, path)), **more)
+            yield method, path, self.wrap(method, path, handler)
 
-    def _wrapped(self, handler: Handler, statuses: dict[int, int]) -> Handler:
-        admit = self._guard.admit
+    def wrap(self, method: str, path: str, handler: Handler) -> Handler:
+        """The handler behind this door; its answers are counted under this route."""
+        admit, statuses = self._guard.admit, self._counts.of(method, path)
 
-        async def serve(request: web.Request) -> web.StreamResponse:
+        async def serve(request: Request) -> Answer | web.StreamResponse:
+            answer: Answer | web.StreamResponse
             try:
                 admit(request)
                 answer = await handler(request)
@@ -86,14 +90,3 @@ class WorkersDoor:
             return answer
 
         return serve
-
-
-async def refuse_elsewhere(request: web.Request) -> web.StreamResponse:
-    """Answer at all addresses, and to all methods, that no other route has: always by RequestRefused."""
-    allowed: set[str] = set()
-    for resource in request.app.router.resources():
-        if "elsewhere" not in resource.canonical:
-            allowed |= (await resource.resolve(request))[1]
-    if not allowed:
-        raise RequestRefused("there is nothing at this address", status=404, code="request.no_route")
-    raise MethodRefused(request.method, sorted(allowed))

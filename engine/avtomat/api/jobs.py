@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
+from avtomat.api.answer import Answer
 from avtomat.api.answers import json_answer, problem_of, tagged_answer
 from avtomat.api.bodies import json_body
-from avtomat.api.doors import Route
+from avtomat.api.doors import ClientRoute
 from avtomat.api.queries import count, query_of, refuse_unknown, seconds
 from avtomat.api.refusals import refusal_of
-from avtomat.api.requests import CALLER
+from avtomat.api.requests import Request
 from avtomat.api.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED
@@ -21,9 +22,6 @@ from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 from avtomat.storage.answers import Query
 from avtomat.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 JOBS: Final = "/api/v1/jobs"
 PAGE_DEFAULT: Final = 50
@@ -41,7 +39,7 @@ class JobRoutes:
         self._body_bytes_max = settings.body_bytes_max
         self._wait_max_s = settings.wait_max.total_seconds()
 
-    def routes(self) -> Sequence[Route]:
+    def routes(self) -> Sequence[ClientRoute]:
         """The one that is asked most comes first: the router tries them in order."""
         return (
             ("POST", JOBS + "/{blueprint}", self.submit),
@@ -53,7 +51,7 @@ class JobRoutes:
 
     # --- submitting ---------------------------------------------------------------------------------------------------
 
-    async def submit(self, request: web.Request) -> web.Response:
+    async def submit(self, request: Request) -> Answer:
         """Accept a job, or a list of them. With `wait`: 200 and the whole job if it ends in time."""
         query = query_of(request)
         refuse_unknown(query, ("wait",))
@@ -64,12 +62,12 @@ class JobRoutes:
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
         accepted = await self._clients.submit(asked, wait_s)
         answer = await self._answer(accepted, whole="wait" in query)
-        answer.headers["Location"] = f"{JOBS}/{accepted.job_id}"
+        answer.set("Location", f"{JOBS}/{accepted.job_id}")
         if not accepted.fresh:
-            answer.headers["Idempotency-Replayed"] = "true"
+            answer.set("Idempotency-Replayed", "true")
         return answer
 
-    async def _answer(self, accepted: Accepted, *, whole: bool) -> web.Response:
+    async def _answer(self, accepted: Accepted, *, whole: bool) -> Answer:
         if not whole:
             return json_answer(accepted_as_json(accepted), status=202)
         if accepted.ended is not None:
@@ -79,7 +77,7 @@ class JobRoutes:
             raise RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
         return json_answer({"job_id": accepted.job_id, **job}, status=status_of(job))
 
-    async def _submit_all(self, request: web.Request, bodies: Sequence[Json], *, waits: bool) -> web.Response:
+    async def _submit_all(self, request: Request, bodies: Sequence[Json], *, waits: bool) -> Answer:
         """Accept each of a list for itself: the results are in the order of the list."""
         if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
             text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
@@ -93,7 +91,7 @@ class JobRoutes:
         )
         return json_answer({"results": results}, status=202)
 
-    async def _submit_one(self, request: web.Request, body: Json, key: str | None, pointer: str) -> Mapping[str, Json]:
+    async def _submit_one(self, request: Request, body: Json, key: str | None, pointer: str) -> Mapping[str, Json]:
         try:
             return accepted_as_json(await self._clients.submit(_submission_of(request, body, key, pointer)))
         except Exception as error:
@@ -101,20 +99,20 @@ class JobRoutes:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def show(self, request: web.Request) -> web.Response:
+    async def show(self, request: Request) -> Answer:
         """The whole job; with `wait`, once it has ended or the time is over."""
         query = query_of(request)
         refuse_unknown(query, ("wait",))
-        job_id = request.match_info["job"]
+        job_id = request.parts["job"]
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
-        return tagged_answer(request, found(await self._clients.job(job_id, request[CALLER].client, wait_s), job_id))
+        return tagged_answer(request, found(await self._clients.job(job_id, request.caller.client, wait_s), job_id))
 
-    async def list(self, request: web.Request) -> web.Response:
+    async def list(self, request: Request) -> Answer:
         """A page of jobs, newest first."""
         query = query_of(request)
         refuse_unknown(query, ("status", "blueprint", "limit", "cursor"))
         wanted = Query(
-            client=request[CALLER].client,
+            client=request.caller.client,
             blueprint=query.get("blueprint"),
             limit=count(query, "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX),
             cursor=query.get("cursor"),
@@ -122,29 +120,29 @@ class JobRoutes:
         jobs, cursor = await self._clients.jobs(wanted, _status_word(query.get("status")))
         return json_answer({"jobs": jobs, "next_cursor": cursor})
 
-    async def history(self, request: web.Request) -> web.Response:
+    async def history(self, request: Request) -> Answer:
         """The job's history, oldest first, a page at a time."""
         query = query_of(request)
         refuse_unknown(query, ("limit", "cursor"))
-        job_id = request.match_info["job"]
+        job_id = request.parts["job"]
         after = count(query, "cursor", default=0, least=0, most=10**9)
         limit = count(query, "limit", default=PAGE_MAX, least=1, most=HISTORY_PAGE_MAX)
-        entries = found(await self._clients.history(job_id, request[CALLER].client, after, limit), job_id)
+        entries = found(await self._clients.history(job_id, request.caller.client, after, limit), job_id)
         cursor = str(entries[-1]["seq"]) if len(entries) == limit else None
         return json_answer({"history": entries, "next_cursor": cursor})
 
-    async def tasks(self, request: web.Request) -> web.Response:
+    async def tasks(self, request: Request) -> Answer:
         """The job's open tasks: who works on what, since when, how far."""
-        job_id = request.match_info["job"]
-        return json_answer({"tasks": found(await self._clients.tasks(job_id, request[CALLER].client), job_id)})
+        job_id = request.parts["job"]
+        return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.client), job_id)})
 
 
-def _submission_of(request: web.Request, body: Json, key: str | None, pointer: str = "") -> Submission:
+def _submission_of(request: Request, body: Json, key: str | None, pointer: str = "") -> Submission:
     headers = request.headers
     return read_submission(
         body,
-        blueprint=request.match_info["blueprint"],
-        client=request[CALLER].name,
+        blueprint=request.parts["blueprint"],
+        client=request.caller.name,
         key=key,
         trace=read_trace(headers.get("traceparent")),
         whole="X-Avtomatika-Token" in headers,

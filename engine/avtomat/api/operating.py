@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from avtomat.api.answer import Answer
 from avtomat.api.answers import json_answer
 from avtomat.api.bodies import optional_json_body
-from avtomat.api.doors import Handler, Route
+from avtomat.api.doors import ClientHandler, ClientRoute
 from avtomat.api.jobs import JOBS, accepted_as_json, found, status_of
-from avtomat.api.requests import CALLER
+from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
     OperatorEvent,
@@ -25,9 +26,6 @@ from avtomat.runtime.operating import Operators
 from avtomat.runtime.why import Explainer
 from avtomat.settings import Settings
 from avtomat.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 TEXT_CHARACTERS_MAX: Final = 1_000
 
@@ -66,7 +64,7 @@ class OperatingRoutes:
         self._explainer = explainer
         self._body_bytes_max = settings.body_bytes_max
 
-    def routes(self) -> Sequence[Route]:
+    def routes(self) -> Sequence[ClientRoute]:
         """All of them."""
         job = JOBS + "/{job}"
         actions = [("POST", f"{job}/{name}", self._action(fields, make)) for name, (fields, make) in _EVENTS.items()]
@@ -77,19 +75,19 @@ class OperatingRoutes:
             ("GET", job + "/why", self.why),
         )
 
-    async def cancel(self, request: web.Request) -> web.Response:
+    async def cancel(self, request: Request) -> Answer:
         """End the job as cancelled. 200 once it has ended, whether by this or before."""
         body = await self._body(request, ("compensate",))
-        job_id, caller = request.match_info["job"], request[CALLER]
+        job_id, caller = request.parts["job"], request.caller
         job = await self._operators.cancel(
             job_id, caller.client, caller.name, body.get("reason", ""), compensate=body.get("compensate", True)
         )
         return _answer(found(job, job_id))
 
-    async def rerun(self, request: web.Request) -> web.Response:
+    async def rerun(self, request: Request) -> Answer:
         """Enter a state of an open job anew, or run an ended one again, as a new job."""
         body = await self._body(request, ("state", "data"))
-        job_id, caller = request.match_info["job"], request[CALLER]
+        job_id, caller = request.parts["job"], request.caller
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
@@ -97,24 +95,24 @@ class OperatingRoutes:
         if not isinstance(job, Accepted):
             return _answer(found(job, job_id))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
-        answer.headers["Location"] = f"{JOBS}/{job.job_id}"
+        answer.set("Location", f"{JOBS}/{job.job_id}")
         return answer
 
-    async def why(self, request: web.Request) -> web.Response:
+    async def why(self, request: Request) -> Answer:
         """Why the job does not move, and what to do."""
-        job_id = request.match_info["job"]
-        return json_answer(found(await self._explainer.why(job_id, request[CALLER].client), job_id))
+        job_id = request.parts["job"]
+        return json_answer(found(await self._explainer.why(job_id, request.caller.client), job_id))
 
-    def _action(self, fields: Sequence[str], make: Make) -> Handler:
-        async def act(request: web.Request) -> web.Response:
+    def _action(self, fields: Sequence[str], make: Make) -> ClientHandler:
+        async def act(request: Request) -> Answer:
             body = await self._body(request, fields)
-            job_id, caller = request.match_info["job"], request[CALLER]
+            job_id, caller = request.parts["job"], request.caller
             job = await self._operators.operate(job_id, caller.client, make(body, caller.name))
             return _answer(found(job, job_id))
 
         return act
 
-    async def _body(self, request: web.Request, fields: Sequence[str]) -> Mapping[str, Json]:
+    async def _body(self, request: Request, fields: Sequence[str]) -> Mapping[str, Json]:
         """The body, checked: a map with `reason` and these fields, each of which may be missing."""
         body = await optional_json_body(request, self._body_bytes_max)
         known = ("reason", *fields)
@@ -131,7 +129,7 @@ class OperatingRoutes:
         return body
 
 
-def _answer(job: Mapping[str, Json]) -> web.Response:
+def _answer(job: Mapping[str, Json]) -> Answer:
     return json_answer(job, status=status_of(job))
 
 

@@ -6,19 +6,17 @@ It is read here and not by yarl, which builds a map of lists for each request at
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
+from avtomat.api.requests import Request
 from avtomat.errors import RequestRefused
 from avtomat.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
-def query_of(request: web.Request) -> Mapping[str, str]:
+def query_of(request: Request) -> Mapping[str, str]:
     """The parameters by name; of several with one name the last counts."""
     raw = request.rel_url.raw_query_string
     if not raw:

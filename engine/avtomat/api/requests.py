@@ -1,8 +1,9 @@
-"""Keep with a request who asks, and give it its id."""
+"""Keep with a request what its route found and who asks, and give it its id."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import count
 from secrets import token_hex
 from typing import Final
@@ -11,15 +12,19 @@ from aiohttp import web
 
 from avtomat.api.auth import Caller
 
-CALLER: Final = web.RequestKey("caller", Caller)
-"""Who asks, as the guard of the door found out."""
-
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _PROCESS: Final = token_hex(6)
 _NUMBERS: Final = count(1)
 
 
-def request_id_of(request: web.Request) -> str:
+class Request(web.BaseRequest):
+    """A request on its way through a door: `parts` are the variable parts of its address, `caller` asks."""
+
+    parts: Mapping[str, str]
+    caller: Caller
+
+
+def request_id_of(request: Request) -> str:
     """The id under which this request is told of: the client's own, or the next of this process."""
     given = request.headers.get("X-Request-Id")
     if given is not None and _ID.fullmatch(given):

@@ -6,7 +6,19 @@ and between two.
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
 from aiohttp import web
+
+from avtomat.api.app import App
+from avtomat.api.requests import Request
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http_parser import RawRequestMessage
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import RequestHandler
 
 KEEPALIVE_S = 75.0
 HEAD_LINE_BYTES_MAX = 8_190
@@ -17,7 +29,7 @@ BACKLOG = 1_024
 class Listener:
     """A listening address, until `close`."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
+    def __init__(self, runner: _Runner) -> None:
         self._runner = runner
 
     @property
@@ -31,7 +43,7 @@ class Listener:
 
 
 async def listen(
-    app: web.Application,
+    app: App,
     *,
     host: str,
     port: int,
@@ -39,16 +51,29 @@ async def listen(
     shared: bool = False,
 ) -> Listener:
     """Serve `app`. `shared`: other processes listen on the same port. OSError: the address cannot be used."""
-    runner = web.AppRunner(
-        app,
+    loop = asyncio.get_running_loop()
+
+    def make_request(
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> Request:
+        return Request(message, payload, protocol, writer, task, loop)
+
+    server = web.Server(
+        cast("Any", app.handle),  # of a response aiohttp asks for no more than an Answer has
+        request_factory=make_request,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=KEEPALIVE_S,
         max_line_size=HEAD_LINE_BYTES_MAX,
         max_field_size=HEAD_LINE_BYTES_MAX,
         max_headers=HEADERS_MAX,
-        shutdown_timeout=drain_s / 2,  # aiohttp waits twice: for requests to end, then once more after it asked them to
     )
+    # aiohttp waits twice: for requests to end, then once more after it asked them to
+    runner = _Runner(server, app, shutdown_timeout=drain_s / 2)
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None)
     try:
@@ -57,3 +82,15 @@ async def listen(
         await runner.cleanup()
         raise
     return Listener(runner)
+
+
+class _Runner(web.ServerRunner):
+    """aiohttp's, that lets the application close what would not end by itself before it waits for requests."""
+
+    def __init__(self, server: web.Server, app: App, *, shutdown_timeout: float) -> None:
+        super().__init__(server, shutdown_timeout=shutdown_timeout)
+        self._app = app
+
+    async def shutdown(self) -> None:
+        """aiohttp's call: no more connections are taken."""
+        await self._app.close()

@@ -11,6 +11,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from avtomat.api.json_door import read_json
+from avtomat.api.requests import Request
 from avtomat.api.worker_messages import check_id, read_event
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
@@ -33,9 +34,9 @@ class SocketRoute:
         self._body_bytes_max = settings.body_bytes_max
         self._open: set[web.WebSocketResponse] = set()
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def serve(self, request: Request) -> web.WebSocketResponse:
         """Hold a worker's socket until one of both sides ends it."""
-        worker = check_id(request.match_info["worker"], "the worker's id")
+        worker = check_id(request.parts["worker"], "the worker's id")
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
         await socket.prepare(request)
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
@@ -57,7 +58,7 @@ class SocketRoute:
             writing.cancel()
         return socket
 
-    async def close_all(self, _app: web.Application) -> None:
+    async def close_all(self) -> None:
         """Tell every worker to come back elsewhere: this engine goes."""
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 

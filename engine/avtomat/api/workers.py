@@ -11,20 +11,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from avtomat.api.answer import Answer
 from avtomat.api.answers import PROTOCOL_VERSION, no_task_answer, worker_answer
 from avtomat.api.bodies import json_body, optional_json_body
 from avtomat.api.doors import Route
 from avtomat.api.queries import count, query_of, seconds
+from avtomat.api.requests import Request
 from avtomat.api.worker_messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
 from avtomat.settings import Settings
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 WORKERS: Final = "/_worker"
 POLL_TIMEOUT_DEFAULT_S: Final = 30.0
@@ -53,26 +52,26 @@ class WorkerRoutes:
             ("POST", WORKERS + "/events", self.event),
         )
 
-    async def register(self, request: web.Request) -> web.Response:
+    async def register(self, request: Request) -> Answer:
         """Make a worker known."""
         await self._dispatcher.register(read_registration(await json_body(request, self._body_bytes_max)))
         return worker_answer(_REGISTERED)
 
-    async def heartbeat(self, request: web.Request) -> web.Response:
+    async def heartbeat(self, request: Request) -> Answer:
         """Extend its leases; 404 with the very words upon which clients register again."""
-        worker = check_id(request.match_info["worker"], "the worker's id")
+        worker = check_id(request.parts["worker"], "the worker's id")
         body = read_heartbeat(await optional_json_body(request, self._body_bytes_max), worker)
         answer = await self._dispatcher.heartbeat(worker, body)
         if answer is None:
             raise RequestRefused("Worker not found", status=404, code="worker.not_found")
         return worker_answer(answer)
 
-    async def poll(self, request: web.Request) -> web.StreamResponse:
+    async def poll(self, request: Request) -> Answer:
         """Hand out tasks: one as a map, or with `max` a list; 204 when there are none."""
         query = query_of(request)
         holding = query.get("holding")
         asked = Poll(
-            worker=check_id(request.match_info["worker"], "the worker's id"),
+            worker=check_id(request.parts["worker"], "the worker's id"),
             kinds=_names(query.get("available_skills", "")),
             timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
@@ -87,9 +86,7 @@ class WorkerRoutes:
             return no_task_answer()
         return await self._hand_over(request, asked.worker, tasks, worker_answer(tasks if "max" in query else tasks[0]))
 
-    async def _hand_over(
-        self, request: web.Request, worker: str, tasks: Sequence[Json], answer: web.Response
-    ) -> web.Response:
+    async def _hand_over(self, request: Request, worker: str, tasks: Sequence[Json], answer: Answer) -> Answer:
         try:
             await answer.prepare(request)
             await answer.write_eof()
@@ -103,7 +100,7 @@ class WorkerRoutes:
     async def _give_back(self, worker: str, tasks: Sequence[Json]) -> None:
         await asyncio.shield(self._dispatcher.release(worker, [task["task_id"] for task in tasks]))
 
-    async def result(self, request: web.Request) -> web.Response:
+    async def result(self, request: Request) -> Answer:
         """Use a result, or each of a list. A list of which one could not be used is sent again whole."""
         body = await json_body(request, self._result_bytes_max)
         sender = request.headers.get("X-Worker-ID")
@@ -120,7 +117,7 @@ class WorkerRoutes:
         results = [read_result(body, sender) for body in bodies]
         return await asyncio.gather(*map(self._dispatcher.result, results))
 
-    async def event(self, request: web.Request) -> web.Response:
+    async def event(self, request: Request) -> Answer:
         """Take an event, such as progress."""
         await self._dispatcher.event(read_event(await json_body(request, self._body_bytes_max)))
         return worker_answer(_EVENT_ACCEPTED)
@@ -130,7 +127,7 @@ _REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION}
 _EVENT_ACCEPTED: Final = {"status": "event_accepted"}
 
 
-def _is_gone(request: web.Request) -> bool:
+def _is_gone(request: Request) -> bool:
     """Whether nobody would read an answer."""
     transport = request.transport
     return transport is None or transport.is_closing()

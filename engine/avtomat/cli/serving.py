@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from avtomat.api.app import create_app
+from avtomat.api.app import App
 from avtomat.api.engine_metrics import EngineMetrics
 from avtomat.api.server import Listener, listen
 from avtomat.errors import UsageError
@@ -84,7 +84,7 @@ class _Stop:
 async def _listen(engine: Service, settings: Settings, *, shared: bool) -> Listener:
     try:
         return await listen(
-            create_app(engine, [EngineMetrics(engine.measures)]),
+            App(engine, [EngineMetrics(engine.measures)]),
             host=settings.host,
             port=settings.port,
             drain_s=settings.drain.total_seconds(),
