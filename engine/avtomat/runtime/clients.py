@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -219,9 +219,8 @@ class ClientDoor:
         """The whole job once it has ended; None when it has not in `wait_s`. News may be lost: the store has the
         word.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + wait_s
-        while ticket.ended is None and not self._waiters.closed and (left := until - loop.time()) > 0:
+        until = time.monotonic() + wait_s
+        while ticket.ended is None and not self._waiters.closed and (left := until - time.monotonic()) > 0:
             await ticket.news(min(left, LOOK_AGAIN_S))
             if ticket.ended is None:
                 row = await self.row(job, None)

@@ -6,7 +6,6 @@ worker's record nothing but what it registered can be set by it.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
 from avtomat.core.model import ROOT
 from avtomat.errors import SecretError, StoreError
+from avtomat.runtime.chance import random_hex
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
@@ -209,7 +209,7 @@ class Dispatcher:
         one.
         """
         seat = self._seat(asked.worker)
-        nonce = asked.nonce or seat.unanswered_in(partition) or secrets.token_hex(NONCE_BYTES)
+        nonce = asked.nonce or seat.unanswered_in(partition) or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
             return await repeat(

@@ -28,6 +28,7 @@ class Queues:
         self._waiting: defaultdict[str, deque[asyncio.Future[bool]]] = defaultdict(deque)
         self._next_partition = 0
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def worth_asking(self, queues: Sequence[str]) -> list[tuple[int, list[str]]]:
         """The partitions, a different one first each time, with those of the queues that may hold work there."""
@@ -87,7 +88,7 @@ class Queues:
             return False
         if self._may_hold_work(queues):
             return True
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()  # which costs a system call in Python 3.11
         poll: asyncio.Future[bool] = loop.create_future()
         timer = loop.call_later(seconds, _send_home, poll)
         for queue in queues:

@@ -16,6 +16,7 @@ from avtomat.core.program import Program
 from avtomat.core.value import value
 from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
+from avtomat.runtime.chance import random_hex
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.writing import VALUE_BYTES_INLINE, TooLargeError, Written, encode, pages
 from avtomat.storage.codec import dumps, head_as_json, to_ms
@@ -79,7 +80,7 @@ def new_job_id(asked: Submission, partitions: int) -> str:
         partition = partition_of_key(asked.client, asked.key, partitions)
     else:
         partition = secrets.randbelow(partitions) if partitions > 1 else 0
-    return f"{partition:02x}{secrets.token_hex(JOB_RANDOM_BYTES)}"
+    return f"{partition:02x}{random_hex(JOB_RANDOM_BYTES)}"
 
 
 def begin(

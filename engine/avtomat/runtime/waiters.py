@@ -15,10 +15,11 @@ JobJson = Mapping[str, Json]
 class Ticket:
     """One wait for news of a job. `ended` holds the whole job if this replica ended it."""
 
-    __slots__ = ("_news", "_told", "ended")
+    __slots__ = ("_news", "_told", "ended", "loop")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ended: JobJson | None = None
+        self.loop = loop
         self._told = False
         self._news: asyncio.Future[None] | None = None
 
@@ -31,9 +32,8 @@ class Ticket:
     async def news(self, seconds: float) -> None:
         """Return when there is news that no earlier call has returned for, or the time is over."""
         if not self._told:
-            loop = asyncio.get_running_loop()
-            self._news = loop.create_future()
-            timer = loop.call_later(seconds, _wake, self._news)
+            self._news = self.loop.create_future()
+            timer = self.loop.call_later(seconds, _wake, self._news)
             try:
                 await self._news
             finally:
@@ -52,12 +52,14 @@ class Waiters:
 
     def __init__(self) -> None:
         self._tickets: defaultdict[str, set[Ticket]] = defaultdict(set)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
     @contextmanager
     def ticket(self, job: str) -> Iterator[Ticket]:
         """A wait for this job, for as long as the block lasts."""
-        ticket = Ticket()
+        self._loop = self._loop or asyncio.get_running_loop()  # which costs a system call in Python 3.11
+        ticket = Ticket(self._loop)
         self._tickets[job].add(ticket)
         try:
             yield ticket

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from avtomat.core.messages import Change, DispatchTask, ScopeEnded
 from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
 from avtomat.core.program import Limits, Requirements
 from avtomat.core.value import value
+from avtomat.runtime.chance import random_word
 from avtomat.runtime.forks import encode_fork
 from avtomat.storage.codec import body_as_json, dumps, scope_as_record, span_ms, to_ms, undos_as_json
 from avtomat.storage.rules import fork_path
@@ -177,7 +177,7 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
     limits, body = order.limits, order.body
     queue, asked = ("", None) if body is None else queue_name(body.kind, body.requirements)
     return Dispatch(
-        task_id=f"{job}-{secrets.token_urlsafe(TASK_RANDOM_BYTES)}",
+        task_id=f"{job}-{random_word(TASK_RANDOM_BYTES)}",
         attempt=order.attempt,
         queue=queue,
         requirements=asked,
