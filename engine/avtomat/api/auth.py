@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 CLIENT_HEADERS: Final = ("X-Client-Token", "X-Avtomatika-Token")
 WORKER_HEADERS: Final = ("X-Worker-Token",)
+TOKENS_KNOWN_MAX: Final = 256
+"""Digests of so many tokens are kept: the same few come with each request."""
+
 _BEARER: Final = "bearer"
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -129,6 +133,7 @@ def _guard(settings: Settings, token: str | None, headers: Iterable[str], *, wro
     return ShutGuard()
 
 
+@lru_cache(maxsize=TOKENS_KNOWN_MAX)
 def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 

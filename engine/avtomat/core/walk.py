@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, Template
@@ -17,6 +18,9 @@ from avtomat.core.program import Amount, Machine, Program, Sets, State
 
 Names = Mapping[str, Json]
 """What expressions see, by name."""
+
+TIMES_WRITTEN_MAX = 1_024
+"""Times are written again and again: the same for a job's beginning, its change and its end."""
 
 Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
 
@@ -309,6 +313,7 @@ class Walk:
         )
 
 
+@lru_cache(maxsize=TIMES_WRITTEN_MAX)
 def format_time(time: datetime) -> str:
     """Write a time as the language does: RFC 3339, UTC, with milliseconds where there are any."""
     if time.tzinfo is not UTC:

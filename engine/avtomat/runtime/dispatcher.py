@@ -238,7 +238,8 @@ class Dispatcher:
         """The queues that this worker may take from: its kinds, and those whose requirements it fulfils."""
         record = self._seat(asked.worker).record
         kinds = (asked.kinds or kinds_of(record))[:KINDS_PER_POLL_MAX]
-        await self._refresh_requirements()
+        if time.monotonic() >= self._requirements_until:
+            await self._refresh_requirements()
         if not self._requirements:
             return list(kinds)
         asking = [
@@ -250,12 +251,11 @@ class Dispatcher:
 
     def _note_poll(self, asked: Poll) -> None:
         seat = self._seat(asked.worker)
+        self._seats[asked.worker] = self._seats.pop(asked.worker)  # the last one of all
         seat.polled_kinds, seat.polled_ms = asked.kinds or kinds_of(seat.record), self._store.now_ms()
 
     async def _refresh_requirements(self) -> None:
         """Ask which queues have requirements, once a second at most, and only while somebody polls."""
-        if time.monotonic() < self._requirements_until:
-            return
         self._requirements_until = time.monotonic() + REQUIREMENTS_FRESH_S
         found: dict[str, Mapping[str, Json]] = {}
         for partition in range(self._store.partitions):
@@ -290,11 +290,12 @@ class Dispatcher:
         return [task for task in task_ids if isinstance(task, str) and is_task_id(task, partitions)]
 
     def _seat(self, worker: str) -> Seat:
-        """The worker's seat; when there are too many, the one that was used longest ago goes."""
-        seat = self._seats.pop(worker, None) or Seat()
-        self._seats[worker] = seat
-        if len(self._seats) > WORKERS_KEPT_MAX:
-            del self._seats[next(iter(self._seats))]
+        """The worker's seat; when there are too many, the one goes whose worker polled longest ago."""
+        seat = self._seats.get(worker)
+        if seat is None:
+            seat = self._seats[worker] = Seat()
+            if len(self._seats) > WORKERS_KEPT_MAX:
+                del self._seats[next(iter(self._seats))]
         return seat
 
 

@@ -331,13 +331,19 @@ def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Map
 def _after(kept: Kept, change: Change, written: Written) -> Kept:
     """The scope as it is once `change` is committed."""
     head = kept.head if change.status is None else replace(kept.head, status=change.status)
-    return replace(
-        kept,
+    return Kept(
+        program=kept.program,
         head=head,
         scope=written.scope,
         record=written.record,
+        client=kept.client,
+        trace=kept.trace,
         updated_ms=written.writes.at_ms,
         size=len(written.writes.scope),
+        around=kept.around,
+        environment=kept.environment,
+        undos=kept.undos,
+        undo_seq=kept.undo_seq,
     )
 
 
@@ -345,8 +351,15 @@ def _numbered(event: Event, scope: Scope) -> Event:
     """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
     if isinstance(event, TaskSucceeded | TaskFailed | LeaseLost) and event.attempt == OPEN_ATTEMPT:
         waiting = scope.waiting
-        return replace(event, attempt=waiting.attempt) if isinstance(waiting, OnTask | OnUndo) else event
+        if isinstance(waiting, OnTask | OnUndo):
+            return _of_attempt(event, waiting.attempt)
     return event
+
+
+def _of_attempt(event: TaskSucceeded | TaskFailed | LeaseLost, attempt: int) -> Event:
+    if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
+        return TaskSucceeded(attempt=attempt, output=event.output, status=event.status, worker=event.worker)
+    return replace(event, attempt=attempt)
 
 
 def due_of(writes: Writes) -> int | None:

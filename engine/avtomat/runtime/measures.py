@@ -53,11 +53,12 @@ class Sample:
 
     counts: Mapping[str, int]
     due_lag_ms: int = 0
+    open_jobs: int = field(init=False)
+    """Jobs that have not ended."""
 
-    @property
-    def open_jobs(self) -> int:
-        """Jobs that have not ended."""
-        return sum(self.counts[status] for status in OPEN_STATUSES)
+    def __post_init__(self) -> None:
+        # A sample is looked at for each job that is submitted.
+        object.__setattr__(self, "open_jobs", sum(self.counts[status] for status in OPEN_STATUSES))
 
     @property
     def history_pending(self) -> int:

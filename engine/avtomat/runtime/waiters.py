@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import Self, TypeAlias
 
 from avtomat.core.formula import Json
 
 JobJson = Mapping[str, Json]
+Tickets: TypeAlias = "defaultdict[str, set[Ticket]]"
 
 
 class Ticket:
     """One wait for news of a job. `ended` holds the whole job if this replica ended it."""
 
-    __slots__ = ("_news", "_told", "ended", "loop")
+    __slots__ = ("_job", "_loop", "_news", "_tickets", "_told", "ended")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, tickets: Tickets, job: str, loop: asyncio.AbstractEventLoop) -> None:
         self.ended: JobJson | None = None
-        self.loop = loop
+        self._tickets = tickets
+        self._job = job
+        self._loop = loop
         self._told = False
         self._news: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._tickets[self._job].add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        tickets = self._tickets[self._job]
+        tickets.discard(self)
+        if not tickets:
+            del self._tickets[self._job]
 
     def tell(self) -> None:
         """There is news."""
@@ -32,8 +45,8 @@ class Ticket:
     async def news(self, seconds: float) -> None:
         """Return when there is news that no earlier call has returned for, or the time is over."""
         if not self._told:
-            self._news = self.loop.create_future()
-            timer = self.loop.call_later(seconds, _wake, self._news)
+            self._news = self._loop.create_future()
+            timer = self._loop.call_later(seconds, _wake, self._news)
             try:
                 await self._news
             finally:
@@ -51,23 +64,14 @@ class Waiters:
     """Who waits for which job on this replica."""
 
     def __init__(self) -> None:
-        self._tickets: defaultdict[str, set[Ticket]] = defaultdict(set)
+        self._tickets: Tickets = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
-    @contextmanager
-    def ticket(self, job: str) -> Iterator[Ticket]:
-        """A wait for this job, for as long as the block lasts."""
+    def ticket(self, job: str) -> Ticket:
+        """A wait for this job, for as long as a `with` block lasts."""
         self._loop = self._loop or asyncio.get_running_loop()  # which costs a system call in Python 3.11
-        ticket = Ticket(self._loop)
-        self._tickets[job].add(ticket)
-        try:
-            yield ticket
-        finally:
-            tickets = self._tickets[job]
-            tickets.discard(ticket)
-            if not tickets:
-                del self._tickets[job]
+        return Ticket(self._tickets, job, self._loop)
 
     def awaited(self, job: str) -> bool:
         """Whether anybody waits for this job here."""

@@ -56,7 +56,13 @@ def span_ms(span: timedelta | None) -> int | None:
 
 def scope_as_record(scope: Scope) -> dict[str, Json]:
     """The scope as JSON, without what is empty; its path and version are the store's."""
-    record: dict[str, Json] = {"state": scope.state, "visit": scope.visit, "hops": scope.hops}
+    record: dict[str, Json] = {}
+    if scope.state:
+        record["state"] = scope.state
+    if scope.visit:
+        record["visit"] = scope.visit
+    if scope.hops:
+        record["hops"] = scope.hops
     if scope.entered_at is not None:
         record["entered_at"] = to_ms(scope.entered_at)
     if scope.machine:
@@ -64,7 +70,7 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
     if scope.data:
         record["data"] = scope.data
     if scope.outputs:
-        record.update(outputs_as_json(scope.outputs))
+        record.update((name, values) for name, values in outputs_as_json(scope.outputs).items() if values)
     if scope.error is not None:
         record["error"] = scope.error.as_json()
     if scope.forks:
@@ -73,7 +79,7 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
         record["rescued"] = True
     if scope.waiting is not None:
         record["waiting"] = _waiting_as_json(scope.waiting)
-    return {key: value for key, value in record.items() if value}
+    return record
 
 
 def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Scope:

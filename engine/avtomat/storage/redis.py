@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from avtomat.errors import StoreError
@@ -48,6 +49,7 @@ WORKERS_PARTITION: Final = 0
 """Registrations belong to no job; they live with the first partition."""
 
 
+@cache
 def prefix_of(partition: int) -> str:
     """What every key of a partition begins with; the braces are Redis Cluster's hash tag."""
     return f"av:{{{partition}}}:"
@@ -117,9 +119,8 @@ class RedisStore:
         if partition >= self.partitions:
             raise ValueError(f"partition {partition} of {self.partitions}")
         shift = self._offset_ms()
-        reply = await self._backend.call(
-            load_script(operation), (prefix_of(partition),), (f"{shift}{self._mode}", *args)
-        )
+        first = f"{shift}{self._mode}"
+        reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
         self._clock_ms = reply[0] - shift - time.monotonic() * 1000
         return reply
 

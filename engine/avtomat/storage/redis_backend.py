@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from avtomat.errors import StoreError
 from avtomat.storage.redis_connection import RedisConnection
@@ -55,9 +55,9 @@ class RedisBackend:
         """Run one command."""
         return await self._connection.execute(*command)
 
-    async def call(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Reply:
+    def call(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Awaitable[Reply]:
         """Run one script."""
-        return await self._connection.call(script, keys, args)
+        return self._connection.call(script, keys, args)
 
 
 def _check(server: ServerInfo, address: RedisAddress) -> None:

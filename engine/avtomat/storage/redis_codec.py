@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import orjson
 
@@ -45,30 +45,26 @@ def client_key(client: str, key: str | None) -> str:
 
 def create_arguments(new: NewJob) -> list[Argument]:
     """What create.lua takes."""
-    fixed = [
-        new.client,
-        new.blueprint,
-        new.digest,
-        new.body_hash,
-        str(new.retention_ms),
-        new.key or "",
-        new.parent or "",
-    ]
-    return [
+    client, blueprint, digest, key = named(new.client), named(new.blueprint), named(new.digest), named(new.key or "")
+    retention, parent, body_hash = new.retention_ms, named(new.parent or ""), named(new.body_hash)
+    arguments: list[Argument] = [
         new.job,
-        "".join(f"{named(field)}\n" for field in fixed),
+        f"{client}\n{blueprint}\n{digest}\n{body_hash}\n{retention}\n{key}\n{parent}\n",
         new.head,
         client_key(new.client, new.key),
         optional(new.deadline_ms or None),
         optional(new.start_ms),
         _search(new.search),
-        *writes_arguments(new.writes, partition_of(new.job)),
     ]
+    _add_writes(arguments, new.writes, partition_of(new.job))
+    return arguments
 
 
 def commit_arguments(job: str, path: str, version: int, cause: Cause, writes: Writes) -> list[Argument]:
     """What commit.lua takes."""
-    return [job, path, version, *cause_arguments(cause), *writes_arguments(writes, partition_of(job))]
+    arguments: list[Argument] = [job, path, version, *cause_arguments(cause)]
+    _add_writes(arguments, writes, partition_of(job))
+    return arguments
 
 
 def cause_arguments(cause: Cause | None) -> tuple[Argument, ...]:
@@ -90,83 +86,83 @@ def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
     return path, named(name), named(key), mail.id, named(mail.kind), mail.body
 
 
-def writes_arguments(writes: Writes, partition: int) -> Iterator[Argument]:
-    """A write-set as operations; see writes.lua."""
-    yield from ("scope", writes.visit, named(writes.state), writes.at_ms or "", writes.scope, writes.record)
+def _add_writes(to: list[Argument], writes: Writes, partition: int) -> None:
+    """Add a write-set as operations; see writes.lua."""
+    to += ("scope", writes.visit, named(writes.state), writes.at_ms or "", writes.scope, writes.record)
     if writes.keeps_task:
-        yield "keeps_task"
+        to.append("keeps_task")
     if writes.dead_because != "cancelled":
-        yield from ("dead_because", named(writes.dead_because))
+        to += ("dead_because", named(writes.dead_because))
     if writes.dispatch is not None:
-        yield from _dispatch(writes.dispatch)
+        _add_dispatch(to, writes.dispatch)
     if writes.timer_ms is not None:
-        yield from ("timer", writes.timer_ms)
+        to += ("timer", writes.timer_ms)
     if writes.signal is not None:
-        yield from ("signal", f"{named(writes.signal.name)}\n{named(writes.signal.key)}")
+        to += ("signal", f"{named(writes.signal.name)}\n{named(writes.signal.key)}")
     if writes.fork is not None:
         fork = writes.fork
-        yield from ("fork", fork.number, fork.total, fork.need, fork.tolerated, fork.window, fork.environment)
+        to += ("fork", fork.number, fork.total, fork.need, fork.tolerated, fork.window, fork.environment)
     for path in writes.close:
-        yield from ("close", path)
+        to += ("close", path)
     if writes.end is not None:
-        yield from _end(writes.end)
-    yield from _rest(writes)
+        _add_end(to, writes.end)
+    _add_rest(to, writes)
     for post in writes.posts:
-        yield from _post(post, partition)
+        _add_post(to, post, partition)
 
 
-def _rest(writes: Writes) -> Iterator[Argument]:
+def _add_rest(to: list[Argument], writes: Writes) -> None:
     if writes.undo is not None:
-        yield from ("undo", writes.undo)
+        to += ("undo", writes.undo)
     if writes.undone_seq is not None:
-        yield from ("undone", writes.undone_seq)
+        to += ("undone", writes.undone_seq)
     if writes.head is not None:
-        yield from _head(writes.head)
+        _add_head(to, writes.head)
     for name, value in writes.values.items():
-        yield from ("value", name, value)
+        to += ("value", name, value)
 
 
-def _dispatch(task: Dispatch) -> Iterator[Argument]:
-    yield from ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
+def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
+    to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
     for number in (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms):
-        yield optional(number)
+        to.append("" if number is None else number)
     if task.body is not None:
-        yield from ("body", task.body)
+        to += ("body", task.body)
     if task.requirements is not None:
-        yield from ("requirements", task.requirements)
+        to += ("requirements", task.requirements)
 
 
-def _end(end: ScopeEnd) -> Iterator[Argument]:
-    yield from ("finish", int(end.ok), end.status)
+def _add_end(to: list[Argument], end: ScopeEnd) -> None:
+    to += ("finish", int(end.ok), end.status)
     if end.output is not None:
-        yield from ("output", end.output)
+        to += ("output", end.output)
     if end.error is not None:
-        yield from ("error", end.error)
+        to += ("error", end.error)
 
 
-def _head(head: HeadChange) -> Iterator[Argument]:
-    yield "head"
+def _add_head(to: list[Argument], head: HeadChange) -> None:
+    to.append("head")
     if head.status is not None:
-        yield from ("status", head.status)
+        to += ("status", head.status)
     if head.reason is not None:
-        yield from ("reason", head.reason)
+        to += ("reason", head.reason)
     if head.deadline_ms is not None:
-        yield from ("deadline", head.deadline_ms)
+        to += ("deadline", head.deadline_ms)
     if head.search is not None:
-        yield from ("search", _search(head.search))
+        to += ("search", _search(head.search))
     if head.labels is not None:
-        yield from ("labels", head.labels)
+        to += ("labels", head.labels)
 
 
 def _search(search: Mapping[str, str]) -> bytes:
     return orjson.dumps(dict(search)) if search else b""
 
 
-def _post(post: Post, partition: int) -> Iterator[Argument]:
+def _add_post(to: list[Argument], post: Post, partition: int) -> None:
     if partition_of(post.job) == partition:
-        yield from ("post", post.job, *mail_arguments(post.mail))
+        to += ("post", post.job, *mail_arguments(post.mail))
     else:
-        yield from ("carry", post.mail.id, packed_post(post))
+        to += ("carry", post.mail.id, packed_post(post))
 
 
 def packed_post(post: Post) -> bytes:
