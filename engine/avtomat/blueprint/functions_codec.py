@@ -150,5 +150,5 @@ def _utf8(value: Json, what: str) -> bytes:
 def new_uuid(frame: Frame) -> str:
     """The next identifier of this evaluation, in the form of a random UUID; the same on replay."""
     frame.identifiers += 1
-    digest = hashlib.sha256(f"{frame.seed} {frame.identifiers}".encode(errors="surrogatepass")).digest()
+    digest = hashlib.sha256(f"{frame.seed} {frame.number} {frame.identifiers}".encode(errors="surrogatepass")).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))

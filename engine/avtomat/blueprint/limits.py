@@ -55,12 +55,24 @@ class LimitError(EvaluationError):
 class Frame:
     """One evaluation under way: what it sees, what it has spent, and the variables of its loops."""
 
-    __slots__ = ("identifiers", "items_max", "names", "now", "patterns", "seed", "slots", "steps", "with_times")
+    __slots__ = (
+        "identifiers",
+        "items_max",
+        "names",
+        "now",
+        "number",
+        "patterns",
+        "seed",
+        "slots",
+        "steps",
+        "with_times",
+    )
 
     def __init__(self, env: Environment) -> None:
         self.names = env.names
         self.now: datetime = env.now
         self.seed = env.seed
+        self.number = env.number
         self.items_max = env.items_max
         self.slots: dict[int, Json] = {}
         self.steps = 0

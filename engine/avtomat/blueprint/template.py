@@ -62,11 +62,12 @@ class CompiledTemplate:
     piece: _Piece
     reads: frozenset[tuple[str, ...]]
     uses: tuple[Read, ...]
+    fixed: Rendered | None
 
     def render(self, env: Environment) -> Rendered | Failure:
         """Return the value with every template in it evaluated."""
-        if isinstance(self.piece, _Constant):
-            return Rendered(value=self.piece.value)
+        if self.fixed is not None:
+            return self.fixed
         render = _Render(env)
         try:
             found = render.produce(self.piece, "")
@@ -93,7 +94,8 @@ def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTempla
 
 def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
     reads = frozenset(use.path for use in uses if use.path[0] != SECRETS)
-    return CompiledTemplate(piece=piece, reads=reads, uses=uses)
+    fixed = Rendered(value=piece.value) if isinstance(piece, _Constant) else None
+    return CompiledTemplate(piece=piece, reads=reads, uses=uses, fixed=fixed)
 
 
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:

@@ -34,13 +34,15 @@ class Environment:
     """All that an evaluation may depend on.
 
     `names` holds only what is in scope (input, data, outputs, output, status, error, item or its `as` name, index, job,
-    config, callback). `now` is the event's time, in UTC. From `seed`, the place of this evaluation in the world (job,
-    path, version, number), the identifiers that `uuid()` gives are derived, so that a replay gives the same ones.
+    config, callback). `now` is the event's time, in UTC. From `seed`, the place of this decision in the world (job,
+    path, version), and the `number` of the evaluation in it, the identifiers that `uuid()` gives are derived, so that a
+    replay gives the same ones.
     """
 
     names: Mapping[str, Json]
     now: datetime
     seed: str
+    number: int = 0
     items_max: int = ITEMS_MAX
 
 
@@ -94,6 +96,10 @@ class Template(Protocol):
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
         """The paths of names that it may read, as in `Formula`."""
+
+    @property
+    def fixed(self) -> Rendered | None:
+        """What it is rendered to each time, where nothing in it is a template."""
 
     def render(self, env: Environment) -> Rendered | Failure:
         """Return the value with every template in it evaluated."""

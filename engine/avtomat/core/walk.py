@@ -63,6 +63,7 @@ class Walk:
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
         self._evaluations = 0
+        self._seed = f"{self.head.job} {scope.path} {scope.version}"
         self._job: Json = None
         self._names: dict[str, Json] | None = None
 
@@ -144,6 +145,8 @@ class Walk:
 
     def render(self, template: Template, names: Names) -> Rendered:
         """The template's value with its missing secrets."""
+        if template.fixed is not None:
+            return template.fixed
         rendered = template.render(self._environment(names))
         if isinstance(rendered, Failure):
             raise AuthorError(rendered.code, rendered.message)
@@ -200,7 +203,8 @@ class Walk:
         return Environment(
             names=names,
             now=self.now,
-            seed=f"{self.head.job} {self.before.path} {self.before.version} {self._evaluations}",
+            seed=self._seed,
+            number=self._evaluations,
             items_max=self.program.limits.items,
         )
 

@@ -133,10 +133,10 @@ def begin(
 
 
 def _new_job(head: Head, change: Change, written: Written, asked: Submission, retention: timedelta) -> NewJob:
-    writes, stored = written.writes, head
-    body = dumps(head.input)
-    if len(body) > VALUE_BYTES_INLINE:
-        stored = replace(head, input=Ref("input", len(body)))
+    writes = written.writes
+    stored = dumps(head_as_json(head, asked.trace))
+    if len(stored) > VALUE_BYTES_INLINE and len(body := dumps(head.input)) > VALUE_BYTES_INLINE:
+        stored = dumps(head_as_json(replace(head, input=Ref("input", len(body))), asked.trace))
         writes = replace(writes, values={**writes.values, **pages("input", body)})
     waiting = change.scope.waiting
     return NewJob(
@@ -144,7 +144,7 @@ def _new_job(head: Head, change: Change, written: Written, asked: Submission, re
         client=asked.client,
         blueprint=head.blueprint,
         digest=head.digest,
-        head=dumps(head_as_json(stored, asked.trace)),
+        head=stored,
         writes=writes,
         retention_ms=round(retention.total_seconds() * 1000),
         key=asked.key,

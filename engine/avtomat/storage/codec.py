@@ -203,18 +203,22 @@ def _limits_from_json(value: Mapping[str, Json]) -> TaskLimits:
 
 def head_as_json(head: Head, trace: str | None) -> dict[str, Json]:
     """The part of the head that never changes; blueprint and digest are the store's own columns."""
-    record = {
-        "input": None if isinstance(head.input, Ref) else head.input,
-        "input_ref": [head.input.id, head.input.size] if isinstance(head.input, Ref) else None,
-        "created_at": to_ms(head.created_at),
-        "config": head.config,
-        "labels": dict(head.labels),
-        "priority": head.priority,
-        "parent_id": head.parent_id,
-        "timeout": span_ms(head.timeout),
-        "trace": trace,
-    }
-    return {key: value for key, value in record.items() if value is not None and value != {}}
+    record: dict[str, Json] = {"created_at": to_ms(head.created_at), "priority": head.priority}
+    if isinstance(head.input, Ref):
+        record["input_ref"] = [head.input.id, head.input.size]
+    elif head.input is not None:
+        record["input"] = head.input
+    if head.config:
+        record["config"] = head.config
+    if head.labels:
+        record["labels"] = dict(head.labels)
+    if head.parent_id is not None:
+        record["parent_id"] = head.parent_id
+    if head.timeout is not None:
+        record["timeout"] = span_ms(head.timeout)
+    if trace is not None:
+        record["trace"] = trace
+    return record
 
 
 def head_from_json(
