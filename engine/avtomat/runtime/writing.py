@@ -82,11 +82,14 @@ def encode(
             f"the job's variables and small outputs would take {len(body)} bytes, the limit data_bytes is "
             f"{limits.data_bytes}: keep large values in outputs rather than in data"
         )
-    entry = {**event, "trail": change.trail, "set": delta(before, record) if before else record}
+    entry = {**event, "trail": change.trail}
+    if before:
+        entry["set"] = delta(before, record)
     if change.dispatch is not None:
         entry["dispatch"] = _dispatch_entry(change.dispatch)
     if change.ended is not None:
         entry["ended"] = change.ended.status
+    now_ms = to_ms(now)
     fork = None
     if change.fork is not None:
         forked = encode_fork(change.fork, scope, around)
@@ -97,11 +100,11 @@ def encode(
         scope=body,
         visit=scope.visit,
         state=scope.state or "",
-        record=dumps(entry),
-        at_ms=to_ms(now),
+        record=dumps(entry) if before else _with(dumps(entry), "set", body),
+        at_ms=now_ms,
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
-        timer_ms=_timer(change, to_ms(now)),
+        timer_ms=_timer(change, now_ms),
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended),
@@ -112,6 +115,11 @@ def encode(
         values=values,
     )
     return Written(writes=writes, scope=scope, record=record)
+
+
+def _with(packed: bytes, name: str, value: bytes) -> bytes:
+    """A map, not empty, with one more member whose JSON was made before."""
+    return b'%b,"%b":%b}' % (packed[:-1], name.encode(), value)
 
 
 def _timer(change: Change, now_ms: int) -> int | None:
