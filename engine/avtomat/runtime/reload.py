@@ -23,6 +23,9 @@ from avtomat.runtime.programs import Programs
 log = logging.getLogger(__name__)
 
 DEBOUNCE_MS = 200
+LOOK_EVERY_MS = 200
+"""The watching thread wakes up so often although nothing changes; four times less often than it would by itself."""
+
 AGAIN_AFTER_S = 5.0
 
 
@@ -71,7 +74,7 @@ class Reloader:
         """Load after each change, and again after a while when the store was away."""
         while True:
             try:
-                async for _ in awatch(self._folder, watch_filter=_matters, debounce=DEBOUNCE_MS, recursive=True):
+                async for _ in awatch(self._folder, watch_filter=_matters, debounce=DEBOUNCE_MS, step=LOOK_EVERY_MS):
                     await self.load()
             except StoreError as away:
                 log.warning("blueprints are reloaded later: %s", away.message)
