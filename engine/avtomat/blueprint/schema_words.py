@@ -9,7 +9,11 @@ from avtomat.core.duration import duration_hint
 
 _SHOWN_MAX = 40
 _TRUE_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "True": "true", "False": "false"}
-_DURATIONS = {"timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind"}
+_DURATIONS = {"timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind"} | {
+    "takes",
+    "elapsed",
+    "at_most",
+}
 
 
 def describe(node: Node) -> str:
@@ -99,7 +103,7 @@ def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     if hint is None:
         return None
     word = hint.removeprefix("write ")
-    return f"write {word.lower() if path == ('blueprint',) else word.upper() if 'errors' in path else word}"
+    return f"write {word.lower() if path == ('blueprint',) else word.upper() if {'errors', 'error'} & {*path} else word}"
 
 
 def hint_on_unknown(word: str, node: Node, allowed: list[str]) -> str | None:
