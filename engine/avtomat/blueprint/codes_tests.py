@@ -1,4 +1,4 @@
-"""The codes of what `avtomat test` finds: in files of tests (AVT601 to 619), and in cases that were run (621 to 639)."""
+"""The codes of what `avtomat test` finds: in files of tests (AVT601 to 619), in cases that were run (621 to 639)."""
 
 from avtomat.blueprint.findings import Code
 from avtomat.diagnostics import Severity
@@ -64,14 +64,14 @@ NO_PLACEHOLDER = Code(
 INPUT_REFUSED = Code(
     number="AVT626",
     title="An input that is refused",
-    about="The blueprint's `input` does not allow it, so that a client would get 422 and no job. A case that shows this "
-    "expects `status: refused`.",
+    about="The blueprint's `input` does not allow it, so that a client would get 422 and no job. A case that shows "
+    "this expects `status: refused`.",
 )
 ENDLESS_CASE = Code(
     number="AVT627",
     title="A case without an end",
-    about="The job waits for what never comes, or goes on and on: a case may take 20,000 decisions, and a hundred years "
-    "of its own time.",
+    about="The job waits for what never comes, or goes on and on: a case may take 10,000 decisions, and a hundred "
+    "years of its own time.",
 )
 UNEXERCISED = Code(
     number="AVT631",

@@ -9,11 +9,10 @@ from avtomat.core.duration import duration_hint
 
 _SHOWN_MAX = 40
 _TRUE_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "True": "true", "False": "false"}
-_DURATIONS = {"timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind"} | {
-    "takes",
-    "elapsed",
-    "at_most",
-}
+_DURATIONS = {
+    "timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind", "takes",
+    "elapsed", "at_most",
+}  # fmt: skip
 
 
 def describe(node: Node) -> str:
@@ -103,7 +102,8 @@ def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     if hint is None:
         return None
     word = hint.removeprefix("write ")
-    return f"write {word.lower() if path == ('blueprint',) else word.upper() if {'errors', 'error'} & {*path} else word}"
+    is_code = not {"errors", "error"}.isdisjoint(path)
+    return f"write {word.lower() if path == ('blueprint',) else word.upper() if is_code else word}"
 
 
 def hint_on_unknown(word: str, node: Node, allowed: list[str]) -> str | None:

@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "dev": Command("avtomat.cli.dev", "Run the engine here, with reload and without tokens"),
     "serve": Command("avtomat.cli.serve", "Run the engine in production"),
     "validate": Command("avtomat.cli.validate", "Check blueprints, without a network"),
+    "test": Command("avtomat.cli.test", "Run the tests of blueprints, without a network"),
     "run": Command("avtomat.cli.run", "Run one job of a blueprint to its end, without a server"),
     "worker": Command("avtomat.cli.worker", "Do tasks with shell commands, for an engine anywhere"),
     "jobs": Command("avtomat.cli.jobs", "List, show, explain and operate the jobs of an engine"),

@@ -33,6 +33,7 @@ LATER = ("calls", "approvals", "signals", "children", "callbacks")
 class ReadTests:
     """A file that was read: its tests when they can be run, and what was found."""
 
+    root: Node | None
     tests: Tests | None
     findings: tuple[Finding, ...]
     source: str
@@ -42,15 +43,15 @@ def read_tests(content: bytes) -> ReadTests:
     """Read one file of tests."""
     source = read_source(content)
     if source.root is None:
-        return ReadTests(tests=None, findings=source.findings, source=source.text)
+        return ReadTests(root=None, tests=None, findings=source.findings, source=source.text)
     checked = check_shape(source.root, "test")
     findings = [*source.findings, *checked.findings, *_not_yet(checked.root)]
     if any(finding.code.severity is Severity.ERROR for finding in findings):
-        return ReadTests(tests=None, findings=tuple(findings), source=source.text)
+        return ReadTests(root=checked.root, tests=None, findings=tuple(findings), source=source.text)
     reader = _Reader(source.text)
     tests = reader.tests(checked.root)
     findings += [*reader.findings, *_duplicates(tests)]
-    return ReadTests(tests=tests, findings=tuple(findings), source=source.text)
+    return ReadTests(root=checked.root, tests=tests, findings=tuple(findings), source=source.text)
 
 
 def conditions_of(expect: Node | None, source: str) -> list[Condition | list[Finding]]:
@@ -147,7 +148,7 @@ class _Reader:
 
     def _check_expect(self, expect: Node | None) -> None:
         elapsed = part_of(expect, "elapsed")
-        for node in [node for _, node in entries_of(elapsed)] or [elapsed]:
+        for node in (elapsed, *(bound for _, bound in entries_of(elapsed))):
             self._span(node)
         for read in conditions_of(expect, self.source):
             self.findings += read if isinstance(read, list) else ()
@@ -183,7 +184,7 @@ def _body(node: Node) -> dict[str, Json]:
 
 def _merged(usual: Node | None, own: Node | None, *, otherwise: Json) -> Json:
     """The case's own value, over the usual one; maps are merged by top-level name."""
-    if usual is None or own is None:
-        return value_of(own or usual) if own or usual else otherwise
-    both = isinstance(usual, Mapping) and isinstance(own, Mapping)
-    return {**usual.value, **own.value} if both else own.value
+    if isinstance(usual, Mapping) and isinstance(own, Mapping):
+        return {**usual.value, **own.value}
+    chosen = usual if own is None else own
+    return otherwise if chosen is None else chosen.value

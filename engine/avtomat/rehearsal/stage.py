@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from avtomat.blueprint import codes_tests as codes
@@ -23,7 +22,7 @@ from avtomat.blueprint.compiler import build_program
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.messages import View
-from avtomat.core.model import ENDED, ROOT, OnUndo, Status
+from avtomat.core.model import OnUndo
 from avtomat.core.program import Program
 from avtomat.core.value import value
 from avtomat.core.walk import Walk
@@ -51,11 +50,9 @@ JOB = "00000000000000000000000001"
 WORKER = "test"
 LEASE_MS = 90_000
 RETENTION = timedelta(days=7)
-ENTRIES_MAX = 20_000
+DECISIONS_MAX = 10_000
 SCOPES_KEPT_MAX = 20_000
 SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
-AT_REST = ENDED | {Status.QUARANTINED}
-"""Where a case ends: with a job that has ended, or waits for an operator."""
 
 
 @value
@@ -106,21 +103,22 @@ class _Stage:
         self._timers = Timers(store, self._executor)
         self._vault = Secrets({name: InlineSecret(text=text) for name, text in case.secrets.items()}, environ={})
         self._ready: list[str] = []
-        self._changed = True
         self._working: dict[str, _Work] = {}
         self._agenda: list[tuple[int, int, str]] = []
         self._cancelled: list[str] = []
-        self.tasks: list[Task] = []
-        self.compensated: list[str] = []
+        self._tasks: list[Task] = []
+        self._compensated: list[str] = []
 
     async def play(self) -> Played:
         """Submit the job and let it run to where it rests."""
-        await self._store.open(Wakeups(queue=lambda _, queue: self._ready.append(queue), job=self._heard, lost=_nobody))
+        await self._store.open(
+            Wakeups(queue=lambda _, queue: self._ready.append(queue), job=lambda _: None, lost=lambda: None)
+        )
         await self._programs.swap({self._program.name: self._program})
         stopped, asked = None, Submission(blueprint=self._program.name, input=self._case.input, client=WORKER)
         try:
             await self._submit(asked)
-            while not await self._is_at_rest():
+            while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
             return Played(refused=refused, join_errors={})
@@ -137,12 +135,12 @@ class _Stage:
         await self._executor.create(beginning)
 
     async def _played(self, stopped: CaseStopped | None) -> Played:
-        entries = await self._store.history(JOB, 0, ENTRIES_MAX * 2)
+        entries = await self._store.history(JOB, 0, DECISIONS_MAX * 2)
         return Played(
             row=await self._store.show(JOB),
             entries=[{"scope": entry.path, "at_ms": entry.at_ms, **loads(entry.record)} for entry in entries],
-            tasks=self.tasks,
-            compensated=self.compensated,
+            tasks=self._tasks,
+            compensated=self._compensated,
             join_errors=self._store.join_errors,
             stopped=stopped,
         )
@@ -152,8 +150,8 @@ class _Stage:
     async def _step(self) -> None:
         """Do the next thing that is to be done."""
         await self._let_bodies_begin()
-        if self._store.commits > ENTRIES_MAX:
-            raise self._endless(f"the job goes on and on: more than {ENTRIES_MAX:,} decisions were made")
+        if self._store.commits > DECISIONS_MAX:
+            raise self._endless(f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made")
         if self._cancelled:
             await self._store.release(WORKER, self._cancelled)
             self._cancelled.clear()
@@ -173,38 +171,28 @@ class _Stage:
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others)
 
-    async def _is_at_rest(self) -> bool:
-        """Whether the job has ended or is parked; it is looked at when the store says that it changed."""
-        if not self._changed:
-            return False
-        self._changed = False
-        row = await self._store.show(JOB)
-        return row is None or row.status in AT_REST
-
-    def _heard(self, _job: str) -> None:
-        self._changed = True
-
     # --- workers ------------------------------------------------------------------------------------------------------
+
+    def _has_work(self, _partition: int, queue: str) -> None:
+        self._ready.append(queue)
 
     async def _hand_out(self) -> None:
         """Let workers take all that is queued, by priority, then first come."""
         queues, self._ready = self._ready, []
-        for handout in await self._store.poll(
-            0, WORKER, queues, nonce="", max_tasks=len(queues), lease_ms=LEASE_MS
-        ):
+        for handout in await self._store.poll(0, WORKER, queues, nonce="", max_tasks=len(queues), lease_ms=LEASE_MS):
             await self._take(handout)
 
     async def _take(self, handout: Handout) -> None:
         task = await self._task(handout)
         answer = self._script.answer(task, from_ms(self._now_ms))
-        self.tasks.append(task)
+        self._tasks.append(task)
         if answer.untaken:
             await self._store.release(WORKER, [handout.task_id])
             self._ready.remove(handout.queue)
         elif not answer.silent:
             until_ms = self._now_ms + answer.takes_ms
             self._working[handout.task_id] = _Work(task=task, handout=handout, body=answer.body, until_ms=until_ms)
-            heapq.heappush(self._agenda, (until_ms, len(self.tasks), handout.task_id))
+            heapq.heappush(self._agenda, (until_ms, len(self._tasks), handout.task_id))
 
     async def _task(self, handout: Handout) -> Task:
         kept = await self._scopes.at(handout.job, handout.path, handout.loaded, None)
@@ -215,9 +203,7 @@ class _Stage:
             hint = f"add to `secrets` of the case or of `defaults`: {missing.message.split(chr(39))[1]}: placeholder"
             raise CaseStopped(codes.NO_PLACEHOLDER.at(self._case.name.span, missing.message, hint)) from None
         place, is_undo = _place(kept, self._program)
-        return Task(
-            kind=given["type"], place=place, attempt=handout.attempt, params=given["params"], is_undo=is_undo
-        )
+        return Task(kind=given["type"], place=place, attempt=handout.attempt, params=given["params"], is_undo=is_undo)
 
     async def _deliver(self, task_id: str) -> None:
         """Give the engine the result of a worker that is done; one that was told to cancel has stopped."""
@@ -230,7 +216,7 @@ class _Stage:
         )
         handled = await self._executor.handle(JOB, work.handout.path, cause, event, task_id=task_id)
         if work.task.is_undo and handled.change is not None and work.body["status"] != "failure":
-            self.compensated.append(work.task.place)
+            self._compensated.append(work.task.place)
 
     def _cancel(self, attempts: Sequence[Revoked]) -> None:
         """Workers at work hear that their attempts are dead; silent ones hear nothing."""
@@ -273,7 +259,3 @@ def _place(kept: Kept, program: Program) -> tuple[str, bool]:
         return kept.undos[waiting.index].place, True
     view = View(head=kept.head, scope=kept.scope, around=kept.around)
     return Walk(program, view, kept.head.created_at).place, False
-
-
-def _nobody() -> None:
-    """Nothing is ever lost here."""
