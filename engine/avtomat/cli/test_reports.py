@@ -12,6 +12,7 @@ from avtomat.cli import frames
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
 from avtomat.diagnostics import Diagnostic
+from avtomat.rehearsal.comparing import row
 from avtomat.rehearsal.coverage import Coverage, per_cent
 from avtomat.rehearsal.marks import Kind
 from avtomat.rehearsal.runner import CaseReport, FileReport
@@ -72,7 +73,7 @@ def _failed(case: CaseReport, *, colour: bool) -> str:
 
 
 def _path(case: CaseReport) -> str:
-    return " -> ".join(case.outcome.path) or "no state was entered"
+    return row(case.outcome.path, " -> ")
 
 
 def _coverage_lines(covered: Sequence[Coverage]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from avtomat.blueprint.schema import span_of_key
 from avtomat.core.formula import Json
 
 SHOWN_MAX = 120
+NAMES_SHOWN_MAX = 24
 
 Difference = tuple[Span, str]
 """Where it was expected, and what is different."""
@@ -57,7 +58,7 @@ def order_differs(expected: Node, got: Sequence[str], name: str, arrow: str) -> 
     if wanted != [*got]:
         pairs = zip_longest(nodes, got)
         first = next((node for node, one in pairs if node is None or node.value != one), None)
-        text = f"{name}: expected {_row(wanted, arrow)}, got {_row(got, arrow)}"
+        text = f"{name}: expected {row(wanted, arrow)}, got {row(got, arrow)}"
         yield (expected if first is None else first).span, text
 
 
@@ -78,5 +79,9 @@ def shown(found: Json) -> str:
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
-def _row(names: Sequence[str], arrow: str) -> str:
+def row(names: Sequence[str], arrow: str) -> str:
+    """Names in a message; of many the first and the last ones."""
+    if len(names) > NAMES_SHOWN_MAX:
+        half = NAMES_SHOWN_MAX // 2
+        names = [*names[:half], f"… {len(names) - 2 * half} more …", *names[-half:]]
     return arrow.join(names) or "none"

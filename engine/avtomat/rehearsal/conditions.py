@@ -30,8 +30,10 @@ class Condition:
         found = self.expression.evaluate(Environment(names=names, now=now, seed=""))
         if isinstance(found, bool):
             return found
-        why = found.message if isinstance(found, Failure) else f"it comes to {_shown(found)}, not to true or false"
-        return codes_tests.NOT_A_CONDITION.at(self.span, why)
+        if isinstance(found, Failure):
+            return codes_tests.NOT_A_CONDITION.at(self.span, found.message)
+        message = f"`{self.expression.source.strip()}` comes to {_kind(found)}, not to true or false"
+        return codes_tests.NOT_A_CONDITION.at(self.span, message)
 
 
 def read_condition(node: Scalar, names: Collection[str], source: str) -> Condition | list[Finding]:
@@ -53,5 +55,6 @@ def _unknown(expression: Expression, node: Scalar, names: Collection[str], sourc
             yield codes_rules.UNKNOWN_NAME.at(span, f"unknown name `{name}`", hint)
 
 
-def _shown(found: Json) -> str:
-    return "null" if found is None else "a text" if isinstance(found, str) else str(found)[:40]
+def _kind(found: Json) -> str:
+    kinds = {dict: "a map", list: "a list", str: "a text", type(None): "null"}
+    return kinds.get(type(found), "a number")

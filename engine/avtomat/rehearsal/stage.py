@@ -26,7 +26,7 @@ from avtomat.core.model import OnUndo
 from avtomat.core.program import Program
 from avtomat.core.value import value
 from avtomat.core.walk import Walk
-from avtomat.errors import RequestRefused, SecretError
+from avtomat.errors import RequestRefused
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
@@ -41,7 +41,7 @@ from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
 from avtomat.secrets import InlineSecret, Secrets
 from avtomat.storage.answers import Handout, JobRow, Revoked, Wakeups
-from avtomat.storage.codec import answer_as_json, dumps, from_ms, loads, to_ms
+from avtomat.storage.codec import answer_as_json, dumps, from_ms, loads, secrets_from_json, to_ms
 from avtomat.storage.writes import ResultCause
 
 JOB = "00000000000000000000000001"
@@ -107,6 +107,7 @@ class _Stage:
         self._agenda: list[tuple[int, int, str]] = []
         self._cancelled: list[str] = []
         self._tasks: list[Task] = []
+        self._untaken: list[Task] = []
         self._compensated: list[str] = []
 
     async def play(self) -> Played:
@@ -151,7 +152,8 @@ class _Stage:
         """Do the next thing that is to be done."""
         await self._let_bodies_begin()
         if self._store.commits > DECISIONS_MAX:
-            raise self._endless(f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made")
+            message = f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made"
+            raise self._endless(message, "let the answers lead out of the loop")
         if self._cancelled:
             await self._store.release(WORKER, self._cancelled)
             self._cancelled.clear()
@@ -189,6 +191,7 @@ class _Stage:
         if answer.untaken:
             await self._store.release(WORKER, [handout.task_id])
             self._ready.remove(handout.queue)
+            self._untaken.append(task)
         elif not answer.silent:
             until_ms = self._now_ms + answer.takes_ms
             self._working[handout.task_id] = _Work(task=task, handout=handout, body=answer.body, until_ms=until_ms)
@@ -197,13 +200,21 @@ class _Stage:
     async def _task(self, handout: Handout) -> Task:
         kept = await self._scopes.at(handout.job, handout.path, handout.loaded, None)
         assert kept is not None
-        try:
-            given = payload(handout, self._vault, self._now_ms)
-        except SecretError as missing:
-            hint = f"add to `secrets` of the case or of `defaults`: {missing.message.split(chr(39))[1]}: placeholder"
-            raise CaseStopped(codes.NO_PLACEHOLDER.at(self._case.name.span, missing.message, hint)) from None
+        self._demand_placeholders(handout)
+        given = payload(handout, self._vault, self._now_ms)
         place, is_undo = _place(kept, self._program)
         return Task(kind=given["type"], place=place, attempt=handout.attempt, params=given["params"], is_undo=is_undo)
+
+    def _demand_placeholders(self, handout: Handout) -> None:
+        """In production a secret that is missing fails the attempt; in a test it was forgotten."""
+        body = loads(handout.body)
+        missing = (
+            [ref.name for ref in secrets_from_json(body) if ref.name not in self._vault] if "secrets" in body else []
+        )
+        for name in missing:
+            message = f"the task {body['kind']} needs the secret {name}, and there is no placeholder for it"
+            hint = f"add to the case or to `defaults`: secrets: {{{name}: placeholder}}"
+            raise CaseStopped(codes.NO_PLACEHOLDER.at(self._case.name.span, message, hint))
 
     async def _deliver(self, task_id: str) -> None:
         """Give the engine the result of a worker that is done; one that was told to cancel has stopped."""
@@ -231,9 +242,11 @@ class _Stage:
         """Go to the next time at which something is to be done, by way of the moment before it."""
         target_ms = await self._next_ms()
         if target_ms is None:
-            raise self._endless("the job waits for ever: nothing that could still happen moves it")
+            tasks = ", ".join(f"{task.kind} ({task.place})" for task in self._untaken) or "nothing"
+            hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
+            raise self._endless(f"the job waits for ever for a worker that takes {tasks}", hint)
         if target_ms - to_ms(self._case.now) > DURATION_MAX // timedelta(milliseconds=1):
-            raise self._endless("the job waits longer than a hundred years")
+            raise self._endless("the job waits longer than a hundred years", "check what it waits for, and `now`")
         self._now_ms = max(self._now_ms, target_ms - 1)
         for task_id, work in self._working.items():
             left_ms = work.until_ms - self._now_ms
@@ -247,8 +260,7 @@ class _Stage:
         times = [self._agenda[0][0]] if self._agenda else []
         return min([*times, *([] if due_ms is None else [due_ms])], default=None)
 
-    def _endless(self, message: str) -> CaseStopped:
-        hint = "a task that nobody takes needs a timeout; a loop needs answers that lead out of it"
+    def _endless(self, message: str, hint: str) -> CaseStopped:
         return CaseStopped(codes.ENDLESS_CASE.at(self._case.name.span, message, hint))
 
 
