@@ -112,13 +112,11 @@ class _Stage:
 
     async def play(self) -> Played:
         """Submit the job and let it run to where it rests."""
-        await self._store.open(
-            Wakeups(queue=lambda _, queue: self._ready.append(queue), job=lambda _: None, lost=lambda: None)
-        )
+        await self._store.open(Wakeups(queue=self._has_work, job=lambda _: None, lost=lambda: None))
         await self._programs.swap({self._program.name: self._program})
-        stopped, asked = None, Submission(blueprint=self._program.name, input=self._case.input, client=WORKER)
+        stopped = None
         try:
-            await self._submit(asked)
+            await self._submit(Submission(blueprint=self._program.name, input=self._case.input, client=WORKER))
             while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
@@ -208,10 +206,8 @@ class _Stage:
     def _demand_placeholders(self, handout: Handout) -> None:
         """In production a secret that is missing fails the attempt; in a test it was forgotten."""
         body = loads(handout.body)
-        missing = (
-            [ref.name for ref in secrets_from_json(body) if ref.name not in self._vault] if "secrets" in body else []
-        )
-        for name in missing:
+        name = next((ref.name for ref in secrets_from_json(body) if ref.name not in self._vault), None)
+        if name is not None:
             message = f"the task {body['kind']} needs the secret {name}, and there is no placeholder for it"
             hint = f"add to the case or to `defaults`: secrets: {{{name}: placeholder}}"
             raise CaseStopped(codes.NO_PLACEHOLDER.at(self._case.name.span, message, hint))
