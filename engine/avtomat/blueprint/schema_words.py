@@ -51,6 +51,8 @@ def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str 
     if isinstance(node, Scalar):
         if node.text in _TRUE_WORDS and "true or false" in expected:
             return f"{node.text} is a text; write {_TRUE_WORDS[node.text]}"
+        if expected.startswith("an answer"):
+            return f"write {{output: {node.text}}}"
         return _hint_on_scalar(path, key, node)
     if isinstance(node, Mapping) and key in {"transitions", "catch", "schedule"}:
         return f"write a list, each entry with a dash: {key}: [{{…}}]"

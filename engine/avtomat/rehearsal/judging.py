@@ -12,7 +12,7 @@ from avtomat.blueprint.nodes import Sequence as SequenceNode
 from avtomat.blueprint.spec import entries_of, part_of, text_of, value_of
 from avtomat.core.duration import format_duration, parse_duration
 from avtomat.core.formula import Json
-from avtomat.core.model import ENDED, ROOT
+from avtomat.core.model import ENDED, ROOT, Status
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.comparing import Difference, differences, order_differs, same, shown
@@ -48,7 +48,7 @@ def outcome_of(played: Played) -> Outcome:
     if played.refused is not None or row is None:
         return Outcome(status=REFUSED, error=None if played.refused is None else _refusal(played), data={})
     return Outcome(
-        status=row.status,
+        status=Status(row.status).value,
         path=[name for entry in played.entries if entry["scope"] == ROOT for name in entry.get("trail") or ()],
         result=None if row.result is None else loads(row.result),
         error=_error(row),

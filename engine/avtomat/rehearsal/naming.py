@@ -90,7 +90,7 @@ def _states_named(node: Node | None, known: Collection[str], what: str) -> Itera
 
 
 def _hint(name: str, known: Collection[str]) -> str:
-    there = f"there are {listed(dict.fromkeys(known))}" if known else "there are none"
+    there = f"known here: {listed(dict.fromkeys(known))}" if known else "there is none"
     return nearest_hint(name, known) or there
 
 

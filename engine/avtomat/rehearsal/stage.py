@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from avtomat.blueprint import codes_tests as codes
 from avtomat.blueprint.compiler import build_program
@@ -51,6 +51,7 @@ WORKER = "test"
 LEASE_MS = 90_000
 RETENTION = timedelta(days=7)
 DECISIONS_MAX = 10_000
+LATEST_MS = to_ms(datetime(9999, 12, 1, tzinfo=UTC))
 SCOPES_KEPT_MAX = 20_000
 SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -94,6 +95,7 @@ class _Stage:
         self._case = case
         self._script = Script(case)
         self._now_ms = to_ms(case.now)
+        self._latest_ms = min(self._now_ms + DURATION_MAX // timedelta(milliseconds=1), LATEST_MS)
         self._store = store = VisitQueues(clock=lambda: self._now_ms)
         self._programs = Programs(store, build_program)
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
@@ -241,7 +243,7 @@ class _Stage:
             tasks = ", ".join(f"{task.kind} ({task.place})" for task in self._untaken) or "nothing"
             hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
             raise self._endless(f"the job waits for ever for a worker that takes {tasks}", hint)
-        if target_ms - to_ms(self._case.now) > DURATION_MAX // timedelta(milliseconds=1):
+        if target_ms > self._latest_ms:
             raise self._endless("the job waits longer than a hundred years", "check what it waits for, and `now`")
         self._now_ms = max(self._now_ms, target_ms - 1)
         for task_id, work in self._working.items():
