@@ -51,6 +51,7 @@ WORKER = "test"
 LEASE_MS = 90_000
 RETENTION = timedelta(days=7)
 DECISIONS_MAX = 10_000
+SWEEP_MAX = 1_000
 LATEST_MS = to_ms(datetime(9999, 12, 1, tzinfo=UTC))
 SCOPES_KEPT_MAX = 20_000
 SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -250,6 +251,7 @@ class _Stage:
             left_ms = work.until_ms - self._now_ms
             await self._store.heartbeat(WORKER, [task_id], lease_ms=LEASE_MS + left_ms)
         await self._timers.run_due(0)
+        await self._store.sweep(0, SWEEP_MAX)
         if await self._next_ms() == target_ms:
             self._now_ms = target_ms
 
