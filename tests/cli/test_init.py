@@ -77,6 +77,20 @@ def test_the_tests_of_a_new_project_are_good_and_exercise_all_of_its_blueprint(t
     assert capsys.readouterr().err == "3 cases in 1 file: all good\n"
 
 
+def test_the_source_s_readme_shows_what_a_new_project_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["init"])
+    capsys.readouterr()
+
+    main(["test", "--coverage"])
+
+    told = capsys.readouterr()
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert f"$ avtomat test --coverage\n{told.out}{told.err}" in readme
+
+
 def test_the_readmes_first_job_runs(tmp_path: Path) -> None:
     main(["init", str(tmp_path)])
     lines = (line.strip() for line in (tmp_path / "README.md").read_text("utf-8").splitlines())

@@ -58,7 +58,7 @@ class Case:
 
 
 @value
-class Tests:
+class CaseFile:
     """A file of tests, with the name of the blueprint's file."""
 
     blueprint: Name

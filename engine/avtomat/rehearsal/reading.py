@@ -22,7 +22,7 @@ from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
-from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, Tests
+from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
 LATER = ("calls", "approvals", "signals", "children", "callbacks")
@@ -34,7 +34,7 @@ class ReadTests:
     """A file that was read: its tests when they can be run, and what was found."""
 
     root: Node | None
-    tests: Tests | None
+    tests: CaseFile | None
     findings: tuple[Finding, ...]
     source: str
 
@@ -76,7 +76,7 @@ def _later_keys(owner: Node | None, keys: Collection[str]) -> Iterator[Finding]:
             yield codes_rules.NOT_YET.at(span_of_key(owner, key), f"`{key}` cannot be used yet", hint)
 
 
-def _duplicates(tests: Tests) -> Iterator[Finding]:
+def _duplicates(tests: CaseFile) -> Iterator[Finding]:
     first: dict[str, Span] = {}
     for case in tests.cases:
         other = first.setdefault(case.name.text, case.name.span)
@@ -92,13 +92,13 @@ class _Reader:
         self.source = source
         self.findings: list[Finding] = []
 
-    def tests(self, root: Node) -> Tests:
+    def tests(self, root: Node) -> CaseFile:
         blueprint = name_of(part_of(root, "test"))
         assert blueprint is not None
         defaults, now = part_of(root, "defaults"), self._time(part_of(root, "now"), NOW)
         usual = self._answers_by_key(part_of(defaults, "tasks"))
         cases = (self._case(node, defaults, usual, now) for node in items_of(part_of(root, "cases")))
-        return Tests(blueprint=blueprint, cases=tuple(cases))
+        return CaseFile(blueprint=blueprint, cases=tuple(cases))
 
     def _case(self, node: Node, defaults: Node | None, usual: MappingABC[str, Answers], now: datetime) -> Case:
         name, given, expect = name_of(part_of(node, "name")), part_of(node, "input"), part_of(node, "expect")

@@ -14,7 +14,7 @@ from avtomat.blueprint.spec import Name
 from avtomat.blueprint.spelling import nearest_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
-from avtomat.rehearsal.cases import Case, Tests
+from avtomat.rehearsal.cases import Case, CaseFile
 from avtomat.rehearsal.coverage import Coverage, coverage_of
 from avtomat.rehearsal.judging import Outcome, judge, outcome_of
 from avtomat.rehearsal.marks import Mark, marks_in, observed
@@ -77,7 +77,7 @@ def untested(path: Path) -> Coverage | None:
     return coverage_of(examined.blueprint, str(path), ())
 
 
-def _run_with(path: Path, read: ReadTests, tests: Tests, file: Path, chosen: Chosen) -> FileReport:
+def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: Chosen) -> FileReport:
     content = read_file(file) if file.is_file() else None
     if not isinstance(content, bytes):
         hint = nearest_hint(tests.blueprint.text, _neighbours(path)) or "the name is as seen from this file"

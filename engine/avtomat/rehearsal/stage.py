@@ -110,7 +110,7 @@ class _Stage:
         self._agenda: list[tuple[int, int, str]] = []
         self._cancelled: list[str] = []
         self._tasks: list[Task] = []
-        self._untaken: list[Task] = []
+        self._untaken: dict[str, Task] = {}
         self._compensated: list[str] = []
 
     async def play(self) -> Played:
@@ -192,7 +192,7 @@ class _Stage:
         if answer.untaken:
             await self._store.release(WORKER, [handout.task_id])
             self._ready.remove(handout.queue)
-            self._untaken.append(task)
+            self._untaken[handout.queue] = task
         elif not answer.silent:
             until_ms = self._now_ms + answer.takes_ms
             self._working[handout.task_id] = _Work(task=task, handout=handout, body=answer.body, until_ms=until_ms)
@@ -241,9 +241,8 @@ class _Stage:
         """Go to the next time at which something is to be done, by way of the moment before it."""
         target_ms = await self._next_ms()
         if target_ms is None:
-            tasks = ", ".join(f"{task.kind} ({task.place})" for task in self._untaken) or "nothing"
             hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
-            raise self._endless(f"the job waits for ever for a worker that takes {tasks}", hint)
+            raise self._endless(f"the job waits for ever for a worker that takes {await self._left_lying()}", hint)
         if target_ms > self._latest_ms:
             raise self._endless("the job waits longer than a hundred years", "check what it waits for, and `now`")
         self._now_ms = max(self._now_ms, target_ms - 1)
@@ -254,6 +253,13 @@ class _Stage:
         await self._store.sweep(0, SWEEP_MAX)
         if await self._next_ms() == target_ms:
             self._now_ms = target_ms
+
+    async def _left_lying(self) -> str:
+        """The tasks that no worker takes and that are open still."""
+        row = await self._store.show(JOB)
+        queues = () if row is None else (task.queue for task in row.tasks)
+        found = [self._untaken[queue] for queue in queues if queue in self._untaken]
+        return ", ".join(f"{task.kind} ({task.place})" for task in found) or "nothing"
 
     async def _next_ms(self) -> int | None:
         due_ms = await self._store.next_due_ms(0)
