@@ -176,6 +176,20 @@ def test_a_blueprint_without_tests_counts_as_not_exercised(project: Path, capsys
     assert "coverage of workflows/untested.yaml: 0 % (states 0/1)\ncoverage: 50 % of 6\n" in capsys.readouterr().out
 
 
+def test_a_blueprint_whose_tests_could_not_be_run_counts_as_not_exercised(project: Path, capsys: Capture) -> None:
+    write("workflows/greet.test.yaml", WRONG)
+
+    assert main(["test", "--coverage-min", "1"]) == 1
+    assert "coverage of workflows/greet.yaml: 0 %" in capsys.readouterr().out
+
+
+def test_a_folder_in_the_place_of_the_blueprint_is_told(project: Path, capsys: Capture) -> None:
+    write("workflows/greet.test.yaml", GOOD.replace("greet.yaml", "../workflows"))
+
+    assert main(["test"]) == 1
+    assert "AVT601: workflows/../workflows: the file cannot be read: Is a directory" in capsys.readouterr().err
+
+
 def test_two_files_about_one_blueprint_are_counted_together(project: Path, capsys: Capture) -> None:
     write("workflows/more.test.yaml", BAD.replace("hello", "good day"))
 

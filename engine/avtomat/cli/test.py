@@ -105,7 +105,7 @@ def _run(file: Path, args: Namespace) -> FileReport:
 def _coverage(paths: Sequence[Path], reports: Sequence[FileReport]) -> list[Coverage]:
     """The coverage of each blueprint that is tested, and of those in the folders that are not."""
     tested = [report.coverage for report in reports if report.coverage is not None]
-    known = {Path(report.blueprint).resolve() for report in reports if report.blueprint is not None}
+    known = {Path(each.file).resolve() for each in tested}
     others = (path for path in find_blueprints(path for path in paths if path.is_dir()) if isinstance(path, Path))
     rest = [untested(path) for path in others if path.resolve() not in known]
     return [*together(tested), *(each for each in rest if each is not None)]

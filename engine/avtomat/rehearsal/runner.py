@@ -78,11 +78,11 @@ def untested(path: Path) -> Coverage | None:
 
 
 def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: Chosen) -> FileReport:
-    content = read_file(file) if file.is_file() else None
-    if not isinstance(content, bytes):
+    content = read_file(file)
+    if isinstance(content, Diagnostic):
+        message = f"{file}: {content.message}" if file.exists() else f"there is no file {file}"
         hint = nearest_hint(tests.blueprint.text, _neighbours(path)) or "the name is as seen from this file"
-        missing = codes.NO_BLUEPRINT.at(tests.blueprint.span, f"there is no file {file}", hint)
-        return _refused(path, [*read.findings, missing])
+        return _refused(path, [*read.findings, codes.NO_BLUEPRINT.at(tests.blueprint.span, message, hint)])
     examined = examine_text(content)
     if not examined.is_good:
         refused = codes.BLUEPRINT_REFUSED.at(tests.blueprint.span, f"{file} has errors", "mend them first")
