@@ -3,8 +3,8 @@
 A command is a module with `add_arguments(parser)` and `run(args) -> exit code`; it is imported when it is used, so that
 help is quick and `validate` loads no server. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 good, 1 findings, a failed job or test, 2 usage, 3 not found, 4 not allowed, 5 server not reached, 124 timeout,
-130 interrupted, 141 the reader of stdout has gone.
+Exit codes: 0 good, 1 findings, a failed job or test, 2 usage, 3 not found, 4 not allowed, 5 server not reached,
+124 timeout, 130 interrupted, 141 the reader of stdout has gone.
 """
 
 from __future__ import annotations
