@@ -18,5 +18,6 @@ done
 "$work/venv/bin/avtomat" schema blueprint | grep '"\$schema"' >/dev/null
 "$work/venv/bin/avtomat" init project >/dev/null
 "$work/venv/bin/avtomat" validate project/workflows
+"$work/venv/bin/avtomat" test project/workflows
 "$work/venv/bin/avtomat" --version
 echo "The wheel works in a clean virtual environment."

@@ -120,6 +120,16 @@ def test_validate_loads_neither_a_web_server_nor_redis(tmp_path: Path) -> None:
     assert not packages & {"aiohttp", "redis", "hiredis", "sqlite3", "uvloop", "fakeredis"}
 
 
+def test_the_runner_of_tests_loads_neither_a_web_server_nor_redis(tmp_path: Path) -> None:
+    (tmp_path / "hello.yaml").write_text("avtomat: 1\nblueprint: hello\nstates:\n  greet: {task: greet}\n")
+    tests = tmp_path / "hello.test.yaml"
+    tests.write_text("avtomat: 1\ntest: hello.yaml\ncases: [{name: good, tasks: {greet: {}}}]\n")
+
+    packages = {name.partition(".")[0] for name in modules_after("test", str(tests))}
+
+    assert not packages & {"aiohttp", "redis", "hiredis", "sqlite3", "uvloop", "fakeredis"}
+
+
 def test_help_loads_no_other_package_and_no_command() -> None:
     modules = modules_after("--help")
     ours = {name for name in modules if name.partition(".")[0] in {"avtomat", "avtomat_worker"}}

@@ -17,6 +17,9 @@ from avtomat.cli.frames import as_text
 GOLDEN = Path(__file__).parent / "golden"
 PAGE = Path(__file__).parents[2] / "docs" / "diagnostics.md"
 MISTAKES = sorted(GOLDEN.glob("*.yaml"))
+MISTAKES_IN_TESTS = sorted((Path(__file__).parents[1] / "rehearsal/golden").glob("avt6*.test.yaml"))
+"""Those of the codes that only `avtomat test` finds; tests/rehearsal/test_golden.py runs them."""
+
 WITHOUT_EXAMPLE = {"AVT501"}  # takes two files
 
 
@@ -39,14 +42,14 @@ def test_a_mistake_is_told_in_these_words(mistake: Path) -> None:
 
 
 def test_every_code_has_a_mistake_that_shows_it() -> None:
-    shown = {mistake.stem.partition("_")[0].upper() for mistake in MISTAKES}
+    shown = {mistake.stem.partition("_")[0].upper() for mistake in (*MISTAKES, *MISTAKES_IN_TESTS)}
 
     assert {code.number for code in all_codes()} - shown == WITHOUT_EXAMPLE
 
 
 def test_the_page_about_diagnostics_is_that_of_the_checker() -> None:
     examples: dict[str, tuple[str, str]] = {}
-    for mistake in reversed(MISTAKES):
+    for mistake in reversed([*MISTAKES, *MISTAKES_IN_TESTS]):
         code = mistake.stem.partition("_")[0].upper()
         examples[code] = (mistake.read_text("utf-8"), mistake.with_suffix(".out").read_text("utf-8"))
     page = diagnostics_page(examples)

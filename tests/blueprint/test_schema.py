@@ -17,7 +17,7 @@ from avtomat.blueprint.spelling import meant
 from avtomat.core.formula import Json
 from avtomat.resources import schema_text
 
-SCHEMA = json.loads(schema_text("blueprint"))
+SCHEMAS = {name: json.loads(schema_text(name)) for name in ("blueprint", "test")}
 HEAD = "avtomat: 1\nblueprint: sample\n"
 
 
@@ -38,27 +38,31 @@ def told(text: str) -> list[tuple[str, str, str | None]]:
     return [(finding.code.number, finding.message, finding.hint) for finding in check_shape(root).findings]
 
 
-def test_the_schema_is_one_of_draft_7() -> None:
-    jsonschema_rs.meta.validate(SCHEMA)
-    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_is_one_of_draft_7(name: str) -> None:
+    jsonschema_rs.meta.validate(SCHEMAS[name])
+    assert SCHEMAS[name]["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
-def test_every_key_has_a_text_for_hovering() -> None:
-    silent = []
-    for path, schema in parts(SCHEMA):
+@pytest.mark.parametrize("schema_name", SCHEMAS)
+def test_every_key_has_a_text_for_hovering(schema_name: str) -> None:
+    silent, definitions = [], SCHEMAS[schema_name]["definitions"]
+    for path, schema in parts(SCHEMAS[schema_name]):
         for name, inner in schema.get("properties", {}).items():
-            target = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+            target = definitions[inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
             if len(target.get("description", "")) < 7:
                 silent.append(f"{path}/{name}")
 
     assert not silent
 
 
-def test_every_definition_is_used_and_every_map_is_closed() -> None:
-    text = json.dumps(SCHEMA)
-    unused = [name for name in SCHEMA["definitions"] if f"#/definitions/{name}" not in text]
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_definition_is_used_and_every_map_is_closed(name: str) -> None:
+    whole = SCHEMAS[name]
+    text = json.dumps(whole)
+    unused = [name for name in whole["definitions"] if f"#/definitions/{name}" not in text]
     open_maps = [
-        path for path, schema in parts(SCHEMA) if "properties" in schema and "additionalProperties" not in schema
+        path for path, schema in parts(whole) if "properties" in schema and "additionalProperties" not in schema
     ]
 
     assert (unused, open_maps) == ([], [])

@@ -18,7 +18,16 @@ def test_a_new_project_has_a_blueprint_settings_a_worker_and_a_readme(tmp_path: 
     assert main(["init", str(tmp_path / "new/shop")]) == 0
 
     written = {str(path.relative_to(tmp_path / "new/shop")) for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {"avtomat.toml", "workflows/hello.yaml", "greet.sh", "README.md"}
+    workflows = {"workflows/hello.yaml", "workflows/hello.test.yaml"}
+    assert written == {"avtomat.toml", "greet.sh", "README.md", *workflows}
+
+
+def test_the_last_line_says_how_to_check_and_test(tmp_path: Path, capsys: Capture) -> None:
+    main(["init", str(tmp_path)])
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    folder = tmp_path / "workflows"
+    assert last.endswith(f"begin with: avtomat validate {folder} && avtomat test {folder}")
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path, capsys: Capture) -> None:
@@ -57,6 +66,29 @@ def test_the_blueprint_of_a_new_project_has_no_findings(tmp_path: Path, capsys: 
     assert main(["validate", str(tmp_path / "workflows"), "-o", "json"]) == 0
 
     assert json.loads(capsys.readouterr().out) == {"diagnostics": [], "files": 1}
+
+
+def test_the_tests_of_a_new_project_are_good_and_exercise_all_of_its_blueprint(tmp_path: Path, capsys: Capture) -> None:
+    main(["init", str(tmp_path)])
+    capsys.readouterr()
+
+    assert main(["test", str(tmp_path / "workflows"), "--coverage-min", "100"]) == 0
+
+    assert capsys.readouterr().err == "3 cases in 1 file: all good\n"
+
+
+def test_the_source_s_readme_shows_what_a_new_project_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["init"])
+    capsys.readouterr()
+
+    main(["test", "--coverage"])
+
+    told = capsys.readouterr()
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert f"$ avtomat test --coverage\n{told.out}{told.err}" in readme
 
 
 def test_the_readmes_first_job_runs(tmp_path: Path) -> None:

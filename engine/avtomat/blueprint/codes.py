@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from avtomat.blueprint import codes_rules, codes_schema, codes_source
+from avtomat.blueprint import codes_rules, codes_schema, codes_source, codes_tests
 from avtomat.blueprint.findings import Code
 
 _GROUPS = {
@@ -14,13 +14,14 @@ _GROUPS = {
     "3": ("Names and formulas", "What stands in `when` and `{{ … }}`."),
     "4": ("Values", "Durations, policies, schemas, names."),
     "5": ("Several files", "What a set of blueprints has to agree on."),
+    "6": ("Tests of blueprints", "What `avtomat test` finds in the files of tests, and in the cases that it runs."),
     "9": ("Not yet", "What the language has and this version of the engine does not."),
 }
 
 
 def all_codes() -> list[Code]:
     """Every code, by its number."""
-    modules = (codes_source, codes_schema, codes_rules)
+    modules = (codes_source, codes_schema, codes_rules, codes_tests)
     found = [value for module in modules for value in vars(module).values() if isinstance(value, Code)]
     return sorted(found, key=lambda code: code.number)
 

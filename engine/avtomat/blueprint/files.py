@@ -1,4 +1,4 @@
-"""Find the files of blueprints in folders, and read them.
+"""Find the files of blueprints, or of their tests, in folders, and read them.
 
 A folder is searched with all below it for `*.yaml` and `*.yml`; hidden files, tests (`*.test.yaml`) and catalogues are
 no blueprints. What lies outside of the folder behind a link is refused, and so is what is no regular file.
@@ -6,7 +6,7 @@ no blueprints. What lies outside of the folder behind a link is refused, and so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from avtomat.diagnostics import Diagnostic, Severity
@@ -17,14 +17,32 @@ _CATALOGUES = ("catalogue.yaml", "catalogue.yml")
 _READ_BYTES_MAX = 1_000_001
 
 
+Wanted = Callable[[str], bool]
+"""Whether a YAML file of this name is looked for."""
+
+
 def find_blueprints(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
     """Return the files in the order of their names, each once, and a finding for what cannot be taken."""
+    return _find(paths, lambda name: not _is_something_else(name))
+
+
+def find_tests(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
+    """Return the files of tests, likewise."""
+    return _find(paths, is_test)
+
+
+def is_test(name: str) -> bool:
+    """Whether a file of this name holds tests of a blueprint."""
+    return name.endswith(SUFFIXES) and name.rpartition(".")[0].endswith(".test")
+
+
+def _find(paths: Iterable[Path], wanted: Wanted) -> Iterator[Path | Diagnostic]:
     seen: set[Path] = set()
     for path in paths:
         if not path.is_dir():
             candidates: list[Path | Diagnostic] = [path]
         else:
-            candidates = [*_in_folder(path)]
+            candidates = [*_in_folder(path, wanted)]
         for candidate in candidates:
             if isinstance(candidate, Diagnostic):
                 yield candidate
@@ -42,9 +60,9 @@ def read_file(path: Path) -> bytes | Diagnostic:
         return _refused(path, f"the file cannot be read: {error.strerror or error}")
 
 
-def _in_folder(folder: Path) -> Iterator[Path | Diagnostic]:
+def _in_folder(folder: Path, wanted: Wanted) -> Iterator[Path | Diagnostic]:
     root = folder.resolve()
-    for path in sorted(_walk(folder)):
+    for path in sorted(_walk(folder, wanted)):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             yield _refused(path, f"the link leads out of {folder}")
         elif not path.is_file():
@@ -53,18 +71,18 @@ def _in_folder(folder: Path) -> Iterator[Path | Diagnostic]:
             yield path
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, wanted: Wanted) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry)
-        elif entry.suffix in SUFFIXES and not _is_something_else(entry.name):
+            yield from _walk(entry, wanted)
+        elif entry.suffix in SUFFIXES and wanted(entry.name):
             yield entry
 
 
 def _is_something_else(name: str) -> bool:
-    return name in _CATALOGUES or name.rpartition(".")[0].endswith(".test")
+    return name in _CATALOGUES or is_test(name)
 
 
 def _refused(path: Path, message: str) -> Diagnostic:

@@ -1,4 +1,4 @@
-"""Check the shape of a blueprint against schemas/blueprint.schema.json.
+"""Check the shape of a file against its schema: schemas/blueprint.schema.json, or that of tests of blueprints.
 
 The schema says what may stand where; its `title` is what a finding says was expected. A key that is plainly a slip or
 another system's word is reported and then read as what was meant, so that one wrong word does not cause ten findings.
@@ -35,27 +35,30 @@ REPAIRS_MAX = 4
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
+BLUEPRINT = "blueprint"
+"""The name of the schema of blueprints."""
+
 Path_ = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A blueprint whose shape was checked: as it was meant, and what is wrong with it."""
+    """A file whose shape was checked: as it was meant, and what is wrong with it."""
 
     root: Node
     findings: tuple[Finding, ...]
 
 
-def check_shape(root: Node) -> Checked:
-    """Check the whole file; the findings are in no order."""
+def check_shape(root: Node, schema: str = BLUEPRINT) -> Checked:
+    """Check the whole file against the shipped schema of this name; the findings are in no order."""
     findings: list[Finding] = []
     for _ in range(REPAIRS_MAX):
-        faults = [*_validator().iter_errors(root.value)]
+        faults = [*_validator(schema).iter_errors(root.value)]
         if not faults:
             break
-        renamed = [*_misspelt(root, faults)]
+        renamed = [*_misspelt(root, faults, schema)]
         if not renamed:
-            return Checked(root=root, findings=(*findings, *_explain_all(root, faults)))
+            return Checked(root=root, findings=(*findings, *_explain_all(root, faults, schema)))
         for path, old, new, finding in renamed:
             findings.append(finding)
             root = _rename(root, path, old, new)
@@ -63,18 +66,18 @@ def check_shape(root: Node) -> Checked:
 
 
 @cache
-def _schema() -> Json:
-    return json.loads(schema_text("blueprint"))
+def _schema(name: str) -> Json:
+    return json.loads(schema_text(name))
 
 
 @cache
-def _validator() -> Any:
-    return jsonschema_rs.Draft7Validator(_schema())
+def _validator(name: str) -> Any:
+    return jsonschema_rs.Draft7Validator(_schema(name))
 
 
-def _definition(fault: Any) -> dict[str, Any]:
+def _definition(fault: Any, schema: str) -> dict[str, Any]:
     """The part of the schema whose keyword was not met."""
-    part = _schema()
+    part = _schema(schema)
     for step in list(fault.schema_path)[:-1]:
         part = part[step]
     return part if isinstance(part, dict) else {}
@@ -87,14 +90,14 @@ def _path(fault: Any) -> Path_:
 # --- words that were meant otherwise ---------------------------------------------------------------------------------
 
 
-def _misspelt(root: Node, faults: list[Any]) -> Iterator[tuple[Path_, str, str, Finding]]:
+def _misspelt(root: Node, faults: list[Any], schema: str) -> Iterator[tuple[Path_, str, str, Finding]]:
     for fault in faults:
         if fault.kind.name != "additionalProperties":
             continue
         node = node_at(root, _path(fault))
         taken = set(node.value) if isinstance(node, Mapping) else set()
         for word in sorted(set(fault.kind.unexpected), key=list(node.value).index):
-            new = _meant(word, fault, taken)
+            new = _meant(word, fault, taken, schema)
             if new is not None:
                 taken.add(new)
                 message = f"unknown key `{word}`"
@@ -102,9 +105,9 @@ def _misspelt(root: Node, faults: list[Any]) -> Iterator[tuple[Path_, str, str, 
                 yield _path(fault), word, new, finding
 
 
-def _meant(word: str, fault: Any, taken: set[str]) -> str | None:
-    kinds = kind_names()
-    allowed = list(_definition(fault).get("properties", {}))
+def _meant(word: str, fault: Any, taken: set[str], schema: str) -> str | None:
+    kinds = kind_names(schema)
+    allowed = list(_definition(fault, schema).get("properties", {}))
     if "transitions" in allowed and not taken & set(kinds):
         allowed += kinds
     if word in kinds and taken & set(kinds) - {word}:
@@ -114,16 +117,16 @@ def _meant(word: str, fault: Any, taken: set[str]) -> str | None:
 
 
 @cache
-def kind_names() -> tuple[str, ...]:
-    """The keys that make a state what it is, in the schema's order."""
-    names = (name for name in _schema()["definitions"] if name.endswith("State") and name != "passState")
+def kind_names(schema: str = BLUEPRINT) -> tuple[str, ...]:
+    """The keys that make a state what it is, in the schema's order; only blueprints have states."""
+    names = (name for name in _schema(schema)["definitions"] if name.endswith("State") and name != "passState")
     return tuple(name.removesuffix("State") for name in names)
 
 
 @cache
 def kinds_with(key: str) -> tuple[str, ...]:
     """The kinds of states that have this key."""
-    definitions = _schema()["definitions"]
+    definitions = _schema(BLUEPRINT)["definitions"]
     return tuple(kind for kind in kind_names() if key in definitions[f"{kind}State"]["properties"])
 
 
@@ -174,24 +177,24 @@ def _span(root: Node, path: Path_) -> Span:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _explain_all(root: Node, faults: list[Any]) -> Iterator[Finding]:
+def _explain_all(root: Node, faults: list[Any], schema: str) -> Iterator[Finding]:
     seen: set[tuple[Path_, str]] = set()
     for fault in faults:
         place = (_path(fault), fault.kind.name)
         if fault.kind.name not in {"additionalProperties", "required"} and place in seen:
             continue
         seen.add(place)
-        yield from _explain(root, fault)
+        yield from _explain(root, fault, schema)
 
 
-def _explain(root: Node, fault: Any) -> Iterator[Finding]:
+def _explain(root: Node, fault: Any, schema: str) -> Iterator[Finding]:
     path = _path(fault)
     node = node_at(root, path)
     subject = _subject(path)
-    expected = _definition(fault).get("title", "something else")
+    expected = _definition(fault, schema).get("title", "something else")
     match fault.kind.name:
         case "additionalProperties":
-            yield from _unknown_keys(node, fault)
+            yield from _unknown_keys(node, fault, schema)
         case "required":
             yield _missing(root, path, node, fault.kind.property)
         case "propertyNames":
@@ -229,9 +232,9 @@ def _wrong_type(root: Node, path: Path_, node: Node, subject: str, expected: str
     return codes.WRONG_TYPE.at(_span(root, path), f"{subject} should be {expected}, not {describe(node)}", hint_text)
 
 
-def _unknown_keys(node: Node, fault: Any) -> Iterator[Finding]:
-    present = [kind for kind in kind_names() if isinstance(node, Mapping) and kind in node.items]
-    definition = _definition(fault)
+def _unknown_keys(node: Node, fault: Any, schema: str) -> Iterator[Finding]:
+    present = [kind for kind in kind_names(schema) if isinstance(node, Mapping) and kind in node.items]
+    definition = _definition(fault, schema)
     allowed = list(definition.get("properties", {}))
     for word in fault.kind.unexpected:
         span = span_of_key(node, word)
@@ -258,6 +261,9 @@ def _missing(root: Node, path: Path_, node: Node, key: str) -> Finding:
         "to": "say where to go: to: name_of_a_state; or to: end",
         "do": "say what is done for each item: do: {task: …}",
         "foreach": "say over which list: foreach: '{{ input.items }}'",
+        "test": "say which blueprint it tests: test: order_fulfilment.yaml",
+        "cases": "list the cases: cases: [{name: a good day, input: {}}]",
+        "name": "say in a few words what the case shows: name: a declined card gives the stock back",
     }
     return codes.MISSING_KEY.at(span, f"{owner} has no `{key}`", hints.get(key, f"add {key}"))
 

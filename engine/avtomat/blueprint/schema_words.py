@@ -9,7 +9,10 @@ from avtomat.core.duration import duration_hint
 
 _SHOWN_MAX = 40
 _TRUE_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "True": "true", "False": "false"}
-_DURATIONS = {"timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind"}
+_DURATIONS = {
+    "timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind", "takes",
+    "elapsed", "at_most",
+}  # fmt: skip
 
 
 def describe(node: Node) -> str:
@@ -48,6 +51,8 @@ def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str 
     if isinstance(node, Scalar):
         if node.text in _TRUE_WORDS and "true or false" in expected:
             return f"{node.text} is a text; write {_TRUE_WORDS[node.text]}"
+        if expected.startswith("an answer"):
+            return f"write {{output: {node.text}}}"
         return _hint_on_scalar(path, key, node)
     if isinstance(node, Mapping) and key in {"transitions", "catch", "schedule"}:
         return f"write a list, each entry with a dash: {key}: [{{…}}]"
@@ -99,7 +104,8 @@ def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     if hint is None:
         return None
     word = hint.removeprefix("write ")
-    return f"write {word.lower() if path == ('blueprint',) else word.upper() if 'errors' in path else word}"
+    is_code = not {"errors", "error"}.isdisjoint(path)
+    return f"write {word.lower() if path == ('blueprint',) else word.upper() if is_code else word}"
 
 
 def hint_on_unknown(word: str, node: Node, allowed: list[str]) -> str | None:

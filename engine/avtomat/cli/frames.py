@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
+from avtomat.blueprint.files import read_file
 from avtomat.diagnostics import Diagnostic, Severity
 
 _LINE_MAX = 160
@@ -28,19 +30,20 @@ def as_text(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, co
 
 def as_json(diagnostics: Sequence[Diagnostic], files: int) -> str:
     """One object for programs."""
-    found = [
-        {
-            "code": each.code,
-            "severity": each.severity.value,
-            "message": each.message,
-            "file": each.file,
-            "line": each.line,
-            "column": each.column,
-            "hint": each.hint,
-        }
-        for each in diagnostics
-    ]
-    return json.dumps({"diagnostics": found, "files": files}, ensure_ascii=False)
+    return json.dumps({"diagnostics": [*map(as_map, diagnostics)], "files": files}, ensure_ascii=False)
+
+
+def as_map(diagnostic: Diagnostic) -> dict[str, str | int | None]:
+    """One finding for programs."""
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity.value,
+        "message": diagnostic.message,
+        "file": diagnostic.file,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "hint": diagnostic.hint,
+    }
 
 
 def as_github(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
@@ -53,14 +56,26 @@ def as_github(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
         yield f"::{_GITHUB[each.severity]} {place}{end},title={each.code}::{text}"
 
 
+def sources_of(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
+    """The texts of the files that something was found in, with the line ends that findings count."""
+    texts: dict[str, str] = {}
+    for file in {each.file for each in diagnostics}:
+        content = read_file(Path(file))
+        if isinstance(content, bytes):
+            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+            texts[file] = text.replace("\r\n", "\n").replace("\r", "\n")
+    return texts
+
+
 def summary(diagnostics: Sequence[Diagnostic], files: int) -> str:
     """How much was found in how many files."""
     counts = Counter(each.severity for each in diagnostics)
-    parts = [_counted(counts[severity], severity) for severity in Severity if counts[severity]]
-    return f"{', '.join(parts) or 'nothing to complain about'} in {_counted(files, 'file')}"
+    parts = [counted(counts[severity], severity) for severity in Severity if counts[severity]]
+    return f"{', '.join(parts) or 'nothing to complain about'} in {counted(files, 'file')}"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number of things."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -70,13 +85,13 @@ def _escaped(text: str) -> str:
 
 
 def _frame(diagnostic: Diagnostic, source: str | None, *, colour: bool) -> Iterator[str]:
-    word = _painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
+    word = painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
     yield f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {diagnostic.message}"
     lines = (source or "").split("\n")
     if source and diagnostic.line <= len(lines):
         yield from _excerpt(diagnostic, lines[diagnostic.line - 1], colour=colour)
     if diagnostic.hint:
-        yield f"  {_painted('hint', '1', colour)}: {diagnostic.hint}"
+        yield f"  {painted('hint', '1', colour)}: {diagnostic.hint}"
 
 
 def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str]:
@@ -87,8 +102,9 @@ def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str
     width = max(1, min(width, len(shown) - (start - cut)))
     gutter = f"{diagnostic.line:>5}"
     yield f"{gutter} | {shown}"
-    yield f"{' ' * len(gutter)} | {' ' * (start - cut)}{_painted('^' * width, _COLOURS[diagnostic.severity], colour)}"
+    yield f"{' ' * len(gutter)} | {' ' * (start - cut)}{painted('^' * width, _COLOURS[diagnostic.severity], colour)}"
 
 
-def _painted(text: str, codes: str, colour: bool) -> str:
+def painted(text: str, codes: str, colour: bool) -> str:
+    """A text in these colours, where colours are shown."""
     return f"\x1b[{codes}m{text}\x1b[0m" if colour else text

@@ -53,6 +53,40 @@ states:
   done_at_once: {succeed: {text: "{{ data.text }}", from: "{{ config.team }}"}}
 """
 
+_TESTS: Final = """\
+# yaml-language-server: $schema=../test.schema.json
+# Run by `avtomat test`: no server, no workers, and no time that really passes.
+avtomat: 1
+test: hello.yaml
+defaults:
+  config: {team: Platform}
+cases:
+  - name: one person is greeted by name
+    input: {name: Ada}
+    tasks:
+      greet: {output: {text: "Hello, Ada!"}} # what the worker answers
+    expect:
+      path: [choose, greet, done]
+      params: {greet: {name: Ada}} # what the worker got
+      result: {text: "Hello, Ada!", from: Platform}
+
+  - name: a crowd is greeted as one
+    input: {name: everybody, crowd: 200}
+    expect:
+      path: [choose, greet_all, done_at_once]
+      result: {text: "Hello, all 200 of you!", from: Platform}
+
+  - name: a worker that hangs is given up after its third attempt
+    input: {name: Ada}
+    tasks:
+      greet: {silent: true}
+    expect:
+      status: failed
+      error: TIMEOUT_ERROR
+      tasks: {greet: 3}
+      elapsed: {at_least: 90s, at_most: 95s}
+"""
+
 _WORKER: Final = """\
 #!/bin/sh
 # A worker's command: the task's params come as JSON on stdin, its output goes as JSON to stdout.
@@ -69,6 +103,10 @@ Check the blueprints; no server is needed:
 
     avtomat validate workflows
 
+Run their tests, which are in `name.test.yaml` beside them:
+
+    avtomat test --coverage
+
 Run one job to its end; the shell does the task:
 
     avtomat run workflows/hello.yaml --input '{"name": "Ada"}' --exec greet='sh greet.sh'
@@ -82,14 +120,16 @@ Then submit a job, and wait for its end:
 
     curl 'http://127.0.0.1:8080/api/v1/jobs/hello?wait=30' --json '{"input": {"name": "Ada"}}'
 
-Editors check blueprints while you write, once the schema is beside them:
+Editors check blueprints and tests while you write, once the schemas are beside them:
 
     avtomat schema > blueprint.schema.json
+    avtomat schema test > test.schema.json
 """
 
 _FILES: Final = {
     "avtomat.toml": _SETTINGS,
     "workflows/hello.yaml": _BLUEPRINT,
+    "workflows/hello.test.yaml": _TESTS,
     "greet.sh": _WORKER,
     "README.md": _README,
 }
@@ -105,7 +145,8 @@ def run(args: Namespace) -> int:
     for name, text in _FILES.items():
         path = args.folder / name
         print(f"{'wrote' if _write_new(path, text) else 'kept '}  {path}")
-    print(f"\nREADME.md says how to go on; begin with: avtomat validate {args.folder / 'workflows'}")
+    workflows = args.folder / "workflows"
+    print(f"\nREADME.md says how to go on; begin with: avtomat validate {workflows} && avtomat test {workflows}")
     return 0
 
 

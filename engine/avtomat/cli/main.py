@@ -3,8 +3,8 @@
 A command is a module with `add_arguments(parser)` and `run(args) -> exit code`; it is imported when it is used, so that
 help is quick and `validate` loads no server. Results go to stdout, everything else to stderr.
 
-Exit codes: 0 good, 1 findings or a failed job, 2 usage, 3 not found, 4 not allowed, 5 server not reached, 124 timeout,
-130 interrupted, 141 the reader of stdout has gone.
+Exit codes: 0 good, 1 findings, a failed job or test, 2 usage, 3 not found, 4 not allowed, 5 server not reached,
+124 timeout, 130 interrupted, 141 the reader of stdout has gone.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "dev": Command("avtomat.cli.dev", "Run the engine here, with reload and without tokens"),
     "serve": Command("avtomat.cli.serve", "Run the engine in production"),
     "validate": Command("avtomat.cli.validate", "Check blueprints, without a network"),
+    "test": Command("avtomat.cli.test", "Run the tests of blueprints, without a network"),
     "run": Command("avtomat.cli.run", "Run one job of a blueprint to its end, without a server"),
     "worker": Command("avtomat.cli.worker", "Do tasks with shell commands, for an engine anywhere"),
     "jobs": Command("avtomat.cli.jobs", "List, show, explain and operate the jobs of an engine"),

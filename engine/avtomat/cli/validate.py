@@ -92,18 +92,7 @@ def _tell(diagnostics: Sequence[Diagnostic], files: int, output: str) -> None:
     if output == "github":
         lines = [*frames.as_github(diagnostics)]
     else:
-        lines = [*frames.as_text(diagnostics, _sources(diagnostics), colour=frames.wants_colour(sys.stdout))]
+        lines = [*frames.as_text(diagnostics, frames.sources_of(diagnostics), colour=frames.wants_colour(sys.stdout))]
     if lines:
         print(("\n\n" if output == "text" else "\n").join(lines))
     print(frames.summary(diagnostics, files), file=sys.stderr)
-
-
-def _sources(diagnostics: Sequence[Diagnostic]) -> dict[str, str]:
-    """The texts of the files that something was found in, with the line ends that findings count."""
-    texts: dict[str, str] = {}
-    for file in {each.file for each in diagnostics}:
-        content = read_file(Path(file))
-        if isinstance(content, bytes):
-            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-            texts[file] = text.replace("\r\n", "\n").replace("\r", "\n")
-    return texts

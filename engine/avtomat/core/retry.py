@@ -29,10 +29,15 @@ def delay_before_next(policies: Sequence[RetryPolicy], error: Error, *, seed: st
     """
     if error.code in NEVER_RETRIED:
         return None
-    policy = next((policy for policy in policies if _names(policy, error)), None)
+    policy = policy_for(policies, error)
     if policy is None or error.attempt >= policy.attempts:
         return None
     return _spread(policy, _backoff(policy, error.attempt), f"{seed} {error.attempt}")
+
+
+def policy_for(policies: Sequence[RetryPolicy], error: Error) -> RetryPolicy | None:
+    """The policy that counts for this error: the first that names its code."""
+    return next((policy for policy in policies if _names(policy, error)), None)
 
 
 def _names(policy: RetryPolicy, error: Error) -> bool:

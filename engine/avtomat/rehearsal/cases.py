@@ -1,0 +1,65 @@
+"""Hold the cases of a file of tests: what a job gets, what workers answer, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from avtomat.blueprint.nodes import Mapping as MappingNode
+from avtomat.blueprint.nodes import Span
+from avtomat.blueprint.spec import Name
+from avtomat.core.formula import Json
+from avtomat.core.value import value
+from avtomat.rehearsal.conditions import Condition
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+"""When jobs are submitted, where a file does not say."""
+
+
+@value
+class Answer:
+    """What a worker makes of an attempt: the body of its result, after so much time at work.
+
+    `silent`: it takes the attempt and is never heard of again. `untaken`: no worker takes it.
+    """
+
+    span: Span
+    when: Condition | None = None
+    body: Mapping[str, Json]
+    takes_ms: int = 0
+    silent: bool = False
+    untaken: bool = False
+
+
+@value
+class Answers:
+    """The answers under one key: one for every attempt, or a list with one for each."""
+
+    span: Span
+    each: tuple[Answer, ...]
+    is_list: bool = False
+
+
+@value
+class Case:
+    """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`.
+
+    `expect` keeps its places, so that what is not as expected can be shown where it was written.
+    """
+
+    name: Name
+    now: datetime = NOW
+    input: Json
+    input_span: Span
+    config: Mapping[str, Json]
+    secrets: Mapping[str, str]
+    layers: tuple[Mapping[str, Answers], ...]
+    expect: MappingNode | None
+
+
+@value
+class CaseFile:
+    """A file of tests, with the name of the blueprint's file."""
+
+    blueprint: Name
+    cases: tuple[Case, ...]

@@ -1,0 +1,209 @@
+"""Judge a case that was played: hold what came of the job against `expect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from avtomat.blueprint import codes_tests as codes
+from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.nodes import Node
+from avtomat.blueprint.nodes import Sequence as SequenceNode
+from avtomat.blueprint.spec import entries_of, part_of, text_of, value_of
+from avtomat.core.duration import format_duration, parse_duration
+from avtomat.core.formula import Json
+from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.core.value import value
+from avtomat.rehearsal.cases import Case
+from avtomat.rehearsal.comparing import Difference, differences, order_differs, same, shown
+from avtomat.rehearsal.conditions import Condition
+from avtomat.rehearsal.reading import conditions_of
+from avtomat.rehearsal.script import Task
+from avtomat.rehearsal.stage import Played
+from avtomat.runtime.jobview import scope_of_row
+from avtomat.storage.answers import JobRow
+from avtomat.storage.codec import loads
+
+REFUSED = "refused"
+DIFFERENCES_SHOWN_MAX = 20
+
+
+@value
+class Outcome:
+    """What came of a case, in the words of `expect`."""
+
+    status: str
+    path: Sequence[str] = ()
+    result: Json = None
+    error: Mapping[str, Json] | None = None
+    data: Mapping[str, Json]
+    tasks: Sequence[Task] = ()
+    compensated: Sequence[str] = ()
+    elapsed: timedelta = timedelta()
+
+
+def outcome_of(played: Played) -> Outcome:
+    """What came of it; of a case that was stopped, how far it came."""
+    row = played.row
+    if played.refused is not None or row is None:
+        return Outcome(status=REFUSED, error=None if played.refused is None else _refusal(played), data={})
+    return Outcome(
+        status=Status(row.status).value,
+        path=[name for entry in played.entries if entry["scope"] == ROOT for name in entry.get("trail") or ()],
+        result=None if row.result is None else loads(row.result),
+        error=_error(row),
+        data=scope_of_row(row).data,
+        tasks=played.tasks,
+        compensated=played.compensated,
+        elapsed=timedelta(milliseconds=(row.finished_ms or row.updated_ms) - row.created_ms),
+    )
+
+
+def judge(case: Case, played: Played, outcome: Outcome, source: str) -> list[Finding]:
+    """All that is not as expected, in the order of the file; a case that was stopped has its one reason."""
+    if played.stopped is not None:
+        return [played.stopped.finding]
+    expected = text_of(part_of(case.expect, "status"))
+    if played.refused is not None and expected != REFUSED:
+        message = f"the input would be refused: {played.refused.message}"
+        return [codes.INPUT_REFUSED.at(case.input_span, message, "a case that shows this expects status: refused")]
+    found = [*_status(case, outcome), *_differences(case, outcome)][:DIFFERENCES_SHOWN_MAX]
+    findings = [codes.NOT_AS_EXPECTED.at(span, message) for span, message in found]
+    return sorted([*findings, *_conditions(case, outcome, source)], key=lambda finding: finding.span)
+
+
+def _refusal(played: Played) -> dict[str, Json]:
+    assert played.refused is not None
+    return {"code": played.refused.code, "message": played.refused.message, "details": [*played.refused.errors]}
+
+
+def _error(row: JobRow) -> Json:
+    """Why the job ended as it did, or is parked."""
+    kept = row.error if row.status in ENDED else row.reason
+    return None if kept is None else loads(kept)
+
+
+# --- what is compared -------------------------------------------------------------------------------------------------
+
+
+def _status(case: Case, outcome: Outcome) -> Iterator[Difference]:
+    """A case that says nothing of how the job ends expects it to finish."""
+    node = part_of(case.expect, "status")
+    if node is None and part_of(case.expect, "error") is not None:
+        return
+    wanted = "finished" if node is None else node.value
+    if outcome.status != wanted:
+        yield (case.name if node is None else node).span, f"status: expected {wanted}, got {_told(outcome)}"
+
+
+def _told(outcome: Outcome) -> str:
+    error = outcome.error
+    if error is None:
+        return outcome.status
+    place = f" in {error['state']}" if error.get("state") else ""
+    return f"{outcome.status} ({error['code']}{place}{': ' if error['message'] else ''}{error['message']})"
+
+
+def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
+    for key, node in entries_of(case.expect):
+        match key:
+            case "path":
+                yield from order_differs(node, outcome.path, key, " -> ")
+            case "compensated":
+                yield from order_differs(node, outcome.compensated, key, ", ")
+            case "result":
+                yield from differences(node, outcome.result, key)
+            case "data":
+                yield from differences(node, outcome.data, key)
+            case "error":
+                yield from _errors(node, outcome)
+            case "tasks":
+                yield from _counts(node, outcome)
+            case "params":
+                yield from _params(node, outcome)
+            case "elapsed":
+                yield from _elapsed(node, outcome.elapsed)
+
+
+def _errors(node: Node, outcome: Outcome) -> Iterator[Difference]:
+    """An error's code alone, or what is written of it."""
+    if outcome.error is None:
+        yield node.span, f"error: expected {shown(node.value)}, but the job is {outcome.status} without an error"
+    elif isinstance(node.value, dict):
+        yield from differences(node, outcome.error, "error", partly=True)
+    elif node.value != outcome.error["code"]:
+        yield node.span, f"error: expected {node.value}, got {_told(outcome)}"
+
+
+def _counts(node: Node, outcome: Outcome) -> Iterator[Difference]:
+    for key, number in entries_of(node):
+        count = len(_params_of(key, outcome.tasks))
+        if count != number.value:
+            yield number.span, f"tasks.{key}: expected {number.value}, got {count}"
+
+
+def _params(node: Node, outcome: Outcome) -> Iterator[Difference]:
+    """A list has the params of each attempt; anything else is for all of them."""
+    for key, params in entries_of(node):
+        got, name = _params_of(key, outcome.tasks), f"params.{key}"
+        if isinstance(params, SequenceNode):
+            yield from differences(params, got, name)
+        elif not got:
+            yield params.span, f"{name}: expected {shown(params.value)}, but no such task was offered"
+        else:
+            other = next((one for one in got if not same(params.value, one)), params.value)
+            yield from differences(params, other, name)
+
+
+def _params_of(key: str, tasks: Sequence[Task]) -> list[Json]:
+    return [task.params for task in tasks if key in task.keys]
+
+
+def _elapsed(node: Node, elapsed: timedelta) -> Iterator[Difference]:
+    exact, least, most = (_span(each) for each in (node, part_of(node, "at_least"), part_of(node, "at_most")))
+    got = f"got {format_duration(elapsed)}"
+    if exact is not None and exact != elapsed:
+        yield node.span, f"elapsed: expected {value_of(node)}, {got}"
+    if least is not None and elapsed < least:
+        yield node.span, f"elapsed: expected at least {format_duration(least)}, {got}"
+    if most is not None and elapsed > most:
+        yield node.span, f"elapsed: expected at most {format_duration(most)}, {got}"
+
+
+def _span(node: Node | None) -> timedelta | None:
+    text = text_of(node)
+    return None if text is None else parse_duration(text)
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _conditions(case: Case, outcome: Outcome, source: str) -> Iterator[Finding]:
+    names: dict[str, Json] = {
+        "result": outcome.result,
+        "error": outcome.error,
+        "data": dict(outcome.data),
+        "input": case.input,
+        "status": outcome.status,
+        "path": [*outcome.path],
+    }
+    for condition in conditions_of(case.expect, source):
+        assert isinstance(condition, Condition)
+        held = condition.holds(names, case.now + outcome.elapsed)
+        if isinstance(held, Finding):
+            yield held
+        elif not held:
+            text = f"holds: `{condition.expression.source.strip()}` is false, with {_values(condition, names)}"
+            yield codes.NOT_AS_EXPECTED.at(condition.span, text)
+
+
+def _values(condition: Condition, names: Mapping[str, Json]) -> str:
+    """What the condition looked at."""
+    paths = sorted(condition.expression.reads)
+    return ", ".join(f"{'.'.join(path)} = {shown(_at(names, path))}" for path in paths) or "no value that it reads"
+
+
+def _at(names: Json, path: tuple[str, ...]) -> Json:
+    for key in path:
+        names = names.get(key) if isinstance(names, dict) else None
+    return names

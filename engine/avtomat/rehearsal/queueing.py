@@ -1,0 +1,74 @@
+"""Keep jobs in memory as the reference store does, with a queue of its own for each visit of a task.
+
+So the stage can leave one task lying while others are taken. It also remembers whether the job is at rest, so that
+nobody has to ask after each step, and which error broke a join: history does not tell, and coverage wants to know which
+policy tried a block again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.runtime.joining import join_of_mail
+from avtomat.storage.answers import Committed, Created, Due, Outcome
+from avtomat.storage.memory import MemoryStore
+from avtomat.storage.writes import Cause, NewJob, Writes
+
+AT_REST = ENDED | {Status.QUARANTINED}
+"""Where a rehearsal ends: with a job that has ended, or waits for an operator."""
+
+
+class VisitQueues(MemoryStore):
+    """The reference store for one job. `at_rest`: the job has ended, or waits for an operator. `commits` counts what
+    was written, `join_errors` has the error's code by scope and fork.
+    """
+
+    def __init__(self, *, clock: Callable[[], int]) -> None:
+        super().__init__(clock=clock)
+        self.at_rest = False
+        self.commits = 0
+        self.join_errors: dict[tuple[str, int], str] = {}
+
+    async def create(self, new: NewJob) -> Created:
+        """Write a job."""
+        self.commits += 1
+        self.at_rest = _rests(ROOT, new.writes)
+        return await super().create(replace(new, writes=_queue_apart(ROOT, new.writes)))
+
+    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+        """Write a decision."""
+        self.commits += 1
+        answer = await super().commit(job, path, version, cause, _queue_apart(path, writes))
+        self.at_rest = self.at_rest or (answer.outcome is Outcome.OK and _rests(path, writes))
+        return answer
+
+    async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
+        """Park the job without a decision."""
+        self.at_rest = True
+        return await super().quarantine(job, path, cause, reason, record)
+
+    async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
+        """Give out due members."""
+        found = await super().due(partition, limit, rearm_ms=rearm_ms)
+        for due in found:
+            if due.mail is not None and due.mail.kind == "join":
+                join = join_of_mail(due.mail)
+                if join.error is not None:
+                    self.join_errors[due.path, join.number] = join.error.code
+        return found
+
+
+def _rests(path: str, writes: Writes) -> bool:
+    """Whether the job is at rest after this write."""
+    ended = path == ROOT and writes.end is not None
+    return ended or (writes.head is not None and writes.head.status in AT_REST)
+
+
+def _queue_apart(path: str, writes: Writes) -> Writes:
+    """The same writes with the task in a queue for this visit; an attempt that follows is in that of the one before."""
+    dispatch = writes.dispatch
+    if dispatch is None or dispatch.body is None:
+        return writes
+    return replace(writes, dispatch=replace(dispatch, queue=f"{dispatch.queue} {path}:{writes.visit}"))

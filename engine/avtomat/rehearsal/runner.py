@@ -1,0 +1,132 @@
+"""Run files of tests: read one, compile its blueprint, play its cases, and say what came of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from avtomat.blueprint import codes_tests as codes
+from avtomat.blueprint.compiler import Examined, examine_text
+from avtomat.blueprint.files import is_test, read_file
+from avtomat.blueprint.findings import Finding, arrange
+from avtomat.blueprint.spec import Name
+from avtomat.blueprint.spelling import nearest_hint
+from avtomat.core.value import value
+from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.rehearsal.cases import Case, CaseFile
+from avtomat.rehearsal.coverage import Coverage, coverage_of
+from avtomat.rehearsal.judging import Outcome, judge, outcome_of
+from avtomat.rehearsal.marks import Mark, marks_in, observed
+from avtomat.rehearsal.naming import check_names
+from avtomat.rehearsal.reading import ReadTests, read_tests
+from avtomat.rehearsal.stage import play
+
+Chosen = Callable[[str], bool]
+"""Whether the case of this name is to be run."""
+
+
+@value
+class CaseReport:
+    """What came of a case; it is good when nothing was found. `seconds` are those that it really took."""
+
+    name: Name
+    diagnostics: tuple[Diagnostic, ...]
+    outcome: Outcome
+    seconds: float
+
+
+@value
+class FileReport:
+    """What came of a file. `diagnostics` are findings about it or its blueprint: if there are errors, nothing was run.
+
+    `blueprint` is the name of the blueprint's file, where that is known.
+    """
+
+    file: str
+    blueprint: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    cases: tuple[CaseReport, ...] = ()
+    coverage: Coverage | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing refuses the file, and all its cases are good."""
+        refused = any(each.severity is Severity.ERROR for each in self.diagnostics)
+        return not refused and not any(case.diagnostics for case in self.cases)
+
+
+def run_file(path: Path, chosen: Chosen = lambda _: True) -> FileReport:
+    """Run the chosen cases of one file; nothing is run where anything in it, or in its blueprint, is wrong."""
+    content = read_file(path)
+    if isinstance(content, Diagnostic):
+        return FileReport(file=str(path), diagnostics=(content,))
+    read = read_tests(content)
+    if read.tests is None:
+        return _refused(path, [*read.findings])
+    file = path.parent / read.tests.blueprint.text
+    return _run_with(path, read, read.tests, file, chosen)
+
+
+def untested(path: Path) -> Coverage | None:
+    """The coverage of a blueprint that no file of tests is about: none. None: it cannot be compiled."""
+    content = read_file(path)
+    examined = None if isinstance(content, Diagnostic) else examine_text(content)
+    if examined is None or examined.blueprint is None or not examined.is_good:
+        return None
+    return coverage_of(examined.blueprint, str(path), ())
+
+
+def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: Chosen) -> FileReport:
+    content = read_file(file)
+    if isinstance(content, Diagnostic):
+        message = f"{file}: {content.message}" if file.exists() else f"there is no file {file}"
+        hint = nearest_hint(tests.blueprint.text, _neighbours(path)) or "the name is as seen from this file"
+        return _refused(path, [*read.findings, codes.NO_BLUEPRINT.at(tests.blueprint.span, message, hint)])
+    examined = examine_text(content)
+    if not examined.is_good:
+        refused = codes.BLUEPRINT_REFUSED.at(tests.blueprint.span, f"{file} has errors", "mend them first")
+        of_blueprint = [finding.in_file(str(file)) for finding in examined.findings]
+        return _refused(path, [*read.findings, refused], of_blueprint, str(file))
+    assert read.root is not None
+    findings = [*read.findings, *check_names(read.root, examined.program())]
+    if any(finding.code.severity is Severity.ERROR for finding in findings):
+        return _refused(path, findings, (), str(file))
+    return _run_cases(path, read, examined, [case for case in tests.cases if chosen(case.name.text)], str(file))
+
+
+def _refused(
+    path: Path,
+    findings: list[Finding],
+    more: Sequence[Diagnostic] = (),
+    blueprint: str | None = None,
+) -> FileReport:
+    own = [finding.in_file(str(path)) for finding in arrange(findings)]
+    return FileReport(file=str(path), blueprint=blueprint, diagnostics=(*own, *more))
+
+
+def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[Case], blueprint: str) -> FileReport:
+    assert examined.blueprint is not None
+    seen: set[Mark] = set()
+    program = observed(examined.program(), seen)
+
+    def run(case: Case) -> CaseReport:
+        begun = time.perf_counter()
+        played = play(program, case)
+        seen.update(marks_in(played.entries, program, played.join_errors))
+        outcome = outcome_of(played)
+        found = tuple(finding.in_file(str(path)) for finding in judge(case, played, outcome, read.source))
+        return CaseReport(name=case.name, diagnostics=found, outcome=outcome, seconds=time.perf_counter() - begun)
+
+    reports = tuple(map(run, cases))
+    return FileReport(
+        file=str(path),
+        blueprint=blueprint,
+        diagnostics=tuple(finding.in_file(str(path)) for finding in arrange([*read.findings])),
+        cases=reports,
+        coverage=coverage_of(examined.blueprint, blueprint, seen),
+    )
+
+
+def _neighbours(path: Path) -> Iterator[str]:
+    return (each.name for each in path.parent.iterdir() if each.suffix == path.suffix and not is_test(each.name))
