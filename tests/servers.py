@@ -16,7 +16,8 @@ import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 READY_TIMEOUT_S = 30
@@ -247,3 +248,13 @@ def postgres_binaries() -> Path | None:
         return Path(on_path).parent
     folders = [initdb.parent for initdb in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     return max(folders, key=lambda folder: int(folder.parent.name), default=None)
+
+
+@contextmanager
+def stopped(server: RedisServer) -> Iterator[None]:
+    """The server takes bytes and answers nothing."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from avtomat.errors import StoreError, StoreNotExecuted
+from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
 from avtomat.storage.answers import Wakeups
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
 from avtomat.storage.redis_script import load_scripts
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
-from tests.servers import RedisServer
+from tests.servers import RedisServer, stopped
 from tests.storage.world import FINISHED, Clock, World, change, fork, mail, result, task
 
 LUA = files("avtomat.storage") / "lua"
@@ -36,6 +36,19 @@ async def world(fresh_redis: RedisServer) -> AsyncIterator[World]:
     await store.open(made.heard.wakeups)
     yield made
     await store.close()
+
+
+class Ended:
+    """A job of one task that lives and ends on one replica."""
+
+    def __init__(self, job: str) -> None:
+        self.id = job
+
+    async def live(self, store: RedisStore, world: World) -> None:
+        await store.create(world.new(job=self.id, writes=change(dispatch=task(f"{self.id}-1"))))
+        [handout] = await store.poll(0, "w", ["mail.send"], nonce="", max_tasks=1, lease_ms=60_000)
+        done = await store.commit(self.id, "/", 1, result(handout.task_id, worker="w"), change(end=FINISHED))
+        assert done.outcome == "ok"
 
 
 @pytest.fixture
@@ -156,6 +169,42 @@ async def test_a_replica_hears_of_what_another_one_does(world: World, fresh_redi
     await other.commit(job, "/", 1, result(handout.task_id, worker="w"), change(end=FINISHED))
     await world.heard.of(job)
     await other.close()
+
+
+async def test_a_replica_hears_once_of_what_it_does_itself(fresh_redis: RedisServer) -> None:
+    heard: list[object] = []
+    fence = asyncio.Event()
+
+    def hear(job: str) -> None:
+        heard.append(job)
+        if job == theirs.id:
+            fence.set()
+
+    world = World(RedisStore(fresh_redis.url), Clock())
+    await world.store.open(Wakeups(queue=lambda _, name: heard.append(name), job=hear, lost=lambda: None))
+    ours, theirs = Ended(world.name()), Ended(world.name())
+    await ours.live(world.store, world)
+    other = RedisStore(fresh_redis.url)
+    await other.open(DEAF)
+    await theirs.live(other, world)
+    async with asyncio.timeout(5):
+        await fence.wait()
+
+    assert heard == ["mail.send", ours.id, "mail.send", theirs.id]
+    await other.close()
+    await world.store.close()
+
+
+async def test_a_replica_looks_again_when_an_answer_was_lost(fresh_redis: RedisServer) -> None:
+    looked = asyncio.Event()
+    store = RedisStore(fresh_redis.url, timeout_s=0.3)
+    await store.open(Wakeups(queue=lambda _, name: None, job=lambda job: None, lost=looked.set))
+    looked.clear()
+    with stopped(fresh_redis), pytest.raises(StoreAnswerLost):
+        await store.ping()
+    async with asyncio.timeout(20):
+        await looked.wait()
+    await store.close()
 
 
 async def test_jobs_are_there_after_the_server_was_killed(world: World, fresh_redis: RedisServer) -> None:

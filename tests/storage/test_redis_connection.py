@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from avtomat.storage.redis_link import ServerInfo
 from avtomat.storage.redis_script import script_of
 from avtomat.storage.redis_subscriber import RedisSubscriber
 from avtomat.storage.redis_url import RedisAddress, parse_redis_url
-from tests.servers import Daemon, RedisServer, free_port
+from tests.servers import RedisServer, stopped
 
 Connect = Callable[..., Awaitable[RedisConnection]]
 
@@ -36,16 +34,6 @@ async def connect(fresh_redis: RedisServer) -> AsyncIterator[Connect]:
     yield open_one
     for connection in opened:
         await connection.aclose()
-
-
-@contextmanager
-def stopped(server: RedisServer) -> Iterator[None]:
-    """The server takes bytes and answers nothing."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 async def test_replies_are_the_bytes_that_were_stored(connect: Connect) -> None:

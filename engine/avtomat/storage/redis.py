@@ -5,7 +5,8 @@
 - Time is Redis' own; each answer moves the offset behind `now_ms`.
 - What is kept, and under which keys, stands in the headers of lua/parts/*.lua. Arguments are made by redis_codec.py,
   answers read by redis_answers.py.
-- Wake-ups are messages on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`.
+- Wake-ups are messages on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`, then who caused it. That replica
+  knows them from the answer of its call already. When such an answer was lost, everybody looks again.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from secrets import token_hex
 from typing import Final
 
-from avtomat.errors import StoreError
+from avtomat.errors import StoreAnswerLost, StoreError
 from avtomat.storage import redis_answers as answers
 from avtomat.storage import redis_codec as codec
 from avtomat.storage.answers import (
@@ -44,6 +46,8 @@ from avtomat.storage.rules import cursor_of, fork_path, partition_of, partition_
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 
 FORMAT: Final = 1
+REPLICA_BYTES: Final = 6
+LOOK_AGAIN_AFTER_S: Final = 0.5
 META: Final = "av:meta"
 WORKERS_PARTITION: Final = 0
 """Registrations belong to no job; they live with the first partition."""
@@ -74,10 +78,12 @@ class RedisStore:
         self.partitions = partitions
         self._backend = RedisBackend(url, timeout_s=timeout_s)
         self._offset_ms = offset_ms or (lambda: 0)
-        self._mode = ",outbox" if history_outbox else ""
+        self._replica = b";" + token_hex(REPLICA_BYTES).encode()
+        self._mode = (",outbox" if history_outbox else "") + self._replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
         self._now_ms = 0
         self._wakeups: Wakeups | None = None
+        self._looking_again: asyncio.TimerHandle | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -96,6 +102,8 @@ class RedisStore:
     async def close(self) -> None:
         """Disconnect."""
         self._wakeups = None
+        if self._looking_again is not None:
+            self._looking_again.cancel()
         await self._backend.close()
 
     def now_ms(self) -> int:
@@ -120,8 +128,17 @@ class RedisStore:
             raise ValueError(f"partition {partition} of {self.partitions}")
         shift = self._offset_ms()
         first = f"{shift}{self._mode}"
-        reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
-        self._clock_ms = reply[0] - shift - time.monotonic() * 1000
+        try:
+            reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
+        except StoreAnswerLost:
+            self._look_again_soon()
+            raise
+        told = reply[0]
+        if type(told) is list:
+            for word in told[1:]:
+                self._wake(partition, word)
+            told = told[0]
+        self._clock_ms = told - shift - time.monotonic() * 1000
         return reply
 
     async def _run_for(self, operation: str, job: str, *args: Argument) -> Reply:
@@ -131,14 +148,28 @@ class RedisStore:
         return await asyncio.gather(*(self._run(operation, number, *args) for number in range(self.partitions)))
 
     def _hear(self, channel: bytes, message: bytes) -> None:
-        wakeups, word = self._wakeups, message[1:].decode()
+        word, _, replica = message.partition(b"\n")
+        if replica != self._replica:
+            self._wake(int(channel[channel.index(b"{") + 1 : channel.index(b"}")]), word)
+
+    def _wake(self, partition: int, word: bytes) -> None:
+        wakeups, name = self._wakeups, word[1:].decode()
         if wakeups is None:
             return
-        if message[:1] == b"j":
-            wakeups.job(word)
+        if word[:1] == b"j":
+            wakeups.job(name)
         else:
-            partition = channel[channel.index(b"{") + 1 : channel.index(b"}")]
-            wakeups.queue(int(partition), word)
+            wakeups.queue(partition, name)
+
+    def _look_again_soon(self) -> None:
+        """What the lost answers would have told is not known: once for all that are lost at the same time."""
+        if self._looking_again is None:
+            self._looking_again = asyncio.get_running_loop().call_later(LOOK_AGAIN_AFTER_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking_again = None
+        if self._wakeups is not None:
+            self._wakeups.lost()
 
     # --- programs -----------------------------------------------------------------------------------------------------
 

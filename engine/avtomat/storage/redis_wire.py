@@ -53,6 +53,7 @@ class Wire(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._heard_at = 0.0
         self._ticking = False
+        self._resting = False
         self._reason = "the connection was closed by Redis"
         self.waiting_bytes = 0
         self.lost: asyncio.Future[str] = self._loop.create_future()
@@ -82,6 +83,18 @@ class Wire(asyncio.Protocol):
         if self._transport is not None:
             self._flush()
             self._transport.write(packed)
+
+    def rest(self, seconds: float) -> None:
+        """Read nothing for a moment; what comes is read together afterwards."""
+        if self._transport is not None and not self._resting and not self.lost.done():
+            self._resting = True
+            self._transport.pause_reading()
+            self._loop.call_later(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._resting = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def close(self, reason: str) -> None:
         """End this connection now; what has no answer yet fails with `reason`."""

@@ -41,4 +41,4 @@ S.use_up(job, path, judged)
 scope = scope or S.new_scope(job, path, S.scope_key(job, path))
 S.apply(scope, S.read_writes(10), words)
 S.save()
-return { now, 'ok', '', scope.version, job.seq, false, S.begins, S.revoked, S.mailed }
+return { S.told(), 'ok', '', scope.version, job.seq, false, S.begins, S.revoked, S.mailed }

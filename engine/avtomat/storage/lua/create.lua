@@ -39,4 +39,4 @@ if ARGV[7] ~= '' then
 end
 S.apply(S.new_scope(job, '/', job.key), writes, 'create')
 S.save()
-return { now, id, job.fixed.body_hash, S.begins, S.mailed }
+return { S.told(), id, job.fixed.body_hash, S.begins, S.mailed }

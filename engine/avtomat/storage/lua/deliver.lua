@@ -11,4 +11,4 @@
 local job = S.job_of(ARGV[2])
 local answer = job and S.deliver(job, unpack(ARGV, 3, 8)) or 'unknown'
 S.save()
-return { now, answer }
+return { S.told(), answer }

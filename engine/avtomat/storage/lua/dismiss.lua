@@ -19,4 +19,4 @@ if job and not STAYS[ARGV[6]] then
   if not judged.refused then S.use_up(job, path, judged) end
 end
 S.save()
-return { now }
+return { S.told() }

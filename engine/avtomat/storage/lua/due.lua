@@ -89,4 +89,4 @@ local members = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, limit)
 for _, member in ipairs(members) do serve(member) end
 if #members < limit then call('SET', P .. 'dl', now) end
 S.save()
-return { now, given }
+return { S.told(), given }

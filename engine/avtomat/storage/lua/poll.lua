@@ -86,4 +86,4 @@ if nonce ~= '' and #refs > 0 then
   call('SET', nonce_key, table.concat(refs, '\n'), 'PX', lease_ms)
 end
 S.save()
-return { now, handouts }
+return { S.told(), handouts }

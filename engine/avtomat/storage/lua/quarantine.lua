@@ -34,4 +34,4 @@ elseif judged.member then
   S.give_back(job, path, judged.member)
 end
 S.save()
-return { now, 1 }
+return { S.told(), 1 }

@@ -37,4 +37,4 @@ for place = 3, #ARGV do
   end
 end
 S.save()
-return { now }
+return { S.told() }

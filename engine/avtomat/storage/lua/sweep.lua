@@ -24,4 +24,4 @@ for _, member in ipairs(call('ZRANGE', P .. 'sw', 0, 9)) do
   if left <= 0 then break end
 end
 S.save()
-return { now, done }
+return { S.told(), done }

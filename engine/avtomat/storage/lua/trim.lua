@@ -41,4 +41,4 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'rt', '-inf', now, 'LIMIT', 0, AR
   done = done + 1
 end
 remove_programs()
-return { now, done }
+return { S.told(), done }

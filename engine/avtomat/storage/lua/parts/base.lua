@@ -1,7 +1,8 @@
 -- What every script begins with: the clock, packed records, changes that wait to be written, wake-ups.
 --
 -- KEYS[1]  the partition's prefix, `av:{p}:`; every key that a script touches begins with it
--- ARGV[1]  ms that are added to the server's clock (tests turn it); `,outbox` after it if a database keeps history
+-- ARGV[1]  ms that are added to the server's clock (tests turn it); `,outbox` after it if a database keeps history; then
+--          `;` and the replica that calls
 --
 -- A packed record is a text of fields in a fixed order, each ended by a line feed; '' is "none". Names that the store
 -- packs hold no line feed (the store refuses them at its door). What users wrote is never packed, parsed or decoded.
@@ -86,6 +87,18 @@ local woken = {}
 function S.wake(word)
   if not woken[word] then
     woken[word] = true
-    call('PUBLISH', P .. 'wake', word)
+    woken[#woken + 1] = word
   end
+end
+
+-- What the answer of a step begins with: the time, and after it the messages, if there are any. They are sent now; with
+-- each goes who caused it, for that replica knows them by this answer, and need not hear itself.
+function S.told()
+  if #woken == 0 then return now end
+  local replica, told = string.match(ARGV[1], ';.*') or ';', { now }
+  for place = 1, #woken do
+    told[place + 1] = woken[place]
+    call('PUBLISH', P .. 'wake', woken[place] .. '\n' .. replica)
+  end
+  return told
 end
