@@ -16,7 +16,7 @@ from avtomat.storage.redis_link import ServerInfo
 from avtomat.storage.redis_script import script_of
 from avtomat.storage.redis_subscriber import RedisSubscriber
 from avtomat.storage.redis_url import RedisAddress, parse_redis_url
-from tests.servers import RedisServer, stopped
+from tests.servers import Daemon, RedisServer, free_port, stopped
 
 Connect = Callable[..., Awaitable[RedisConnection]]
 
