@@ -178,10 +178,11 @@ class Builder:
         known = len(self.findings)
         bad_key: Node | None = None
         cut_after: str | None = None
+        inside = depth + 1
         get_event = self._parser.get_event
         while (following := get_event()).__class__ is not MappingEndEvent:
-            key = self._key(following, depth + 1)
-            value = self._node(get_event(), depth + 1)
+            key = self._key(following, inside)
+            value = self._node(get_event(), inside)
             if key.__class__ is not Scalar:
                 bad_key = bad_key or key
             elif key.text == "<<" and not key.style:

@@ -60,8 +60,12 @@ class CompiledTemplate:
     """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text."""
 
     piece: _Piece
-    reads: frozenset[tuple[str, ...]]
     uses: tuple[Read, ...]
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths that it may read, secrets left out."""
+        return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
 
     def render(self, env: Environment) -> Rendered | Failure:
         """Return the value with every template in it evaluated."""
@@ -81,25 +85,20 @@ class CompiledTemplate:
 def parse_text(source: str, *, allow_secrets: bool = False) -> CompiledTemplate | list[Fault]:
     """Compile one text, or return all that is wrong with it."""
     leaf = _leaf(source, allow_secrets)
-    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""))
+    return list(leaf) if isinstance(leaf, tuple) else CompiledTemplate(piece=leaf, uses=_uses(leaf, ""))
 
 
 def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTemplate | list[tuple[str, Fault]]:
     """Compile a JSON value, or return all that is wrong with it, each with the JSON pointer of its text or key."""
     compiler = _Compiler(allow_secrets=allow_secrets)
     piece = compiler.compile(value, "")
-    return compiler.faults or _template(piece, tuple(compiler.uses))
-
-
-def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
-    reads = frozenset(use.path for use in uses if use.path[0] != SECRETS)
-    return CompiledTemplate(piece=piece, reads=reads, uses=uses)
+    return compiler.faults or CompiledTemplate(piece=piece, uses=tuple(compiler.uses))
 
 
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
     if isinstance(leaf, _Constant):
         return ()
-    return tuple(use._replace(pointer=pointer) for use in leaf.uses) if pointer else leaf.uses
+    return tuple(use.inside(pointer) for use in leaf.uses) if pointer else leaf.uses
 
 
 @lru_cache(maxsize=_CACHED_MAX)
@@ -137,7 +136,7 @@ def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> E
     parsed = parse_expression(inside, allow_secrets=allow_secrets)
     if isinstance(parsed, list):
         return tuple(replace(fault, offset=fault.offset + start) for fault in parsed)
-    return replace(parsed, uses=tuple(use._replace(offset=use.offset + start) for use in parsed.uses))
+    return parsed.moved(start)
 
 
 def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
@@ -155,7 +154,7 @@ def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
         if expression is None:
             return None
         parts += [literal(before), _part_of(expression)]
-        uses += [use._replace(offset=use.offset + start) for use in expression.uses]
+        uses += [use.moved(start) for use in expression.uses]
         end = found.end()
     rest = source[end:]
     if "{" in rest or "\r" in source:

@@ -185,8 +185,8 @@ def lone_states_end(subject: Subject) -> Iterator[Finding]:
 
 def next_or_transitions(subject: Subject) -> Iterator[Finding]:
     """A state says in one way how it goes on."""
-    for state in subject.states:
-        if state.part("next") is not None and state.part("transitions") is not None:
+    for state, _next in subject.parts("next"):
+        if state.part("transitions") is not None:
             message = "this state has both `next` and `transitions`"
             hint = "make next the last entry of transitions: - {to: …}"
             yield codes.NEXT_AND_TRANSITIONS.at(state.key_span("next"), message, hint)
@@ -231,8 +231,8 @@ def _near(code: str) -> str | None:
 
 def calls_have_one_body(subject: Subject) -> Iterator[Finding]:
     """A request sends one body."""
-    for state in subject.states:
-        bodies = [key for key in ("json", "form", "text") if part_of(state.part("call"), key) is not None]
+    for state, call in subject.parts("call"):
+        bodies = [key for key in ("json", "form", "text") if part_of(call, key) is not None]
         if len(bodies) > 1:
             message = f"a request has one body, and this one has {listed(f'`{key}`' for key in bodies)}"
             yield codes.MANY_BODIES.at(state.key_span("call"), message, "keep one of them")
