@@ -120,8 +120,8 @@ class Builder:
             return self._node(event, depth)
         self._nodes += 1
         text: str = event.value
-        self._last = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
-        return self._last
+        self._last = key = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
+        return key
 
     def _scalar(self, event: Event) -> Scalar:
         text: str = event.value

@@ -82,26 +82,16 @@ class ExpressionReader:
         """Return the keys that are known beforehand, and what they start from."""
         keys: list[str] = []
         while True:
-            key = self._known_key(node)
-            if key is None:
+            if isinstance(node, ast.Attribute):
+                key, offset = self._key(node)
+                self.scope.check_key(key, offset)
+            elif isinstance(node, ast.Subscript) and self._known_subscript(node):
+                key = self.originals[node.slice.col_offset]
+            else:
                 return keys[::-1], node
             keys.append(key)
             self.scope.visit(len(keys))
-            assert isinstance(node, ast.Attribute | ast.Subscript)
             node = node.value
-
-    def _known_key(self, node: ast.expr) -> str | None:
-        if isinstance(node, ast.Attribute):
-            key, offset = self._key(node)
-            self.scope.check_key(key, offset)
-            return key
-        if (
-            isinstance(node, ast.Subscript)
-            and isinstance(node.slice, ast.Constant)
-            and isinstance(node.slice.value, str)
-        ):
-            return self.originals[node.slice.col_offset]
-        return None
 
     def _subscript(self, node: ast.Subscript, depth: int) -> Code:
         if self._known_subscript(node):

@@ -75,7 +75,10 @@ class Scope:
 
     def slot(self, name: str) -> int | None:
         """Return the slot of a variable, or None when `name` is none."""
-        return next((names[name] for names in reversed(self._variables) if name in names), None)
+        for names in reversed(self._variables):
+            if name in names:
+                return names[name]
+        return None
 
     def path(self, name: str, keys: Sequence[str], offset: int) -> Code:
         """Read a path that begins with a name."""
@@ -96,7 +99,7 @@ class Scope:
             hint = "let it stand alone, as {{ secrets.name }}, in params or in headers, auth or body of a call"
             return self.fault("forbidden", "a secret may be written out, not computed with", offset, len(name), hint)
         whole = (name, *keys)
-        self.reads.append(Read(path=whole, offset=offset, guarded=self._guards > 0))
+        self.reads.append(Read(whole, offset, self._guards > 0))
         return evaluation.path(whole)
 
     @staticmethod
