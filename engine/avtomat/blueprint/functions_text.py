@@ -7,7 +7,7 @@ sizes; what may grow past that is measured here before it is made.
 # ruff: noqa: D103 – how each is called stands in the table of `functions`
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 import orjson
@@ -131,6 +131,10 @@ def fixed(_frame: Frame, value: Json, places: Json = 2) -> str:
     return f"{number:f}"
 
 
+_ROUNDING = Context(prec=40, rounding=ROUND_HALF_UP)
+"""Room for all digits of the largest number with the most decimals; the usual context has only 28."""
+
+
 def _places(places: Json) -> int:
     digits = whole_number_of(places, "the number of decimals")
     if 0 <= digits <= 15:
@@ -143,7 +147,7 @@ def _quantized(number: int | float, digits: int) -> Decimal:
     if abs(number) > 10**18:
         raise EvaluationError("the number is too large to be rounded")
     exact = Decimal(number) if isinstance(number, int) else Decimal(repr(number))
-    return exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return exact.quantize(Decimal(1).scaleb(-digits), context=_ROUNDING)
 
 
 def lower(_frame: Frame, text: Json) -> str:
