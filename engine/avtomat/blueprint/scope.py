@@ -29,6 +29,8 @@ class Scope:
         self.kind = kind
         self.nodes_max = nodes_max
         self.nodes = 0
+        self.price = 0
+        """What one evaluation of all that was read so far costs in steps, loops inside not gone through."""
         self.faults: list[Fault] = []
         self.reads: list[Read] = []
         self._guards = 0
@@ -41,9 +43,10 @@ class Scope:
         self.faults.append(Fault(code=code, message=message, offset=offset, length=length, hint=hint))
         return NOTHING
 
-    def visit(self, depth: int) -> None:
-        """Count one node at `depth`."""
+    def visit(self, depth: int, price: int = 1) -> None:
+        """Count one node at `depth`, and its price."""
         self.nodes += 1
+        self.price += price
         if depth > DEPTH_MAX:
             raise TooComplexError(f"it is nested more than {DEPTH_MAX} deep")
         if self.nodes > self.nodes_max:
@@ -84,7 +87,7 @@ class Scope:
         """Read a path that begins with a name."""
         slot = self.slot(name)
         if slot is not None:
-            return self.members(evaluation.variable(slot), keys, name)
+            return evaluation.variable(slot) if not keys else evaluation.member_of_variable(slot, keys, name)
         value = _CONSTANTS.get(name, _ABSENT)
         if value is not _ABSENT:
             return self.members(evaluation.constant(value), keys, name)

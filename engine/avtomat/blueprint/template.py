@@ -23,6 +23,7 @@ __all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
 
 _CACHED_MAX = 16_384
 _UNWEIGHED_MAX = 16
+_LEAF_STEPS = 30
 _MARKS = ("{{", "{%", "{#")
 _INSIDE = r"""(?:[^{}'"\\]++|'[^'\\\n]*+'|"[^"\\\n]*+")*+"""
 _LONE = re.compile(rf"\s*+\{{\{{(?!-)({_INSIDE})\}}\}}\s*+")
@@ -252,6 +253,7 @@ class _Render:
         if expression.secret is not None:
             self.secrets.append(SecretRef(pointer=pointer, offset=0, name=expression.secret))
             return ""
+        self._pay()
         found = expression.attempt(self.frame, omittable=True)
         if isinstance(found, Failure):
             raise _RenderError(found)
@@ -259,13 +261,20 @@ class _Render:
             self._weigh(found)
         return found
 
+    def _pay(self) -> None:
+        """Count a template, however little it does."""
+        try:
+            self.frame.spend(_LEAF_STEPS)
+        except LimitError as problem:
+            raise _RenderError(Failure(code="LIMIT_EXCEEDED", message=str(problem))) from None
+
     def _weigh(self, value: Json) -> None:
         """A few values are as large as the job's data at most; many may repeat it until it is huge."""
         self._composites += 1
         if self._composites <= _UNWEIGHED_MAX:
             return
         try:
-            self._weight += weigh(value, RESULT_WEIGHT_MAX - self._weight)
+            self._weight += weigh(self.frame, value, RESULT_WEIGHT_MAX - self._weight)
         except LimitError as problem:
             raise _RenderError(Failure(code="LIMIT_EXCEEDED", message=str(problem))) from None
 
