@@ -15,6 +15,7 @@ from avtomat.blueprint.operators import BINARY, OMIT, checked_number, contains, 
 from avtomat.core.formula import Json
 
 _UNIQUE_WEIGHT_MAX = 1_048_576
+_ORDERS = ("asc", "desc")  # no set: what an author gives may have no hash
 _SORTED_STEPS = 9
 _UNIQUE_STEPS = 12
 _GROUPED_STEPS = 10
@@ -136,7 +137,7 @@ def _field(item: Json, path: list[str], what: str) -> Json:
 
 def sort(frame: Frame, items: Json, key: Json = None, order: Json = "asc") -> list[Json]:
     source = list_of(items, "sorted()")
-    if order not in {"asc", "desc"}:
+    if order not in _ORDERS:
         raise EvaluationError("sorted() is written sorted(list, 'key', 'desc'); the order is 'asc' or 'desc'")
     doublings = len(source).bit_length()
     frame.spend(len(source) * (_SORTED_STEPS + doublings))

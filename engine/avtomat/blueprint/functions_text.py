@@ -31,6 +31,7 @@ from avtomat.blueprint.times import format_rfc3339
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
 
+_SIDES = ("left", "right")  # no set: what an author gives may have no hash
 _WRITTEN_STEPS = 5
 _GLOB_STEPS = 12
 
@@ -235,7 +236,7 @@ def join(frame: Frame, items: Json, separator: Json = "") -> str:
 def pad(frame: Frame, value: Json, width: Json, fill: Json = " ", side: Json = "left") -> str:
     text, filler = written(frame, value), text_of(fill, "the fill")
     length = whole_number_of(width, "the width")
-    if len(filler) != 1 or side not in {"left", "right"}:
+    if len(filler) != 1 or side not in _SIDES:
         raise EvaluationError("pad() is written pad(x, width, '0') or pad(x, width, ' ', 'right'), with one fill")
     frame.allow_text(max(length, 0))
     frame.spend(max(length, 0) // SEARCHED_CHARS_PER_STEP)
@@ -252,6 +253,7 @@ def glob(frame: Frame, text: Json, pattern: Json) -> bool:
     if len(written_pattern) > REGEX_PATTERN_CHARS_MAX:
         raise EvaluationError(f"a pattern may have at most {REGEX_PATTERN_CHARS_MAX:,} characters")
     signs = {"*": "(?s:.*)", "?": "(?s:.)"}
+    _check_characters(written_pattern)
     translated = "".join(signs.get(each) or re2.escape(each) for each in written_pattern)
     return _search(frame, text_of(text, "glob()'s first argument"), rf"\A{translated}\z")
 
@@ -269,7 +271,15 @@ def _search(frame: Frame, text: str, pattern: str) -> bool:
         raise EvaluationError(problem)
     compiled = _compiled(pattern)
     frame.spend(compiled.programsize * len(text) // REGEX_CELLS_PER_STEP)
+    _check_characters(text)
     return compiled.search(text) is not None
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise EvaluationError("half of a character cannot be searched") from None
 
 
 def regex_problem(pattern: str) -> str | None:
