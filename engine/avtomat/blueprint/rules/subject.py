@@ -9,6 +9,7 @@ from avtomat.blueprint import graph
 from avtomat.blueprint.findings import Code, Finding
 from avtomat.blueprint.nodes import Node, Scalar
 from avtomat.blueprint.places import Reading, Readings
+from avtomat.blueprint.reach import Reach
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, items_of, part_of
 
 
@@ -25,6 +26,11 @@ class Subject:
     def edges(self) -> Mapping[str, graph.Edges]:
         """The edges of each machine."""
         return {address: graph.edges_of(machine) for address, machine in self.blueprint.machines.items()}
+
+    @cached_property
+    def reach(self) -> Mapping[str, Reach]:
+        """What can come after what in each machine."""
+        return {address: Reach(edges) for address, edges in self.edges.items()}
 
     @cached_property
     def after_a_catch(self) -> Mapping[str, frozenset[str]]:
