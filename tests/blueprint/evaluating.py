@@ -5,6 +5,7 @@ from typing import Any
 
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.blueprint.faults import Fault
+from avtomat.blueprint.limits import Frame
 from avtomat.blueprint.template import CompiledTemplate, compile_value
 from avtomat.core.formula import Environment, Failure
 
@@ -35,6 +36,15 @@ def evaluate(source: str, items_max: int = 100_000, **names: Any) -> Any:
     parsed = parse_expression(source)
     assert isinstance(parsed, Expression), parsed
     return parsed.evaluate(environment(items_max, **names))
+
+
+def steps(source: str, **names: Any) -> int:
+    """What an evaluation has spent when it ends, well or not."""
+    parsed = parse_expression(source)
+    assert isinstance(parsed, Expression), parsed
+    frame = Frame(environment(**names))
+    parsed.attempt(frame, omittable=True)
+    return frame.steps
 
 
 def failure(source: str, **names: Any) -> Failure:

@@ -1,11 +1,16 @@
 """What each function gives, and what it says when it cannot."""
 
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 
 from avtomat.blueprint.functions import FORMS, FUNCTIONS
-from tests.blueprint.evaluating import evaluate, failure, render
+from avtomat.blueprint.limits import EvaluationError, Frame
+from avtomat.core.formula import Json
+from tests.blueprint.evaluating import environment, evaluate, failure, render
 
 SPECIFIED = """
 len min max sum abs round fixed int float str bool lower upper title trim starts_with ends_with contains matches replace
@@ -28,6 +33,9 @@ VALUES: list[tuple[str, Any]] = [
     ("round(-2.5)", -3),
     ("round(2.675, 2)", 2.68),
     ("round(7, 2)", 7.0),
+    ("round(9e17, 15)", 9e17),
+    ("fixed(9e17, 15)", "900000000000000000.000000000000000"),
+    ("fixed(1000000000000000000, 15)", "1000000000000000000.000000000000000"),
     ("fixed(2.675, 2)", "2.68"),
     ("fixed(5)", "5.00"),
     ("fixed(-0.004, 2)", "-0.00"),
@@ -226,3 +234,21 @@ def test_a_function_that_cannot_says_what_it_needs(source: str, text: str) -> No
 
 def test_the_time_is_that_of_the_event_and_one_for_the_whole_evaluation() -> None:
     assert evaluate("now() == now and now() - now() == duration('0s')") is True
+
+
+ODD: list[Json] = [
+    None, True, -1, 2**63 - 1, 1e308, 5e-324, "", "\ud800", "9" * 30, "2026-01-31T23:00:00Z", "0001-01-01", "1h", "(",
+    "%", '{"a": 1e999}', [], [1, "a", None], [[1], [2]], [{"a": 1}, {"a": 2.5}], {}, {"a": {"b": 1}}, "Europe/Berlin",
+    datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC), timedelta(days=-36500), 15, 64,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_raises_nothing_but_what_it_needs(name: str) -> None:
+    function = FUNCTIONS[name]
+    for first, second, third in product(
+        ODD, ODD if function.most > 1 else [None], ODD[::4] if function.most > 2 else [1]
+    ):
+        for count in range(function.least, min(function.most, 4) + 1):
+            with suppress(EvaluationError):
+                function.call(Frame(environment()), *[first, second, third, third][:count])

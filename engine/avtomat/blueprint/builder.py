@@ -120,8 +120,8 @@ class Builder:
             return self._node(event, depth)
         self._nodes += 1
         text: str = event.value
-        self._last = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
-        return self._last
+        self._last = key = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
+        return key
 
     def _scalar(self, event: Event) -> Scalar:
         text: str = event.value
@@ -178,10 +178,11 @@ class Builder:
         known = len(self.findings)
         bad_key: Node | None = None
         cut_after: str | None = None
+        inside = depth + 1
         get_event = self._parser.get_event
         while (following := get_event()).__class__ is not MappingEndEvent:
-            key = self._key(following, depth + 1)
-            value = self._node(get_event(), depth + 1)
+            key = self._key(following, inside)
+            value = self._node(get_event(), inside)
             if key.__class__ is not Scalar:
                 bad_key = bad_key or key
             elif key.text == "<<" and not key.style:

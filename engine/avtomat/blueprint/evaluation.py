@@ -5,8 +5,7 @@ author: a dot is a key of a map, a call is an entry of the table, and each loop 
 ends (`expression` on Python's syntax tree, `template` on Jinja's) build with the same parts, so both mean the same.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
@@ -16,6 +15,7 @@ from avtomat.blueprint.functions_collections import without_omitted
 from avtomat.blueprint.functions_text import written
 from avtomat.blueprint.limits import (
     CHARS_PER_STEP,
+    MISSING_STEPS,
     RESULT_WEIGHT_MAX,
     TEXT_CHARS_MAX,
     EvaluationError,
@@ -25,23 +25,15 @@ from avtomat.blueprint.limits import (
     weigh,
 )
 from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth
-from avtomat.blueprint.times import format_rfc3339
-from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
 
 Code = Callable[[Frame], Json]
 
+_PLAIN_STEPS = 6
+_PART_STEPS = 12
 _KEYS_SHOWN_MAX = 12
+_KEYS_COMPARED_MAX = 200
 _KEY_CHARS_SHOWN_MAX = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loop:
-    """One `for` of a comprehension or a text: the slots of its variables, what it goes through, and its `if`s."""
-
-    slots: tuple[int, ...]
-    source: Code
-    conditions: tuple[Code, ...]
 
 
 def constant(value: Json) -> Code:
@@ -80,7 +72,8 @@ def _missing_key(value: Json, key: str, label: str) -> str:
     if not isinstance(value, dict):
         length = f"; its length is len({label})" if key in {"length", "size"} and isinstance(value, list | str) else ""
         return f"{label} is {kind_of(value)}, so it has no key '{_shown(key)}'{length}"
-    close = get_close_matches(key, list(value)[:1_000], n=1, cutoff=0.6)
+    comparable = [each for each in list(value)[:_KEYS_COMPARED_MAX] if len(each) <= _KEY_CHARS_SHOWN_MAX]
+    close = get_close_matches(key[:_KEY_CHARS_SHOWN_MAX], comparable, n=1, cutoff=0.6)
     meant = f"; did you mean '{_shown(close[0])}'?" if close else "."
     return f"{label} has no key '{_shown(key)}'{meant} {_inventory(value)}"
 
@@ -100,6 +93,22 @@ def _shown(key: str) -> str:
 def variable(slot: int) -> Code:
     """Give the value of a loop's variable."""
     return lambda frame: frame.slots[slot]
+
+
+def member_of_variable(slot: int, keys: Sequence[str], label: str) -> Code:
+    """Give what stands at a path of keys in a loop's variable; most loops read nothing else."""
+    path_of_keys = tuple(keys)
+
+    def run(frame: Frame) -> Json:
+        value = frame.slots[slot]
+        try:
+            for key in path_of_keys:
+                value = value[key]
+        except (KeyError, TypeError, IndexError):
+            raise MissingError(partial(_missing_path, {label: frame.slots[slot]}, (label, *path_of_keys))) from None
+        return value
+
+    return run
 
 
 def member(base: Code, key: str, label: str) -> Code:
@@ -156,7 +165,8 @@ def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
         bounds = [None if code is None else code(frame) for code in (start, stop)]
         if any(isinstance(bound, bool) or not isinstance(bound, int | None) for bound in bounds):
             raise EvaluationError(f"{label}[a:b] takes whole numbers")
-        frame.spend(len(value) // CHARS_PER_STEP)
+        part_length = len(range(*slice(*bounds).indices(len(value))))
+        frame.spend(_PART_STEPS + (part_length if isinstance(value, list) else part_length // CHARS_PER_STEP))
         return value[bounds[0] : bounds[1]]
 
     return run
@@ -170,9 +180,10 @@ def call(function: Function, arguments: Sequence[Code]) -> Code:
         values = [code(frame) for code in codes]
         steps = function.steps
         for value in values:
-            if isinstance(value, list | dict):
+            kind = type(value)
+            if kind is list or kind is dict:
                 steps += len(value)
-            elif isinstance(value, str):
+            elif kind is str:
                 steps += len(value) // CHARS_PER_STEP
             elif value is OMIT:
                 raise EvaluationError("`omit` may only be the value of a key or an item, not an argument")
@@ -197,6 +208,7 @@ def has(target: Code) -> Code:
         try:
             target(frame)
         except MissingError:
+            frame.spend(MISSING_STEPS)
             return False
         return True
 
@@ -210,6 +222,7 @@ def default(target: Code, fallback: Code) -> Code:
         try:
             return target(frame)
         except MissingError:
+            frame.spend(MISSING_STEPS)
             return fallback(frame)
 
     return run
@@ -294,76 +307,25 @@ def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:
     def run(frame: Frame) -> dict[str, Json]:
         made: dict[str, Json] = {}
         for key_code, value_code in pairs:
-            _put(made, key_code(frame), value_code(frame))
+            put(made, key_code(frame), value_code(frame))
         return made
 
     return run
 
 
-def _put(made: dict[str, Json], key: Json, value: Json) -> None:
+def put(made: dict[str, Json], key: Json, value: Json) -> None:
+    """Set a key of a map in the making, if its value is not `omit`."""
     if not isinstance(key, str):
         raise EvaluationError(f"the keys of a map are texts, not {kind_of(key)}: write str(…)")
     if value is not OMIT:
         made[key] = value
 
 
-def comprehension(loops: Sequence[Loop], element: Code, key: Code | None, cost: int) -> Code:
-    """Make a list, or with `key` a map, by going through lists; each round costs `cost` steps."""
-
-    def run(frame: Frame) -> Json:
-        made_list: list[Json] = []
-        made_map: dict[str, Json] = {}
-
-        def go(level: int) -> None:
-            if level < len(loops):
-                for _ in rounds(frame, loops[level], cost):
-                    go(level + 1)
-            elif key is not None:
-                _put(made_map, key(frame), element(frame))
-            else:
-                made_list.append(element(frame))
-
-        go(0)
-        return made_map if key is not None else _within(frame, without_omitted(made_list))
-
-    return run
-
-
-def _within(frame: Frame, made: list[Json]) -> list[Json]:
-    frame.allow_items(len(made))
-    return made
-
-
-def rounds(frame: Frame, loop: Loop, cost: int) -> Iterator[Json]:
-    """Go through the items that the loop's conditions let pass, with its variables set for each."""
-    source = loop.source(frame)
-    if not isinstance(source, list):
-        hint = ": go through entries(…), keys(…) or values(…)" if isinstance(source, dict) else ""
-        raise EvaluationError(f"`for` goes through lists, not {kind_of(source)}{hint}")
-    for element in source:
-        frame.spend(cost)
-        bind(frame, loop.slots, element)
-        if all(truth(condition(frame)) for condition in loop.conditions):
-            yield element
-
-
-def bind(frame: Frame, slots: tuple[int, ...], element: Json) -> None:
-    """Set a loop's variables: one to the item itself, several to the parts of an item that is a list."""
-    if len(slots) == 1:
-        frame.slots[slots[0]] = element
-        return
-    if not isinstance(element, list) or len(element) != len(slots):
-        hint = "; of entries(…) take one name and read e.key and e.value" if isinstance(element, dict) else ""
-        raise EvaluationError(f"`for` with {len(slots)} names needs items that are lists of {len(slots)}{hint}")
-    for slot, value in zip(slots, element, strict=True):
-        frame.slots[slot] = value
-
-
 def concatenation(codes: Sequence[Code]) -> Code:
     """Write values one after the other, as they stand in a text."""
 
     def run(frame: Frame) -> str:
-        parts = [written(code(frame)) for code in codes]
+        parts = [written(frame, code(frame)) for code in codes]
         frame.allow_text(sum(map(len, parts)))
         return "".join(parts)
 
@@ -372,20 +334,18 @@ def concatenation(codes: Sequence[Code]) -> Code:
 
 def settle(frame: Frame, value: Json) -> Json:
     """Return a computed value as plain JSON: times become texts, and what would be huge as text is refused."""
-    if frame.with_times:
-        value = _plain(value)
     if isinstance(value, list | dict):
-        weigh(value, RESULT_WEIGHT_MAX)
-    return value
+        weigh(frame, value, RESULT_WEIGHT_MAX)
+    return _plain(frame, value) if frame.with_times else value
 
 
-def _plain(value: Json) -> Json:
-    if isinstance(value, datetime):
-        return format_rfc3339(value)
-    if isinstance(value, timedelta):
-        return format_duration(value)
+def _plain(frame: Frame, value: Json) -> Json:
+    if isinstance(value, datetime | timedelta):
+        return written(frame, value)
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        frame.spend(_PLAIN_STEPS * len(value))
+        return [_plain(frame, each) for each in value]
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        frame.spend(_PLAIN_STEPS * len(value))
+        return {key: _plain(frame, each) for key, each in value.items()}
     return value

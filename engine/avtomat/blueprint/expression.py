@@ -4,6 +4,8 @@ Python's own parser reads the masked source (see `lexer`), and `expression_reade
 never raises and never runs anything.
 """
 
+from __future__ import annotations
+
 import ast
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,11 +31,20 @@ class Expression:
     """A checked expression. `secret` is the name where it is nothing but `secrets.name`."""
 
     source: str
-    reads: frozenset[tuple[str, ...]]
     uses: tuple[Read, ...]
     code: Code
     builds: bool
     secret: str | None = None
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths that it may read, secrets left out."""
+        return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
+
+    def moved(self, by: int) -> Expression:
+        """The same expression in a text in which its source begins at the offset `by`."""
+        uses = tuple(use.moved(by) for use in self.uses)
+        return Expression(source=self.source, uses=uses, code=self.code, builds=self.builds, secret=self.secret)
 
     def evaluate(self, env: Environment) -> Json | Failure:
         """Return the value as plain JSON, or why there is none."""
@@ -89,9 +100,8 @@ def _parsed(source: str, allow_secrets: bool) -> Expression | tuple[Fault, ...]:
 
 def _path_expression(source: str, keys: tuple[str, ...]) -> Expression:
     """Return the expression that is nothing but a path."""
-    read = Read(path=keys, offset=source.index(keys[0]), guarded=False)
-    code = evaluation.path(keys)
-    return Expression(source=source, reads=frozenset({keys}), uses=(read,), code=code, builds=False)
+    read = Read(keys, source.index(keys[0]), guarded=False)
+    return Expression(source=source, uses=(read,), code=evaluation.path(keys), builds=False)
 
 
 def _checked_tree(source: str, scanned: Scan) -> ast.expr | Fault:
@@ -141,7 +151,7 @@ def _secret(tree: ast.expr) -> str | None:
 
 def _secret_expression(source: str, name: str, offset: int) -> Expression:
     read = Read(path=(SECRETS, name), offset=offset, guarded=False)
-    return Expression(source=source, reads=frozenset(), uses=(read,), code=NOTHING, builds=False, secret=name)
+    return Expression(source=source, uses=(read,), code=NOTHING, builds=False, secret=name)
 
 
 def _compiled(source: str, scanned: Scan, tree: ast.expr) -> Expression | tuple[Fault, ...]:
@@ -159,4 +169,4 @@ def _compiled(source: str, scanned: Scan, tree: ast.expr) -> Expression | tuple[
         return tuple(sorted(reader.scope.faults, key=lambda fault: fault.offset))
     uses = tuple(reader.scope.reads)
     builds = not (len(uses) == 1 and isinstance(tree, ast.Name | ast.Attribute))
-    return Expression(source=source, reads=frozenset(use.path for use in uses), uses=uses, code=code, builds=builds)
+    return Expression(source=source, uses=uses, code=code, builds=builds)

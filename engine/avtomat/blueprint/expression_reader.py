@@ -7,10 +7,11 @@ import ast
 from collections.abc import Callable
 
 from avtomat.blueprint import evaluation, operators
-from avtomat.blueprint.evaluation import Code, Loop
+from avtomat.blueprint.evaluation import Code
 from avtomat.blueprint.functions import FORMS, canonical
 from avtomat.blueprint.lexer import Scan
 from avtomat.blueprint.limits import NODES_MAX, EvaluationError
+from avtomat.blueprint.loops import Loop, comprehension
 from avtomat.blueprint.scope import NOTHING, Scope
 
 _BINARY: dict[type[ast.operator], str] = {
@@ -28,6 +29,14 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 }
 
 
+_PRICES: dict[type[ast.expr], int] = {
+    ast.BinOp: 8, ast.UnaryOp: 4, ast.IfExp: 3, ast.BoolOp: 1, ast.Subscript: 6, ast.List: 8, ast.Dict: 6,
+    ast.ListComp: 30, ast.GeneratorExp: 30, ast.DictComp: 30,
+}  # fmt: skip
+"""Steps of the kinds of nodes that cost more than one; functions have theirs in the table."""
+INNER_LOOP_STEPS = 6
+
+
 class ExpressionReader:
     """Reads one tree; what it finds is in `scope`."""
 
@@ -37,7 +46,7 @@ class ExpressionReader:
 
     def read(self, node: ast.expr, depth: int) -> Code:
         """Compile one node, and count it."""
-        self.scope.visit(depth)
+        self.scope.visit(depth, _PRICES.get(type(node), 1))
         handler = _HANDLERS.get(type(node))
         if handler is None:
             return self._refuse(node)
@@ -82,26 +91,16 @@ class ExpressionReader:
         """Return the keys that are known beforehand, and what they start from."""
         keys: list[str] = []
         while True:
-            key = self._known_key(node)
-            if key is None:
+            if isinstance(node, ast.Attribute):
+                key, offset = self._key(node)
+                self.scope.check_key(key, offset)
+            elif isinstance(node, ast.Subscript) and self._known_subscript(node):
+                key = self.originals[node.slice.col_offset]
+            else:
                 return keys[::-1], node
             keys.append(key)
-            self.scope.visit(len(keys))
-            assert isinstance(node, ast.Attribute | ast.Subscript)
+            self.scope.visit(len(keys), 0)
             node = node.value
-
-    def _known_key(self, node: ast.expr) -> str | None:
-        if isinstance(node, ast.Attribute):
-            key, offset = self._key(node)
-            self.scope.check_key(key, offset)
-            return key
-        if (
-            isinstance(node, ast.Subscript)
-            and isinstance(node.slice, ast.Constant)
-            and isinstance(node.slice.value, str)
-        ):
-            return self.originals[node.slice.col_offset]
-        return None
 
     def _subscript(self, node: ast.Subscript, depth: int) -> Code:
         if self._known_subscript(node):
@@ -190,10 +189,12 @@ class ExpressionReader:
         return self._refuse(node)
 
     def _logical(self, node: ast.BoolOp, depth: int) -> Code:
+        self.scope.price += len(node.values)
         codes = [self.read(each, depth) for each in node.values]
         return evaluation.both(codes) if isinstance(node.op, ast.And) else evaluation.either(codes)
 
     def _comparison(self, node: ast.Compare, depth: int) -> Code:
+        self.scope.price += 3 * len(node.ops)
         first = self.read(node.left, depth)
         signs = [_COMPARISONS[type(sign)] for sign in node.ops]
         return evaluation.comparison(
@@ -204,6 +205,7 @@ class ExpressionReader:
         return evaluation.choice(*(self.read(each, depth) for each in (node.test, node.body, node.orelse)))
 
     def _list(self, node: ast.List, depth: int) -> Code:
+        self.scope.price += len(node.elts)
         return evaluation.list_of([self.read(each, depth) for each in node.elts])
 
     def _map(self, node: ast.Dict, depth: int) -> Code:
@@ -212,6 +214,7 @@ class ExpressionReader:
             if key is None:
                 self.scope.fault("forbidden", "`**` cannot stand in a map", value.col_offset, 1, "write merge(a, b)")
                 continue
+            self.scope.price += 4
             pairs.append((self._map_key(key, depth), self.read(value, depth)))
         return evaluation.map_of(pairs)
 
@@ -232,15 +235,20 @@ class ExpressionReader:
     def _comprehension(
         self, fors: list[ast.comprehension], element: ast.expr, key: ast.expr | None, depth: int
     ) -> Code:
-        before = self.scope.nodes
         with self.scope.variables():
-            loops = [self._loop(each, depth) for each in fors]
+            outermost = self.read(fors[0].iter, depth)
+            before = self.scope.price  # what the outermost loop goes through is worked out once, the rest in each round
+            loops = [self._loop(fors[0], outermost, depth)]
+            loops += [self._loop(each, self._inner_source(each, depth), depth) for each in fors[1:]]
             key_code = None if key is None else self._map_key(key, depth)
             element_code = self.read(element, depth)
-        return evaluation.comprehension(loops, element_code, key_code, self.scope.nodes - before)
+        return comprehension(loops, element_code, key_code, self.scope.price - before)
 
-    def _loop(self, node: ast.comprehension, depth: int) -> Loop:
-        source = self.read(node.iter, depth)
+    def _inner_source(self, node: ast.comprehension, depth: int) -> Code:
+        self.scope.price += INNER_LOOP_STEPS
+        return self.read(node.iter, depth)
+
+    def _loop(self, node: ast.comprehension, source: Code, depth: int) -> Loop:
         names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         slots: list[int] = []
         for name in names:

@@ -1,5 +1,7 @@
 """What reading an expression or a template finds: what is wrong with it, and what it reads."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,3 +28,11 @@ class Read(NamedTuple):
     offset: int
     guarded: bool
     pointer: str = ""
+
+    def moved(self, by: int) -> Read:
+        """The same read in a text in which the source begins at the offset `by`."""
+        return Read(self.path, self.offset + by, self.guarded, self.pointer)
+
+    def inside(self, pointer: str) -> Read:
+        """The same read as part of a value."""
+        return Read(self.path, self.offset, self.guarded, pointer)

@@ -31,7 +31,7 @@ class Function:
 
 
 def _function(
-    call: Callable[..., Json], usage: str, least: int, most: int | None = None, *, steps: int = 4
+    call: Callable[..., Json], usage: str, least: int, most: int | None = None, *, steps: int = 12
 ) -> Function:
     return Function(call=call, least=least, most=least if most is None else most, usage=usage, steps=steps)
 
@@ -45,16 +45,16 @@ FUNCTIONS: dict[str, Function] = {
     "max": _function(collections.largest, "max(list) or max(a, b)", 1, ARGUMENTS_MAX),
     "sum": _function(collections.total, "sum(list)", 1),
     "abs": _function(text.absolute, "abs(x)", 1),
-    "round": _function(text.rounded, "round(x) or round(x, decimals)", 1, 2, steps=32),
-    "fixed": _function(text.fixed, "fixed(x, decimals)", 1, 2, steps=32),
-    "int": _function(text.to_integer, "int(x)", 1),
-    "float": _function(text.to_float, "float(x)", 1),
+    "round": _function(text.rounded, "round(x) or round(x, decimals)", 1, 2, steps=75),
+    "fixed": _function(text.fixed, "fixed(x, decimals)", 1, 2, steps=70),
+    "int": _function(text.to_integer, "int(x)", 1, steps=16),
+    "float": _function(text.to_float, "float(x)", 1, steps=16),
     "str": _function(text.to_text, "str(x)", 1),
     "bool": _function(text.to_boolean, "bool(x)", 1),
     # texts
     "lower": _function(text.lower, "lower(text)", 1),
     "upper": _function(text.upper, "upper(text)", 1),
-    "title": _function(text.title, "title(text)", 1, steps=8),
+    "title": _function(text.title, "title(text)", 1),
     "trim": _function(text.trim, "trim(text)", 1),
     "starts_with": _function(text.starts_with, "starts_with(text, start)", 2),
     "ends_with": _function(text.ends_with, "ends_with(text, end)", 2),
@@ -63,8 +63,8 @@ FUNCTIONS: dict[str, Function] = {
     "replace": _function(text.replace, "replace(text, old, new)", 3),
     "split": _function(text.split, "split(text, separator)", 1, 2),
     "join": _function(text.join, "join(list, separator)", 1, 2),
-    "pad": _function(text.pad, "pad(x, width, fill, 'left' or 'right')", 2, 4, steps=8),
-    "glob": _function(text.glob, "glob(text, 'a*.txt')", 2),
+    "pad": _function(text.pad, "pad(x, width, fill, 'left' or 'right')", 2, 4, steps=30),
+    "glob": _function(text.glob, "glob(text, 'a*.txt')", 2, steps=16),
     # lists and maps
     "keys": _function(collections.keys, "keys(map)", 1),
     "values": _function(collections.values, "values(map)", 1),
@@ -85,21 +85,21 @@ FUNCTIONS: dict[str, Function] = {
     "any": _function(collections.any_true, "any(list)", 1),
     "all": _function(collections.all_true, "all(list)", 1),
     # times
-    "now": _function(time.now, "now()", 0, steps=8),
-    "time": _function(time.time, "time('2026-01-31T23:00:00Z')", 1, steps=32),
-    "duration": _function(time.duration, "duration('1h30m')", 1, steps=32),
-    "format_time": _function(time.format_time, "format_time(time, '%Y-%m-%d', 'Europe/Berlin')", 2, 3, steps=96),
-    "add_months": _function(time.add_months, "add_months(time, n)", 2, steps=32),
-    "start_of": _function(time.start_of, "start_of(time, 'day', 'Europe/Berlin')", 2, 3, steps=64),
-    "epoch": _function(time.epoch, "epoch(time)", 1, steps=32),
+    "now": _function(time.now, "now()", 0, steps=32),
+    "time": _function(time.time, "time('2026-01-31T23:00:00Z')", 1, steps=70),
+    "duration": _function(time.duration, "duration('1h30m')", 1, steps=90),
+    "format_time": _function(time.format_time, "format_time(time, '%Y-%m-%d', 'Europe/Berlin')", 2, 3, steps=260),
+    "add_months": _function(time.add_months, "add_months(time, n)", 2, steps=80),
+    "start_of": _function(time.start_of, "start_of(time, 'day', 'Europe/Berlin')", 2, 3, steps=140),
+    "epoch": _function(time.epoch, "epoch(time)", 1, steps=60),
     # encodings
-    "to_json": _function(codec.to_json, "to_json(x)", 1),
-    "from_json": _function(codec.from_json, "from_json(text)", 1, steps=16),
-    "base64": _function(codec.to_base64, "base64(text)", 1),
-    "from_base64": _function(codec.from_base64, "from_base64(text)", 1),
-    "url_encode": _function(codec.url_encode, "url_encode(text)", 1),
-    "hash": _function(codec.sha256, "hash(x)", 1, steps=16),
-    "uuid": _function(codec.new_uuid, "uuid()", 0, steps=32),
+    "to_json": _function(codec.to_json, "to_json(x)", 1, steps=20),
+    "from_json": _function(codec.from_json, "from_json(text)", 1, steps=80),
+    "base64": _function(codec.to_base64, "base64(text)", 1, steps=16),
+    "from_base64": _function(codec.from_base64, "from_base64(text)", 1, steps=24),
+    "url_encode": _function(codec.url_encode, "url_encode(text)", 1, steps=30),
+    "hash": _function(codec.sha256, "hash(x)", 1, steps=30),
+    "uuid": _function(codec.new_uuid, "uuid()", 0, steps=90),
     # what a value is
     "is_text": _function(collections.is_text, "is_text(x)", 1),
     "is_number": _function(collections.is_numeric, "is_number(x)", 1),

@@ -21,6 +21,7 @@ from avtomat.blueprint.limits import (
     INTEGER_MAX,
     INTEGER_MIN,
     NODE_WEIGHT,
+    SEARCHED_CHARS_PER_STEP,
     TEXT_CHARS_MAX,
     EvaluationError,
     Frame,
@@ -35,7 +36,7 @@ _JSON_DEPTH_MAX = 64
 
 
 def to_json(frame: Frame, value: Json) -> str:
-    frame.spend(weigh(value, TEXT_CHARS_MAX * NODE_WEIGHT) // NODE_WEIGHT)
+    frame.spend(weigh(frame, value, TEXT_CHARS_MAX * NODE_WEIGHT) // NODE_WEIGHT)
     try:
         text = orjson.dumps(value, default=_time_text, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except (TypeError, RecursionError):
@@ -55,7 +56,7 @@ def _time_text(value: Json) -> str:
 def from_json(frame: Frame, text: Json) -> Json:
     source = text_of(text, "from_json()'s argument")
     frame.allow_text(len(source))
-    frame.spend(len(source) * 4)
+    frame.spend(len(source) * 6)
     try:
         value = json.loads(
             source, parse_int=_integer, parse_float=_float, parse_constant=_refuse, object_pairs_hook=_unique_keys
@@ -110,6 +111,7 @@ def _check_depth(value: Json) -> None:
 def to_base64(frame: Frame, text: Json) -> str:
     source = _utf8(text, "base64()'s argument")
     frame.allow_text(len(source) * 4 // 3 + 4)
+    frame.spend(len(source) // SEARCHED_CHARS_PER_STEP * 2)
     return base64.b64encode(source).decode()
 
 
@@ -123,16 +125,18 @@ def from_base64(frame: Frame, text: Json) -> str:
 
 
 def url_encode(frame: Frame, value: Json) -> str:
-    text = written(value)
+    text = written(frame, value)
     frame.allow_text(len(text))
+    frame.spend(len(text) * 2)
     return quote(_utf8(text, "url_encode()'s argument"), safe="")
 
 
 def sha256(frame: Frame, value: Json) -> str:
     """Of a text its own, of other values that of their JSON with sorted keys."""
     if isinstance(value, str):
+        frame.spend(len(value) // SEARCHED_CHARS_PER_STEP)
         return hashlib.sha256(_utf8(value, "hash()'s argument")).hexdigest()
-    frame.spend(weigh(value, TEXT_CHARS_MAX * NODE_WEIGHT) // NODE_WEIGHT)
+    frame.spend(weigh(frame, value, TEXT_CHARS_MAX * NODE_WEIGHT) // NODE_WEIGHT)
     try:
         option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS
         return hashlib.sha256(orjson.dumps(value, default=_time_text, option=option)).hexdigest()

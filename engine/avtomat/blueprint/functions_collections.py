@@ -6,16 +6,19 @@ of a key of each item, or a dotted path of names. Results keep the order of what
 
 # ruff: noqa: D103 – how each is called stands in the table of `functions`
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from avtomat.blueprint.functions_text import text_of, whole_number_of, written
-from avtomat.blueprint.limits import CHARS_PER_STEP, NODE_WEIGHT, EvaluationError, Frame, MissingError, weigh
+from avtomat.blueprint.limits import CHARS_PER_STEP, EvaluationError, Frame, MissingError, weigh
 from avtomat.blueprint.operators import BINARY, OMIT, checked_number, contains, is_number, kind_of, ordered, truth
 from avtomat.core.formula import Json
 
 _UNIQUE_WEIGHT_MAX = 1_048_576
+_ORDERS = ("asc", "desc")  # no set: what an author gives may have no hash
+_SORTED_STEPS = 9
+_UNIQUE_STEPS = 12
+_GROUPED_STEPS = 10
 
 
 def list_of(value: Json, what: str) -> list[Json]:
@@ -51,6 +54,7 @@ def _extreme(frame: Frame, values: tuple[Json, ...], name: str, *, largest_wins:
     if not candidates:
         raise MissingError(lambda: f"{name}() of an empty list: write default({name}(…), 0) if that may be")
     best = candidates[0]
+    frame.spend(len(candidates) * 4)
     ordered(frame, best, best, name)
     for candidate in candidates[1:]:
         held, tried = ordered(frame, best, candidate, name)
@@ -63,6 +67,7 @@ def total(frame: Frame, items: Json) -> Json:
     numbers = list_of(items, "sum()")
     if not numbers:
         return 0
+    frame.spend(len(numbers) * 8)
     result = numbers[0]
     if not (is_number(result) or isinstance(result, timedelta)):
         raise EvaluationError(f"sum() adds numbers, not {kind_of(result)}")
@@ -83,75 +88,91 @@ def values(_frame: Frame, value: Json) -> list[Json]:
     return list(map_of(value, "values()").values())
 
 
-def entries(_frame: Frame, value: Json) -> list[dict[str, Json]]:
+def entries(frame: Frame, value: Json) -> list[dict[str, Json]]:
+    frame.spend(len(map_of(value, "entries()")) * 6)
     return [{"key": key, "value": each} for key, each in map_of(value, "entries()").items()]
 
 
-def merge(_frame: Frame, *maps: Json) -> dict[str, Json]:
+def merge(frame: Frame, *maps: Json) -> dict[str, Json]:
+    frame.spend(sum(len(map_of(each, "merge()")) * 3 + 6 for each in maps))
     return {key: value for each in maps for key, value in map_of(each, "merge()").items()}
 
 
-def pick(_frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
-    wanted = _names(names, "pick()")
+def pick(frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
+    wanted = _names(frame, names, "pick()")
     source = map_of(value, "pick()")
     return {name: source[name] for name in wanted if name in source}
 
 
-def without(_frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
-    unwanted = set(_names(names, "without()"))
+def without(frame: Frame, value: Json, *names: Json) -> dict[str, Json]:
+    unwanted = set(_names(frame, names, "without()"))
+    frame.spend(len(map_of(value, "without()")) * 3)
     return {key: each for key, each in map_of(value, "without()").items() if key not in unwanted}
 
 
-def _names(names: tuple[Json, ...], what: str) -> list[str]:
+def _names(frame: Frame, names: tuple[Json, ...], what: str) -> list[str]:
     listed = names[0] if len(names) == 1 and isinstance(names[0], list) else names
-    return [text_of(name, f"each key that {what} names") for name in listed]
+    frame.spend(len(listed) * 8)
+    label = f"each key that {what} names"
+    return [text_of(name, label) for name in listed]
 
 
-def _field(item: Json, key: Json, what: str) -> Json:
-    """Return what stands at the dotted path `key` of `item`; without a key, the item."""
+def _fields(frame: Frame, items: list[Json], key: Json, what: str) -> list[Json]:
+    """Return what stands at the dotted path `key` of each item; without a key, the items."""
     if key is None:
-        return item
+        return items
+    path = text_of(key, f"{what}'s key").split(".")
+    frame.spend(len(items) * (4 + 3 * len(path)))
+    return [_field(item, path, what) for item in items]
+
+
+def _field(item: Json, path: list[str], what: str) -> Json:
     found = item
-    for name in text_of(key, f"{what}'s key").split("."):
+    for name in path:
         if not isinstance(found, dict) or name not in found:
-            raise MissingError(lambda: f"{what}: not every item has the key '{key}'")
+            raise MissingError(lambda: f"{what}: not every item has the key '{'.'.join(path)}'")
         found = found[name]
     return found
 
 
 def sort(frame: Frame, items: Json, key: Json = None, order: Json = "asc") -> list[Json]:
     source = list_of(items, "sorted()")
-    if order not in {"asc", "desc"}:
+    if order not in _ORDERS:
         raise EvaluationError("sorted() is written sorted(list, 'key', 'desc'); the order is 'asc' or 'desc'")
-    fields = [_sortable(frame, _field(item, key, "sorted()")) for item in source]
+    doublings = len(source).bit_length()
+    frame.spend(len(source) * (_SORTED_STEPS + doublings))
+    fields = _fields(frame, source, key, "sorted()")
+    for field in fields:
+        _check_sortable(frame, field, doublings)
     for before, after in pairwise(fields):
         ordered(frame, before, after, "sorted()")
-    frame.spend(len(source) * 4)
     ranks = sorted(range(len(source)), key=fields.__getitem__, reverse=order == "desc")
     return [source[rank] for rank in ranks]
 
 
-def _sortable(frame: Frame, field: Json) -> Json:
+def _check_sortable(frame: Frame, field: Json, doublings: int) -> None:
+    """Refuse what has no order; a text is compared as often as the list can be halved."""
     if isinstance(field, str):
-        frame.spend(len(field) // CHARS_PER_STEP)
-    if is_number(field) or isinstance(field, str | datetime | timedelta):
-        return field
-    raise EvaluationError(f"sorted() cannot order {kind_of(field)}; name a key of the items: sorted(list, 'price')")
+        frame.spend(len(field) * doublings // CHARS_PER_STEP)
+    elif not (is_number(field) or isinstance(field, datetime | timedelta)):
+        raise EvaluationError(f"sorted() cannot order {kind_of(field)}; name a key of the items: sorted(list, 'price')")
 
 
 def unique(frame: Frame, items: Json, key: Json = None) -> list[Json]:
     found: dict[Json, Json] = {}
     source = list_of(items, "unique()")
-    frame.spend(len(source) * 8)
-    for item in source:
-        found.setdefault(_identity(frame, _field(item, key, "unique()")), item)
+    frame.spend(len(source) * _UNIQUE_STEPS)
+    for item, field in zip(source, _fields(frame, source, key, "unique()"), strict=True):
+        found.setdefault(_identity(frame, field), item)
     return list(found.values())
 
 
 def _identity(frame: Frame, value: Json) -> Json:
     """Return something that hashes and compares as `equal` does: 1 as 1.0 but not as true."""
     if isinstance(value, list | dict):
-        frame.spend(weigh(value, _UNIQUE_WEIGHT_MAX) * 2 // NODE_WEIGHT)
+        frame.spend(weigh(frame, value, _UNIQUE_WEIGHT_MAX) * 2)
+    elif isinstance(value, str):
+        frame.spend(len(value) // CHARS_PER_STEP * 2)
     return _frozen(value)
 
 
@@ -165,6 +186,7 @@ def _frozen(value: Json) -> Json:
 
 def flatten(frame: Frame, items: Json) -> list[Json]:
     source = list_of(items, "flatten()")
+    frame.spend(len(source) * 3)
     frame.allow_items(sum(len(item) if isinstance(item, list) else 1 for item in source))
     return [each for item in source for each in (item if isinstance(item, list) else (item,))]
 
@@ -172,10 +194,9 @@ def flatten(frame: Frame, items: Json) -> list[Json]:
 def group_by(frame: Frame, items: Json, key: Json) -> dict[str, list[Json]]:
     groups: dict[str, list[Json]] = {}
     source = list_of(items, "group_by()")
-    frame.spend(len(source) * 4)
-    for item in source:
-        field = _field(item, key, "group_by()")
-        groups.setdefault("null" if field is None else written(field), []).append(item)
+    frame.spend(len(source) * _GROUPED_STEPS)
+    for item, field in zip(source, _fields(frame, source, key, "group_by()"), strict=True):
+        groups.setdefault("null" if field is None else written(frame, field), []).append(item)
     return groups
 
 
@@ -183,7 +204,7 @@ def chunk(frame: Frame, items: Json, size: Json) -> list[list[Json]]:
     source, step = list_of(items, "chunk()"), whole_number_of(size, "the size of a chunk")
     if step < 1:
         raise EvaluationError("a chunk has at least one item")
-    frame.spend(len(source))
+    frame.spend(len(source) + len(source) // step * 4)
     return [source[start : start + step] for start in range(0, len(source), step)]
 
 
@@ -202,8 +223,9 @@ def _range_length(numbers: range) -> int:
     return max(0, -(-span // numbers.step))
 
 
-def zip_lists(_frame: Frame, *lists: Json) -> list[list[Json]]:
-    columns: Iterable[list[Json]] = [list_of(each, "zip()") for each in lists]
+def zip_lists(frame: Frame, *lists: Json) -> list[list[Json]]:
+    columns = [list_of(each, "zip()") for each in lists]
+    frame.spend(min(map(len, columns)) * (4 + len(columns)))
     return [list(row) for row in zip(*columns, strict=False)]
 
 

@@ -7,7 +7,7 @@ sizes; what may grow past that is measured here before it is made.
 # ruff: noqa: D103 – how each is called stands in the table of `functions`
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 import orjson
@@ -18,7 +18,10 @@ from avtomat.blueprint.limits import (
     REGEX_COMPILE_STEPS,
     REGEX_MEMORY_BYTES_MAX,
     REGEX_PATTERN_CHARS_MAX,
+    REGEX_SEARCH_STEPS,
     REGEX_TEXT_CHARS_MAX,
+    SEARCHED_CHARS_PER_STEP,
+    TIME_STEPS,
     EvaluationError,
     Frame,
     LimitError,
@@ -27,6 +30,10 @@ from avtomat.blueprint.operators import checked_number, is_number, kind_of
 from avtomat.blueprint.times import format_rfc3339
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
+
+_SIDES = ("left", "right")  # no set: what an author gives may have no hash
+_WRITTEN_STEPS = 5
+_GLOB_STEPS = 12
 
 
 def text_of(value: Json, what: str) -> str:
@@ -51,16 +58,18 @@ def number_of(value: Json, what: str) -> int | float:
     raise EvaluationError(f"{what} must be a number, not {kind_of(value)}")
 
 
-def written(value: Json) -> str:
+def written(frame: Frame, value: Json) -> str:
     """Return a single value as it stands in a text: numbers and booleans as in JSON, times as RFC 3339."""
     if isinstance(value, str):
         return value
+    frame.spend(_WRITTEN_STEPS)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return orjson.dumps(value).decode()
+    frame.spend(TIME_STEPS)
     if hasattr(value, "isoformat"):
         return format_rfc3339(value)
     if hasattr(value, "total_seconds"):
@@ -72,14 +81,14 @@ def _null_hint(value: Json) -> str:
     return ", or choose a text for the null: `x if x != null else '…'`" if value is None else ""
 
 
-def to_text(_frame: Frame, value: Json) -> str:
-    return written(value)
+def to_text(frame: Frame, value: Json) -> str:
+    return written(frame, value)
 
 
 def to_integer(_frame: Frame, value: Json) -> int:
     if isinstance(value, str):
-        digits = value.strip()
-        if len(digits) > 20 or not digits.removeprefix("-").removeprefix("+").isascii():
+        digits = value[:64].strip()
+        if len(value) > 64 or len(digits) > 20 or not digits.removeprefix("-").removeprefix("+").isascii():
             raise EvaluationError("int() needs a text of decimal digits")
         try:
             value = int(digits.replace("_", "?"))
@@ -107,7 +116,7 @@ def to_boolean(_frame: Frame, value: Json) -> bool:
     if isinstance(value, bool):
         return value
     known = {"true": True, "false": False}
-    if isinstance(value, str) and value.strip().lower() in known:
+    if isinstance(value, str) and len(value) <= 64 and value.strip().lower() in known:
         return known[value.strip().lower()]
     raise EvaluationError(
         f"bool() takes true, false or a text that says so, not {kind_of(value)}; compare instead: x != 0"
@@ -131,6 +140,10 @@ def fixed(_frame: Frame, value: Json, places: Json = 2) -> str:
     return f"{number:f}"
 
 
+_ROUNDING = Context(prec=40, rounding=ROUND_HALF_UP)
+"""Room for all digits of the largest number with the most decimals; the usual context has only 28."""
+
+
 def _places(places: Json) -> int:
     digits = whole_number_of(places, "the number of decimals")
     if 0 <= digits <= 15:
@@ -143,25 +156,33 @@ def _quantized(number: int | float, digits: int) -> Decimal:
     if abs(number) > 10**18:
         raise EvaluationError("the number is too large to be rounded")
     exact = Decimal(number) if isinstance(number, int) else Decimal(repr(number))
-    return exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return exact.quantize(Decimal(1).scaleb(-digits), context=_ROUNDING)
 
 
-def lower(_frame: Frame, text: Json) -> str:
-    return text_of(text, "lower()'s argument").lower()
+def lower(frame: Frame, text: Json) -> str:
+    source = text_of(text, "lower()'s argument")
+    frame.spend_on_letters(source)
+    return source.lower()
 
 
-def upper(_frame: Frame, text: Json) -> str:
-    return text_of(text, "upper()'s argument").upper()
+def upper(frame: Frame, text: Json) -> str:
+    source = text_of(text, "upper()'s argument")
+    frame.spend_on_letters(source)
+    return source.upper()
 
 
 def title(frame: Frame, text: Json) -> str:
-    words = text_of(text, "title()'s argument").split(" ")
-    frame.spend(len(words) * 4)
+    source = text_of(text, "title()'s argument")
+    frame.spend_on_letters(source)
+    frame.spend(source.count(" ") * 8)
+    words = source.split(" ")
     return " ".join(word[:1].upper() + word[1:].lower() for word in words)
 
 
-def trim(_frame: Frame, text: Json) -> str:
-    return text_of(text, "trim()'s argument").strip()
+def trim(frame: Frame, text: Json) -> str:
+    source = text_of(text, "trim()'s argument")
+    frame.spend(len(source) // SEARCHED_CHARS_PER_STEP)
+    return source.strip()
 
 
 def starts_with(_frame: Frame, text: Json, start: Json) -> bool:
@@ -180,6 +201,8 @@ def replace(frame: Frame, text: Json, old: Json, new: Json) -> str:
     )
     if not gone:
         raise EvaluationError("replace() needs something to look for: its second argument is empty")
+    frame.spend_on_search(whole, gone)
+    frame.spend_on_search(whole, gone)
     frame.allow_text(len(whole) + whole.count(gone) * (len(come) - len(gone)))
     return whole.replace(gone, come)
 
@@ -187,10 +210,15 @@ def replace(frame: Frame, text: Json, old: Json, new: Json) -> str:
 def split(frame: Frame, text: Json, separator: Json = None) -> list[str]:
     whole = text_of(text, "split()'s first argument")
     if separator is None:
-        return whole.split()
+        frame.spend(len(whole) // SEARCHED_CHARS_PER_STEP)
+        words = whole.split(None, frame.items_max)
+        frame.allow_items(len(words))
+        return words
     cut = text_of(separator, "the separator")
     if not cut:
         raise EvaluationError("split() needs a separator that is not empty")
+    frame.spend_on_search(whole, cut)
+    frame.spend_on_search(whole, cut)
     frame.allow_items(whole.count(cut) + 1)
     return whole.split(cut)
 
@@ -199,17 +227,19 @@ def join(frame: Frame, items: Json, separator: Json = "") -> str:
     if not isinstance(items, list):
         raise EvaluationError(f"join() needs a list, not {kind_of(items)}")
     between = text_of(separator, "the separator")
-    parts = [written(item) for item in items]
+    frame.spend(len(items) * 3)
+    parts = [written(frame, item) for item in items]
     frame.allow_text(sum(map(len, parts)) + len(between) * max(len(parts) - 1, 0))
     return between.join(parts)
 
 
 def pad(frame: Frame, value: Json, width: Json, fill: Json = " ", side: Json = "left") -> str:
-    text, filler = written(value), text_of(fill, "the fill")
+    text, filler = written(frame, value), text_of(fill, "the fill")
     length = whole_number_of(width, "the width")
-    if len(filler) != 1 or side not in {"left", "right"}:
+    if len(filler) != 1 or side not in _SIDES:
         raise EvaluationError("pad() is written pad(x, width, '0') or pad(x, width, ' ', 'right'), with one fill")
     frame.allow_text(max(length, 0))
+    frame.spend(max(length, 0) // SEARCHED_CHARS_PER_STEP)
     return text.rjust(length, filler) if side == "left" else text.ljust(length, filler)
 
 
@@ -218,8 +248,13 @@ def matches(frame: Frame, text: Json, pattern: Json) -> bool:
 
 
 def glob(frame: Frame, text: Json, pattern: Json) -> bool:
-    steps = {"*": "(?s:.*)", "?": "(?s:.)"}
-    translated = "".join(steps.get(each) or re2.escape(each) for each in text_of(pattern, "the pattern"))
+    written_pattern = text_of(pattern, "the pattern")
+    frame.spend(min(len(written_pattern), REGEX_PATTERN_CHARS_MAX) * _GLOB_STEPS)
+    if len(written_pattern) > REGEX_PATTERN_CHARS_MAX:
+        raise EvaluationError(f"a pattern may have at most {REGEX_PATTERN_CHARS_MAX:,} characters")
+    signs = {"*": "(?s:.*)", "?": "(?s:.)"}
+    _check_characters(written_pattern)
+    translated = "".join(signs.get(each) or re2.escape(each) for each in written_pattern)
     return _search(frame, text_of(text, "glob()'s first argument"), rf"\A{translated}\z")
 
 
@@ -227,6 +262,7 @@ def _search(frame: Frame, text: str, pattern: str) -> bool:
     """Search in time that is linear in the text and paid for beforehand, at the price of the slowest pattern."""
     if len(text) > REGEX_TEXT_CHARS_MAX:
         raise LimitError(f"a pattern searches at most {REGEX_TEXT_CHARS_MAX:,} characters")
+    frame.spend(REGEX_SEARCH_STEPS)
     if pattern not in frame.patterns:
         frame.spend(REGEX_COMPILE_STEPS)
         frame.patterns.add(pattern)
@@ -235,7 +271,15 @@ def _search(frame: Frame, text: str, pattern: str) -> bool:
         raise EvaluationError(problem)
     compiled = _compiled(pattern)
     frame.spend(compiled.programsize * len(text) // REGEX_CELLS_PER_STEP)
+    _check_characters(text)
     return compiled.search(text) is not None
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise EvaluationError("half of a character cannot be searched") from None
 
 
 def regex_problem(pattern: str) -> str | None:

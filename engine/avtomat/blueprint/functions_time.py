@@ -100,15 +100,13 @@ def format_time(frame: Frame, value: Json, pattern: Json, zone: Json = "UTC") ->
     layout = text_of(pattern, "format_time()'s pattern")
     if len(layout) > _FORMAT_CHARS_MAX:
         raise EvaluationError(f"format_time()'s pattern may have at most {_FORMAT_CHARS_MAX} characters")
-    frame.spend(len(layout) * 2)
-    local = _local(time_of(value), zone)
-    parts = layout.split("%%")
-    return "%".join(_formatted(local, part) for part in parts)
+    frame.spend(len(layout) * 6)
+    fills = _fills(_local(time_of(value), zone))
+    return "%".join(_formatted(fills, part) for part in layout.split("%%"))
 
 
-def _formatted(local: datetime, layout: str) -> str:
+def _formatted(fills: dict[str, str], layout: str) -> str:
     head, *fields = layout.split("%")
-    fills = _fills(local) if fields else {}
     text = head
     for field in fields:
         if field[:1] not in fills:

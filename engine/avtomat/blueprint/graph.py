@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from avtomat.blueprint.reach import Reach
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, is_end
 
 Edges = Mapping[str, frozenset[str]]
@@ -37,17 +38,17 @@ def reachable(edges: Edges, starts: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def followers(edges: Edges, name: str) -> frozenset[str]:
-    """Every state that can come after `name`; itself too, when it is on a cycle."""
-    return reachable(edges, edges.get(name, frozenset()))
+def may_come_after(reach: Reach, blueprint: BlueprintSpec, machine: MachineSpec, name: str, later: str) -> bool:
+    """Whether `later` can come after `name`, also because something failed on the way and the job's catch took it."""
+    if reach.leads(name, later):
+        return True
+    if machine.outer is not None or machine.first is None or not _is_or_leads(reach, machine.first, name):
+        return False
+    return any(_is_or_leads(reach, caught, later) for caught in _existing(blueprint.catch, machine))
 
 
-def may_come_after(edges: Edges, blueprint: BlueprintSpec, machine: MachineSpec, name: str) -> frozenset[str]:
-    """Every state that can come after `name`, also because something failed on the way and the job's catch took it."""
-    found = followers(edges, name)
-    if machine.outer is None and machine.first is not None and name in reachable(edges, [machine.first]):
-        found |= reachable(edges, _existing(blueprint.catch, machine))
-    return found
+def _is_or_leads(reach: Reach, name: str, other: str) -> bool:
+    return name == other or reach.leads(name, other)
 
 
 def reversed_edges(edges: Edges) -> Edges:

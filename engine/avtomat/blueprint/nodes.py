@@ -66,7 +66,7 @@ class Scalar(NamedTuple):
         line_end = len(source) if line_end < 0 else line_end
         column = index - line_start + 1
         return Span(
-            line=source.count("\n", 0, index) + 1,
+            line=self.start.line + source.count("\n", self.start.index, index) + 1,
             column=column,
             end_column=min(column + max(length, 1), line_end - line_start + 1) if line_end > index else None,
         )

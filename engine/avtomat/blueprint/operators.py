@@ -9,11 +9,23 @@ import math
 import operator
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from avtomat.blueprint.limits import CHARS_PER_STEP, EXPONENT_MAX, INTEGER_MAX, INTEGER_MIN, EvaluationError, Frame
+from avtomat.blueprint.limits import (
+    CHARS_PER_STEP,
+    EXPONENT_MAX,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    TIME_STEPS,
+    EvaluationError,
+    Frame,
+)
 from avtomat.blueprint.times import duration_of, time_of
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json
+
+_EQUAL_STEPS = 5
+_ORDERED_STEPS = 5
 
 
 class Omit:
@@ -45,27 +57,39 @@ def kind_of(value: Json) -> str:
 
 def is_number(value: Json) -> bool:
     """Tell whether `value` is a number; booleans are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    kind = type(value)
+    return kind is int or kind is float
 
 
 def equal(frame: Frame, left: Json, right: Json) -> bool:
     """Compare by JSON value: 1 is 1.0 and not true, the order of keys does not count; a text may spell a time."""
     kind, other = type(left), type(right)
     if kind is other:
-        if kind is list:
-            return len(left) == len(right) and all(equal(frame, a, b) for a, b in zip(left, right, strict=True))
-        if kind is dict:
-            return left.keys() == right.keys() and all(equal(frame, left[key], right[key]) for key in left)
-        frame.spend(len(left) // CHARS_PER_STEP if kind is str else 1)
+        if kind is list or kind is dict:
+            return _collections_equal(frame, left, right)
+        frame.spend(_EQUAL_STEPS + (len(left) // CHARS_PER_STEP if kind is str else 0))
         return bool(left == right)
-    frame.spend(1)
+    frame.spend(_EQUAL_STEPS)
     if kind is datetime or other is datetime:
-        return _times_equal(left, right)
+        return _times_equal(frame, left, right)
     return is_number(left) and is_number(right) and left == right
 
 
-def _times_equal(left: Json, right: Json) -> bool:
+def _collections_equal(frame: Frame, left: Json, right: Json) -> bool:
+    frame.spend(_EQUAL_STEPS * 4)
+    if len(left) != len(right):
+        return False
+    if type(left) is dict:
+        frame.spend(len(left) * 2)
+        if left.keys() != right.keys():
+            return False
+        left, right = left.values(), [right[key] for key in left]
+    return all(map(partial(equal, frame), left, right))
+
+
+def _times_equal(frame: Frame, left: Json, right: Json) -> bool:
     if isinstance(left, str) or isinstance(right, str):
+        frame.spend(TIME_STEPS)
         return time_of(left) == time_of(right)
     return False
 
@@ -73,22 +97,37 @@ def _times_equal(left: Json, right: Json) -> bool:
 def contains(frame: Frame, container: Json, item: Json) -> bool:
     """Tell whether a list has the item, a map the key, or a text the other text."""
     if isinstance(container, list):
-        return any(equal(frame, each, item) for each in container)
+        return _is_among(frame, container, item)
     if isinstance(container, dict):
         return isinstance(item, str) and item in container
     if isinstance(container, str) and isinstance(item, str):
-        frame.spend(len(container) // CHARS_PER_STEP)
+        frame.spend_on_search(container, item)
         return item in container
     raise EvaluationError(f"`in` looks for {kind_of(item)} in {kind_of(container)}; it looks in lists, maps and texts")
 
 
+def _is_among(frame: Frame, items: list[Json], item: Json) -> bool:
+    """Tell whether one of the items is equal to `item`.
+
+    Python's own search knows of fewer differences (for it 1 is true), so what it does not find is not there. Times are
+    another matter, because a text may spell one, and so are collections, whose sizes are not known beforehand.
+    """
+    if not (frame.with_times or isinstance(item, list | dict)):
+        frame.spend(len(items) * (1 + (len(item) // CHARS_PER_STEP if isinstance(item, str) else 0)))
+        if item not in items:
+            return False
+    return any(equal(frame, each, item) for each in items)
+
+
 def ordered(frame: Frame, left: Json, right: Json, sign: str) -> tuple[Json, Json]:
     """Return both sides as values that Python orders; only like goes before like."""
-    frame.spend(1)
+    frame.spend(_ORDERED_STEPS)
     if is_number(left) and is_number(right):
         return left, right
     if isinstance(left, str) and isinstance(right, str):
+        frame.spend(min(len(left), len(right)) // CHARS_PER_STEP)
         return left, right
+    frame.spend(TIME_STEPS)
     if isinstance(left, datetime) or isinstance(right, datetime):
         return time_of(left), time_of(right)
     if isinstance(left, timedelta) or isinstance(right, timedelta):
@@ -99,7 +138,12 @@ def ordered(frame: Frame, left: Json, right: Json, sign: str) -> tuple[Json, Jso
 
 
 def _ordering(sign: str, compare: Callable[[Json, Json], Json]) -> Callable[[Frame, Json, Json], bool]:
-    return lambda frame, left, right: bool(compare(*ordered(frame, left, right, sign)))
+    def run(frame: Frame, left: Json, right: Json) -> bool:
+        if is_number(left) and is_number(right):
+            return bool(compare(left, right))
+        return bool(compare(*ordered(frame, left, right, sign)))
+
+    return run
 
 
 def _add(frame: Frame, left: Json, right: Json) -> Json:
@@ -111,6 +155,8 @@ def _add(frame: Frame, left: Json, right: Json) -> Json:
     if isinstance(left, list) and isinstance(right, list):
         frame.allow_items(len(left) + len(right))
         return left + right
+    if isinstance(left, datetime | timedelta) or isinstance(right, datetime | timedelta):
+        frame.spend(TIME_STEPS)
     if isinstance(left, datetime) or isinstance(right, datetime):
         moment, span = (left, right) if isinstance(left, datetime) else (right, left)
         return shifted(frame, moment, duration_of(span))
@@ -137,10 +183,12 @@ def _add_hint(left: Json, right: Json) -> str:
 def _subtract(frame: Frame, left: Json, right: Json) -> Json:
     if is_number(left) and is_number(right):
         return checked_number(left - right)
+    frame.spend(TIME_STEPS)
     if isinstance(left, timedelta):
         return left - duration_of(right)
     if isinstance(right, timedelta):
         return shifted(frame, time_of(left), -right)
+    frame.spend(TIME_STEPS)
     if isinstance(left, datetime) and isinstance(right, str) and parse_duration(right) is not None:
         return shifted(frame, left, -duration_of(right))
     if isinstance(left, datetime) or isinstance(right, datetime):

@@ -7,7 +7,6 @@ what was read, and the Program gets the same formulas.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from avtomat.blueprint.expression import Expression, parse_expression
@@ -15,6 +14,7 @@ from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, flag, part_of
 from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.core.value import value
 
 Formula_ = Expression | CompiledTemplate
 
@@ -31,7 +31,7 @@ class Moment(StrEnum):
     ITEM = "when an item has ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Place:
     """A value with formulas. `is_guard`: it is the expression of a `when`; `secrets`, `callback`: these are there."""
 
@@ -44,7 +44,7 @@ class Place:
     callback: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Reading:
     """What was read at a place: the formula (None when it is refused), and its faults, each with the text's pointer."""
 
@@ -116,16 +116,16 @@ def _at_pointer(node: Node, pointer: str) -> Node:
 def _places_of_job(blueprint: BlueprintSpec) -> Iterator[Place]:
     root = blueprint.root
     for part in ("data", "labels"):
-        for _name, value in entries_of(blueprint.part(part)):
-            yield Place(node=value, moment=Moment.SUBMIT, machine=root)
+        for _name, node in entries_of(blueprint.part(part)):
+            yield Place(node=node, moment=Moment.SUBMIT, machine=root)
     timeout = blueprint.part("timeout")
     if isinstance(timeout, Scalar):
         yield Place(node=timeout, moment=Moment.SUBMIT, machine=root)
     key = part_of(blueprint.part("concurrency"), "key")
     if key is not None:
         yield Place(node=key, moment=Moment.SUBMIT, machine=root)
-    for _name, value in entries_of(blueprint.part("search")):
-        yield Place(node=value, moment=Moment.SEARCH, machine=root)
+    for _name, node in entries_of(blueprint.part("search")):
+        yield Place(node=node, moment=Moment.SEARCH, machine=root)
     for arm in blueprint.catch:
         yield from _places_of_arm(arm, Moment.CATCH, root, None)
     usual_timeout = part_of(blueprint.defaults, "timeout")
@@ -138,8 +138,8 @@ def _places_of_state(machine: MachineSpec, state: StateSpec) -> Iterator[Place]:
     timeout = state.part("timeout")
     if timeout is not None:
         yield from _times(timeout, machine, state)
-    for _name, value in entries_of(state.sets):
-        yield Place(node=value, moment=Moment.LEAVE, machine=machine, state=state)
+    for _name, node in entries_of(state.sets):
+        yield Place(node=node, moment=Moment.LEAVE, machine=machine, state=state)
     for arm in state.arms:
         yield from _places_of_arm(arm, Moment.LEAVE, machine, state)
     for arm in state.catch:
@@ -165,21 +165,21 @@ def _places_of_kind(machine: MachineSpec, state: StateSpec) -> Iterator[Place]:
         return Place(node=node, moment=Moment.ENTER, machine=machine, state=state, secrets=secrets, callback=callback)
 
     for key in _ENTERED.get(state.kind, ()):
-        if (value := state.part(key)) is not None:
-            yield entering(value)
+        if (node := state.part(key)) is not None:
+            yield entering(node)
     if state.kind == "task" and (params := state.part("params")) is not None:
         yield entering(params, secrets=True)
     if state.kind == "call":
-        for value, secrets in _parts_of_call(state.part("call")):
-            yield entering(value, secrets=secrets)
+        for node, secrets in _parts_of_call(state.part("call")):
+            yield entering(node, secrets=secrets)
     if state.kind == "wait":
         wait = state.part("wait")
-        yield from (entering(value) for _name, value in entries_of(wait))
+        yield from (entering(node) for _name, node in entries_of(wait))
         if isinstance(wait, Scalar):
             yield entering(wait)
     if state.kind == "fail":
-        yield from (entering(value) for key, value in entries_of(state.part("fail")) if key != "compensate")
-    yield from (entering(value) for _name, value in entries_of(state.part("join")))
+        yield from (entering(node) for key, node in entries_of(state.part("fail")) if key != "compensate")
+    yield from (entering(node) for _name, node in entries_of(state.part("join")))
     collect = state.part("collect")
     if collect is not None:
         yield Place(node=collect, moment=Moment.ITEM, machine=machine, state=state)
@@ -187,15 +187,15 @@ def _places_of_kind(machine: MachineSpec, state: StateSpec) -> Iterator[Place]:
 
 def _parts_of_call(call: Node | None) -> Iterator[tuple[Node, bool]]:
     """The templates of a request, and whether secrets may stand in them: never in the url."""
-    for key, value in entries_of(call):
+    for key, node in entries_of(call):
         if key in {"url", "query"}:
-            yield value, False
+            yield node, False
         elif key in {"headers", "auth", "json", "form", "text"}:
-            yield value, True
+            yield node, True
 
 
 def _times(timeout: Node, machine: MachineSpec, state: StateSpec | None) -> Iterator[Place]:
-    parts = [timeout] if isinstance(timeout, Scalar) else [value for _name, value in entries_of(timeout)]
+    parts = [timeout] if isinstance(timeout, Scalar) else [node for _name, node in entries_of(timeout)]
     moment = Moment.ENTER if state is not None else Moment.SUBMIT
     for part in parts:
         if isinstance(part, Scalar) and isinstance(part.value, str):
@@ -205,8 +205,8 @@ def _times(timeout: Node, machine: MachineSpec, state: StateSpec | None) -> Iter
 def _places_of_arm(arm: Arm, moment: Moment, machine: MachineSpec, state: StateSpec | None) -> Iterator[Place]:
     if arm.when is not None:
         yield Place(node=arm.when, moment=moment, machine=machine, state=state, is_guard=True)
-    for _name, value in entries_of(arm.sets):
-        yield Place(node=value, moment=moment, machine=machine, state=state)
+    for _name, node in entries_of(arm.sets):
+        yield Place(node=node, moment=moment, machine=machine, state=state)
     if arm.output is not None:
         yield Place(node=arm.output, moment=moment, machine=machine, state=state)
 
@@ -220,5 +220,5 @@ def _places_of_undo(undo: Mapping, machine: MachineSpec, state: StateSpec) -> It
         yield from _times(timeout, machine, state)
     if (params := undo.items.get("params")) is not None:
         yield Place(node=params, moment=Moment.UNDO, machine=machine, state=state, secrets=True)
-    for value, secrets in _parts_of_call(undo.items.get("call")):
-        yield Place(node=value, moment=Moment.UNDO, machine=machine, state=state, secrets=secrets)
+    for node, secrets in _parts_of_call(undo.items.get("call")):
+        yield Place(node=node, moment=Moment.UNDO, machine=machine, state=state, secrets=secrets)

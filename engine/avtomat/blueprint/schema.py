@@ -96,13 +96,19 @@ def _misspelt(root: Node, faults: list[Any], schema: str) -> Iterator[tuple[Path
             continue
         node = node_at(root, _path(fault))
         taken = set(node.value) if isinstance(node, Mapping) else set()
-        for word in sorted(set(fault.kind.unexpected), key=list(node.value).index):
+        for word in _in_order(fault.kind.unexpected, node):
             new = _meant(word, fault, taken, schema)
             if new is not None:
                 taken.add(new)
                 message = f"unknown key `{word}`"
                 finding = codes.UNKNOWN_KEY.at(span_of_key(node, word), message, f"write {new}")
                 yield _path(fault), word, new, finding
+
+
+def _in_order(words: list[str], node: Node) -> list[str]:
+    """The words as they stand in the file."""
+    unexpected = set(words)
+    return [key for key in node.value if key in unexpected]
 
 
 def _meant(word: str, fault: Any, taken: set[str], schema: str) -> str | None:

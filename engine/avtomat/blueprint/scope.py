@@ -29,6 +29,8 @@ class Scope:
         self.kind = kind
         self.nodes_max = nodes_max
         self.nodes = 0
+        self.price = 0
+        """What one evaluation of all that was read so far costs in steps, loops inside not gone through."""
         self.faults: list[Fault] = []
         self.reads: list[Read] = []
         self._guards = 0
@@ -41,9 +43,10 @@ class Scope:
         self.faults.append(Fault(code=code, message=message, offset=offset, length=length, hint=hint))
         return NOTHING
 
-    def visit(self, depth: int) -> None:
-        """Count one node at `depth`."""
+    def visit(self, depth: int, price: int = 1) -> None:
+        """Count one node at `depth`, and its price."""
         self.nodes += 1
+        self.price += price
         if depth > DEPTH_MAX:
             raise TooComplexError(f"it is nested more than {DEPTH_MAX} deep")
         if self.nodes > self.nodes_max:
@@ -75,13 +78,16 @@ class Scope:
 
     def slot(self, name: str) -> int | None:
         """Return the slot of a variable, or None when `name` is none."""
-        return next((names[name] for names in reversed(self._variables) if name in names), None)
+        for names in reversed(self._variables):
+            if name in names:
+                return names[name]
+        return None
 
     def path(self, name: str, keys: Sequence[str], offset: int) -> Code:
         """Read a path that begins with a name."""
         slot = self.slot(name)
         if slot is not None:
-            return self.members(evaluation.variable(slot), keys, name)
+            return evaluation.variable(slot) if not keys else evaluation.member_of_variable(slot, keys, name)
         value = _CONSTANTS.get(name, _ABSENT)
         if value is not _ABSENT:
             return self.members(evaluation.constant(value), keys, name)
@@ -96,7 +102,7 @@ class Scope:
             hint = "let it stand alone, as {{ secrets.name }}, in params or in headers, auth or body of a call"
             return self.fault("forbidden", "a secret may be written out, not computed with", offset, len(name), hint)
         whole = (name, *keys)
-        self.reads.append(Read(path=whole, offset=offset, guarded=self._guards > 0))
+        self.reads.append(Read(whole, offset, self._guards > 0))
         return evaluation.path(whole)
 
     @staticmethod

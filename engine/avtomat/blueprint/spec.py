@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import NamedTuple
 
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.formula import Json
 from avtomat.core.program import END
+from avtomat.core.value import value
 
 KINDS = ("task", "call", "parallel", "foreach", "wait", "signal", "approval", "run", "succeed", "fail")
 _KINDS = frozenset(KINDS)
@@ -24,32 +26,44 @@ LANE = "do"
 _WITH_OUTPUT = frozenset({"task", "call", "parallel", "foreach", "signal", "approval", "run"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class Name(NamedTuple):
     """A word that names something else."""
 
     text: str
-    span: Span
+    node: Scalar
+
+    @property
+    def span(self) -> Span:
+        """Where it is written."""
+        return self.node.span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Arm:
-    """A transition, or an arm of a catch. `errors` None stands for any; `target` None for `output` or a mistake."""
+    """A transition, or an arm of a catch. `errors` None stands for any; `target` None for `output` or a mistake.
 
-    span: Span
+    `node` is where it is written: the arm itself, or the key `next`.
+    """
+
+    node: Node
     when: Scalar | None = None
     target: Name | None = None
     sets: Mapping | None = None
     errors: tuple[Name, ...] | None = None
     output: Node | None = None
 
+    @property
+    def span(self) -> Span:
+        """Where it begins."""
+        return self.node.span
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@value
 class StateSpec:
-    """A state as it was written. `machine` is the address of the machine that it is in."""
+    """A state as it was written: `title` is its name there. `machine` is the address of the machine that it is in."""
 
     name: str
-    span: Span
+    title: Node
     machine: str
     kind: str
     body: Mapping
@@ -58,6 +72,11 @@ class StateSpec:
     catch: tuple[Arm, ...] = ()
     inner: MappingABC[str, str] = field(default_factory=dict)
     """Addresses of bodies, by branch; a foreach has one, LANE."""
+
+    @property
+    def span(self) -> Span:
+        """Where it begins."""
+        return self.title.span
 
     def part(self, key: str) -> Node | None:
         """The value of one of its keys."""
@@ -94,7 +113,7 @@ class StateSpec:
         return self.kind in {"succeed", "fail"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class MachineSpec:
     """A machine as it was written. `is_lane`: it is one state body, without a name of its own."""
 
@@ -103,7 +122,6 @@ class MachineSpec:
     """The address of the machine around it; None for the root."""
     owner: str | None
     """The state that it is a body of; None for the root."""
-    span: Span
     states: MappingABC[str, StateSpec]
     start: Name | None = None
     is_lane: bool = False
@@ -118,7 +136,7 @@ class MachineSpec:
         return next(iter(self.states), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class BlueprintSpec:
     """A whole file."""
 
@@ -186,8 +204,7 @@ def flag(node: Node | None) -> bool:
 
 def name_of(node: Node | None) -> Name | None:
     """The text as a name, if it is one."""
-    text = text_of(node)
-    return None if text is None or node is None else Name(text=text, span=node.span)
+    return Name(node.value, node) if isinstance(node, Scalar) and isinstance(node.value, str) else None
 
 
 def entries_of(node: Node | None) -> Iterator[tuple[str, Node]]:
@@ -228,7 +245,7 @@ class _Reader:
         is_lane = outer is not None and "states" not in node.items
         bodies = [(LANE, node)] if is_lane else [*entries_of(node.items.get("states"))]
         states = {
-            name: self._state(name, body, span=_key_span(node, name, is_lane), address=address, items=items)
+            name: self._state(name, body, title=_title(node, name, is_lane), address=address, items=items)
             for name, body in bodies
             if isinstance(body, Mapping)
         }
@@ -236,19 +253,18 @@ class _Reader:
             address=address,
             outer=outer,
             owner=owner,
-            span=node.span,
             states=states,
             start=None if is_lane else name_of(node.items.get("start")),
             is_lane=is_lane,
             items=items,
         )
 
-    def _state(self, name: str, body: Mapping, *, span: Span, address: str, items: tuple[str, ...]) -> StateSpec:
+    def _state(self, name: str, body: Mapping, *, title: Node, address: str, items: tuple[str, ...]) -> StateSpec:
         written = _KINDS & body.items.keys()
         kind = next((kind for kind in KINDS if kind in written), KINDLESS) if written else KINDLESS
         return StateSpec(
             name=name,
-            span=span,
+            title=title,
             machine=address,
             kind=kind,
             body=body,
@@ -274,14 +290,14 @@ class _Reader:
                 self.machine(inner, address=inner_address, outer=address, owner=name, items=items)
 
 
-def _key_span(node: Mapping, name: str, is_lane: bool) -> Span:
+def _title(node: Mapping, name: str, is_lane: bool) -> Node:
     states = node.items.get("states")
-    return node.span if is_lane or not isinstance(states, Mapping) else states.keys[name].span
+    return node if is_lane or not isinstance(states, Mapping) else states.keys[name]
 
 
 def _next(body: Mapping) -> tuple[Arm, ...]:
     target = name_of(body.items.get("next"))
-    return () if target is None else (Arm(span=body.keys["next"].span, target=target),)
+    return () if target is None else (Arm(node=body.keys["next"], target=target),)
 
 
 def _arms(node: Node | None) -> tuple[Arm, ...]:
@@ -291,7 +307,7 @@ def _arms(node: Node | None) -> tuple[Arm, ...]:
 def _arm(node: Mapping) -> Arm:
     errors = node.items.get("errors")
     return Arm(
-        span=node.span,
+        node=node,
         when=_scalar(node.items.get("when")),
         target=name_of(node.items.get("to")),
         sets=_mapping(node.items.get("set")),

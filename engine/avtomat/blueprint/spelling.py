@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from avtomat.suggest import did_you_mean
 
@@ -76,5 +77,6 @@ def listed(names: Iterable[str], shown_max: int = 12) -> str:
     return " and ".join(filter(None, [", ".join(every[:-1]), *every[-1:]]))
 
 
+@lru_cache(maxsize=4_096)
 def _plain(word: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower().replace("-", "_").replace(" ", "_")

@@ -23,6 +23,7 @@ __all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
 
 _CACHED_MAX = 16_384
 _UNWEIGHED_MAX = 16
+_LEAF_STEPS = 30
 _MARKS = ("{{", "{%", "{#")
 _INSIDE = r"""(?:[^{}'"\\]++|'[^'\\\n]*+'|"[^"\\\n]*+")*+"""
 _LONE = re.compile(rf"\s*+\{{\{{(?!-)({_INSIDE})\}}\}}\s*+")
@@ -60,9 +61,13 @@ class CompiledTemplate:
     """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text."""
 
     piece: _Piece
-    reads: frozenset[tuple[str, ...]]
     uses: tuple[Read, ...]
     fixed: Rendered | None
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths that it may read, secrets left out."""
+        return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
 
     def render(self, env: Environment) -> Rendered | Failure:
         """Return the value with every template in it evaluated."""
@@ -93,15 +98,14 @@ def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTempla
 
 
 def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
-    reads = frozenset(use.path for use in uses if use.path[0] != SECRETS)
     fixed = Rendered(value=piece.value) if isinstance(piece, _Constant) else None
-    return CompiledTemplate(piece=piece, reads=reads, uses=uses, fixed=fixed)
+    return CompiledTemplate(piece=piece, uses=uses, fixed=fixed)
 
 
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
     if isinstance(leaf, _Constant):
         return ()
-    return tuple(use._replace(pointer=pointer) for use in leaf.uses) if pointer else leaf.uses
+    return tuple(use.inside(pointer) for use in leaf.uses) if pointer else leaf.uses
 
 
 @lru_cache(maxsize=_CACHED_MAX)
@@ -139,7 +143,7 @@ def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> E
     parsed = parse_expression(inside, allow_secrets=allow_secrets)
     if isinstance(parsed, list):
         return tuple(replace(fault, offset=fault.offset + start) for fault in parsed)
-    return replace(parsed, uses=tuple(use._replace(offset=use.offset + start) for use in parsed.uses))
+    return parsed.moved(start)
 
 
 def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
@@ -157,7 +161,7 @@ def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
         if expression is None:
             return None
         parts += [literal(before), _part_of(expression)]
-        uses += [use._replace(offset=use.offset + start) for use in expression.uses]
+        uses += [use.moved(start) for use in expression.uses]
         end = found.end()
     rest = source[end:]
     if "{" in rest or "\r" in source:
@@ -255,6 +259,7 @@ class _Render:
         if expression.secret is not None:
             self.secrets.append(SecretRef(pointer=pointer, offset=0, name=expression.secret))
             return ""
+        self._pay()
         found = expression.attempt(self.frame, omittable=True)
         if isinstance(found, Failure):
             raise _RenderError(found)
@@ -262,13 +267,20 @@ class _Render:
             self._weigh(found)
         return found
 
+    def _pay(self) -> None:
+        """Count a template, however little it does."""
+        try:
+            self.frame.spend(_LEAF_STEPS)
+        except LimitError as problem:
+            raise _RenderError(Failure(code="LIMIT_EXCEEDED", message=str(problem))) from None
+
     def _weigh(self, value: Json) -> None:
         """A few values are as large as the job's data at most; many may repeat it until it is huge."""
         self._composites += 1
         if self._composites <= _UNWEIGHED_MAX:
             return
         try:
-            self._weight += weigh(value, RESULT_WEIGHT_MAX - self._weight)
+            self._weight += weigh(self.frame, value, RESULT_WEIGHT_MAX - self._weight)
         except LimitError as problem:
             raise _RenderError(Failure(code="LIMIT_EXCEEDED", message=str(problem))) from None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from jinja2 import nodes
 
 from avtomat.blueprint import evaluation, operators
-from avtomat.blueprint.evaluation import Code, Loop
+from avtomat.blueprint.evaluation import Code
 from avtomat.blueprint.faults import Read
 from avtomat.blueprint.functions import FORMS
 from avtomat.blueprint.functions_text import written
@@ -21,6 +21,7 @@ from avtomat.blueprint.limits import (
     Frame,
     LimitError,
 )
+from avtomat.blueprint.loops import Loop, bind, rounds
 from avtomat.blueprint.scope import NOTHING, SECRETS, Scope
 
 _BINARY: dict[type[nodes.BinExpr], str] = {
@@ -35,6 +36,16 @@ _REFUSED = {
     "Block": "block", "Extends": "extends", "Include": "include", "Import": "import", "FromImport": "from … import",
     "With": "with", "ScopedEvalContextModifier": "autoescape",
 }  # fmt: skip
+
+
+_PRICES: dict[type[nodes.Node], int] = {
+    **dict.fromkeys(_BINARY, 8), nodes.Neg: 4, nodes.Not: 4, nodes.CondExpr: 3, nodes.And: 4, nodes.Or: 4,
+    nodes.Compare: 4, nodes.Getitem: 6, nodes.List: 8, nodes.Dict: 6, nodes.Concat: 12, nodes.Test: 6,
+    nodes.Output: 4, nodes.If: 4, nodes.For: 40,
+}  # fmt: skip
+"""Steps of the kinds of nodes that cost more than one; functions have theirs in the table."""
+_LOOP_STATE_STEPS = 12
+_WRITE_STEPS = 4
 
 
 class Output:
@@ -53,7 +64,7 @@ class Output:
         self.chars += len(text)
         if self.chars > OUTPUT_CHARS_MAX:
             raise LimitError(f"the text becomes longer than {OUTPUT_CHARS_MAX:,} characters")
-        self.frame.spend(1 + len(text) // CHARS_PER_STEP)
+        self.frame.spend(_WRITE_STEPS + len(text) // CHARS_PER_STEP)
         self.parts.append(text)
 
 
@@ -70,7 +81,7 @@ def value(code: Code) -> Part:
 
     def run(frame: Frame, output: Output) -> None:
         found = code(frame)
-        output.write(found if type(found) is str else written(found))
+        output.write(found if type(found) is str else written(frame, found))
 
     return run
 
@@ -127,14 +138,14 @@ class TextReader:
         """Compile statements that follow each other."""
         parts: list[Part] = []
         for statement in statements:
-            self.scope.visit(depth)
+            self.scope.visit(depth, _PRICES.get(type(statement), 1))
             handler = self.statements.get(type(statement))
             parts.append(self._refuse_statement(statement) if handler is None else handler(statement, depth + 1))
         return sequence(parts)
 
     def read(self, node: nodes.Node, depth: int) -> Code:
         """Compile one value, and count it."""
-        self.scope.visit(depth)
+        self.scope.visit(depth, _PRICES.get(type(node), 1))
         handler = self.handlers.get(type(node))
         if handler is None:
             hint = "write a list, [a, b]" if isinstance(node, nodes.Tuple) else None
@@ -173,7 +184,7 @@ class TextReader:
     def _for(self, node: nodes.For, depth: int) -> Part:
         if node.recursive:
             self.scope.fault("forbidden", "`recursive` cannot stand in a text", node.lineno)
-        before = self.scope.nodes
+        before = self.scope.price
         source = self.read(node.iter, depth)
         with self.scope.variables():
             slots = tuple(self._bind(target) for target in _targets(node.target))
@@ -182,7 +193,7 @@ class TextReader:
             part = self.body(node.body, depth)
         otherwise = self.body(node.else_, depth)
         loop = Loop(slots=slots, source=source, conditions=conditions)
-        return _looped(loop, state, part, otherwise, self.scope.nodes - before)
+        return _looped(loop, state, part, otherwise, self.scope.price - before)
 
     def _bind(self, target: nodes.Node) -> int:
         if isinstance(target, nodes.Name):
@@ -285,6 +296,7 @@ class TextReader:
         return found if node.name == "defined" else evaluation.negation(found)
 
     def _comparison(self, node: nodes.Compare, depth: int) -> Code:
+        self.scope.price += 4 * len(node.ops)
         rest = [(_COMPARISONS[operand.op], self.read(operand.expr, depth)) for operand in node.ops]
         return evaluation.comparison(self.read(node.expr, depth), rest)
 
@@ -296,6 +308,7 @@ class TextReader:
         return evaluation.choice(*(self.read(each, depth) for each in (node.test, node.expr1, node.expr2)))
 
     def _concat(self, node: nodes.Concat, depth: int) -> Code:
+        self.scope.price += 6 * len(node.nodes)
         return evaluation.concatenation([self.read(each, depth) for each in node.nodes])
 
     def _binary(self, node: nodes.BinExpr, depth: int) -> Code:
@@ -314,9 +327,11 @@ class TextReader:
         return evaluation.unary(operators.negate, self.read(node.node, depth))
 
     def _list(self, node: nodes.List, depth: int) -> Code:
+        self.scope.price += len(node.items)
         return evaluation.list_of([self.read(each, depth) for each in node.items])
 
     def _map(self, node: nodes.Dict, depth: int) -> Code:
+        self.scope.price += 4 * len(node.items)
         return evaluation.map_of([(self.read(pair.key, depth), self.read(pair.value, depth)) for pair in node.items])
 
 
@@ -330,12 +345,12 @@ def _targets(target: nodes.Node) -> Sequence[nodes.Node]:
 
 def _looped(loop: Loop, state: int, part: Part, otherwise: Part, cost: int) -> Part:
     def run(frame: Frame, output: Output) -> None:
-        items = list(evaluation.rounds(frame, loop, cost if loop.conditions else 1))
+        items = list(rounds(frame, loop, cost if loop.conditions else 0))
         frame.allow_items(len(items))
         for index, each in enumerate(items):
-            evaluation.bind(frame, loop.slots, each)
+            bind(frame, loop.slots, each)
             frame.slots[state] = _loop_state(index, len(items))
-            frame.spend(cost)
+            frame.spend(cost + _LOOP_STATE_STEPS)
             part(frame, output)
         if not items:
             otherwise(frame, output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from avtomat.blueprint.files import read_file
 from avtomat.diagnostics import Diagnostic, Severity
 
 _LINE_MAX = 160
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""What a terminal would obey instead of showing it."""
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36;1"}
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
@@ -24,8 +27,9 @@ def wants_colour(stream: TextIO) -> bool:
 
 def as_text(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> Iterator[str]:
     """Each finding as `file:line:col: error AVT204: …`, its line with a caret, and the hint."""
+    lines = {file: text.split("\n") if text else [] for file, text in sources.items()}
     for diagnostic in diagnostics:
-        yield "\n".join(_frame(diagnostic, sources.get(diagnostic.file), colour=colour))
+        yield "\n".join(_frame(diagnostic, lines.get(diagnostic.file, []), colour=colour))
 
 
 def as_json(diagnostics: Sequence[Diagnostic], files: int) -> str:
@@ -84,11 +88,10 @@ def _escaped(text: str) -> str:
     return "".join(table.get(char, char) for char in text)
 
 
-def _frame(diagnostic: Diagnostic, source: str | None, *, colour: bool) -> Iterator[str]:
+def _frame(diagnostic: Diagnostic, lines: Sequence[str], *, colour: bool) -> Iterator[str]:
     word = painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
     yield f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {diagnostic.message}"
-    lines = (source or "").split("\n")
-    if source and diagnostic.line <= len(lines):
+    if diagnostic.line <= len(lines):
         yield from _excerpt(diagnostic, lines[diagnostic.line - 1], colour=colour)
     if diagnostic.hint:
         yield f"  {painted('hint', '1', colour)}: {diagnostic.hint}"
@@ -97,7 +100,7 @@ def _frame(diagnostic: Diagnostic, source: str | None, *, colour: bool) -> Itera
 def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str]:
     start = diagnostic.column - 1
     cut = max(0, start - _LINE_MAX // 2) if len(line) > _LINE_MAX else 0
-    shown = line[cut : cut + _LINE_MAX].replace("\t", " ").rstrip()
+    shown = _CONTROLS.sub("\ufffd", line[cut : cut + _LINE_MAX].replace("\t", " ")).rstrip()
     width = max(1, (diagnostic.end_column or diagnostic.column + 1) - diagnostic.column)
     width = max(1, min(width, len(shown) - (start - cut)))
     gutter = f"{diagnostic.line:>5}"

@@ -80,7 +80,7 @@ def _duplicates(tests: CaseFile) -> Iterator[Finding]:
     first: dict[str, Span] = {}
     for case in tests.cases:
         other = first.setdefault(case.name.text, case.name.span)
-        if other is not case.name.span:
+        if other != case.name.span:
             message = f"there is another case `{case.name.text}` in line {other.line}"
             yield codes_tests.DUPLICATE_CASE.at(case.name.span, message, "give one of them another name")
 

@@ -21,6 +21,7 @@ KNOWN_ERRORS = (
 )  # fmt: skip
 NEVER_CAUGHT = ("DEADLINE", "LIMIT_EXCEEDED")
 NEVER_RETRIED = (*NEVER_CAUGHT, "EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION")
+_CYCLE_SHOWN_MAX = 12
 RESERVED = ("end", "null", "true", "false")
 
 
@@ -79,9 +80,10 @@ def states_have_a_way_out(subject: Subject) -> Iterator[Finding]:
         told: set[str] = set()
         for name in graph.reachable(edges, graph.entries_into(subject.blueprint, machine)) & machine.states.keys():
             told |= {name} if name not in leaving else set()
-        for name in (name for name in machine.states if name in told and name in graph.followers(edges, name)):
-            if name in told:
-                cycle = [other for other in machine.states if other in graph.followers(edges, name)]
+        reach = subject.reach[machine.address]
+        for name in machine.states:
+            if name in told and reach.leads(name, name):
+                cycle = [other for other in machine.states if reach.leads(name, other)]
                 told -= {*cycle, name}
                 message = f"from `{name}` no way leads to an end ({listed(cycle)} lead only to one another)"
                 hint = "add a transition to end, or to a state with succeed or fail"
@@ -91,24 +93,29 @@ def states_have_a_way_out(subject: Subject) -> Iterator[Finding]:
 def cycles_wait(subject: Subject) -> Iterator[Finding]:
     """States that only set data do not lead back to themselves without a condition."""
     for machine in subject.machines:
-        told: set[str] = set()
-        for name in machine.states:
-            cycle = _idle_cycle(machine, name)
-            if cycle and name not in told:
-                told |= set(cycle)
-                message = f"{' → '.join((*cycle, name))} waits for nothing and never stops"
-                hint = "add a `when`, or a state that waits or works"
-                yield codes.ENDLESS.at(machine.states[name].span, message, hint)
+        for cycle in _idle_cycles(machine):
+            shown = cycle if len(cycle) <= _CYCLE_SHOWN_MAX else [*cycle[: _CYCLE_SHOWN_MAX - 1], "…"]
+            message = f"{' → '.join((*shown, cycle[0]))} waits for nothing and never stops"
+            hint = "add a `when`, or a state that waits or works"
+            yield codes.ENDLESS.at(machine.states[cycle[0]].span, message, hint)
 
 
-def _idle_cycle(machine: MachineSpec, name: str) -> list[str]:
-    """The states that are passed in one moment on the way from `name` back to it; empty when it does not come back."""
-    passed: list[str] = []
-    at: str | None = name
-    while at is not None and at not in passed:
-        passed.append(at)
-        at = _always_next(machine.states.get(at))
-    return passed if at == name else []
+def _idle_cycles(machine: MachineSpec) -> Iterator[list[str]]:
+    """The cycles of states that are passed in one moment, each from the state on that stands first in the file."""
+    order = {name: position for position, name in enumerate(machine.states)}
+    seen: set[str] = set()
+    for name in machine.states:
+        passed: dict[str, None] = {}
+        at: str | None = name
+        while at is not None and at not in passed and at not in seen:
+            passed[at] = None
+            at = _always_next(machine.states.get(at))
+        seen |= passed.keys()
+        if at in passed:
+            way = list(passed)
+            cycle = way[way.index(at) :]
+            first = min(range(len(cycle)), key=lambda position: order.get(cycle[position], 0))
+            yield cycle[first:] + cycle[:first]
 
 
 def _always_next(state: StateSpec | None) -> str | None:
@@ -185,8 +192,8 @@ def lone_states_end(subject: Subject) -> Iterator[Finding]:
 
 def next_or_transitions(subject: Subject) -> Iterator[Finding]:
     """A state says in one way how it goes on."""
-    for state in subject.states:
-        if state.part("next") is not None and state.part("transitions") is not None:
+    for state, _next in subject.parts("next"):
+        if state.part("transitions") is not None:
             message = "this state has both `next` and `transitions`"
             hint = "make next the last entry of transitions: - {to: …}"
             yield codes.NEXT_AND_TRANSITIONS.at(state.key_span("next"), message, hint)
@@ -231,8 +238,8 @@ def _near(code: str) -> str | None:
 
 def calls_have_one_body(subject: Subject) -> Iterator[Finding]:
     """A request sends one body."""
-    for state in subject.states:
-        bodies = [key for key in ("json", "form", "text") if part_of(state.part("call"), key) is not None]
+    for state, call in subject.parts("call"):
+        bodies = [key for key in ("json", "form", "text") if part_of(call, key) is not None]
         if len(bodies) > 1:
             message = f"a request has one body, and this one has {listed(f'`{key}`' for key in bodies)}"
             yield codes.MANY_BODIES.at(state.key_span("call"), message, "keep one of them")

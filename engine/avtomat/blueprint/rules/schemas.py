@@ -14,7 +14,7 @@ from avtomat.blueprint.rules.subject import Subject
 def schemas_are_valid(subject: Subject) -> Iterator[Finding]:
     """`input`, `result`, `expects` and `form` are JSON Schemas, with known keywords only."""
     nodes: list[Node | None] = [subject.blueprint.part("input"), subject.blueprint.part("result")]
-    nodes += [state.part(key) for state in subject.states for key in ("expects", "form")]
+    nodes += [node for key in ("expects", "form") for _state, node in subject.parts(key)]
     for node in nodes:
         if isinstance(node, Mapping):
             for fault in check_schema(node):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from avtomat.blueprint import graph
 from avtomat.blueprint.findings import Code, Finding
 from avtomat.blueprint.nodes import Node, Scalar
 from avtomat.blueprint.places import Reading, Readings
+from avtomat.blueprint.reach import Reach
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, items_of, part_of
 
 
@@ -27,6 +28,11 @@ class Subject:
         return {address: graph.edges_of(machine) for address, machine in self.blueprint.machines.items()}
 
     @cached_property
+    def reach(self) -> Mapping[str, Reach]:
+        """What can come after what in each machine."""
+        return {address: Reach(edges) for address, edges in self.edges.items()}
+
+    @cached_property
     def after_a_catch(self) -> Mapping[str, frozenset[str]]:
         """The states of each machine in which `error` can be read."""
         return {
@@ -39,10 +45,23 @@ class Subject:
         """All machines, the root first."""
         yield from self.blueprint.machines.values()
 
-    @property
-    def states(self) -> Iterator[StateSpec]:
+    @cached_property
+    def states(self) -> tuple[StateSpec, ...]:
         """All states, of inner machines too."""
-        yield from self.blueprint.states
+        return tuple(self.blueprint.states)
+
+    def parts(self, key: str) -> Sequence[tuple[StateSpec, Node]]:
+        """The values of one key of states, each with its state."""
+        return self._parts.get(key, ())
+
+    @cached_property
+    def _parts(self) -> Mapping[str, list[tuple[StateSpec, Node]]]:
+        """All keys of all states: rules ask for many keys, and most states have few."""
+        parts: dict[str, list[tuple[StateSpec, Node]]] = {}
+        for state in self.states:
+            for key, node in state.body.items.items():
+                parts.setdefault(key, []).append((state, node))
+        return parts
 
     @property
     def catches(self) -> Iterator[tuple[Arm, ...]]:
@@ -72,10 +91,10 @@ class Subject:
         for owner in (self.blueprint.node, self.blueprint.defaults):
             if (value := part_of(owner, key)) is not None:
                 yield value
-        for state in self.states:
-            if (value := state.part(key)) is not None:
-                yield value
-            if (value := part_of(state.part("compensate"), key)) is not None:
+        for _state, value in self.parts(key):
+            yield value
+        for _state, undo in self.parts("compensate"):
+            if (value := part_of(undo, key)) is not None:
                 yield value
 
     def finding_in(self, reading: Reading, code: Code, pointer: str, offset: int, *, length: int, message: str,

@@ -33,15 +33,15 @@ def _durations(subject: Subject) -> Iterator[Node]:
         yield timeout
         yield from (value for _key, value in entries_of(timeout))
     nodes = [part_of(policy, key) for policy in subject.policies for key in ("delay", "max_delay")]
-    nodes += [state.part(key) for state in subject.states for key in ("wait", "remind")]
+    nodes += [node for key in ("wait", "remind") for _state, node in subject.parts(key)]
     nodes.append(subject.blueprint.part("retention"))
     yield from filter(None, nodes)
 
 
 def times_can_be_read(subject: Subject) -> Iterator[Finding]:
     """A time that is written out is one."""
-    for state in subject.states:
-        node = part_of(state.part("wait"), "until")
+    for _state, wait in subject.parts("wait"):
+        node = part_of(wait, "until")
         text = text_of(node)
         if node is not None and text is not None and "{{" not in text and not _is_time(text):
             hint = "write a time such as 2026-01-31T23:00:00Z, or a template"
@@ -86,8 +86,8 @@ def _policy_names(subject: Subject) -> Iterator[Name]:
 
 def error_codes_are_well_formed(subject: Subject) -> Iterator[Finding]:
     """A code of `fail` that is written out is a code."""
-    for state in subject.states:
-        node = part_of(state.part("fail"), "code")
+    for _state, fail in subject.parts("fail"):
+        node = part_of(fail, "code")
         text = text_of(node)
         if node is not None and text is not None and "{{" not in text and not ERROR_CODE.fullmatch(text):
             better = re.sub(r"\W+", "_", text).strip("_").upper()
@@ -97,13 +97,14 @@ def error_codes_are_well_formed(subject: Subject) -> Iterator[Finding]:
 
 def kinds_of_task_are_well_formed(subject: Subject) -> Iterator[Finding]:
     """A kind of task is a name that workers can have."""
-    for state in subject.states:
-        for node in (state.part("task"), part_of(state.part("compensate"), "task")):
-            text = text_of(node)
-            if node is not None and text is not None and "{{" not in text and not KIND_OF_TASK.fullmatch(text):
-                better = re.sub(r"[^A-Za-z0-9_.-]+", ".", text).strip(".")
-                hint = f"write {better}" if better else "write a name such as payments.charge"
-                yield codes.BAD_KIND_OF_TASK.at(node.span, f"{text or 'an empty text'} is not a kind of task", hint)
+    nodes = [task for _state, task in subject.parts("task")]
+    nodes += filter(None, (part_of(undo, "task") for _state, undo in subject.parts("compensate")))
+    for node in nodes:
+        text = text_of(node)
+        if text is not None and "{{" not in text and not KIND_OF_TASK.fullmatch(text):
+            better = re.sub(r"[^A-Za-z0-9_.-]+", ".", text).strip(".")
+            hint = f"write {better}" if better else "write a name such as payments.charge"
+            yield codes.BAD_KIND_OF_TASK.at(node.span, f"{text or 'an empty text'} is not a kind of task", hint)
 
 
 def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
@@ -123,8 +124,8 @@ def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
 
 def items_have_free_names(subject: Subject) -> Iterator[Finding]:
     """`as` takes no name that means something already."""
-    for state in subject.states:
-        name = name_of(state.part("as"))
+    for state, node in subject.parts("as"):
+        name = name_of(node)
         if name is None:
             continue
         around = subject.blueprint.machines[state.machine].items
