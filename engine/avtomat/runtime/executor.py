@@ -34,7 +34,7 @@ from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.begins import Begins, Body
 from avtomat.runtime.jobview import ended_job
-from avtomat.runtime.joining import complete
+from avtomat.runtime.joining import Joined, complete
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT
@@ -43,7 +43,7 @@ from avtomat.runtime.submission import Beginning
 from avtomat.runtime.waiters import Waiters
 from avtomat.runtime.writing import TooLargeError, Written, encode
 from avtomat.storage.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
-from avtomat.storage.codec import dumps, from_ms, loads
+from avtomat.storage.codec import dumps, from_ms
 from avtomat.storage.ports import Store
 from avtomat.storage.writes import Cause, DueCause, ResultCause, Writes
 
@@ -178,11 +178,11 @@ class Executor:
     async def _decide(self, kept: Kept, event: Event) -> Decided:
         now = from_ms(max(self._store.now_ms(), kept.updated_ms))
         event = _numbered(event, kept.scope)
-        beside: Mapping[str, bytes] = {}
+        joined: Joined | None = None
         if isinstance(event, JoinDecided):
             joined = await complete(self._store, kept, event)
-            event, beside = joined.event, joined.values
-        view = await self._view(kept, event, beside)
+            event = joined.event
+        view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
         decision = decide(kept.program, view, event, now)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
@@ -194,11 +194,11 @@ class Executor:
             assert isinstance(smaller, Change)
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
 
-    async def _view(self, kept: Kept, event: Event, beside: Mapping[str, bytes]) -> View:
+    async def _view(self, kept: Kept, event: Event, joined: Joined | None) -> View:
         entering = event.state if isinstance(event, RerunRequested) else None
         values = await self._scopes.values(kept, entering=entering)
-        if isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
-            values = {**values, event.outputs.id: _joined_value(beside)}
+        if joined is not None and isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
+            values = {**values, event.outputs.id: joined.outputs}
         return View(
             head=kept.head,
             scope=kept.scope,
@@ -296,11 +296,6 @@ class Executor:
             del self._under_way[job]
         else:
             self._under_way[job] -= 1
-
-
-def _joined_value(pages_by_id: Mapping[str, bytes]) -> Json:
-    """The list of outputs that was set apart in pages, in their order."""
-    return loads(b"".join(pages_by_id.values()))
 
 
 def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Mapping[str, bytes]) -> Written:
