@@ -33,6 +33,12 @@ states:
 """
 
 
+@pytest.fixture
+def blueprints(tmp_path: Path) -> Path:
+    (tmp_path / "pick.yaml").write_text(PICK)
+    return tmp_path
+
+
 async def run(*replicas: Service) -> Json:
     """One job, with workers on all replicas; its result."""
 
@@ -51,10 +57,9 @@ async def run(*replicas: Service) -> Json:
     return accepted.ended.get("result"), accepted.ended.get("error")
 
 
-async def test_bodies_that_read_a_large_value_read_it_once(tmp_path: Path) -> None:
-    (tmp_path / "pick.yaml").write_text(PICK)
+async def test_bodies_that_read_a_large_value_read_it_once(blueprints: Path) -> None:
     store, faults = faulty(MemoryStore(), Faults())
-    replica = await replica_on(store, tmp_path)
+    replica = await replica_on(store, blueprints)
 
     found = await run(replica)
 
@@ -63,12 +68,11 @@ async def test_bodies_that_read_a_large_value_read_it_once(tmp_path: Path) -> No
     assert faults.calls.count("values") < READS_MAX
 
 
-async def test_each_replica_reads_a_large_input_once(tmp_path: Path) -> None:
-    (tmp_path / "pick.yaml").write_text(PICK)
+async def test_each_replica_reads_a_large_input_once(blueprints: Path) -> None:
     store, faults = faulty(MemoryStore(), Faults())
     shared = SharedStore(store)
     await shared.begin()
-    replicas = [await replica_on(shared.store, tmp_path) for _ in range(2)]
+    replicas = [await replica_on(shared.store, blueprints) for _ in range(2)]
 
     found = await run(*replicas)
 
@@ -79,10 +83,9 @@ async def test_each_replica_reads_a_large_input_once(tmp_path: Path) -> None:
     assert faults.calls.count("values") < 2 * READS_MAX
 
 
-async def test_no_more_is_kept_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_is_kept_than_there_is_room_for(blueprints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scopes, "VALUE_BYTES_KEPT_MAX", 1_000)
-    (tmp_path / "pick.yaml").write_text(PICK)
-    replica = await replica_on(MemoryStore(), tmp_path)
+    replica = await replica_on(MemoryStore(), blueprints)
 
     found = await run(replica)
 

@@ -38,13 +38,14 @@ class Joined:
 def join_of_mail(mail: Mail) -> JoinDecided:
     """The verdict as the store mailed it, without the outputs."""
     line, _, error = mail.body.partition(b"\n")
-    word, ok, failed, _ = line.decode().split(" ")
+    word, ok, failed, index = line.decode().split(" ")
     return JoinDecided(
         number=int(mail.id.removeprefix("join:")),
         met=word == "met",
         ok=int(ok),
         failed=int(failed),
         error=Error.from_json(loads(error)) if error else None,
+        winner=int(index) if word == "met" and index != "-1" else None,
     )
 
 
@@ -65,12 +66,11 @@ async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
             text = f"the outputs of the bodies take more than output_bytes, {size_max} bytes"
             return Joined(event=SizeExceeded(message=text), values={})
         count = max(1, min(OUTPUTS_AT_ONCE_MAX, OUTPUT_BYTES_AIM * len(found) // max(1, size)))
-    winner = next((index for index, body in enumerate(found) if body is not None), None)
     if isinstance(state, ForeachState) and size > VALUE_BYTES_INLINE:
         body = b"[" + b",".join(one or NOTHING for one in found) + b"]"
         ref = Ref(f"{kept.scope.path}@{kept.scope.version}.joined", len(body))
-        return Joined(event=replace(event, outputs=ref, winner=winner), values=pages(ref.id, body), outputs=outputs)
-    return Joined(event=replace(event, outputs=outputs, winner=winner), values={})
+        return Joined(event=replace(event, outputs=ref), values=pages(ref.id, body), outputs=outputs)
+    return Joined(event=replace(event, outputs=outputs), values={})
 
 
 async def _outputs(store: Store, kept: Kept, number: int, start: int, count: int) -> list[bytes | None]:

@@ -47,9 +47,8 @@ def _go_on(part: Partition, job: Job, parent: str, join: Join, index: int, error
     if word is None:
         return _begin_next(job, parent, join, now_ms)
     join.verdict = word
-    verdict = Verdict(word=word, ok=join.ok, failed=join.failed)
-    if word == "broken":
-        verdict = Verdict(word=word, ok=join.ok, failed=join.failed, index=index, error=error)
+    error = error if word == "broken" else b""
+    verdict = Verdict(word=word, ok=join.ok, failed=join.failed, index=index, error=error)
     letter = Letter(mail=join_mail(parent, fork.number, verdict), order=part.next_order())
     put(job, job.scopes[parent], letter, now_ms)
     return []
