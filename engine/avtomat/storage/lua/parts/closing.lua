@@ -5,7 +5,7 @@
 -- sw             sorted set by ms: closings that were too large for one step: <job> LF <fence> LF <because>
 
 local FORK = { 'total', 'need', 'tolerated', 'window', 'live', 'next', 'ok', 'failed', 'verdict' }
-local CLOSE_AT_ONCE_MAX = 500
+local CLOSE_AT_ONCE_MAX = 200
 
 local forks = {}
 
