@@ -9,7 +9,7 @@ STAMP := $(VENV)/installed-$(shell sha256sum pyproject.toml | cut -c1-16)
 PYTEST := $(BIN)/pytest
 JOBS ?= 2
 
-.PHONY: demo test check lint wheel bench walks docs clean
+.PHONY: demo test check lint wheel bench foreach walks docs clean
 
 demo: $(STAMP)  ## The engine, workers and a job on screen, from start to result
 	scripts/demo.sh
@@ -30,6 +30,9 @@ wheel: $(STAMP)  ## The wheel, proved in a clean virtual environment
 
 bench: $(STAMP)  ## Cost and throughput beside a bare handler, on a real Redis and on SQLite
 	$(BIN)/python -m tests.benchmarks
+
+foreach: $(STAMP)  ## A foreach over 100,000 items, on a real Redis and on SQLite, with its figures
+	$(PYTEST) -s --timeout=0 -m nightly -k foreach
 
 walks: $(STAMP)  ## 500 generated programs, 200 random walks each
 	$(PYTEST) -n $(JOBS) --timeout=0 -m nightly -k walk

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from tests.benchmarks.beside import beside
 from tests.benchmarks.figures import Pair, Row, of_pairs
 from tests.benchmarks.filling import submit_many
 from tests.benchmarks.idling import idle_share
@@ -38,10 +39,11 @@ class Scale:
     """Jobs during which the store's commands are counted."""
     ended: int
     parked: int
+    items: int
 
 
-FULL = Scale(rounds=7, seconds=1.5, queued=20_000, idle_s=15, metered=300, ended=100_000, parked=20_000)
-QUICK = Scale(rounds=3, seconds=0.5, queued=2_000, idle_s=4, metered=100, ended=5_000, parked=1_000)
+FULL = Scale(rounds=7, seconds=1.5, queued=20_000, idle_s=15, metered=300, ended=100_000, parked=20_000, items=10_000)
+QUICK = Scale(rounds=3, seconds=0.5, queued=2_000, idle_s=4, metered=100, ended=5_000, parked=1_000, items=2_000)
 
 
 class Bench:
@@ -165,6 +167,13 @@ async def full_store(bench: Bench, store: str) -> list[Row]:
     ]  # fmt: skip
 
 
+async def beside_a_foreach(bench: Bench, store: str) -> list[Row]:
+    """(j)."""
+    stage, scale = await bench.shared(store), bench.scale
+    seconds = scale.rounds * scale.seconds
+    return [await beside(stage, items=scale.items, clients=clients, seconds=seconds) for clients in (1, 16)]
+
+
 async def embedded(bench: Bench, _: str) -> list[Row]:
     """(g): the others on SQLite."""
     rows = []
@@ -187,6 +196,7 @@ CASES: Mapping[str, Case] = {
     "e": idle,
     "f": lone,
     "r": commands,
+    "j": beside_a_foreach,
     "d": queued,
     "g": embedded,
     "s": full_store,

@@ -27,7 +27,7 @@ async def idle_share(stage: Stage, *, seconds: float) -> float:
             polling, beating = await connect(stage.engine.port), await connect(stage.engine.port)
             stack.callback(polling.close)
             stack.callback(beating.close)
-            await register(stage, name, polling)
+            await register(stage.door, name, polling)
             share = number / WORKERS
             tasks.append(asyncio.create_task(_poll(stage, name, polling, max(1, POLL_S * share))))
             tasks.append(asyncio.create_task(_beat(stage, name, beating, HEARTBEAT_S * share)))
@@ -44,15 +44,15 @@ async def idle_share(stage: Stage, *, seconds: float) -> float:
 
 
 async def _poll(stage: Stage, worker: str, connection: Connection, first_s: float) -> None:
-    answer = await connection.ask(poll_of(stage, worker, round(first_s, 2)))
+    answer = await connection.ask(poll_of(stage.door, worker, round(first_s, 2)))
     while answer.status == 204:
-        answer = await connection.ask(poll_of(stage, worker))
+        answer = await connection.ask(poll_of(stage.door, worker))
     raise BenchmarkError(f"an idle poll was answered {answer.status} {answer.body!r}")
 
 
 async def _beat(stage: Stage, worker: str, connection: Connection, first_s: float) -> None:
     body = orjson.dumps({"worker_id": worker, "status": "idle", "current_tasks": []})
-    request = stage.worker_message(worker, "PATCH", f"/workers/{worker}", body)
+    request = stage.door.message(worker, "PATCH", f"/workers/{worker}", body)
     pause_s = first_s
     while True:
         await asyncio.sleep(pause_s)

@@ -15,7 +15,7 @@ from math import inf
 import orjson
 
 from tests.benchmarks.machine import cpu_s
-from tests.benchmarks.stage import REDIS, Server, Stage
+from tests.benchmarks.stage import REDIS, Door, Server, Stage
 from tests.benchmarks.wire import Answer, Connection, connect, message
 
 INPUT = {"order": "o-104729", "count": 7, "price": 12.5, "items": ["a-1", "b-2", "c-3"], "email": "x@example.com"}
@@ -83,8 +83,11 @@ def jobs(stage: Stage, blueprint: str) -> Target:
     return Target(server=stage.engine, redis_pid=redis_pid, request=request, proof=b'"status":"finished"')
 
 
-async def drive(target: Target, *, clients: int, seconds: float = inf, count: float = inf) -> Sample:
-    """Keep `clients` asking for a while, or until `count` are begun; each finishes what it began."""
+async def drive(
+    target: Target, *, clients: int, seconds: float = inf, count: float = inf, end: asyncio.Event | None = None
+) -> Sample:
+    """Keep `clients` asking for a while, or until `count` are begun or `end` is set; each finishes what it began."""
+    end = end or asyncio.Event()
     connections = [await connect(target.server.port) for _ in range(clients)]
     latencies: list[float] = []
     began, used_before, redis_before = time.perf_counter(), cpu_s(target.server.pid), _redis_cpu_s(target)
@@ -93,7 +96,7 @@ async def drive(target: Target, *, clients: int, seconds: float = inf, count: fl
     async def ask_on(connection: Connection) -> None:
         nonlocal begun
         asked = time.perf_counter()
-        while asked < until and begun < count:
+        while asked < until and begun < count and not end.is_set():
             begun += 1
             target.check(await connection.ask(target.request))
             now = time.perf_counter()
@@ -138,7 +141,7 @@ async def workers(stage: Stage, count: int, *, goal: int | None = None) -> Async
     """Workers, registered and polling, until the block is left; their connections are dropped then."""
     force = Workforce(goal=goal)
     connections = [await connect(stage.engine.port) for _ in range(count)]
-    tasks = [asyncio.create_task(_work(stage, f"w{n}", each, force)) for n, each in enumerate(connections)]
+    tasks = [asyncio.create_task(work(stage.door, f"w{n}", each, force)) for n, each in enumerate(connections)]
     try:
         yield force
     finally:
@@ -152,23 +155,24 @@ async def workers(stage: Stage, count: int, *, goal: int | None = None) -> Async
             raise end
 
 
-async def register(stage: Stage, worker: str, connection: Connection) -> None:
+async def register(door: Door, worker: str, connection: Connection, kind: str = KIND) -> None:
     """Make a worker known."""
-    body = orjson.dumps({"worker_id": worker, "supported_skills": [{"name": KIND}], "available_skills": [KIND]})
-    answer = await connection.ask(stage.worker_message(worker, "POST", "/workers/register", body))
+    body = orjson.dumps({"worker_id": worker, "supported_skills": [{"name": kind}], "available_skills": [kind]})
+    answer = await connection.ask(door.message(worker, "POST", "/workers/register", body))
     if answer.status != 200:
         raise BenchmarkError(f"a registration was answered {answer.status} {answer.body!r}")
 
 
-def poll_of(stage: Stage, worker: str, timeout_s: float = POLL_S) -> bytes:
+def poll_of(door: Door, worker: str, timeout_s: float = POLL_S, kind: str = KIND) -> bytes:
     """A worker's poll."""
-    path = f"/workers/{worker}/tasks/next?timeout={timeout_s}&available_skills={KIND}"
-    return stage.worker_message(worker, "GET", path)
+    path = f"/workers/{worker}/tasks/next?timeout={timeout_s}&available_skills={kind}"
+    return door.message(worker, "GET", path)
 
 
-async def _work(stage: Stage, worker: str, connection: Connection, force: Workforce) -> None:
-    await register(stage, worker, connection)
-    poll = poll_of(stage, worker)
+async def work(door: Door, worker: str, connection: Connection, force: Workforce, kind: str = KIND) -> None:
+    """Register, then poll, work at once, and report, for ever."""
+    await register(door, worker, connection, kind)
+    poll = poll_of(door, worker, kind=kind)
     while True:
         answer = await connection.ask(poll)
         if answer.status == 204:
@@ -177,7 +181,7 @@ async def _work(stage: Stage, worker: str, connection: Connection, force: Workfo
             raise BenchmarkError(f"a poll was answered {answer.status} {answer.body!r}")
         task = orjson.loads(answer.body)
         result = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": worker, "data": {"reserved": True}}
-        answer = await connection.ask(stage.worker_message(worker, "POST", "/tasks/result", orjson.dumps(result)))
+        answer = await connection.ask(door.message(worker, "POST", "/tasks/result", orjson.dumps(result)))
         if b'"accepted"' not in answer.body:
             raise BenchmarkError(f"a result was answered {answer.status} {answer.body!r}")
         force.count()

@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
 from types import TracebackType
@@ -38,6 +39,18 @@ class Server:
     def stop(self) -> None:
         """End it politely."""
         self._daemon.send(SIGTERM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where workers are let in: the engine's port, and their token."""
+
+    port: int
+    token: str
+
+    def message(self, worker: str, method: str, path: str, body: bytes = b"") -> bytes:
+        """A request of a worker."""
+        return message(method, f"/_worker{path}", {"X-Worker-Token": self.token, "X-Worker-ID": worker}, body)
 
 
 class Stage:
@@ -75,10 +88,10 @@ class Stage:
         """A request of a client."""
         return message(method, f"/api/v1{path}", {"Authorization": f"Bearer {self._client_token}"}, body)
 
-    def worker_message(self, worker: str, method: str, path: str, body: bytes = b"") -> bytes:
-        """A request of a worker."""
-        headers = {"X-Worker-Token": self._worker_token, "X-Worker-ID": worker}
-        return message(method, f"/_worker{path}", headers, body)
+    @property
+    def door(self) -> Door:
+        """The workers' door."""
+        return Door(port=self.engine.port, token=self._worker_token)
 
     def start_beside(self, command: Sequence[str], *, python: Path, ready: str) -> Server:
         """Start a program of another environment on the engine's core; the caller stops it."""

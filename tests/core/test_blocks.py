@@ -215,7 +215,7 @@ def test_tolerate_lets_so_many_items_fail_rounded_down(tolerate: str, tolerated:
     assert each(f"tolerate: {tolerate}").forked.tolerated == tolerated
 
 
-@pytest.mark.parametrize("tolerate", [-1, 0.5, True, "half", None])
+@pytest.mark.parametrize("tolerate", [-1, 0.5, True, "half", None, "12.5%", "-1%", "٣%", "9" * 6_000 + "%"])
 def test_a_number_that_is_none_fails_the_block(tolerate: object) -> None:
     job = begun(EACH.replace("KEYS", "tolerate: '{{ input.n }}',"), {"items": [1], "n": tolerate})
 

@@ -65,7 +65,7 @@ class Forks:
         await ended(world, job, "/1.0")
         assert await verdict(world, job) is None
         await ended(world, job, "/1.3")
-        assert await verdict(world, job) == b"met 4 0 -1\n"
+        assert await verdict(world, job) == b"met 4 0 3\n"
 
     async def test_all_must_succeed_unless_the_fork_says_otherwise(self, world: World) -> None:
         job, paths = await world.with_fork(3)
@@ -78,13 +78,13 @@ class Forks:
         await ended(world, job, paths[0], ok=False)
         assert await verdict(world, job) is None
         await ended(world, job, paths[1])
-        assert await verdict(world, job) == b"met 1 1 -1\n"
+        assert await verdict(world, job) == b"met 1 1 1\n"
 
     async def test_so_many_failures_are_tolerated(self, world: World) -> None:
         job, paths = await world.with_fork(3, tolerated=1)
         for path, ok in zip(paths, (True, False, True), strict=True):
             await ended(world, job, path, ok=ok)
-        assert await verdict(world, job) == b"met 2 1 -1\n"
+        assert await verdict(world, job) == b"met 2 1 2\n"
 
     async def test_a_fork_of_nothing_is_met_at_once(self, world: World) -> None:
         job, begins = await world.with_fork(0)
@@ -98,7 +98,7 @@ class Forks:
         await ended(world, job, paths[2], ok=False)
         scope = (await world.dump())["jobs"][job]["scopes"]["/"]
         assert [(one["id"], one["kind"]) for one in scope["mail"]] == [("join:1", "join")]
-        assert await verdict(world, job) == b"met 1 0 -1\n"
+        assert await verdict(world, job) == b"met 1 0 0\n"
 
     async def test_after_the_verdict_no_further_scope_begins(self, world: World) -> None:
         job, paths = await world.with_fork(5, need=1, tolerated=4, window=2)
@@ -122,9 +122,9 @@ class Forks:
         assert (await world.load(job, "/1.0/0.1")).environment == b"inner"
         for inner in begun.begins:
             await ended(world, job, inner)
-        assert await verdict(world, job, path) == b"met 2 0 -1\n"
+        assert await verdict(world, job, path) == b"met 2 0 1\n"
         assert (await world.commit(job, MailCause(id="join:0"), path=path, end=FINISHED)).outcome == "ok"
-        assert await verdict(world, job) == b"met 1 0 -1\n"
+        assert await verdict(world, job) == b"met 1 0 0\n"
 
     async def test_scopes_end_without_conflict(self, world: World) -> None:
         job, paths = await world.with_fork(5)
@@ -133,7 +133,7 @@ class Forks:
         for path, task_id in tasks.items():
             assert (await world.commit(job, result(task_id), path=path, version=1, end=FINISHED)).outcome == "ok"
         assert (await world.load(job)).version == 1
-        assert await verdict(world, job) == b"met 5 0 -1\n"
+        assert await verdict(world, job) == b"met 5 0 4\n"
 
     async def test_an_ended_scope_is_closed_and_keeps_no_record(self, world: World) -> None:
         job, paths = await world.with_fork(2)

@@ -89,7 +89,7 @@ class Life:
         await self.commit(timer.path, 1, DueCause(kind="timer", number=timer.number), end=FINISHED)
         join = await self.due("mail")
         assert join.mail is not None
-        assert join.mail.body == b"met 2 0 -1\n"
+        assert join.mail.body == b"met 2 0 1\n"
         await self.commit("/", 2, MailCause(id=join.mail.id), close=("/1",), signal=SignalWait(name="s", key="k"))
 
     async def world_outside(self) -> None:

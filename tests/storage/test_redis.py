@@ -12,6 +12,7 @@ import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
 from avtomat.storage.redis_script import load_scripts
@@ -227,8 +228,7 @@ async def _again(call: Any, *args: Any) -> Any:
 
 
 async def test_a_large_closing_does_not_hold_up_others(world: World) -> None:
-    total = 700
-    job, paths = await world.with_fork(total)
+    job, paths = await world.with_fork(CLOSE_AT_ONCE_MAX + 200)
     for path in paths:
         await world.begin_with_task(job, path)
     await world.mailed(job, "cancel", end=FINISHED)

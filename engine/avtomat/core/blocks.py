@@ -6,6 +6,7 @@ join that says how many must end well and how many may fail.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -16,6 +17,8 @@ from avtomat.core.program import ForeachState, Join, ParallelState
 from avtomat.core.walk import AuthorError, Names, Walk, as_count
 
 Block = ParallelState | ForeachState
+
+_SHARE = re.compile(r"([0-9]{1,9})%")
 
 
 def fork_of(walk: Walk, block: Block) -> ForkScopes:
@@ -78,7 +81,7 @@ def _need(walk: Walk, join: Join, total: int, names: Names) -> int:
         return total
     need = _count(walk, join.at_least, "at_least", names)
     if need > total:
-        raise AuthorError("TEMPLATE_ERROR", f"at_least: {need} of {total} cannot succeed")
+        raise AuthorError("TEMPLATE_ERROR", f"join: {need} must succeed, and there are {total} to begin")
     return need
 
 
@@ -87,8 +90,8 @@ def _tolerated(walk: Walk, block: ForeachState, total: int, names: Names) -> int
     if tolerate is None:
         return 0
     value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, names).value
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdecimal():
-        return min(total, total * int(value[:-1]) // 100)
+    if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
+        return min(total, total * int(share[1]) // 100)
     return min(total, as_count(value, "tolerate"))
 
 

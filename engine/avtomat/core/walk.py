@@ -329,7 +329,8 @@ def as_count(value: Json, what: str) -> int:
     """A number of things; anything but a whole number from 0 is the author's error."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise AuthorError("TEMPLATE_ERROR", f"{what}: expected a whole number, got {_kind(value)}")
+    got = f"{value}" if isinstance(value, int | float) and not isinstance(value, bool) else _kind(value)
+    raise AuthorError("TEMPLATE_ERROR", f"{what}: expected a whole number from 0, got {got}")
 
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map"}

@@ -8,7 +8,6 @@ retried for ever.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,8 +32,9 @@ from avtomat.core.messages import (
 from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
 from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
+from avtomat.runtime.begins import Begins, Body
 from avtomat.runtime.jobview import ended_job
-from avtomat.runtime.joining import complete
+from avtomat.runtime.joining import Joined, complete
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT
@@ -43,7 +43,7 @@ from avtomat.runtime.submission import Beginning
 from avtomat.runtime.waiters import Waiters
 from avtomat.runtime.writing import TooLargeError, Written, encode
 from avtomat.storage.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
-from avtomat.storage.codec import dumps, from_ms, loads
+from avtomat.storage.codec import dumps, from_ms
 from avtomat.storage.ports import Store
 from avtomat.storage.writes import Cause, DueCause, ResultCause, Writes
 
@@ -52,10 +52,6 @@ log = logging.getLogger(__name__)
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
 
-BEGINS_AT_ONCE = 10
-"""How many bodies begin at a time: enough to keep the store's connection full, few enough that other jobs' calls need
-not wait behind them.
-"""
 NO_VERSION = -1
 """A version that no scope has: a commit with it writes nothing and only says what became of its cause."""
 
@@ -94,8 +90,7 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
-        self._beginning: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._begin_slots = asyncio.Semaphore(BEGINS_AT_ONCE)
+        self._begins = Begins(self._begin_body)
 
     def listen(self, listeners: Listeners) -> None:
         """Tell these from now on."""
@@ -158,12 +153,11 @@ class Executor:
 
     def stop(self) -> None:
         """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
-        for task in self._beginning.values():
-            task.cancel()
+        self._begins.stop()
 
     def begins(self, job: str, path: str) -> bool:
         """Whether this body's turn to begin has come here: it needs nobody to see to it."""
-        return (job, path) in self._beginning
+        return (job, path) in self._begins
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
@@ -184,11 +178,11 @@ class Executor:
     async def _decide(self, kept: Kept, event: Event) -> Decided:
         now = from_ms(max(self._store.now_ms(), kept.updated_ms))
         event = _numbered(event, kept.scope)
-        beside: Mapping[str, bytes] = {}
+        joined: Joined | None = None
         if isinstance(event, JoinDecided):
             joined = await complete(self._store, kept, event)
-            event, beside = joined.event, joined.values
-        view = await self._view(kept, event, beside)
+            event = joined.event
+        view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
         decision = decide(kept.program, view, event, now)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
@@ -200,11 +194,11 @@ class Executor:
             assert isinstance(smaller, Change)
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
 
-    async def _view(self, kept: Kept, event: Event, beside: Mapping[str, bytes]) -> View:
+    async def _view(self, kept: Kept, event: Event, joined: Joined | None) -> View:
         entering = event.state if isinstance(event, RerunRequested) else None
         values = await self._scopes.values(kept, entering=entering)
-        if isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
-            values = {**values, event.outputs.id: _joined_value(beside)}
+        if joined is not None and isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
+            values = {**values, event.outputs.id: joined.outputs}
         return View(
             head=kept.head,
             scope=kept.scope,
@@ -280,38 +274,28 @@ class Executor:
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""
         environment = kept.environment if writes.fork is None else writes.fork.environment
-        for path in paths:
-            if environment is not None:
-                begun = asyncio.create_task(self._begin_body(kept, path, environment))
-                self._beginning[kept.head.job, path] = begun
+        if paths and environment is not None:
+            self._begins.add(kept, paths, environment)
 
-    async def _begin_body(self, near: Kept, path: str, environment: bytes) -> None:
-        job = near.head.job
+    async def _begin_body(self, body: Body) -> None:
+        job = body.near.head.job
         self._enter(job)
         try:
-            async with self._begin_slots:
-                kept = await self._scopes.body(near, path, environment)
-                await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
-        except StoreError as away:
-            log.warning("job %s: %s begins later: %s", job, path, away.message)
+            kept = await self._scopes.body(body.near, body.path, body.environment)
+            await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
         finally:
             self._exit(job)
-            self._beginning.pop((job, path), None)
 
     def _enter(self, job: str) -> None:
         """A commit of the job is under way here: its answer tells those who wait, not the store's message."""
         self._under_way[job] = self._under_way.get(job, 0) + 1
+        self._begins.at_work(job)
 
     def _exit(self, job: str) -> None:
         if self._under_way[job] == 1:
             del self._under_way[job]
         else:
             self._under_way[job] -= 1
-
-
-def _joined_value(pages_by_id: Mapping[str, bytes]) -> Json:
-    """The list of outputs that was set apart in pages, in their order."""
-    return loads(b"".join(pages_by_id.values()))
 
 
 def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Mapping[str, bytes]) -> Written:

@@ -23,6 +23,11 @@ from avtomat.storage.ports import Store
 PAGES_KEPT_MAX = 256
 """Pages of forks (items, and what is around bodies) kept decoded; each is about 32 kB."""
 
+VALUE_BYTES_KEPT_MAX = 8 * 1024 * 1024
+"""How much of values kept by reference stays here decoded, by their encoded size: the bodies of a block read the same
+ones, and every scope that is loaded from the store reads the job's input.
+"""
+
 
 class Scopes:
     """The scopes of this replica's jobs, found by place or by open attempt."""
@@ -32,6 +37,8 @@ class Scopes:
         self._programs = programs
         self._kept = kept
         self._pages: OrderedDict[tuple[str, str], Json] = OrderedDict()
+        self._values: OrderedDict[tuple[str, Ref], Json] = OrderedDict()
+        self._value_bytes = 0
         self._asking = asyncio.Lock()
 
     async def at(self, job: str, path: str, loaded: Loaded | None, task_id: str | None) -> Kept | None:
@@ -72,6 +79,8 @@ class Scopes:
         """Keep nothing: the store may be another one."""
         self._kept.clear()
         self._pages.clear()
+        self._values.clear()
+        self._value_bytes = 0
 
     async def body(self, near: Kept, path: str, environment: bytes) -> Kept:
         """A body that has not begun, of a fork of the scope `near` or of one beside it, without asking the store."""
@@ -86,9 +95,14 @@ class Scopes:
         )
 
     async def value(self, job: str, ref: Ref) -> Json:
-        """A value that is kept by reference."""
-        found = await repeat(lambda: self._store.values(job, page_ids(ref)))
-        return loads(b"".join(page or b"" for page in found))
+        """A value that is kept by reference: it never changes, so the last ones that were read are kept."""
+        if (job, ref) not in self._values:
+            async with self._asking:
+                if (job, ref) not in self._values:
+                    found = await repeat(lambda: self._store.values(job, page_ids(ref)))
+                    return self._keep_value((job, ref), loads(b"".join(page or b"" for page in found)))
+        self._values.move_to_end((job, ref))
+        return self._values[job, ref]
 
     async def values(self, kept: Kept, *, entering: str | None = None) -> Mapping[str, Json]:
         """The outputs kept by reference that the next decision of this scope may read, if it is not to enter another
@@ -160,4 +174,12 @@ class Scopes:
         self._pages[place] = value
         if len(self._pages) > PAGES_KEPT_MAX:
             self._pages.popitem(last=False)
+        return value
+
+    def _keep_value(self, place: tuple[str, Ref], value: Json) -> Json:
+        self._values[place] = value
+        self._value_bytes += place[1].size
+        while self._value_bytes > VALUE_BYTES_KEPT_MAX:
+            (_, dropped), _ = self._values.popitem(last=False)
+            self._value_bytes -= dropped.size
         return value

@@ -7,11 +7,13 @@ may still be at work: its lease stays live until the worker or the clock says th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import merge
+from itertools import islice
 
 from avtomat.storage.answers import Handout, Revoked
 from avtomat.storage.memory_mail import unwind
 from avtomat.storage.memory_reads import loaded_if_small
-from avtomat.storage.memory_state import Attempt, Job, Partition, Phase, Scope
+from avtomat.storage.memory_state import Attempt, Job, Partition, Phase, Queued, Scope
 from avtomat.storage.rules import earliest, job_of_task
 from avtomat.storage.writes import Dispatch
 
@@ -53,6 +55,7 @@ def _source(scope: Scope, dispatch: Dispatch) -> Dispatch | Attempt:
 
 def put_in_queue(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
     """Queue an attempt: at the end, or in the place that it had."""
+    part.leased.pop(attempt.task_id, None)
     attempt.phase = Phase.QUEUED
     attempt.order = attempt.order or part.next_order()
     attempt.since_ms = now_ms
@@ -61,8 +64,9 @@ def put_in_queue(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> No
     job.arm_attempt(attempt)
 
 
-def end_by_result(job: Job, attempt: Attempt, result_hash: str, now_ms: int) -> None:
+def end_by_result(part: Partition, job: Job, attempt: Attempt, result_hash: str, now_ms: int) -> None:
     """The worker's result is used, or kept as mail: a repeat of it will be known."""
+    part.leased.pop(attempt.task_id, None)
     attempt.phase, attempt.why, attempt.hash, attempt.ended_ms = Phase.ENDED, "result", result_hash, now_ms
     job.scopes[attempt.path].task = None
     job.arm_attempt(attempt)
@@ -76,6 +80,7 @@ def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> 
         del job.attempts[attempt.task_id]
         job.due.pop(("task", attempt.task_id), None)
         return []
+    del part.leased[attempt.task_id]
     attempt.phase, attempt.why, attempt.ended_ms = Phase.ENDED, why, now_ms
     attempt.holds = attempt.lease_until_ms > now_ms
     job.arm_attempt(attempt)
@@ -96,12 +101,10 @@ def poll(
     part: Partition, worker: str, queues: Sequence[str], nonce: str, max_tasks: int, lease_ms: int, now_ms: int
 ) -> list[Handout]:
     """Give out the first attempts of these queues, or once more what this nonce took."""
-    taken = [
-        (job, attempt) for job, attempt in _leased(part) if nonce and (attempt.worker, attempt.nonce) == (worker, nonce)
-    ]
+    taken = [one for one in part.leased.values() if nonce and (one[1].worker, one[1].nonce) == (worker, nonce)]
     if not taken:
-        waiting = [pair for queue in dict.fromkeys(queues) for pair in part.waiting(queue)]
-        taken = sorted(waiting, key=lambda pair: (-pair[1].priority, pair[1].order))[: max(0, max_tasks)]
+        waiting = merge(*(part.waiting(queue) for queue in dict.fromkeys(queues)), key=Queued.place)
+        taken = list(islice(waiting, max(0, max_tasks)))
         for job, attempt in taken:
             _claim(part, job, attempt, worker, nonce, lease_ms, now_ms)
         part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
@@ -110,14 +113,10 @@ def poll(
     ]
 
 
-def _leased(part: Partition) -> list[tuple[Job, Attempt]]:
-    jobs = part.open.values()
-    return [(job, attempt) for job in jobs for attempt in job.attempts.values() if attempt.phase is Phase.LEASED]
-
-
 def _claim(part: Partition, job: Job, attempt: Attempt, worker: str, nonce: str, lease_ms: int, now_ms: int) -> None:
     dispatch = attempt.dispatch
     part.unqueue(attempt)
+    part.leased[attempt.task_id] = job, attempt
     attempt.phase, attempt.since_ms = Phase.LEASED, now_ms
     attempt.worker, attempt.nonce = worker, nonce
     attempt.lease_ms = dispatch.lease_ms or lease_ms

@@ -53,7 +53,7 @@ def commit(part: Partition, job: Job, path: str, version: int, cause: Cause, wri
     if (0 if known is None else known.version) != version:
         return Committed(outcome=Outcome.MOVED, loaded=loaded(job, path))
     word = cause_word(cause, judged.dispatch.attempt if isinstance(judged, Attempt) else 0)
-    _use_up(job, path, judged, cause, now_ms)
+    _use_up(part, job, path, judged, cause, now_ms)
     return _write(part, job, path, word, writes, now_ms)
 
 
@@ -124,18 +124,18 @@ def _passes_parked(judged: Attempt | Letter | Member) -> bool:
 
 def _keep_result(part: Partition, job: Job, attempt: Attempt, cause: ResultCause, now_ms: int) -> None:
     """The worker may be told that its result is accepted: it waits as mail until the job goes on."""
-    end_by_result(job, attempt, cause.hash, now_ms)
+    end_by_result(part, job, attempt, cause.hash, now_ms)
     letter = Letter(mail=result_mail(attempt.path, cause), order=part.next_order())
     put(job, job.scopes[attempt.path], letter, now_ms)
 
 
-def _use_up(job: Job, path: str, judged: Attempt | Letter | Member, cause: Cause, now_ms: int) -> None:
+def _use_up(part: Partition, job: Job, path: str, judged: Attempt | Letter | Member, cause: Cause, now_ms: int) -> None:
     match judged:
         case Letter():
             take(job, job.scopes[path], judged, now_ms)
         case Attempt():
             assert isinstance(cause, ResultCause)
-            end_by_result(job, judged, cause.hash, now_ms)
+            end_by_result(part, job, judged, cause.hash, now_ms)
         case Member():
             _pass_limit(job, path, judged)
 
@@ -175,7 +175,8 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
     scope.record, scope.visit = writes.scope, writes.visit
     if path == ROOT and writes.state:
         job.state = writes.state
-    job.values = {**writes.values, **job.values}
+    for name, kept in writes.values.items():
+        job.values.setdefault(name, kept)
     _record_undo(job, writes)
     if writes.head is not None:
         _change_head(part, job, writes.head)
@@ -315,7 +316,7 @@ def quarantine(
     elif isinstance(judged, Member) and judged.kind != "deadline":
         judged.at_ms, judged.returned = now_ms, 0
     elif cause is not None and isinstance(judged, Letter | Member):
-        _use_up(job, path, judged, cause, now_ms)
+        _use_up(part, job, path, judged, cause, now_ms)
 
 
 def dismiss(job: Job, path: str, cause: MailCause | DueCause, now_ms: int) -> None:

@@ -6,11 +6,13 @@ to the scope that forked. What is closed by a fence counts nowhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from avtomat.storage.answers import Revoked
 from avtomat.storage.memory_attempts import kill
 from avtomat.storage.memory_mail import put
 from avtomat.storage.memory_state import Job, Join, Letter, Partition
-from avtomat.storage.rules import ROOT, Verdict, child_path, covers, fork_path, join_mail, join_word, parent_of
+from avtomat.storage.rules import ROOT, Verdict, child_path, fork_path, join_mail, join_word, parent_of
 from avtomat.storage.writes import Fork, ScopeEnd
 
 
@@ -19,6 +21,7 @@ def start_fork(part: Partition, job: Job, path: str, fork: Fork, now_ms: int) ->
     if (path, fork.number) in job.joins:
         raise ValueError(f"{path} has forked with the number {fork.number} before")
     join = job.joins[path, fork.number] = Join(fork=fork)
+    job.scopes[path].forks.append(fork.number)
     return _go_on(part, job, path, join, -1, b"", now_ms)
 
 
@@ -44,9 +47,8 @@ def _go_on(part: Partition, job: Job, parent: str, join: Join, index: int, error
     if word is None:
         return _begin_next(job, parent, join, now_ms)
     join.verdict = word
-    verdict = Verdict(word=word, ok=join.ok, failed=join.failed)
-    if word == "broken":
-        verdict = Verdict(word=word, ok=join.ok, failed=join.failed, index=index, error=error)
+    error = error if word == "broken" else b""
+    verdict = Verdict(word=word, ok=join.ok, failed=join.failed, index=index, error=error)
     letter = Letter(mail=join_mail(parent, fork.number, verdict), order=part.next_order())
     put(job, job.scopes[parent], letter, now_ms)
     return []
@@ -69,22 +71,47 @@ def close(part: Partition, job: Job, fence: str, why: str, now_ms: int) -> list[
     """
     if job.is_closed(fence):
         return []
-    job.fences = {known: reason for known, reason in job.fences.items() if not covers(fence, known)} | {fence: why}
+    parent, _, last = fence.rpartition("/")
+    if fence == ROOT or "." in last:
+        behind = list(_with_all_below(job, fence))
+    else:
+        behind = list(_bodies(job, parent or ROOT, int(last)))
+        job.joins[parent or ROOT, int(last)].closed = True
     revoked = []
-    for attempt in [one for one in job.attempts.values() if one.is_open and covers(fence, one.path)]:
-        revoked += kill(part, job, attempt, why, now_ms)
-    for slot, member in list(job.due.items()):
-        if covers(fence, member.path) and (member.kind != "dead" or fence == ROOT):
-            del job.due[slot]
-    job.scopes = {path: scope for path, scope in job.scopes.items() if path == ROOT or not covers(fence, path)}
-    _close_joins(job, fence)
+    for path in behind:
+        revoked += _close_scope(part, job, path, why, now_ms)
+    job.fences[fence] = why
     return revoked
 
 
-def _close_joins(job: Job, fence: str) -> None:
-    """Outputs outlive their fork's end while the scope that forked may still read them."""
-    for (path, number), join in list(job.joins.items()):
-        if path != ROOT and covers(fence, path):
+def _with_all_below(job: Job, path: str) -> Iterator[str]:
+    """The scope and all that it forked, those that have not begun or have ended included."""
+    yield path
+    for number in job.scopes[path].forks if path in job.scopes else ():
+        yield from _bodies(job, path, number)
+
+
+def _bodies(job: Job, path: str, number: int) -> Iterator[str]:
+    join = job.joins.get((path, number))
+    for index in range(0 if join is None else join.begun):
+        yield from _with_all_below(job, child_path(path, number, index))
+
+
+def _close_scope(part: Partition, job: Job, path: str, why: str, now_ms: int) -> list[Revoked]:
+    """Take away what keeps one scope going, and the fences that another one above makes needless."""
+    job.fences.pop(path, None)
+    for slot in ("timer", "mail", "begin"):
+        job.due.pop((slot, path), None)
+    scope = job.scopes.get(path)
+    if scope is None:
+        return []
+    revoked = [] if scope.task is None else kill(part, job, scope.task, why, now_ms)
+    for number in scope.forks:
+        job.fences.pop(fork_path(path, number), None)
+        if path == ROOT:  # outputs outlive their fork's end while the scope that forked may still read them
+            job.joins[path, number].closed = True
+        else:
             del job.joins[path, number]
-        elif covers(fence, fork_path(path, number)):
-            join.closed = True
+    if path != ROOT:
+        del job.scopes[path]
+    return revoked

@@ -188,9 +188,9 @@ def counts(partitions: Iterable[Partition]) -> dict[str, int]:
     numbers = dict.fromkeys(("open", "paused", "quarantined", "compensating", "leases", "due", "outbox"), 0)
     for part in partitions:
         numbers["outbox"] += len(part.outbox)
+        numbers["leases"] += len(part.leased)
         for job in part.open.values():
             numbers[job.status] += 1
-            numbers["leases"] += sum(attempt.phase is Phase.LEASED for attempt in job.attempts.values())
             numbers["due"] += len(job.due)
         for queue, queued in part.queues.items():
             numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + len(queued)

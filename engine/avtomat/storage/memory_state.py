@@ -6,9 +6,11 @@ worked out (a queue's order, a job's live leases, when an attempt is due), so th
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from avtomat.storage.answers import HistoryEntry
 from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS, OPERATOR_MAIL
@@ -92,7 +94,9 @@ class Letter:
 
 @dataclass(slots=True, kw_only=True)
 class Scope:
-    """An open scope (or the root). `task` is its open attempt, `last` the newest one, from which a retry copies."""
+    """An open scope (or the root). `task` is its open attempt, `last` the newest one, from which a retry copies;
+    `forks` are the numbers of the forks that it began.
+    """
 
     path: str
     version: int = 0
@@ -103,6 +107,7 @@ class Scope:
     wait: SignalWait | None = None
     wait_order: int = 0
     mail: list[Letter] = field(default_factory=list)
+    forks: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -216,6 +221,21 @@ class Job:
             self.due[slot] = Member(kind=kind, path=attempt.path, number=number, time_ms=at_ms, at_ms=at_ms)
 
 
+class Queued(NamedTuple):
+    """An attempt in its queue."""
+
+    job: Job
+    attempt: Attempt
+
+    def place(self) -> tuple[int, int]:
+        """Its place: by priority, then first come."""
+        return _place(self.attempt)
+
+
+def _place(attempt: Attempt) -> tuple[int, int]:
+    return -attempt.priority, attempt.order
+
+
 @dataclass(slots=True, kw_only=True)
 class Registration:
     """A worker's record, what it said of its load, and until when both count."""
@@ -235,14 +255,17 @@ class Program:
 
 @dataclass(slots=True, kw_only=True)
 class Partition:
-    """Jobs that live together. `open` is the index of open jobs, `watched_ms` when `due` last left nothing undone."""
+    """Jobs that live together. `open` is the index of open jobs, `leased` that of attempts under a lease, by wire id;
+    a queue is kept in the order in which it is given out. `watched_ms` says when `due` last left nothing undone.
+    """
 
     number: int
     keeps_history: bool = True
     jobs: dict[str, Job] = field(default_factory=dict)
     open: dict[str, Job] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
-    queues: dict[str, dict[str, tuple[Job, Attempt]]] = field(default_factory=dict)
+    leased: dict[str, tuple[Job, Attempt]] = field(default_factory=dict)
+    queues: dict[str, list[Queued]] = field(default_factory=dict)
     requirements: dict[str, bytes] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     post: dict[str, Post] = field(default_factory=dict)
@@ -257,21 +280,21 @@ class Partition:
         self.orders += 1
         return self.orders
 
-    def waiting(self, queue: str) -> Iterator[tuple[Job, Attempt]]:
-        """The attempts of a queue that may be given out, in no order."""
-        for job, attempt in self.queues.get(queue, {}).values():
-            if not job.is_parked:
-                yield job, attempt
+    def waiting(self, queue: str) -> Iterator[Queued]:
+        """The attempts of a queue that may be given out, in their order."""
+        return (queued for queued in self.queues.get(queue, ()) if not queued.job.is_parked)
 
     def enqueue(self, job: Job, attempt: Attempt) -> None:
         """Put an attempt into its queue, and wake those who wait for an empty one."""
         if not job.is_parked and not any(self.waiting(attempt.queue)):
             self.woken.append(attempt.queue)
-        self.queues.setdefault(attempt.queue, {})[attempt.task_id] = job, attempt
+        insort(self.queues.setdefault(attempt.queue, []), Queued(job, attempt), key=Queued.place)
 
     def unqueue(self, attempt: Attempt) -> None:
         """Take an attempt out of its queue, if it is in it."""
-        queued = self.queues.get(attempt.queue, {})
-        queued.pop(attempt.task_id, None)
-        if not queued:
+        queue = self.queues.get(attempt.queue, [])
+        at = bisect_left(queue, _place(attempt), key=Queued.place)
+        if at < len(queue) and queue[at].attempt is attempt:
+            del queue[at]
+        if not queue:
             self.queues.pop(attempt.queue, None)

@@ -122,7 +122,7 @@ def earliest(*limits: tuple[str, int | None]) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a join came out; `index` is the scope that broke it, or -1, `error` what that scope ended with."""
+    """How a join came out; `index` is the scope whose end decided it, or -1, `error` what that scope broke it with."""
 
     word: str
     ok: int

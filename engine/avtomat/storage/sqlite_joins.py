@@ -76,9 +76,8 @@ def _go_on(step: Step, spot: Spot, parent: str, number: int, join: _Join, index:
         free = min(max(1, at_once) - live, total - begun)
         return _begin(step, spot, parent, number, begun, live, free)
     step.db.execute(_VERDICT, (word, spot.n, parent, number))
-    verdict = Verdict(word=word, ok=ok, failed=failed)
-    if word == "broken":
-        verdict = Verdict(word=word, ok=ok, failed=failed, index=index, error=error)
+    error = error if word == "broken" else b""
+    verdict = Verdict(word=word, ok=ok, failed=failed, index=index, error=error)
     put(step, spot, parent, join_mail(parent, number, verdict))
     return ()
 

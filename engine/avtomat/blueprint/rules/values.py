@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,6 +19,7 @@ from avtomat.core.duration import duration_hint, parse_duration
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _SHARE = re.compile(r"\d{1,3}%", re.ASCII)
+_TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
 
 
 def durations_can_be_read(subject: Subject) -> Iterator[Finding]:
@@ -129,6 +131,6 @@ def items_have_free_names(subject: Subject) -> Iterator[Finding]:
         if name is None:
             continue
         around = subject.blueprint.machines[state.machine].items
-        if (name.text in ALL_NAMES and name.text != "item") or name.text in around:
+        if (name.text in _TAKEN and name.text != "item") or name.text in around:
             message = f"`{name.text}` means something already"
             yield codes.TAKEN_NAME.at(name.span, message, f"write as: {name.text}_item, or another name")

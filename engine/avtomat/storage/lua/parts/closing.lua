@@ -5,7 +5,7 @@
 -- sw             sorted set by ms: closings that were too large for one step: <job> LF <fence> LF <because>
 
 local FORK = { 'total', 'need', 'tolerated', 'window', 'live', 'next', 'ok', 'failed', 'verdict' }
-local CLOSE_AT_ONCE_MAX = 500
+local CLOSE_AT_ONCE_MAX = 200
 
 local forks = {}
 
@@ -41,7 +41,7 @@ function S.go_on(job, fork, parent, index, err)
     if fork.verdict == '' then
       S.begin_next(job, fork)
     else
-      if fork.verdict == 'met' then index, err = -1, '' end
+      if fork.verdict == 'met' then err = '' end
       local body = table.concat({ fork.verdict, fork.ok, fork.failed, index }, ' ') .. '\n' .. err
       S.put_mail(job, parent, 'join:' .. string.match(fork.path, '[^/]*$'), 'join', body)
     end

@@ -1,0 +1,162 @@
+"""Begin the bodies of blocks: a few at a time, each job in its turn, and large blocks only as fast as others allow.
+
+A commit names bodies whose turn it is, often many at once. They wait here as a few words each, not as tasks.
+
+  * The first BULK_AFTER bodies of a job begin at once, AT_ONCE at a time over all jobs.
+  * A job that began more in one go is bulk: its further bodies have AT_ONCE places of their own, so that nothing small
+    waits behind them.
+  * While other jobs are at work here, bulk has AT_ONCE_BESIDE places, and a place rests after each body as long as the
+    body took to begin. That span holds the waiting in this process and in the store, so bulk gives way the more, the
+    busier both are. What begins slowly asks for little else: a body's task is taken and answered only once it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from avtomat.core.value import value
+from avtomat.errors import StoreError
+from avtomat.runtime.kept import Kept
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 10
+"""Enough to keep the store's connection full, few enough that other calls need not wait behind them."""
+
+AT_ONCE_BESIDE = 2
+"""Places of bulk beside other jobs: one begins while the other rests or waits for the store."""
+
+BULK_AFTER = 200
+PAUSE_S = 1.0
+"""A job that began nothing for so long begins anew as a small one; other jobs count as at work for so long."""
+
+JOBS_COUNTED_MAX = 1_000
+
+
+@value
+class Body:
+    """A body that may begin: its fork's scope or one beside it, its path, and what the fork gives it."""
+
+    near: Kept
+    path: str
+    environment: bytes
+
+
+Begin = Callable[[Body], Awaitable[None]]
+
+
+class Begins:
+    """The bodies that are to begin here. `stop` leaves what waits to whoever asks the store what is due."""
+
+    def __init__(self, begin: Begin) -> None:
+        self._known: set[tuple[str, str]] = set()
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._others_at = -PAUSE_S
+        self._small = _Lane(self._settle(begin), lambda: AT_ONCE)
+        self._bulk = _Lane(self._settle(begin), lambda: AT_ONCE_BESIDE if self._others_at_work() else AT_ONCE)
+
+    def __contains__(self, place: tuple[str, str]) -> bool:
+        """Whether the body of this job at this path is to begin here, or is beginning."""
+        return place in self._known
+
+    def add(self, near: Kept, paths: Sequence[str], environment: bytes) -> None:
+        """Begin these when it is their turn."""
+        job, now = near.head.job, asyncio.get_running_loop().time()
+        for path in paths:
+            self._known.add((job, path))
+            count = self._count(job, now)
+            if count == BULK_AFTER + 1:
+                self._others_at = -PAUSE_S  # those at work may have been this job alone
+            lane = self._bulk if count > BULK_AFTER else self._small
+            lane.add(Body(near=near, path=path, environment=environment))
+
+    def at_work(self, job: str) -> None:
+        """An event of this job is handled here: bulk of others gives way."""
+        if not self._is_bulk(job):
+            self._others_at = asyncio.get_running_loop().time()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._small.stop()
+        self._bulk.stop()
+        self._known.clear()
+
+    def _settle(self, begin: Begin) -> Begin:
+        async def settled(body: Body) -> None:
+            job = body.near.head.job
+            try:
+                await begin(body)
+            except StoreError as away:
+                log.warning("job %s: %s begins later: %s", job, body.path, away.message)
+            except Exception:
+                log.exception("job %s: %s begins later", job, body.path)
+            finally:
+                self._known.discard((job, body.path))
+
+        return settled
+
+    def _others_at_work(self) -> bool:
+        return asyncio.get_running_loop().time() - self._others_at < PAUSE_S
+
+    def _is_bulk(self, job: str) -> bool:
+        return self._counts.get(job, (0, 0))[0] > BULK_AFTER
+
+    def _count(self, job: str, now: float) -> int:
+        """How many bodies the job has begun without a pause, this one included."""
+        count, before = self._counts.pop(job, (0, now))
+        count = count + 1 if now - before < PAUSE_S else 1
+        self._counts[job] = count, now
+        if len(self._counts) > JOBS_COUNTED_MAX:
+            self._counts.popitem(last=False)
+        return count
+
+
+class _Lane:
+    """Bodies that wait for a place, a queue for each job; `places` says how many there are now."""
+
+    def __init__(self, begin: Begin, places: Callable[[], int]) -> None:
+        self._begin = begin
+        self._places = places
+        self._waiting: OrderedDict[str, deque[Body]] = OrderedDict()
+        self._taken = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, body: Body) -> None:
+        self._waiting.setdefault(body.near.head.job, deque()).append(body)
+        self._fill_place()
+
+    def stop(self) -> None:
+        self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
+
+    def _fill_place(self) -> None:
+        if self._waiting and self._taken < self._places():
+            self._taken += 1
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        """Begin one body after the other, while there is one and a place for it."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting and self._taken <= self._places():
+                begun = loop.time()
+                await self._begin(self._next())
+                if self._places() < AT_ONCE:
+                    await asyncio.sleep(loop.time() - begun)
+                self._fill_place()
+        finally:
+            self._taken -= 1
+
+    def _next(self) -> Body:
+        """The oldest body of the job whose turn it is."""
+        job, bodies = self._waiting.popitem(last=False)
+        body = bodies.popleft()
+        if bodies:
+            self._waiting[job] = bodies
+        return body
