@@ -22,7 +22,7 @@ from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Place, Queues
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, result_hash, verdict
+from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, progress_of, result_hash, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
@@ -273,7 +273,7 @@ class Dispatcher:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
         tasks, progress = self._ours([body.get("target_task_id")]), body.get("payload")
         if body.get("event_type") == "progress" and tasks and isinstance(progress, dict):
-            note = dumps({key: progress.get(key) for key in ("progress", "message")})
+            note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:

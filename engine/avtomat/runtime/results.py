@@ -14,6 +14,8 @@ from avtomat.storage.codec import dumps
 OPEN_ATTEMPT = 0
 """The number of whichever attempt the scope has open: the token says whether the result is of this one."""
 
+PROGRESS_CHARACTERS_MAX = 1_000
+
 WorkerEvent = TaskSucceeded | TaskFailed | LeaseLost
 
 
@@ -42,6 +44,15 @@ def _failure(error: Json, worker: str) -> TaskFailed:
         code = "PERMANENT_ERROR"
     message = str(error.get("message") or "")
     return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=message, details=details, worker=worker)
+
+
+def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """What is kept of a report of progress: how far, from 0 to 1, and a short text; null where it tells none."""
+    part, message = payload.get("progress"), payload.get("message")
+    return {
+        "progress": min(max(part, 0), 1) if isinstance(part, int | float) and not isinstance(part, bool) else None,
+        "message": message[:PROGRESS_CHARACTERS_MAX] if isinstance(message, str) else None,
+    }
 
 
 def result_hash(body: Mapping[str, Json]) -> str:
