@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from avtomat.cli.main import main
 from avtomat.logs import set_up_logs
@@ -68,6 +69,15 @@ def test_an_exception_stays_inside_its_json_line(root_logger: logging.Logger) ->
         logging.getLogger("some.where").exception("failed")
 
     assert "ValueError: invalid literal" in json.loads(stream.getvalue())["error"]
+
+
+def test_what_is_no_http_is_not_logged(root_logger: logging.Logger) -> None:
+    stream = io.StringIO()
+    set_up_logs(Settings(), stream=stream)
+    rubbish = BadHttpMessage("rubbish")
+    logging.getLogger("aiohttp.server").error("Error handling request from 127.0.0.1", exc_info=rubbish)
+
+    assert not stream.getvalue()
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
