@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from avtomat.api.answers import tagged_answer
 from avtomat.api.doors import Route
+from avtomat.api.queries import query_of, refuse_unknown
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import ClientDoor
@@ -37,10 +38,12 @@ class BlueprintRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         """All current blueprints; `problems` says why the files are not what is in use."""
+        refuse_unknown(query_of(request))
         return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
 
     async def show(self, request: web.Request) -> web.Response:
         """One blueprint whole."""
+        refuse_unknown(query_of(request))
         name = request.match_info["name"]
         found = self._clients.blueprint(name)
         if found is None:

@@ -135,6 +135,7 @@ class JobRoutes:
 
     async def tasks(self, request: web.Request) -> web.Response:
         """The job's open tasks: who works on what, since when, how far."""
+        refuse_unknown(query_of(request))
         job_id = request.match_info["job"]
         return json_answer({"tasks": found(await self._clients.tasks(job_id, request[CALLER].client), job_id)})
 
