@@ -83,7 +83,9 @@ async def test_a_job_is_cancelled(kept: Site, capsys: pytest.CaptureFixture[str]
         (("list", "--token", "wrong"), 4, "the token is wrong"),
         (("list", "--url", "http://127.0.0.1:1"), 5, "no engine answers at http://127.0.0.1:1"),
         (("list", "--url", "ftp://x"), 2, "is no address of an engine"),
-        (("list", "--status", "faild"), 1, "did you mean failed?"),
+        (("list", "--url", "http://127.0.0.1:99999"), 2, "is no address of an engine"),
+        (("list", "--url", "http://[::1"), 2, "is no address of an engine"),
+        (("list", "--status", "faild"), 2, "did you mean failed?"),
     ],
 )
 async def test_what_goes_wrong_has_its_exit_code(
