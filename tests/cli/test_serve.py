@@ -122,3 +122,15 @@ raise SystemExit(supervise(2, serve))
 
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("store", ["redis://127.0.0.1:99999", "redis://[::1", "redis://localhost/x", "unix:///"])
+def test_a_store_that_no_redis_can_have_is_a_wrong_setting(
+    store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root_logger: logging.Logger
+) -> None:
+    monkeypatch.setenv("AVTOMAT_CLIENT_TOKEN", TOKEN)
+    monkeypatch.setenv("AVTOMAT_WORKER_TOKEN", TOKEN[::-1])
+
+    assert main(["serve", "--store", store]) == 2
+
+    assert "store: " in capsys.readouterr().err
