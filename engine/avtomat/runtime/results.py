@@ -8,6 +8,7 @@ from hashlib import blake2b
 from avtomat.core.flow import is_error_code
 from avtomat.core.formula import Json
 from avtomat.core.messages import LeaseLost, TaskFailed, TaskSucceeded
+from avtomat.core.model import UNCATCHABLE
 from avtomat.storage.answers import Committed, Outcome
 from avtomat.storage.codec import dumps
 
@@ -33,13 +34,14 @@ def event_of(body: Mapping[str, Json]) -> WorkerEvent:
 
 
 def _failure(error: Json, worker: str) -> TaskFailed:
+    """A failure with a code that is none, or that is the engine's own because nothing catches it, is for good."""
     if error is None:
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
     if not isinstance(error, dict):
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
     code = error.get("code") or "INTERNAL_ERROR"
     details = error.get("details")
-    if not isinstance(code, str) or not is_error_code(code):
+    if not isinstance(code, str) or not is_error_code(code) or code in UNCATCHABLE:
         details = {"code": code, "details": details}
         code = "PERMANENT_ERROR"
     message = str(error.get("message") or "")
