@@ -16,7 +16,7 @@ from avtomat.suggest import did_you_mean
 if TYPE_CHECKING:
     from aiohttp import web
 
-_SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,15})?(?:e[+-]?[0-9]{1,2})?", re.ASCII | re.IGNORECASE)
+_SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
