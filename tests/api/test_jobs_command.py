@@ -143,3 +143,15 @@ async def test_a_rerun_of_an_ended_job_tells_the_new_one(kept: Site, capsys: pyt
 
     assert await avtomat("jobs", "rerun", "job1") == 0
     assert capsys.readouterr().out == "job9 pending (a rerun of job1)\n"
+
+
+async def test_a_terminal_obeys_nothing_that_a_client_wrote(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"input": {"n": "\x1b[31m\x9b2J\u2028\u00e9"}}
+    job = (await kept.post("/api/v1/jobs/slow", json=body, headers=headers)).json["job_id"]
+
+    assert await avtomat("jobs", "show", job) == 0
+
+    shown = capsys.readouterr().out
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert "\\x9b2J\\u2028\u00e9" in shown
