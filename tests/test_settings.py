@@ -110,6 +110,17 @@ def test_sizes_are_read_in_powers_of_1000_and_of_1024(written: object, bytes_: i
     assert load_settings(environ={}, flags={"body_bytes_max": written}).settings.body_bytes_max == bytes_
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://me:hush@h:99999", "redis://me:hush@h:x/0", "redis://me:hush@[::1", "redis://h:0"]
+)
+def test_what_is_no_url_is_refused_without_its_password(url: str) -> None:
+    for name in ("store", "history"):
+        with pytest.raises(SettingsError, match=f"{name}: is not a URL") as refused:
+            load_settings(environ={}, flags={name: url if name == "store" else url.replace("redis", "postgresql")})
+
+        assert "hush" not in str(refused.value)
+
+
 @pytest.mark.parametrize("store", ["sqlite:///a.db", "redis://h:1/0", "rediss://h", "unix:///s", "memory:"])
 def test_a_store_is_named_by_a_url(store: str) -> None:
     assert load_settings(environ={}, flags={"store": store}).settings.store == store

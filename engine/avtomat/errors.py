@@ -20,7 +20,9 @@ Expected outcomes (a finding in a file, a late result, a commit that came second
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_WRONG_USAGE: Final = frozenset({"request.parameter", "request.invalid"})
 
 
 class AvtomatError(Exception):
@@ -106,7 +108,7 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
         self.pointer = pointer
         self.retry_after_s = retry_after_s
         self.errors = errors
-        self.exit_code = {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 1)
+        self.exit_code = {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 2 if code in _WRONG_USAGE else 1)
 
 
 class StoreError(AvtomatError):

@@ -1,8 +1,9 @@
 """Set up what this process logs: lines of text for people, or one JSON object a line for machines.
 
 A line names what it is about by ids that the caller gives in `extra`: job, trace, task, worker, request. Nothing else
-of `extra` is written. The texts of tokens and passwords of the settings are blanked wherever they turn up: a last net,
-because nothing should hand them to a logger at all.
+of `extra` is written, and nothing of requests that are no HTTP, with which anybody could fill a log. The texts of
+tokens and passwords of the settings are blanked wherever they turn up: a last net, because nothing should hand them to
+a logger at all.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def set_up_logs(settings: Settings, *, level: str | None = None, stream: TextIO 
     """Log to `stream` (stderr) as the settings say, from `level` (theirs) on; handlers of before are gone."""
     hidden = sorted(_hidden_texts(settings), key=len, reverse=True)
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(_is_ours)
     handler.setFormatter(JsonLines(hidden) if settings.log_format == "json" else TextLines(hidden))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -73,6 +75,12 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["error"] = _blanked(self.formatException(record.exc_info), self._hidden)
         return orjson.dumps(line).decode()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether the record is about this process: what no HTTP is was answered 400, and fills no log."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__module__ != "aiohttp.http_exceptions"
 
 
 def _ids_of(record: logging.LogRecord) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from avtomat.core.duration import duration_hint, format_duration, parse_duration
 from avtomat.secrets import BLANKED, EnvironmentSecret, FileSecret, InlineSecret, SecretSource
@@ -60,6 +61,7 @@ def parse_store(value: object) -> str:
         raise UnfitValueError("must be sqlite:///file.db, redis://host:port/0, rediss://…, unix:///socket or memory:")
     if text in {"sqlite:///", "sqlite:///:memory:"}:
         raise UnfitValueError("must name a file, sqlite:///avtomat.db; what forgets everything is called memory:")
+    _refuse_no_url(text)
     return text
 
 
@@ -68,7 +70,19 @@ def parse_history(value: object) -> str:
     text = parse_text(value)
     if not text.startswith(("postgresql://", "postgres://")):
         raise UnfitValueError("must be postgresql://user@host:port/database")
+    _refuse_no_url(text)
     return text
+
+
+def _refuse_no_url(text: str) -> None:
+    """Refuse what nobody could take apart, and never say the text, which may hold a password."""
+    try:
+        port = urlsplit(text).port
+    except ValueError as wrong:
+        what = "its port is no number from 1 to 65535" if "ort" in str(wrong) else "its host is not written as one"
+        raise UnfitValueError(f"is not a URL: {what}") from None
+    if port == 0:
+        raise UnfitValueError("is not a URL: its port is no number from 1 to 65535")
 
 
 def parse_token(value: object) -> str:

@@ -196,7 +196,7 @@ async def test_a_mistyped_filter_does_not_show_everything(site: Site, query: str
     assert answer.json["hint"]
 
 
-@pytest.mark.parametrize("wait", ["-1", "nan", "soon"])
+@pytest.mark.parametrize("wait", ["-1", "nan", "inf", "soon", "", "1_0", "1s", "%D9%A1"])
 async def test_a_wait_is_a_number_of_seconds(site: Site, wait: str) -> None:
     answer = await site.post(f"{HELLO}?wait={wait}", json={})
 

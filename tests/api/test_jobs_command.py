@@ -83,7 +83,9 @@ async def test_a_job_is_cancelled(kept: Site, capsys: pytest.CaptureFixture[str]
         (("list", "--token", "wrong"), 4, "the token is wrong"),
         (("list", "--url", "http://127.0.0.1:1"), 5, "no engine answers at http://127.0.0.1:1"),
         (("list", "--url", "ftp://x"), 2, "is no address of an engine"),
-        (("list", "--status", "faild"), 1, "did you mean failed?"),
+        (("list", "--url", "http://127.0.0.1:99999"), 2, "is no address of an engine"),
+        (("list", "--url", "http://[::1"), 2, "is no address of an engine"),
+        (("list", "--status", "faild"), 2, "did you mean failed?"),
     ],
 )
 async def test_what_goes_wrong_has_its_exit_code(
@@ -141,3 +143,15 @@ async def test_a_rerun_of_an_ended_job_tells_the_new_one(kept: Site, capsys: pyt
 
     assert await avtomat("jobs", "rerun", "job1") == 0
     assert capsys.readouterr().out == "job9 pending (a rerun of job1)\n"
+
+
+async def test_a_terminal_obeys_nothing_that_a_client_wrote(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"input": {"n": "\x1b[31m\x9b2J\u2028\u00e9"}}
+    job = (await kept.post("/api/v1/jobs/slow", json=body, headers=headers)).json["job_id"]
+
+    assert await avtomat("jobs", "show", job) == 0
+
+    shown = capsys.readouterr().out
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert "\\x9b2J\\u2028\u00e9" in shown

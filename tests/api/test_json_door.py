@@ -41,6 +41,7 @@ VALUES = st.recursive(
         ("1" + "0" * 400, "request.json"),
         ("[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1), "request.depth"),
         ("[" * 900 + "]" * 900, "request.depth"),
+        ("[1e300," + "[" * 200 + "]" * 200 + "]", "request.depth"),
         ("[" * 100_000, "request.json"),
     ],
 )

@@ -113,3 +113,21 @@ async def test_why_lists_the_causes(site: Site) -> None:
 
     assert (answer.status, answer.json["causes"][0]["cause"]) == (200, "no_worker")
     assert (await site.get("/api/v1/jobs/nobody/why")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"{JOB}/cancel?compensate=false"),
+        ("POST", f"{JOB}/pause?reason=stocktaking"),
+        ("POST", f"{JOB}/rerun?state=pay"),
+        ("GET", f"{JOB}/why?scope=0"),
+        ("GET", f"{JOB}/tasks?limit=1"),
+        ("GET", "/api/v1/blueprints?name=x"),
+        ("GET", "/api/v1/blueprints/hello?version=1"),
+    ],
+)
+async def test_what_would_not_be_read_is_refused(site: Site, method: str, path: str) -> None:
+    answer = await site.ask(method, path)
+
+    assert (answer.status, answer.code) == (422, "request.parameter")

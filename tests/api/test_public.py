@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from avtomat.api.app import App
-from avtomat.api.openapi import openapi_document
+from avtomat.api.openapi import OPERATIONS, openapi_document
+from avtomat.api.openapi_operation import Operation
 from avtomat.api.openapi_schemas import SCHEMAS
 from tests.api.conftest import Serve, Site
 from tests.api.fakes import FakeEngine
@@ -64,3 +67,16 @@ async def test_the_description_is_served_and_every_reference_in_it_leads_somewhe
 
     assert answer.json["openapi"] == "3.1.0"
     assert names <= SCHEMAS.keys()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\0", b"[", b"{}", b"[]", b"null", b'{"no": 1}', b"[[]]", b"[9223372036854775808]"]
+)
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.body], ids=lambda each: each.id)
+async def test_every_answer_to_any_body_is_described(site: Site, operation: Operation, body: bytes) -> None:
+    path = re.sub(r"{\w+}", "hello", operation.path)
+    plain = await site.ask(operation.method, path, data=body)
+    answer = await site.ask(operation.method, path, data=body, headers={"Content-Type": "application/json"})
+
+    described = {*operation.answers, *operation.all_refusals()}
+    assert {plain.status, answer.status} <= described

@@ -127,3 +127,19 @@ async def test_a_draining_engine_says_so_and_lets_polls_go(site: Site) -> None:
     assert (await polling).status == 204
     ready = await site.get("/readyz")
     assert (ready.status, ready.json["draining"]) == (503, True)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1", "1.", ".x", "1:2", "99999999999999999999.00ab", "%00", "1.%00"])
+async def test_what_is_no_cursor_is_refused(site: Site, cursor: str) -> None:
+    answer = await site.get(f"/api/v1/jobs?cursor={cursor}")
+
+    assert (answer.status, answer.code) == (422, "request.parameter")
+
+
+@pytest.mark.parametrize("more", [{}, {"timeout": "5d"}])
+async def test_a_job_does_not_begin_in_more_than_a_hundred_years(site: Site, more: dict[str, str]) -> None:
+    body = {"input": {"name": "Ada"}, "start_at": "9999-12-31T23:59:59.999999Z", **more}
+    answer = await site.post(SUBMIT, json=body)
+
+    assert (answer.status, answer.code, answer.json["pointer"]) == (422, "request.invalid", "/start_at")
+    assert (await site.get("/api/v1/jobs")).json["jobs"] == []

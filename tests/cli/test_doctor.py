@@ -55,7 +55,7 @@ def test_nothing_is_made_or_changed(capsys: Capture, project: Path) -> None:
 def test_a_database_is_opened_without_changing_it(capsys: Capture, project: Path) -> None:
     path = project / "avtomat.db"
     with closing(sqlite3.connect(path)) as database:
-        database.execute("CREATE TABLE job (id)")
+        database.execute("CREATE TABLE avtomat_meta (name, value)")
     before = path.read_bytes()
 
     found = findings(capsys, code=0)
@@ -68,6 +68,25 @@ def test_a_file_that_is_no_database_is_an_error(capsys: Capture, project: Path) 
     (project / "avtomat.db").write_text("no database at all, only text " * 10)
 
     assert worst(findings(capsys, code=1), "cannot be read as an SQLite database") == "error"
+
+
+def test_a_database_of_another_program_is_an_error(capsys: Capture, project: Path) -> None:
+    with closing(sqlite3.connect(project / "avtomat.db")) as database:
+        database.execute("CREATE TABLE job (id)")
+
+    assert worst(findings(capsys, code=1), "is a database of another program") == "error"
+
+
+def test_a_damaged_database_is_an_error(capsys: Capture, project: Path) -> None:
+    path = project / "avtomat.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE avtomat_meta (name, value)")
+        database.executemany("INSERT INTO avtomat_meta VALUES (?, ?)", [("x" * 100, number) for number in range(1_000)])
+        database.commit()
+    content = path.read_bytes()
+    path.write_bytes(content[:9_000] + b"\xff" * 5_000 + content[14_000:])
+
+    assert worst(findings(capsys, code=1), "is damaged") == "error"
 
 
 def test_a_folder_that_is_not_there_is_an_error(capsys: Capture) -> None:

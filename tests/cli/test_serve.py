@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from avtomat.cli.main import main
 from avtomat.logs import set_up_logs
@@ -70,6 +71,15 @@ def test_an_exception_stays_inside_its_json_line(root_logger: logging.Logger) ->
     assert "ValueError: invalid literal" in json.loads(stream.getvalue())["error"]
 
 
+def test_what_is_no_http_is_not_logged(root_logger: logging.Logger) -> None:
+    stream = io.StringIO()
+    set_up_logs(Settings(), stream=stream)
+    rubbish = BadHttpMessage("rubbish")
+    logging.getLogger("aiohttp.server").error("Error handling request from 127.0.0.1", exc_info=rubbish)
+
+    assert not stream.getvalue()
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_tokens_passwords_and_secrets_are_blanked(form: str, root_logger: logging.Logger) -> None:
     stream = io.StringIO()
@@ -112,3 +122,15 @@ raise SystemExit(supervise(2, serve))
 
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("store", ["redis://127.0.0.1:99999", "redis://[::1", "redis://localhost/x", "unix:///"])
+def test_a_store_that_no_redis_can_have_is_a_wrong_setting(
+    store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root_logger: logging.Logger
+) -> None:
+    monkeypatch.setenv("AVTOMAT_CLIENT_TOKEN", TOKEN)
+    monkeypatch.setenv("AVTOMAT_WORKER_TOKEN", TOKEN[::-1])
+
+    assert main(["serve", "--store", store]) == 2
+
+    assert "store: " in capsys.readouterr().err

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +227,32 @@ async def test_a_wrong_blueprint_is_refused_with_file_and_line(tmp_path: Path) -
     with pytest.raises(BlueprintsRefusedError, match=r"bad\.yaml:4: "):
         async with Engine(tmp_path):
             pass
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"input": {"name": float("nan")}},
+        {"input": {"name": {"Ada"}}},
+        {"input": {7: "Ada"}},
+        {"input": {"name": datetime(2026, 1, 31, tzinfo=UTC)}},
+        {"input": {"name": 2**64}},
+        {"input": {"name": "\ud800"}},
+        {"labels": {"team": 7}},
+        {"priority": 10},
+        {"priority": True},
+        {"timeout": timedelta(0)},
+        {"start_at": datetime(2026, 1, 31)},  # noqa: DTZ001 - that is the slip
+        {"start_at": datetime(9999, 12, 31, tzinfo=UTC)},
+        {"key": ""},
+        {"key": "a\nb"},
+    ],
+    ids=repr,
+)
+async def test_what_no_job_can_have_is_refused_as_the_api_would(folder: Path, asked: dict[str, Any]) -> None:
+    async with Engine(folder) as engine:
+        with pytest.raises(RequestRefused) as refused:
+            await engine.submit("greet", **{"input": {"name": "Ada"}, **asked})
+
+    assert (refused.value.status, refused.value.code) == (422, "request.invalid")
+    assert refused.value.pointer == f"/{next(iter(asked))}"

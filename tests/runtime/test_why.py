@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.core.messages import PauseRequested
-from tests.runtime.bench import Bench, bench_of
+from tests.runtime.bench import Bench, Json, bench_of
 
 WORK = "states: {a: {task: work, retry: {attempts: 3, delay: 1h, max_delay: 1h, jitter: none}, next: end}}"
 GPU = """
@@ -163,6 +163,27 @@ async def test_a_task_at_work_says_who_holds_it_since_when_and_how_far(engine: S
     assert (cause["cause"], cause["details"]["worker"], cause["details"]["attempt"]) == ("running", "w1", 1)
     assert "(40%, packing)" in cause["text"]
     assert cause["details"]["lease_until"] in cause["hint"]
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ({"progress": 7, "message": "m" * 5_000}, {"progress": 1, "message": "m" * 1_000}),
+        ({"progress": -0.5, "message": {"a": 1}}, {"progress": 0, "message": None}),
+        ({"progress": True}, {"progress": None, "message": None}),
+    ],
+)
+async def test_progress_is_a_part_of_one_and_a_short_text(engine: Start, told: Json, kept: Json) -> None:
+    bench = await engine(WORK)
+    job = await bench.submit()
+    task = await bench.take()
+    await bench.service.dispatcher.event(
+        {"worker_id": "w1", "event_type": "progress", "target_task_id": task["task_id"], "payload": told}
+    )
+
+    [cause] = await bench.why(job)
+
+    assert cause["details"]["progress"] == kept
 
 
 async def test_a_task_that_is_tried_again_says_until_when_and_with_what_the_last_attempt_failed(

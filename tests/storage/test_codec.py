@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from avtomat.core.model import Head, Ref
-from avtomat.storage.codec import dumps, head_as_json, head_from_json, loads
+from avtomat.storage.codec import dumps, from_ms, head_as_json, head_from_json, loads, to_ms
 
 HEAD = Head(job="00a", blueprint="b", digest="d", input=None, created_at=datetime(2026, 1, 31, tzinfo=UTC), config={})
 
@@ -30,3 +30,11 @@ def test_what_a_client_asked_for_is_read_as_it_was_sent() -> None:
     head = replace(HEAD, labels={"a": ""}, priority=0, timeout=timedelta(seconds=90), config={"shop": "x"})
 
     assert stored_and_read(head) == head
+
+
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def test_the_last_times_that_there_are_come_back_as_times_of_their_year() -> None:
+    assert from_ms(to_ms(LAST)).year == 9999
+    assert LAST - from_ms(to_ms(LAST)) < timedelta(milliseconds=2)

@@ -8,6 +8,7 @@ from typing import Final
 from avtomat.api.answer import Answer
 from avtomat.api.answers import tagged_answer
 from avtomat.api.doors import ClientRoute
+from avtomat.api.queries import query_of, refuse_unknown
 from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
@@ -36,10 +37,12 @@ class BlueprintRoutes:
 
     async def list(self, request: Request) -> Answer:
         """All current blueprints; `problems` says why the files are not what is in use."""
+        refuse_unknown(query_of(request))
         return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
 
     async def show(self, request: Request) -> Answer:
         """One blueprint whole."""
+        refuse_unknown(query_of(request))
         name = request.parts["name"]
         found = self._clients.blueprint(name)
         if found is None:

@@ -41,7 +41,7 @@ def _section(door: str, title: str) -> str:
 
 def _operation(operation: Operation) -> str:
     parameters = "".join(_parameter(each) for each in operation.parameters)
-    statuses = ", ".join(str(status) for status in (*operation.answers, *operation.refusals))
+    statuses = ", ".join(str(status) for status in (*operation.answers, *operation.all_refusals()))
     return (
         f'<section id="{operation.id}"><h3><code>{operation.method.upper()} {escape(operation.path)}</code></h3>\n'
         f"<p>{escape(operation.summary)}. {escape(operation.text)}</p>\n"

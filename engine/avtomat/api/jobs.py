@@ -133,6 +133,7 @@ class JobRoutes:
 
     async def tasks(self, request: Request) -> Answer:
         """The job's open tasks: who works on what, since when, how far."""
+        refuse_unknown(query_of(request))
         job_id = request.parts["job"]
         return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.client), job_id)})
 

@@ -45,7 +45,7 @@ def _count_keys(value: Json) -> int:
     kind = type(value)
     if kind is not dict and kind is not list:
         return 0 if _is_plain(value) else _SUSPICIOUS
-    keys, depth, level = 0, 0, [value]
+    keys, depth, level, is_suspicious = 0, 0, [value], False
     while level:
         depth += 1
         if depth > DEPTH_MAX:
@@ -62,9 +62,9 @@ def _count_keys(value: Json) -> int:
                 if kind is dict or kind is list:
                     below.append(item)
                 elif (kind is float or kind is int) and not INTEGER_MIN < item <= INTEGER_MAX:
-                    return _SUSPICIOUS
+                    is_suspicious = True
         level = below
-    return keys
+    return _SUSPICIOUS if is_suspicious else keys
 
 
 def _is_plain(value: Json) -> bool:

@@ -17,11 +17,17 @@ from avtomat.runtime.clients import STATUS_WORDS
 _WAIT: Final = Parameter(
     name="wait", text="Seconds to wait for the job's end, at most 60.", schema={"type": "number", "minimum": 0}
 )
-_CURSOR: Final = Parameter(name="cursor", text="`next_cursor` of the page before.", schema={"type": "string"})
+_CURSOR_TEXT: Final = "`next_cursor` of the page before."
+_CURSOR: Final = Parameter(
+    name="cursor", text=_CURSOR_TEXT, schema={"type": "string", "pattern": r"^[0-9]{1,15}\.[0-9a-z]{1,64}$"}
+)
+_HISTORY_CURSOR: Final = Parameter(
+    name="cursor", text=_CURSOR_TEXT, schema={"type": "string", "pattern": "^[0-9]{1,9}$"}
+)
 _KEY: Final = Parameter(
     name="Idempotency-Key",
     text="The same key with the same body is the same job, for as long as it is kept; with another body, 409.",
-    schema={"type": "string", "maxLength": 255},
+    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
     place="header",
 )
 _TRACE: Final = Parameter(
@@ -47,8 +53,8 @@ OPERATIONS: Final = (
         "if it failed, else 202 and the whole job. A list gets a result each, in its order.",
         parameters=(_WAIT, _KEY, _TRACE),
         body=("Submission", "Submissions"),
-        answers={202: "Accepted", 200: "Job"},
-        refusals=(404, 409, 413, 415, 422, 503),
+        answers={202: ("Accepted", "Job", "AcceptedList"), 200: "Job"},
+        refusals=(404, 409, 422, 503),
     ),
     Operation(
         method="get",
@@ -84,7 +90,7 @@ OPERATIONS: Final = (
         id="getHistory",
         door="client",
         summary="Read a job's history, oldest first",
-        parameters=(_limit(PAGE_MAX, HISTORY_PAGE_MAX), _CURSOR),
+        parameters=(_limit(PAGE_MAX, HISTORY_PAGE_MAX), _HISTORY_CURSOR),
         answers={200: "History"},
         refusals=(404, 422, 503),
     ),
@@ -95,7 +101,7 @@ OPERATIONS: Final = (
         door="client",
         summary="Read a job's open tasks: who works on what, since when, how far",
         answers={200: "Tasks"},
-        refusals=(404, 503),
+        refusals=(404, 422, 503),
     ),
     Operation(
         method="get",
@@ -104,6 +110,7 @@ OPERATIONS: Final = (
         door="client",
         summary="List the blueprints in use, and what refused a newer set",
         answers={200: "Blueprints", 304: None},
+        refusals=(422,),
     ),
     Operation(
         method="get",
@@ -112,7 +119,7 @@ OPERATIONS: Final = (
         door="client",
         summary="Read a blueprint",
         answers={200: "Blueprint", 304: None},
-        refusals=(404,),
+        refusals=(404, 422),
     ),
     Operation(
         method="post",
@@ -120,9 +127,9 @@ OPERATIONS: Final = (
         id="registerWorker",
         door="worker",
         summary="Make a worker known",
-        body=("Map",),
+        body="Map",
         answers={200: "Map"},
-        refusals=(400, 503),
+        refusals=(503,),
     ),
     Operation(
         method="patch",
@@ -131,10 +138,10 @@ OPERATIONS: Final = (
         door="worker",
         summary="Say that a worker lives, and what it works on",
         text="404: the worker is not known and must register again.",
-        body=("Map",),
+        body="Map",
         body_required=False,
         answers={200: "Map"},
-        refusals=(400, 404, 503),
+        refusals=(404, 503),
     ),
     Operation(
         method="get",
@@ -151,7 +158,7 @@ OPERATIONS: Final = (
                 name="holding", text="Ids of all tasks it has; others are taken back.", schema={"type": "string"}
             ),
         ),
-        answers={200: "Map", 204: None},
+        answers={200: ("Map", "Maps"), 204: None},
         refusals=(400, 429),
     ),
     Operation(
@@ -160,9 +167,9 @@ OPERATIONS: Final = (
         id="deliverResult",
         door="worker",
         summary="Deliver the result of a task, or a list of them",
-        body=("Map",),
-        answers={200: "Map"},
-        refusals=(400, 413, 429),
+        body=("Map", "Maps"),
+        answers={200: ("Map", "Maps")},
+        refusals=(429,),
     ),
     Operation(
         method="post",
@@ -170,9 +177,9 @@ OPERATIONS: Final = (
         id="tellEvent",
         door="worker",
         summary="Tell an event, such as progress",
-        body=("Map",),
+        body="Map",
         answers={200: "Map"},
-        refusals=(400, 503),
+        refusals=(503,),
     ),
     Operation(
         method="get",
@@ -181,6 +188,7 @@ OPERATIONS: Final = (
         door="worker",
         summary="Hold a WebSocket on which commands come at once",
         answers={101: None},
+        refusals=(400,),
     ),
     Operation(
         method="get",
@@ -220,7 +228,7 @@ OPERATIONS: Final = (
         id="openapi",
         door="public",
         summary="This description",
-        answers={200: "Map"},
+        answers={200: "Map", 304: None},
     ),
     Operation(
         method="get", path="/docs", id="docs", door="public", summary="This description to read", answers={200: None}
@@ -280,26 +288,26 @@ def _operation_as_json(operation: Operation) -> dict[str, Json]:
     if operation.text:
         told["description"] = operation.text
     if operation.body:
-        told["requestBody"] = {"required": operation.body_required, "content": _content(*operation.body)}
+        told["requestBody"] = {"required": operation.body_required, "content": _content(operation.body)}
     return told
 
 
 def _responses(operation: Operation) -> dict[str, Json]:
     answers: dict[str, Json] = {
-        str(status): {"description": _MEANINGS[status], **({} if name is None else {"content": _content(name)})}
-        for status, name in operation.answers.items()
+        str(status): {"description": _MEANINGS[status], **({} if names is None else {"content": _content(names)})}
+        for status, names in operation.answers.items()
     }
     if operation.door == "public":
         return answers
     kind = "application/problem+json" if operation.door == "client" else "application/json"
     schema = ref("Problem") if operation.door == "client" else ref("Map")
-    for status in sorted({*operation.refusals, 401, 403}):
+    for status in operation.all_refusals():
         answers[str(status)] = {"description": _MEANINGS[status], "content": {kind: {"schema": schema}}}
     return answers
 
 
-def _content(*names: str) -> dict[str, Json]:
-    schema = ref(names[0]) if len(names) == 1 else {"oneOf": [ref(name) for name in names]}
+def _content(names: str | tuple[str, ...]) -> dict[str, Json]:
+    schema = ref(names) if isinstance(names, str) else {"anyOf": [ref(name) for name in names]}
     return {"application/json": {"schema": schema}}
 
 
@@ -313,6 +321,7 @@ _MEANINGS: Final = {
     401: "A token is needed",
     403: "Not allowed",
     404: "There is no such thing, or it is another client's",
+    408: "The body did not come in time",
     409: "It contradicts what is there",
     413: "The body is too large",
     415: "The body is not application/json, or is compressed",

@@ -7,7 +7,7 @@ from typing import Final
 from avtomat.api.openapi_operation import Operation
 
 _JOB: Final = "/api/v1/jobs/{job}"
-_REFUSALS: Final = (404, 409, 415, 422, 503)
+_REFUSALS: Final = (404, 409, 422, 503)
 
 
 def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "Job") -> Operation:
@@ -18,7 +18,7 @@ def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "
         door="client",
         summary=summary,
         text=text or "409 `job.state` with the cause when the job is not in a state for it.",
-        body=(body,),
+        body=body,
         body_required=False,
         answers={200: "Job", 202: answer},
         refusals=_REFUSALS,
@@ -46,7 +46,7 @@ OPERATING: Final = (
         door="client",
         summary="Read why a job does not move, and what to do",
         answers={200: "Why"},
-        refusals=(404, 503),
+        refusals=(404, 422, 503),
     ),
 )
 """In the order in which they are shown."""

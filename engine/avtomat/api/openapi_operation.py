@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from avtomat.core.formula import Json
+
+_OF_BODIES: Final = (400, 408, 413, 415)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation. `answers` are names of schemas by status (None: no JSON); `refusals` are statuses of problems."""
+    """One operation. `answers` are names of schemas by status (None: no JSON); `refusals` are statuses of problems,
+    beside those that are of any body.
+    """
 
     method: str
     path: str
@@ -32,7 +37,13 @@ class Operation:
     summary: str
     text: str = ""
     parameters: tuple[Parameter, ...] = ()
-    body: tuple[str, ...] = ()
+    body: str | tuple[str, ...] = ()
     body_required: bool = True
-    answers: dict[int, str | None]
+    answers: dict[int, str | tuple[str, ...] | None]
     refusals: tuple[int, ...] = ()
+
+    def all_refusals(self) -> list[int]:
+        """The statuses of all its refusals: its own, those of any body, and those of its door."""
+        if self.door == "public":
+            return []
+        return sorted({*self.refusals, *(_OF_BODIES if self.body else ()), 401, 403})

@@ -43,6 +43,7 @@ _SUBMISSION: Final = _object(
         "start_at": {**_TIME, "description": "When the job enters its first state; it is accepted at once."},
     },
     additionalProperties=False,
+    **{"not": {"required": ["input", "initial_data"]}},
 )
 _ACCEPTED: Final = _object(
     {
@@ -185,5 +186,6 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Error": _ERROR,
     "Problem": _PROBLEM,
     "Map": _MAP,
+    "Maps": _list("Map"),
 }
 """All components by name."""

@@ -10,6 +10,7 @@ from avtomat.api.answers import json_answer
 from avtomat.api.bodies import optional_json_body
 from avtomat.api.doors import ClientHandler, ClientRoute
 from avtomat.api.jobs import JOBS, accepted_as_json, found, status_of
+from avtomat.api.queries import query_of, refuse_unknown
 from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
@@ -100,6 +101,7 @@ class OperatingRoutes:
 
     async def why(self, request: Request) -> Answer:
         """Why the job does not move, and what to do."""
+        refuse_unknown(query_of(request))
         job_id = request.parts["job"]
         return json_answer(found(await self._explainer.why(job_id, request.caller.client), job_id))
 
@@ -114,6 +116,7 @@ class OperatingRoutes:
 
     async def _body(self, request: Request, fields: Sequence[str]) -> Mapping[str, Json]:
         """The body, checked: a map with `reason` and these fields, each of which may be missing."""
+        refuse_unknown(query_of(request))
         body = await optional_json_body(request, self._body_bytes_max)
         known = ("reason", *fields)
         if not isinstance(body, dict):

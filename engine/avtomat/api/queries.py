@@ -5,6 +5,7 @@ It is read here and not by yarl, which builds a map of lists for each request at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import unquote_plus
@@ -13,6 +14,7 @@ from avtomat.api.requests import Request
 from avtomat.errors import RequestRefused
 from avtomat.suggest import did_you_mean
 
+_SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -28,16 +30,19 @@ def query_of(request: Request) -> Mapping[str, str]:
     return found
 
 
-def refuse_unknown(query: Mapping[str, str], known: Collection[str]) -> None:
-    """Refuse parameters that nobody reads: a mistyped filter would show everything."""
+def refuse_unknown(query: Mapping[str, str], known: Collection[str] = ()) -> None:
+    """Refuse parameters that nobody reads: a mistyped filter would show everything, and `cancel?compensate=false` would
+    undo what it should not.
+    """
     for name in query:
         if name not in known:
             meant = did_you_mean(name, known)
+            others = f"there are {', '.join(sorted(known))}" if known else "there are none"
             raise RequestRefused(
                 f"there is no parameter {name[:80]!r} here",
                 status=422,
                 code="request.parameter",
-                hint=f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}",
+                hint=f"did you mean {meant}?" if meant else others,
             )
 
 
@@ -46,13 +51,9 @@ def seconds(query: Mapping[str, str], name: str, *, default: float, most: float)
     text = query.get(name)
     if text is None:
         return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not value >= 0:  # NaN as well
+    if _SECONDS.fullmatch(text) is None:
         raise _unfit(name, text, "a number of seconds, 0 or more")
-    return min(value, most)
+    return min(float(text), most)
 
 
 def count(query: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:

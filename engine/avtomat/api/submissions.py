@@ -127,7 +127,7 @@ def _timeout(value: Json, pointer: str) -> timedelta | None:
         return None
     span = parse_duration(value) if isinstance(value, str) else None
     if not span:
-        hint = duration_hint(value if isinstance(value, str) else str(value)[:40])
+        hint = None if span is not None else duration_hint(value if isinstance(value, str) else str(value)[:40])
         raise _invalid("timeout is a duration longer than nothing, such as 90s or 1h30m", f"{pointer}/timeout", hint)
     return span
 

@@ -61,12 +61,16 @@ def read_file(path: Path) -> bytes | Diagnostic:
 
 
 def _in_folder(folder: Path, wanted: Wanted) -> Iterator[Path | Diagnostic]:
-    root = folder.resolve()
-    for path in sorted(_walk(folder, wanted)):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            yield _refused(path, f"the link leads out of {folder}")
-        elif not path.is_file():
+    try:
+        root, found = folder.resolve(), sorted(_walk(folder, wanted))
+    except OSError as error:
+        yield _refused(Path(error.filename or folder), f"the folder cannot be read: {error.strerror or error}")
+        return
+    for path in found:
+        if not path.is_file():  # a link that leads to itself, too
             yield _refused(path, "this is no regular file")
+        elif path.is_symlink() and not path.resolve().is_relative_to(root):
+            yield _refused(path, f"the link leads out of {folder}")
         else:
             yield path
 

@@ -24,13 +24,17 @@ class EngineApi:
     """The clients' door of the engine at `url`."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UsageError(f"{url!r} is no address of an engine", hint="write http://host:8080")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise _no_address(url) from None
+        if parts.scheme not in {"http", "https"} or not host:
+            raise _no_address(url)
         self._url = url
         self._root = parts.path.rstrip("/")
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._connection = kind(host, port, timeout=TIMEOUT_S)
         self._headers = {"Accept": "application/json"}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -62,6 +66,10 @@ class EngineApi:
                 hint="is it running? --url or AVTOMAT_URL says where",
             ) from None
         return _value_of(response, raw, self._url)
+
+
+def _no_address(url: str) -> UsageError:
+    return UsageError(f"{url!r} is no address of an engine", hint="write http://host:8080")
 
 
 def _value_of(response: HTTPResponse, raw: bytes, url: str) -> Json:

@@ -39,15 +39,20 @@ def _sqlite(path: Path) -> Iterator[Finding]:
         return
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            tables = database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as problem:
         yield error(f"{path} cannot be read as an SQLite database: {problem}")
         return
+    if found != "ok":
+        hint = "restore it from a backup, or save what can be read with `sqlite3 <file> .recover`"
+        yield error(f"{path} is damaged: {' '.join(found.split())}", hint=hint)
+    if tables and "avtomat_meta" not in tables:
+        yield error(f"{path} is a database of another program", hint="give the store a file of its own")
     if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
         yield error(f"{path} or its folder is not writable", hint="the engine writes a -wal and a -shm file beside it")
-    yield ok(
-        f"SQLite {sqlite3.sqlite_version}: {path} with {tables} tables; nothing acknowledged is lost on power loss"
-    )
+    told = f"SQLite {sqlite3.sqlite_version}: {path} with {len(tables)} tables"
+    yield ok(f"{told}; nothing acknowledged is lost on power loss")
 
 
 def _sqlite_to_be(path: Path) -> Iterator[Finding]:

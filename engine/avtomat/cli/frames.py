@@ -61,9 +61,11 @@ def as_github(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
 
 
 def sources_of(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
-    """The texts of the files that something was found in, with the line ends that findings count."""
+    """The texts of the files that something was found in, with the line ends that findings count. What is no file is
+    not read again: a pipe would have nobody at its other end.
+    """
     texts: dict[str, str] = {}
-    for file in {each.file for each in diagnostics}:
+    for file in {each.file for each in diagnostics if Path(each.file).is_file()}:
         content = read_file(Path(file))
         if isinstance(content, bytes):
             text = content.decode("utf-8", "replace").removeprefix("\ufeff")

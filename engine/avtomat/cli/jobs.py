@@ -132,7 +132,7 @@ def _why(api: EngineApi, args: Namespace) -> int:
     print(f"{told['job_id']} {told['status']}")
     for each in told["causes"]:
         place = each["state"] or each["scope"]
-        print(f"  {place}: {each['cause']}: {each['text']}\n    hint: {each['hint']}")
+        print(f"  {place}: {each['cause']}: {_visible(each['text'])}\n    hint: {_visible(each['hint'])}")
     return 0
 
 
@@ -174,7 +174,14 @@ def _pages(api: EngineApi, path: str, name: str, query: Mapping[str, object], li
 def _said(entry: Mapping[str, Json]) -> str:
     """Whose wish it was, and why."""
     by, reason = entry.get("by") or "", entry.get("reason")
-    return f"{by}: {reason}" if reason else by
+    return _visible(f"{by}: {reason}" if reason else by)
+
+
+def _visible(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: clients and workers wrote parts of it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _print_json(value: Json) -> int:
@@ -196,7 +203,7 @@ def _print_job(job: Mapping[str, Json], tasks: Iterable[Mapping[str, Json]]) -> 
             print(f"{name:<12} {job[name]}")
     for name in ("labels", "input", "data", "outputs", "result", "error"):
         if job[name] not in (None, {}):
-            print(f"{name:<12} {json.dumps(job[name], ensure_ascii=False)}")
+            print(f"{name:<12} {_visible(json.dumps(job[name], ensure_ascii=False))}")
     for task in tasks:
         worker = f" by {task['worker']}" if task["worker"] else ""
         print(f"{'task':<12} {task['kind']} attempt {task['attempt']} {task['phase']}{worker} since {task['since']}")

@@ -27,10 +27,10 @@ from typing import Any, Final, Self, TypeVar
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
+from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
 from avtomat.errors import BlueprintsRefusedError, NotFoundError, WaitTimeoutError
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 from avtomat_worker.handlers import Handler, handler_of
 from avtomat_worker.limits import Limits
@@ -189,13 +189,13 @@ class Engine:
     ) -> str:
         """Submit a job and return its id. The same `key` again is the same job.
 
-        Raises RequestRefused as the API would answer: blueprint.not_found, input.invalid, …
+        Raises RequestRefused as the API would answer: blueprint.not_found, input.invalid, request.invalid, …
         """
-        asked = Submission(
-            blueprint=blueprint,
-            input={} if input is None else input,
+        asked = submission(
+            blueprint,
+            input,
             client=self._client,
-            labels=labels or {},
+            labels=labels,
             priority=priority,
             timeout=timeout,
             start_at=start_at,

@@ -24,7 +24,7 @@ from avtomat.runtime.waiters import Ticket, Waiters
 from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask, Query
 from avtomat.storage.codec import from_ms, head_from_json, loads
 from avtomat.storage.ports import Store
-from avtomat.storage.rules import is_job_id
+from avtomat.storage.rules import is_cursor, is_job_id
 
 LOOK_AGAIN_S = 5.0
 """A waiting client's job is looked at this often even when no news come."""
@@ -153,7 +153,12 @@ class ClientDoor:
         return None if row is None else await self._whole(row)
 
     async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
-        """A page of jobs without their values, newest first. A waiting word filters the open ones of the page."""
+        """A page of jobs without their values, newest first. A waiting word filters the open ones of the page. Raises
+        RequestRefused: 422 request.parameter for what is no cursor.
+        """
+        if query.cursor is not None and not is_cursor(query.cursor):
+            text = f"{query.cursor[:80]!r} is not a cursor of this engine"
+            raise RequestRefused(text, status=422, code="request.parameter", hint="send next_cursor of the page before")
         stored = Status.OPEN.value if word in WAITING_WORDS else word
         page = await repeat(lambda: self._store.list_jobs(replace(query, status=stored)))
         rows = [_summary(row) for row in page.rows]

@@ -22,7 +22,7 @@ from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Place, Queues
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, result_hash, verdict
+from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, progress_of, result_hash, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
@@ -197,26 +197,29 @@ class Dispatcher:
     async def _take(self, asked: Poll, queues: Sequence[str]) -> list[dict[str, Json]]:
         for partition, names in self._queues.worth_asking(queues):
             before = self._queues.remember(partition, names)
-            handouts = await self._claim(partition, asked, names)
+            handouts, tasks = await self._claim(partition, asked, names)
             self._queues.found_empty(_left_empty(partition, before, handouts))
-            tasks = [task for handout in handouts if (task := await self._hand_out(asked.worker, handout)) is not None]
             if tasks:
                 return tasks
         return []
 
-    async def _claim(self, partition: int, asked: Poll, names: Sequence[str]) -> list[Handout]:
-        """Take tasks from the store. A claim whose answer was lost is repeated by the worker's next poll, as the same
-        one.
+    async def _claim(
+        self, partition: int, asked: Poll, names: Sequence[str]
+    ) -> tuple[list[Handout], list[dict[str, Json]]]:
+        """Take tasks from the store, and make them ready for the worker. A claim whose answer was lost, on either way,
+        is repeated by the worker's next poll, as the same one.
         """
         seat = self._seat(asked.worker)
         nonce = asked.nonce or seat.unanswered_in(partition) or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
-            return await repeat(
+            handouts = await repeat(
                 lambda: self._store.poll(
                     partition, asked.worker, names, nonce=nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
                 )
             )
+            ready = [await self._hand_out(asked.worker, handout) for handout in handouts]
+            return handouts, [task for task in ready if task is not None]
         except StoreError:
             seat.unanswered.append((partition, nonce))
             raise
@@ -273,7 +276,7 @@ class Dispatcher:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
         tasks, progress = self._ours([body.get("target_task_id")]), body.get("payload")
         if body.get("event_type") == "progress" and tasks and isinstance(progress, dict):
-            note = dumps({key: progress.get(key) for key in ("progress", "message")})
+            note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:

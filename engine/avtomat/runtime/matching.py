@@ -8,7 +8,7 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from avtomat.core.formula import Json
 
@@ -30,14 +30,14 @@ def lacks(worker: Mapping[str, Json], asked: Mapping[str, Json], kind: str) -> I
 
 
 def _lacks_resources(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
-    devices = [device for device in has.get("devices", ()) if isinstance(device, dict)]
+    devices = [device for device in _list(has.get("devices")) if isinstance(device, dict)]
     properties = {
         **_map(asked.get("properties")),
         **{k: v for k, v in asked.items() if k not in ("devices", "properties")},
     }
     yield from _lacks_properties(_map(has.get("properties")), properties)
-    for want in asked.get("devices", ()):
-        if not any(_is_device(device, want) for device in devices):
+    for want in _list(asked.get("devices")):
+        if not isinstance(want, dict) or not any(_is_device(device, want) for device in devices):
             yield f"resources.devices has none that is {_told(want)}"
 
 
@@ -92,3 +92,7 @@ def _is_number(value: Json) -> bool:
 
 def _map(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
+
+
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list) else ()

@@ -71,18 +71,24 @@ class Reloader:
                 await self._task
 
     async def _watch(self) -> None:
-        """Load after each change, and again after a while when the store was away."""
+        """Load after each change. Where that fails (the store is away, the folder is not there, or the system has no
+        watches left), load from time to time: it must never end.
+        """
+        again = False
         while True:
             try:
+                if again:
+                    await self.load()
                 async for _ in awatch(self._folder, watch_filter=_matters, debounce=DEBOUNCE_MS, step=LOOK_EVERY_MS):
                     await self.load()
             except StoreError as away:
                 log.warning("blueprints are reloaded later: %s", away.message)
             except FileNotFoundError:
                 log.warning("the folder %s is not there", self._folder)
+            except Exception as failed:  # whatever it is, the next change must be seen
+                log.warning("%s cannot be watched; it is read every %.0f s: %r", self._folder, AGAIN_AFTER_S, failed)
+            again = True
             await asyncio.sleep(AGAIN_AFTER_S)
-            with suppress(StoreError):
-                await self.load()
 
 
 def _digests(registry: Registry) -> dict[str, str]:

@@ -8,11 +8,14 @@ from hashlib import blake2b
 from avtomat.core.flow import is_error_code
 from avtomat.core.formula import Json
 from avtomat.core.messages import LeaseLost, TaskFailed, TaskSucceeded
+from avtomat.core.model import UNCATCHABLE
 from avtomat.storage.answers import Committed, Outcome
 from avtomat.storage.codec import dumps
 
 OPEN_ATTEMPT = 0
 """The number of whichever attempt the scope has open: the token says whether the result is of this one."""
+
+PROGRESS_CHARACTERS_MAX = 1_000
 
 WorkerEvent = TaskSucceeded | TaskFailed | LeaseLost
 
@@ -31,17 +34,27 @@ def event_of(body: Mapping[str, Json]) -> WorkerEvent:
 
 
 def _failure(error: Json, worker: str) -> TaskFailed:
+    """A failure with a code that is none, or that is the engine's own because nothing catches it, is for good."""
     if error is None:
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
     if not isinstance(error, dict):
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
     code = error.get("code") or "INTERNAL_ERROR"
     details = error.get("details")
-    if not isinstance(code, str) or not is_error_code(code):
+    if not isinstance(code, str) or not is_error_code(code) or code in UNCATCHABLE:
         details = {"code": code, "details": details}
         code = "PERMANENT_ERROR"
     message = str(error.get("message") or "")
     return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=message, details=details, worker=worker)
+
+
+def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """What is kept of a report of progress: how far, from 0 to 1, and a short text; null where it tells none."""
+    part, message = payload.get("progress"), payload.get("message")
+    return {
+        "progress": min(max(part, 0), 1) if isinstance(part, int | float) and not isinstance(part, bool) else None,
+        "message": message[:PROGRESS_CHARACTERS_MAX] if isinstance(message, str) else None,
+    }
 
 
 def result_hash(body: Mapping[str, Json]) -> str:

@@ -205,8 +205,12 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
 
         return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
     from avtomat.storage.redis import RedisStore
+    from avtomat.storage.redis_url import RedisUrlError
 
-    return RedisStore(settings.store, partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+    try:
+        return RedisStore(settings.store, partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+    except RedisUrlError as wrong:
+        raise SettingsError(f"store: {wrong}") from None
 
 
 def open_history(url: str) -> HistoryDatabase:

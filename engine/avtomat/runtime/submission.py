@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from avtomat.core.defaults import fill_defaults
+from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.machine import start
 from avtomat.core.messages import Change
@@ -87,6 +88,9 @@ def begin(
     job: str, program: Program, asked: Submission, now: datetime, *, config: Mapping[str, Json], retention: timedelta
 ) -> Beginning:
     """Start the job: decide its first steps and encode them. Raises RequestRefused when it is over the limits."""
+    if asked.start_at is not None and asked.start_at > now + DURATION_MAX:
+        text = "start_at is more than a hundred years ahead"
+        raise RequestRefused(text, status=422, code="request.invalid", pointer="/start_at")
     head = Head(
         job=job,
         blueprint=program.name,

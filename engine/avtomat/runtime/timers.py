@@ -70,6 +70,8 @@ class Timers:
                 await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
         except StoreError as away:
             log.warning("job %s: %s is answered later: %s", due.job, due.kind, away.message)
+        except Exception:  # what it is does not matter to the others; it comes again, and in the end its job is parked
+            log.exception("job %s: %s could not be answered", due.job, due.kind)
 
 
 def _cause(due: Due) -> MailCause | DueCause:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import wraps
 from hashlib import blake2b
+from typing import ParamSpec
 
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
@@ -23,6 +25,10 @@ VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
 
 PAGE_BYTES = 256 * 1024
+LEVELS_MAX = 254
+TOO_DEEP = "Recursion limit reached"
+"""What orjson says of a value with more levels than it writes."""
+
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
@@ -51,6 +57,26 @@ class Written:
     record: Mapping[str, Json]
 
 
+P = ParamSpec("P")
+
+
+def _within_depth(encoding: Callable[P, Written]) -> Callable[P, Written]:
+    """Let values that are nested too deep to be written be too large."""
+
+    @wraps(encoding)
+    def encode_within(*args: P.args, **kwargs: P.kwargs) -> Written:
+        try:
+            return encoding(*args, **kwargs)
+        except TypeError as error:
+            if str(error) != TOO_DEEP:
+                raise
+            text = f"values would be nested deeper than {LEVELS_MAX} levels: does a state wrap its own data?"
+            raise TooLargeError(text) from None
+
+    return encode_within
+
+
+@_within_depth
 def encode(
     change: Change,
     before: Mapping[str, Json],
@@ -66,7 +92,7 @@ def encode(
     """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
     `around` what is around it, `beside` values that were set apart before.
 
-    Raises TooLargeError when the scope would be larger than `limits.data_bytes`.
+    Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
     scope = change.scope
     values = dict(beside)

@@ -35,10 +35,13 @@ from avtomat.core.program import Program, TaskState
 dumps = orjson.dumps
 loads = orjson.loads
 
+_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
 
 def to_ms(time: datetime) -> int:
-    """Milliseconds since the epoch, rounded down."""
-    return int(time.timestamp() * 1000 // 1)
+    """Milliseconds since the epoch, rounded down; those at the end of the year 9999 have no finer float."""
+    return min(int(time.timestamp() * 1000 // 1), _MS_MAX)
 
 
 def from_ms(ms: int) -> datetime:

@@ -55,7 +55,10 @@ class RedisAddress:
 
 def parse_redis_url(url: str) -> RedisAddress:
     """Return the address that `url` names; RedisUrlError says what is wrong with it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise RedisUrlError("it is not written as a URL: redis://host:6379/0") from None
     if parts.scheme not in _SCHEMES:
         raise RedisUrlError(f"'{parts.scheme}:' is no scheme of Redis; use redis://, rediss:// or unix://")
     query = _query(parts)

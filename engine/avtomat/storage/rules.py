@@ -25,6 +25,7 @@ REARM_FACTOR_MAX = 16
 UNWATCHED_MS_MIN = 2_000
 """Replicas look once a second when nothing is due. A shorter gap is no outage, however short a lease may be."""
 _JOB_ID = re.compile(r"[0-9a-f]{2}[0-9a-z]{1,62}", re.ASCII)
+_CURSOR = re.compile(r"[0-9]{1,15}\.[0-9a-z]{1,64}", re.ASCII)
 _TASK_RANDOM = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 PROGRAM_KEPT_MS = 30 * 24 * 3_600_000
 """A program that no job of the partition names is kept so long after it was last put."""
@@ -175,9 +176,12 @@ def cursor_of(created_ms: int, job: str) -> str:
     return f"{created_ms}.{job}"
 
 
+def is_cursor(text: str) -> bool:
+    """Whether the text has the form of a cursor."""
+    return _CURSOR.fullmatch(text) is not None
+
+
 def place_of(cursor: str) -> tuple[int, str]:
-    """The row that a cursor stands for; ValueError when it is no cursor of ours."""
-    created_ms, separator, job = cursor.partition(".")
-    if not separator:
-        raise ValueError(f"not a cursor: {cursor!r}")
+    """The row that a cursor stands for."""
+    created_ms, _, job = cursor.partition(".")
     return int(created_ms), job

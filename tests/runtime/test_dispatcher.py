@@ -1,0 +1,52 @@
+"""Tasks on their way from the store to a worker: none is lost there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from avtomat.errors import StoreError
+from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.submission import Submission
+from avtomat.settings import Settings
+from tests.storage.faults import Fault, Faults, faulty
+
+HEAD = "avtomat: 1\nblueprint: {name}\n"
+LOCKED = 'states: {a: {task: work, params: {key: "{{ secrets.nobody_has_it }}"}, next: end}}\n'
+PLAIN = "states: {a: {task: work, params: {n: 1}, next: end}}\n"
+POLL = Poll(worker="w1", kinds=("work",), timeout_s=0, tasks_max=2)
+
+
+class AwayWhileHandingOut(Faults):
+    """The store takes no commit while it is away."""
+
+    is_away = False
+
+    async def call(self, operation: str, execute: object) -> object:
+        if self.is_away and operation == "commit":
+            self.next(operation, Fault.NOT_EXECUTED)
+        return await super().call(operation, execute)  # type: ignore[arg-type]
+
+
+async def test_a_task_whose_neighbour_could_not_be_settled_comes_with_the_next_poll(tmp_path: Path) -> None:
+    for name, text in (("locked", LOCKED), ("plain", PLAIN)):
+        (tmp_path / f"{name}.yaml").write_text(HEAD.format(name=name) + text)
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    store, faults = faulty(open_store(settings), AwayWhileHandingOut())
+    assert isinstance(faults, AwayWhileHandingOut)
+    service = Service(settings, store)
+    await service.start(watch=False)
+    for name in ("plain", "locked"):
+        await service.clients.submit(Submission(blueprint=name, input={}, client="ann"))
+    await service.dispatcher.register({"worker_id": "w1", "supported_skills": [{"name": "work"}]})
+
+    faults.is_away = True
+    with pytest.raises(StoreError):
+        await service.dispatcher.poll(POLL, lambda: False)
+    faults.is_away = False
+    [task] = await service.dispatcher.poll(POLL, lambda: False)
+
+    assert (task["params"], task["attempt"]) == ({"n": 1}, 1)
+    await service.stop()
