@@ -44,7 +44,9 @@ def enough(limit: float) -> str:
 
 def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str | None:
     """What to write instead, where it can be told from what stands there."""
-    key = path[-1] if path else ""
+    if not path:
+        return "a blueprint is a map that begins with `avtomat: 1`"
+    key = path[-1]
     if isinstance(node, Scalar):
         if node.text in _TRUE_WORDS and "true or false" in expected:
             return f"{node.text} is a text; write {_TRUE_WORDS[node.text]}"
@@ -63,7 +65,7 @@ def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str 
 def _hint_on_scalar(path: tuple[str | int, ...], key: str | int, node: Scalar) -> str | None:
     owner = next((step for step in reversed(path) if isinstance(step, str)), "")
     text = node.text
-    if glued := re.fullmatch(r"([A-Za-z_][\w-]*):(\S+)", text):
+    if not node.style and (glued := re.match(r"([A-Za-z_][\w-]*):([^\s/]\S*)", text)):
         return f"there is no space after the colon: write {glued[1]}: {glued[2]}"
     if key in _DURATIONS and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return duration_hint(text)

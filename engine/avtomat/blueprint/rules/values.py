@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint import codes_source
 from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.nodes import Mapping, Node
 from avtomat.blueprint.rules.names import ALL_NAMES
@@ -17,6 +18,7 @@ from avtomat.core.duration import duration_hint, parse_duration
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
 _SHARE = re.compile(r"\d{1,3}%", re.ASCII)
 
 
@@ -120,6 +122,14 @@ def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
             if node is None or text is None or "{{" in text or (key == "tolerate" and _SHARE.fullmatch(text)):
                 continue
             yield codes.BAD_AMOUNT.at(node.span, f"`{key}` should be {expected}, not the text {text}")
+
+
+def collects_mean_what_they_say(subject: Subject) -> Iterator[Finding]:
+    """`collect: no` would collect the text no."""
+    for _state, node in subject.parts("collect"):
+        if text_of(node) in _FALSE_WORDS:
+            message = f"{node.value} is a text here, so that each item would give this text"
+            yield codes_source.TEXT_LIKE_A_NUMBER.at(node.span, message, "to collect nothing write collect: false")
 
 
 def items_have_free_names(subject: Subject) -> Iterator[Finding]:
