@@ -242,6 +242,7 @@ def _tell_special_start(scene: _Scene) -> Finding | None:
     else:
         return None
     written = scene.text[scene.column :].split(" #")[0].rstrip()
+    written = re.split(r"[,\]}]", written)[0] if scene.flows and written.count("{") < written.count("}") else written
     span = Span(line=scene.line + 1, column=scene.column + 1, end_column=scene.column + 1 + len(written))
     shown = written if len(written) <= 60 else f"{char}…"
     return codes.SPECIAL_START.at(span, f"a value without quotes cannot begin with {char}", f"write {quoted(shown)}")

@@ -30,6 +30,7 @@ _OUR_WORDS = {
 }
 _UNCLOSED = re.compile(r"needs to be closed is '(\w+)'")
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
+_MIDDLES_AND_ENDS = frozenset({"endif", "endfor", "else", "elif"})
 _PARSER_WORDS = re.compile("|".join(map(re.escape, _OUR_WORDS)))
 
 
@@ -77,11 +78,22 @@ def _syntax_fault(source: str, problem: TemplateSyntaxError) -> Fault:
         faults = [fault for fault in scanned.faults if fault.hint]
         if faults and opening.group().startswith("{{"):
             return faults[0]
+        if opening.group().startswith("{{") and scanned.close is None:
+            hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
+            return Fault(
+                code="template.syntax", message="`{{` is not closed", offset=opening.start(), length=2, hint=hint
+            )
         if fault := _fault_inside(source, opening, scanned.close):
             return fault
     offset = min(max(problem.lineno, 0), max(len(source) - 1, 0))
     message, hint = _in_our_words(problem.message or "this is not understood")
     return Fault(code="template.syntax", message=message, offset=offset, hint=hint)
+
+
+def not_closed(offset: int) -> Fault:
+    """A `{{` without its `}}`."""
+    hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
+    return Fault(code="template.syntax", message="`{{` is not closed", offset=offset, length=2, hint=hint)
 
 
 def _fault_inside(source: str, opening: re.Match[str], close: int | None) -> Fault | None:
@@ -100,6 +112,8 @@ def _in_our_words(message: str) -> tuple[str, str]:
     if unclosed:
         return f"{{% {unclosed.group(1)} %}} is not closed", f"add {{% end{unclosed.group(1)} %}}"
     unknown = _UNKNOWN_TAG.search(message)
+    if unknown and unknown.group(1) in _MIDDLES_AND_ENDS:
+        return f"{{% {unknown.group(1)} %}} belongs to nothing that is open", "add what it belongs to, or remove it"
     if unknown:
         return (
             f"there is no {{% {unknown.group(1)} %}}",

@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     values.kinds_of_task_are_well_formed,
     values.amounts_can_be_read,
     values.items_have_free_names,
+    values.texts_do_not_stand_for_values,
     values.collects_mean_what_they_say,
     schemas.schemas_are_valid,
     later.only_what_is_built,
