@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     data_flow.data_is_set,
     data_flow.inputs_are_declared,
     literals.literal_places_hold_no_templates,
+    literals.texts_are_meant_as_texts,
     values.durations_can_be_read,
     values.policies_exist,
     values.policies_are_used,
