@@ -78,6 +78,8 @@ class CompiledTemplate:
             found = render.produce(self.piece, "")
         except _RenderError as stopped:
             return stopped.failure
+        finally:
+            env.meter.steps += render.frame.steps
         if found is OMIT:
             message = "`omit` leaves out a key or an item; there is nothing here that could be left out"
             return Failure(code="EXPRESSION_ERROR", message=message)
