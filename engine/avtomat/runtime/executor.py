@@ -90,7 +90,7 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
-        self._begins = Begins(self._begin_body)
+        self._begins = Begins(self._begin_body, self._under_way)
 
     def listen(self, listeners: Listeners) -> None:
         """Tell these from now on."""
