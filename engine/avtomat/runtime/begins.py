@@ -5,8 +5,8 @@ A commit names bodies whose turn it is, often many at once. They wait here as a 
   * The first BULK_AFTER bodies of a job begin at once, AT_ONCE at a time over all jobs.
   * A job that began more in one go is bulk: its further bodies have AT_ONCE places of their own, so that nothing small
     waits behind them.
-  * While other jobs are at work here, bulk has no more places than they have commits under way (one at least), and a
-    place rests after each body as long as the body took to begin. That span holds the waiting in this process and in
+  * While other jobs are at work here, bulk has no more places than they have commits under way (`beside` at least), and
+    a place rests after each body as long as the body took to begin. That span holds the waiting in this process and in
     the store, so bulk gives way the more, the busier both are. What begins slowly asks for little else: a body's task
     is taken and answered only once it is there.
 """
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 10
 """Enough to keep the store's connection full, few enough that other calls need not wait behind them."""
+
+AT_ONCE_GROUPED = 4
+"""Places of bulk beside others where the store flushes commits together: waiting for the disk holds nobody up."""
 
 BULK_AFTER = 200
 PAUSE_S = 1.0
@@ -47,13 +50,17 @@ Begin = Callable[[Body], Awaitable[None]]
 
 
 class Begins:
-    """The bodies that are to begin here. `stop` leaves what waits to whoever asks the store what is due."""
+    """The bodies that are to begin here. `stop` leaves what waits to whoever asks the store what is due.
 
-    def __init__(self, begin: Begin, under_way: Sized) -> None:
+    `under_way` are the jobs with commits under way here; bulk has `beside` places beside them at least.
+    """
+
+    def __init__(self, begin: Begin, under_way: Sized, *, beside: int = 1) -> None:
         self._known: set[tuple[str, str]] = set()
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._others_at = -PAUSE_S
         self._under_way = under_way
+        self._beside = beside
         self._small = _Lane(self._settle(begin), lambda: AT_ONCE, lambda: False)
         self._bulk = _Lane(
             self._settle(begin), lambda: self._places_beside() if self._gives_way() else AT_ONCE, self._gives_way
@@ -104,7 +111,7 @@ class Begins:
 
     def _places_beside(self) -> int:
         """As many as other jobs have, as far as this moment tells."""
-        return min(AT_ONCE, max(1, len(self._under_way) - 1))
+        return min(AT_ONCE, max(self._beside, len(self._under_way) - 1))
 
     def _is_bulk(self, job: str) -> bool:
         return self._counts.get(job, (0, 0))[0] > BULK_AFTER
