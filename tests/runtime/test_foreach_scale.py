@@ -58,7 +58,7 @@ CALLS_PER_ITEM_MAX = 4.0
 """Begin, poll and result, and a share of polls that found nothing and of what an engine asks from time to time."""
 CALLS_BESIDE_MAX = 6.0
 """Likewise beside small jobs: where a queue is short, several polls ask for the same task."""
-MEMORY_BYTES_MAX = 48 * 1024 * 1024
+MEMORY_BYTES_MAX = 64 * 1024 * 1024
 """What an engine may need at its peak beside what it needed before: the input's items and the bodies' outputs, decoded,
 are most of it.
 """
