@@ -20,7 +20,7 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
-from avtomat.runtime.queues import Place, Queues
+from avtomat.runtime.queues import Queues
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, progress_of, result_hash, verdict
 from avtomat.runtime.scopes import Scopes
@@ -195,10 +195,13 @@ class Dispatcher:
             self._queues.wake_all(queue.partition("#")[0])
 
     async def _take(self, asked: Poll, queues: Sequence[str]) -> list[dict[str, Json]]:
-        for partition, names in self._queues.worth_asking(queues):
-            before = self._queues.remember(partition, names)
-            handouts, tasks = await self._claim(partition, asked, names)
-            self._queues.found_empty(_left_empty(partition, before, handouts))
+        for partition, names in self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0):
+            claim, taken = self._queues.claim(partition, names), None
+            try:
+                handouts, tasks = await self._claim(partition, asked, names)
+                taken = {handout.queue for handout in handouts}
+            finally:
+                self._queues.answered(claim, taken)
             if tasks:
                 return tasks
         return []
@@ -300,14 +303,6 @@ class Dispatcher:
             if len(self._seats) > WORKERS_KEPT_MAX:
                 del self._seats[next(iter(self._seats))]
         return seat
-
-
-def _left_empty(partition: int, before: Mapping[Place, int], handouts: Sequence[Handout]) -> Mapping[Place, int]:
-    """The queues that are empty after this claim unless news say otherwise: all that it asked when it took nothing;
-    else those that it took from, for the store tells when it leaves something there. Of the others it tells nothing.
-    """
-    taken = {(partition, handout.queue) for handout in handouts}
-    return {place: news for place, news in before.items() if place in taken} if handouts else before
 
 
 def kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
