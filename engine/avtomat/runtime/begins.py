@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence, Sized
 
@@ -72,7 +73,7 @@ class Begins:
 
     def add(self, near: Kept, paths: Sequence[str], environment: bytes) -> None:
         """Begin these when it is their turn."""
-        job, now = near.head.job, asyncio.get_running_loop().time()
+        job, now = near.head.job, time.monotonic()
         for path in paths:
             self._known.add((job, path))
             count = self._count(job, now)
@@ -84,7 +85,7 @@ class Begins:
     def at_work(self, job: str) -> None:
         """An event of this job is handled here: bulk of others gives way."""
         if not self._is_bulk(job):
-            self._others_at = asyncio.get_running_loop().time()
+            self._others_at = time.monotonic()
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -107,7 +108,7 @@ class Begins:
         return settled
 
     def _gives_way(self) -> bool:
-        return asyncio.get_running_loop().time() - self._others_at < PAUSE_S
+        return time.monotonic() - self._others_at < PAUSE_S
 
     def _places_beside(self) -> int:
         """As many as other jobs have, as far as this moment tells."""
@@ -157,13 +158,12 @@ class _Lane:
 
     async def _work(self) -> None:
         """Begin one body after the other, while there is one and a place for it."""
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting and self._taken <= self._places():
-                begun = loop.time()
+                begun = time.monotonic()
                 await self._begin(self._next())
                 if self._rests():
-                    await asyncio.sleep(loop.time() - begun)
+                    await asyncio.sleep(time.monotonic() - begun)
                 self._fill_place()
         finally:
             self._taken -= 1
