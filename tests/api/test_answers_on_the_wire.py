@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
+import socket
 
 import pytest
 
@@ -93,6 +95,30 @@ async def test_pipelined_requests_are_answered_in_their_order(site: Site) -> Non
 
     places = [said.index(word) for word in (b'"ok"', b"request.no_route", b'"protocol"')]
     assert places == sorted(places)
+
+
+async def test_a_client_that_asks_and_does_not_read_is_not_answered_without_end(site: Site) -> None:
+    job = await site.post(HELLO, json={"input": {"text": "x" * 30_000}})
+    path, asked_for = f"/api/v1/jobs/{job.json['job_id']}", 2_000
+    client = socket.create_connection(("127.0.0.1", site.port))
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, asked("GET", path).encode() * asked_for)
+    looks = [0]
+    while len(looks) < 100 or looks[-1] > looks[-50]:
+        looks.append(await answered(site))
+
+    assert 0 < looks[-1] < asked_for / 2
+    client.close()
+
+
+async def answered(site: Site) -> int:
+    """How often the engine has shown a job."""
+    counts = re.findall(
+        rb'avtomat_http_requests_total\{method="GET",route="/api/v1/jobs/\{job\}",status="200"\} (\d+)',
+        (await site.get("/metrics")).raw,
+    )
+    return int(counts[0]) if counts else 0
 
 
 def test_a_header_that_would_end_the_head_is_refused() -> None:

@@ -208,6 +208,8 @@ def test_functions_are_the_same_in_texts() -> None:
         ("now + 5", "a number needs its unit"),
         ("now < 'soon'", "this text is none"),
         ("now < 5", "a time is needed"),
+        ("pad('a', 5, ' ', [])", "pad() is written"),
+        ("sorted([1], null, [])", "sorted() is written"),
         ("format_time(now, '%Q')", "does not know %Q"),
         ("format_time(now, '%')", "does not know %"),
         ("format_time(now, '%Y', 'Mars/Base')", "no such time zone"),

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from avtomat.blueprint.codes import all_codes, diagnostics_page
-from avtomat.blueprint.compiler import examine_text
+from avtomat.blueprint.compiler import build_program, compile_text, examine_text
 from avtomat.cli.frames import as_text
+from avtomat.core.program import Program
 
 GOLDEN = Path(__file__).parent / "golden"
+RIGHT = Path(__file__).parent / "right"
 PAGE = Path(__file__).parents[2] / "docs" / "diagnostics.md"
 MISTAKES = sorted(GOLDEN.glob("*.yaml"))
 MISTAKES_IN_TESTS = sorted((Path(__file__).parents[1] / "rehearsal/golden").glob("avt6*.test.yaml"))
@@ -39,6 +41,17 @@ def test_a_mistake_is_told_in_these_words(mistake: Path) -> None:
 
     assert told == expected.read_text("utf-8")
     assert mistake.stem.partition("_")[0].upper() in told
+
+
+@pytest.mark.parametrize("right", sorted(RIGHT.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_right_file_is_not_complained_about(right: Path) -> None:
+    content = right.read_text("utf-8")
+
+    compiled = compile_text(content, file=right.name)
+
+    assert isinstance(compiled, Program), compiled
+    assert examine_text(content).findings == ()
+    assert build_program(compiled.canonical).digest == compiled.digest
 
 
 def test_every_code_has_a_mistake_that_shows_it() -> None:

@@ -103,6 +103,20 @@ def test_a_path_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
     assert main(["validate", str(tmp_path / "missing")]) == 3
 
 
+def test_a_folder_without_blueprints_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "catalogue.yaml").write_text("avtomat: 1\n", "utf-8")
+
+    assert main(["validate", str(tmp_path)]) == 3
+    assert "there is no blueprint in" in capsys.readouterr().err
+
+
+def test_what_a_terminal_would_obey_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"avtomat: 1\n\x1b[2Jblueprint: \x00\x07\n")
+
+    assert main(["validate", str(tmp_path)]) == 1
+    assert not {"\x00", "\x07", "\x1b"} & set(capsys.readouterr().out)
+
+
 def test_a_second_run_says_the_same_of_moved_files_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = file_with(tmp_path, BAD)
     main(["validate", file])

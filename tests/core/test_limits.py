@@ -83,3 +83,20 @@ def test_no_catch_takes_what_is_over_the_limits_not_even_one_for_any(code: str) 
     job.joins(failed=1, error=Error(code=code, state="all[0]"))
 
     assert (job.ended.status, job.error.code) == (Status.FAILED, code)
+
+
+def test_states_crossed_at_once_share_one_budget() -> None:
+    text = """
+        catch: [{to: out}]
+        data: {n: 0}
+        states:
+          count:
+            set: {n: "{{ data.n + 1 }}", sum: "{{ sum([x * x for x in range(50000)]) }}"}
+            transitions: [{when: data.n < 1000, to: count}, {to: out}]
+          out: {succeed: 1}
+    """
+    job = begun(text)
+
+    assert is_over_the_limits(job)
+    assert "steps" in job.error.message
+    assert len(job.change.trail) < 100

@@ -6,8 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from avtomat.errors import StoreNotExecuted
-from avtomat.runtime.begins import AT_ONCE, AT_ONCE_BESIDE, BULK_AFTER, Begins, Body
+from avtomat.runtime.begins import AT_ONCE, BULK_AFTER, Begins, Body
 from avtomat.runtime.kept import Kept
 
 MANY = 4 * BULK_AFTER
@@ -19,7 +21,8 @@ class Stage:
     """Begins whose bodies begin when the test says so."""
 
     def __init__(self) -> None:
-        self.begins = Begins(self._begin)
+        self.jobs: set[str] = set()
+        self.begins = Begins(self._begin, self.jobs)
         self.under_way: list[tuple[str, asyncio.Future[None]]] = []
         self.begun: list[str] = []
 
@@ -103,16 +106,21 @@ async def test_bulk_alone_keeps_all_its_places() -> None:
     assert len(stage.under_way) == AT_ONCE
 
 
-async def test_bulk_keeps_few_places_while_others_are_at_work() -> None:
+@pytest.mark.parametrize(("jobs", "places"), [(1, 1), (2, 1), (4, 3), (1_000, AT_ONCE)])
+async def test_bulk_has_no_more_places_than_other_jobs_while_they_are_at_work(jobs: int, places: int) -> None:
     stage = Stage()
 
     stage.add("bulk", MANY)
     while stage.begun.count("bulk") < FIRST_OVER:
         await stage.settle()
-        stage.begins.at_work("other")
+    stage.begins.at_work("other")
+    stage.jobs.update(str(job) for job in range(jobs))
     await stage.settle()
+    while len(stage.under_way) < places:
+        await turns()
+    await turns()
 
-    assert len(stage.under_way) <= AT_ONCE_BESIDE
+    assert len(stage.under_way) == places
 
 
 async def test_a_body_that_could_not_begin_holds_no_place() -> None:

@@ -22,7 +22,7 @@ GZIP_FROM_BYTES: Final = 1_024
 """Answers larger than this are compressed for clients that ask for it."""
 
 WHOLE_BYTES_MAX: Final = 64 * 1024
-"""A larger body is written by aiohttp, which waits for a client that reads slowly."""
+"""A larger body is written by aiohttp; no more than this waits for a client that reads slowly."""
 
 _BODILESS: Final = frozenset({204, 304})
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -77,8 +77,10 @@ class Answer:
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("Cannot write to closing transport")
         self.keep_alive = request.keep_alive
-        transport.write(self._head().encode("latin-1") + self.body)
         self._written = True
+        transport.write(self._head().encode("latin-1") + self.body)
+        if transport.get_write_buffer_size() > WHOLE_BYTES_MAX:  # a client that asks and does not read
+            await request.writer.drain()
 
     async def write_eof(self) -> None:
         """aiohttp's call, after `prepare`."""

@@ -242,6 +242,7 @@ def _tell_special_start(scene: _Scene) -> Finding | None:
     else:
         return None
     written = scene.text[scene.column :].split(" #")[0].rstrip()
+    written = re.split(r"[,\]}]", written)[0] if scene.flows and written.count("{") < written.count("}") else written
     span = Span(line=scene.line + 1, column=scene.column + 1, end_column=scene.column + 1 + len(written))
     shown = written if len(written) <= 60 else f"{char}…"
     return codes.SPECIAL_START.at(span, f"a value without quotes cannot begin with {char}", f"write {quoted(shown)}")
@@ -258,6 +259,7 @@ def _tell_quote_open(scene: _Scene) -> Finding | None:
     return codes.NOT_CLOSED.at(span, "the quote that opens here is never closed", "close it where the text ends")
 
 
+_HASH_WORD = re.compile(r"[\s,}\]].*")
 _CUT = re.compile(r"([\w-]+): ([^'\"{\[,][^,]*),")
 
 
@@ -278,6 +280,22 @@ def _tell_flow(scene: _Scene) -> Finding | None:
     span = Span(line=started.line + 1, column=started.column + 1, end_column=started.column + 2)
     hint = f"close it with {closing}, or separate the entries with commas"
     return codes.NOT_CLOSED.at(span, f"the {opening} that opens here is not closed", hint)
+
+
+def _tell_comment_in_flow(scene: _Scene) -> Finding | None:
+    """A `#` inside `{ }` that hides the closing bracket: `{color: #fff}`."""
+    if "while parsing a flow" not in scene.context or not scene.flows:
+        return None
+    started: Mark = scene.flows[-1].start_mark
+    line = scene.lines[started.line]
+    found = re.compile(r" #(?=[^\s#!]).*").search(line, started.column)
+    if found is None or not ({"}", "]"} & set(found.group())):
+        return None
+    column = found.start() + 2
+    span = Span(line=started.line + 1, column=column, end_column=column + len(found.group()) - 1)
+    message = f"everything from here on is a comment, also the bracket: {found.group()[1:41]}"
+    written = _HASH_WORD.sub("", found.group()[1:])
+    return codes.NOT_CLOSED.at(span, message, f"put the text in quotes, such as {quoted(written)}")
 
 
 def _tell_cut(scene: _Scene, started: Mark) -> Finding | None:
@@ -346,6 +364,7 @@ _EXPLANATIONS: tuple[Callable[[_Scene], Finding | None], ...] = (
     _tell_tab,
     _tell_special_start,
     _tell_quote_open,
+    _tell_comment_in_flow,
     _tell_flow,
     _tell_bracket_too_many,
     _tell_list_on_line,

@@ -176,6 +176,13 @@ LITERAL_PLACE = Code(
     about="Names, error codes, choices, schemas, policies and what is asked of workers are literal, so that a "
     "checker and a reader can follow them.",
 )
+EXPRESSION_AS_TEXT = Code(
+    number="AVT320",
+    title="A text that looks like an expression",
+    about="Only a `when` is an expression as it stands. Everywhere else a value without `{{ }}` is a text, word for "
+    "word.",
+    severity=Severity.WARNING,
+)
 
 # --- values ----------------------------------------------------------------------------------------------------------
 

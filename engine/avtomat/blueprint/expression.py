@@ -48,7 +48,10 @@ class Expression:
 
     def evaluate(self, env: Environment) -> Json | Failure:
         """Return the value as plain JSON, or why there is none."""
-        return self.attempt(Frame(env), omittable=False)
+        frame = Frame(env)
+        found = self.attempt(frame, omittable=False)
+        env.meter.steps += frame.steps
+        return found
 
     def attempt(self, frame: Frame, *, omittable: bool) -> Json | Failure:
         """Evaluate within a larger evaluation; only there can the value be `omit`."""

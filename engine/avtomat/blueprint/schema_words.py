@@ -8,6 +8,12 @@ from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence
 from avtomat.core.duration import duration_hint
 
 _SHOWN_MAX = 40
+_BODIES = {
+    "fail": "{{code: {}}}", "compensate": "{{task: {}}}", "do": "{{task: {}}}", "worker": "{{type: {}}}",
+    "input": "{{type: {}}}", "result": "{{type: {}}}", "expects": "{{type: {}}}",
+}  # fmt: skip
+"""Keys whose value is a map, and what a single word there stands for."""
+_WORD = re.compile(r"[\w.-]+")
 _TRUE_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "True": "true", "False": "false"}
 _DURATIONS = {
     "timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind", "takes",
@@ -47,7 +53,9 @@ def enough(limit: float) -> str:
 
 def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str | None:
     """What to write instead, where it can be told from what stands there."""
-    key = path[-1] if path else ""
+    if not path:
+        return "a blueprint is a map that begins with `avtomat: 1`"
+    key = path[-1]
     if isinstance(node, Scalar):
         if node.text in _TRUE_WORDS and "true or false" in expected:
             return f"{node.text} is a text; write {_TRUE_WORDS[node.text]}"
@@ -68,12 +76,14 @@ def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str 
 def _hint_on_scalar(path: tuple[str | int, ...], key: str | int, node: Scalar) -> str | None:
     owner = next((step for step in reversed(path) if isinstance(step, str)), "")
     text = node.text
-    if glued := re.fullmatch(r"([A-Za-z_][\w-]*):(\S+)", text):
+    if not node.style and (glued := re.match(r"([A-Za-z_][\w-]*):([^\s/]\S*)", text)):
         return f"there is no space after the colon: write {glued[1]}: {glued[2]}"
     if key in _DURATIONS and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return duration_hint(text)
     if key == "retry" and isinstance(node.value, int):
         return f"write retry: {{attempts: {text}}}"
+    if hint := _hint_on_meaning(path, key, node):
+        return hint
     if key == "catch":
         return f"write catch: [{{errors: [ANY], to: {text}}}]"
     if owner == "catch":
@@ -88,6 +98,17 @@ def _hint_on_scalar(path: tuple[str | int, ...], key: str | int, node: Scalar) -
         return f"in quotes it is a text; write {text} without them"
     if not node.style and isinstance(node.value, int | float | bool):
         return f'put it in quotes: "{text}"'
+    return None
+
+
+def _hint_on_meaning(path: tuple[str | int, ...], key: str | int, node: Scalar) -> str | None:
+    """What a single word or number stands for, where there should be more than one."""
+    if key in _BODIES and isinstance(node.value, str) and _WORD.fullmatch(node.text):
+        return f"write {key}: {_BODIES[str(key)].format(node.text)}"
+    if key == "next" and node.value is None:
+        return "write next: end, if the machine ends here"
+    if path[:-1] == ("policies",) and isinstance(node.value, int):
+        return f"write {key}: {{attempts: {node.text}}}"
     return None
 
 

@@ -16,7 +16,7 @@ from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, 
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.scope import SECRETS
 from avtomat.blueprint.text_reader import Part, literal, secret, sequence, value
-from avtomat.blueprint.texts import Text, parse_jinja
+from avtomat.blueprint.texts import Text, not_closed, parse_jinja
 from avtomat.core.formula import Environment, Failure, Json, Rendered, SecretRef
 
 __all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
@@ -78,6 +78,8 @@ class CompiledTemplate:
             found = render.produce(self.piece, "")
         except _RenderError as stopped:
             return stopped.failure
+        finally:
+            env.meter.steps += render.frame.steps
         if found is OMIT:
             message = "`omit` leaves out a key or an item; there is nothing here that could be left out"
             return Failure(code="EXPRESSION_ERROR", message=message)
@@ -131,9 +133,7 @@ def _first_expression(source: str) -> tuple[int, int | None, tuple[Fault, ...]]:
     scanned = scan(source, start, until_close=True)
     if scanned.close is not None or scanned.faults:
         return start, scanned.close, tuple(scanned.faults)
-    hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
-    fault = Fault(code="template.syntax", message="`{{` is not closed", offset=source.index("{{"), length=2, hint=hint)
-    return start, None, (fault,)
+    return start, None, (not_closed(source.index("{{")),)
 
 
 def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> Expression | tuple[Fault, ...]:

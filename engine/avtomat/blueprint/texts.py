@@ -7,12 +7,13 @@ expressions, which pay from the same budget. The values of a render are data and
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jinja2 import Environment as JinjaEnvironment
 from jinja2 import TemplateSyntaxError
 from jinja2.lexer import TokenStream
 
+from avtomat.blueprint.expression import parse_expression
 from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.lexer import scan, unescape
 from avtomat.blueprint.limits import DEPTH_MAX, TEMPLATE_CHARS_MAX, Frame
@@ -29,6 +30,7 @@ _OUR_WORDS = {
 }
 _UNCLOSED = re.compile(r"needs to be closed is '(\w+)'")
 _UNKNOWN_TAG = re.compile(r"unknown tag '(\w+)'")
+_MIDDLES_AND_ENDS = frozenset({"endif", "endfor", "else", "elif"})
 _PARSER_WORDS = re.compile("|".join(map(re.escape, _OUR_WORDS)))
 
 
@@ -72,12 +74,37 @@ def _too_complex(message: str) -> Fault:
 def _syntax_fault(source: str, problem: TemplateSyntaxError) -> Fault:
     """Prefer the words for the usual accidents to those of the parser."""
     for opening in _OPENING.finditer(source):
-        faults = [fault for fault in scan(source, opening.end(), until_close=True).faults if fault.hint]
+        scanned = scan(source, opening.end(), until_close=True)
+        faults = [fault for fault in scanned.faults if fault.hint]
         if faults and opening.group().startswith("{{"):
             return faults[0]
+        if opening.group().startswith("{{") and scanned.close is None:
+            hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
+            return Fault(
+                code="template.syntax", message="`{{` is not closed", offset=opening.start(), length=2, hint=hint
+            )
+        if fault := _fault_inside(source, opening, scanned.close):
+            return fault
     offset = min(max(problem.lineno, 0), max(len(source) - 1, 0))
     message, hint = _in_our_words(problem.message or "this is not understood")
     return Fault(code="template.syntax", message=message, offset=offset, hint=hint)
+
+
+def not_closed(offset: int) -> Fault:
+    """A `{{` without its `}}`."""
+    hint = "add the closing }}; for braces as such write {% raw %}{{{% endraw %}"
+    return Fault(code="template.syntax", message="`{{` is not closed", offset=offset, length=2, hint=hint)
+
+
+def _fault_inside(source: str, opening: re.Match[str], close: int | None) -> Fault | None:
+    """What an expression's own parser has to say about `{{ … }}`; texts know a little more than it, such as tests."""
+    if close is None or not opening.group().startswith("{{"):
+        return None
+    start = opening.end()
+    parsed = parse_expression(source[start:close].removesuffix("-"))
+    faults = parsed if isinstance(parsed, list) else []
+    found = next((fault for fault in faults if fault.code == "expression.syntax"), None)
+    return None if found is None else replace(found, code="template.syntax", offset=found.offset + start)
 
 
 def _in_our_words(message: str) -> tuple[str, str]:
@@ -85,6 +112,8 @@ def _in_our_words(message: str) -> tuple[str, str]:
     if unclosed:
         return f"{{% {unclosed.group(1)} %}} is not closed", f"add {{% end{unclosed.group(1)} %}}"
     unknown = _UNKNOWN_TAG.search(message)
+    if unknown and unknown.group(1) in _MIDDLES_AND_ENDS:
+        return f"{{% {unknown.group(1)} %}} belongs to nothing that is open", "add what it belongs to, or remove it"
     if unknown:
         return (
             f"there is no {{% {unknown.group(1)} %}}",

@@ -38,6 +38,9 @@ def run(args: Namespace) -> int:
     findings_cache = FindingsCache(None if args.no_cache else user_cache_folder())
     gc.disable()  # one pass that keeps what it makes: collecting in between costs a third of the time
     diagnostics, files = check(args.path, findings_cache)
+    if not files:
+        where = ", ".join(map(str, args.path))
+        raise NotFoundError(f"there is no blueprint in {where}: their names end in .yaml or .yml")
     gc.freeze()  # the process ends soon, and so does all that was made: no need to look through it at the end
     gc.enable()
     findings_cache.save()

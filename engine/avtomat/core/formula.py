@@ -6,6 +6,7 @@ nothing is raised, and the same `Environment` always gives the same answer.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from avtomat.core.value import value
 
 Json = Any
 """User JSON: null, boolean, number, text, list, or map with text keys."""
+
+STEPS_A_DECISION_MAX = 5_000_000
+"""What all evaluations of one decision may cost together, in steps of some 40 ns: whoever else waits, waits so long."""
 
 ITEMS_MAX = 100_000
 """The longest list that an expression may build, unless the blueprint's `limits.items` says otherwise."""
@@ -29,6 +33,15 @@ class Failure:
     message: str
 
 
+class Meter:
+    """Counts what the evaluations of one decision cost, in steps."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+
 @value
 class Environment:
     """All that an evaluation may depend on.
@@ -36,7 +49,7 @@ class Environment:
     `names` holds only what is in scope (input, data, outputs, output, status, error, item or its `as` name, index, job,
     config, callback). `now` is the event's time, in UTC. From `seed`, the place of this decision in the world (job,
     path, version), and the `number` of the evaluation in it, the identifiers that `uuid()` gives are derived, so that a
-    replay gives the same ones.
+    replay gives the same ones. What the evaluation cost is added to `meter`.
     """
 
     names: Mapping[str, Json]
@@ -44,6 +57,7 @@ class Environment:
     seed: str
     number: int = 0
     items_max: int = ITEMS_MAX
+    meter: Meter = field(default_factory=Meter)
 
 
 @value

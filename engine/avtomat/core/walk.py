@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from avtomat.core.duration import parse_duration
-from avtomat.core.formula import Environment, Failure, Formula, Json, Rendered, Template
+from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
 from avtomat.core.program import Amount, Machine, Program, Sets, State
@@ -63,6 +63,7 @@ class Walk:
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
         self._evaluations = 0
+        self._meter = Meter()
         self._seed = f"{self.head.job} {scope.path} {scope.version}"
         self._job: Json = None
         self._names: dict[str, Json] | None = None
@@ -200,11 +201,15 @@ class Walk:
     def _environment(self, names: Names) -> Environment:
         """These names with a seed of their own for each evaluation: no two of them draw the same identifier."""
         self._evaluations += 1
+        if self._meter.steps > STEPS_A_DECISION_MAX:
+            text = f"states crossed at once take more than {STEPS_A_DECISION_MAX:,} steps; let a task do some of it"
+            raise AuthorError("LIMIT_EXCEEDED", text)
         return Environment(
             names=names,
             now=self.now,
             seed=self._seed,
             number=self._evaluations,
+            meter=self._meter,
             items_max=self.program.limits.items,
         )
 

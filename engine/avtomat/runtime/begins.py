@@ -5,9 +5,10 @@ A commit names bodies whose turn it is, often many at once. They wait here as a 
   * The first BULK_AFTER bodies of a job begin at once, AT_ONCE at a time over all jobs.
   * A job that began more in one go is bulk: its further bodies have AT_ONCE places of their own, so that nothing small
     waits behind them.
-  * While other jobs are at work here, bulk has AT_ONCE_BESIDE places, and a place rests after each body as long as the
-    body took to begin. That span holds the waiting in this process and in the store, so bulk gives way the more, the
-    busier both are. What begins slowly asks for little else: a body's task is taken and answered only once it is there.
+  * While other jobs are at work here, bulk has no more places than they have commits under way (`beside` at least), and
+    a place rests after each body as long as the body took to begin. That span holds the waiting in this process and in
+    the store, so bulk gives way the more, the busier both are. What begins slowly asks for little else: a body's task
+    is taken and answered only once it is there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 
 from avtomat.core.value import value
 from avtomat.errors import StoreError
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 10
 """Enough to keep the store's connection full, few enough that other calls need not wait behind them."""
 
-AT_ONCE_BESIDE = 2
-"""Places of bulk beside other jobs: one begins while the other rests or waits for the store."""
+AT_ONCE_GROUPED = 4
+"""Places of bulk beside others where the store flushes commits together: waiting for the disk holds nobody up."""
 
 BULK_AFTER = 200
 PAUSE_S = 1.0
@@ -49,14 +50,21 @@ Begin = Callable[[Body], Awaitable[None]]
 
 
 class Begins:
-    """The bodies that are to begin here. `stop` leaves what waits to whoever asks the store what is due."""
+    """The bodies that are to begin here. `stop` leaves what waits to whoever asks the store what is due.
 
-    def __init__(self, begin: Begin) -> None:
+    `under_way` are the jobs with commits under way here; bulk has `beside` places beside them at least.
+    """
+
+    def __init__(self, begin: Begin, under_way: Sized, *, beside: int = 1) -> None:
         self._known: set[tuple[str, str]] = set()
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._others_at = -PAUSE_S
-        self._small = _Lane(self._settle(begin), lambda: AT_ONCE)
-        self._bulk = _Lane(self._settle(begin), lambda: AT_ONCE_BESIDE if self._others_at_work() else AT_ONCE)
+        self._under_way = under_way
+        self._beside = beside
+        self._small = _Lane(self._settle(begin), lambda: AT_ONCE, lambda: False)
+        self._bulk = _Lane(
+            self._settle(begin), lambda: self._places_beside() if self._gives_way() else AT_ONCE, self._gives_way
+        )
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Whether the body of this job at this path is to begin here, or is beginning."""
@@ -98,8 +106,12 @@ class Begins:
 
         return settled
 
-    def _others_at_work(self) -> bool:
+    def _gives_way(self) -> bool:
         return asyncio.get_running_loop().time() - self._others_at < PAUSE_S
+
+    def _places_beside(self) -> int:
+        """As many as other jobs have, as far as this moment tells."""
+        return min(AT_ONCE, max(self._beside, len(self._under_way) - 1))
 
     def _is_bulk(self, job: str) -> bool:
         return self._counts.get(job, (0, 0))[0] > BULK_AFTER
@@ -115,11 +127,14 @@ class Begins:
 
 
 class _Lane:
-    """Bodies that wait for a place, a queue for each job; `places` says how many there are now."""
+    """Bodies that wait for a place, a queue for each job. `places` says how many there are now, `rests` whether a place
+    rests after each body.
+    """
 
-    def __init__(self, begin: Begin, places: Callable[[], int]) -> None:
+    def __init__(self, begin: Begin, places: Callable[[], int], rests: Callable[[], bool]) -> None:
         self._begin = begin
         self._places = places
+        self._rests = rests
         self._waiting: OrderedDict[str, deque[Body]] = OrderedDict()
         self._taken = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,7 +162,7 @@ class _Lane:
             while self._waiting and self._taken <= self._places():
                 begun = loop.time()
                 await self._begin(self._next())
-                if self._places() < AT_ONCE:
+                if self._rests():
                     await asyncio.sleep(loop.time() - begun)
                 self._fill_place()
         finally:

@@ -32,7 +32,7 @@ from avtomat.core.messages import (
 from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
 from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
-from avtomat.runtime.begins import Begins, Body
+from avtomat.runtime.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobview import ended_job
 from avtomat.runtime.joining import Joined, complete
 from avtomat.runtime.kept import Kept
@@ -90,7 +90,9 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
-        self._begins = Begins(self._begin_body)
+        self._begins = Begins(
+            self._begin_body, self._under_way, beside=AT_ONCE_GROUPED if store.commits_in_groups else 1
+        )
 
     def listen(self, listeners: Listeners) -> None:
         """Tell these from now on."""

@@ -48,6 +48,8 @@ class MemoryStore:
     when a database keeps it.
     """
 
+    commits_in_groups = False
+
     def __init__(
         self,
         partitions: int = 1,

@@ -56,6 +56,8 @@ class Store(Protocol):
     """Where jobs are kept. One object per replica; `open` before use, `close` at the end."""
 
     partitions: int
+    commits_in_groups: bool
+    """Whether commits that come together are flushed together, so that a few cost others hardly more than one."""
 
     async def open(self, wakeups: Wakeups) -> None:
         """Connect, prepare the format (refusing a newer one with `StoreError`), and begin to call `wakeups`."""

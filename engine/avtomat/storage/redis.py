@@ -66,6 +66,8 @@ class RedisStore:
     database that keeps it.
     """
 
+    commits_in_groups = False
+
     def __init__(
         self,
         url: str,

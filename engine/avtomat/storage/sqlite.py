@@ -54,6 +54,8 @@ class SqliteStore:
     together; a lone one never waits. With `outbox` history is kept for a database to take over, and not by job.
     """
 
+    commits_in_groups = True
+
     def __init__(
         self,
         path: str | Path,

@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     data_flow.data_is_set,
     data_flow.inputs_are_declared,
     literals.literal_places_hold_no_templates,
+    literals.texts_are_meant_as_texts,
     values.durations_can_be_read,
     values.policies_exist,
     values.policies_are_used,
@@ -43,6 +44,8 @@ RULES: tuple[Rule, ...] = (
     values.kinds_of_task_are_well_formed,
     values.amounts_can_be_read,
     values.items_have_free_names,
+    values.texts_do_not_stand_for_values,
+    values.collects_mean_what_they_say,
     schemas.schemas_are_valid,
     later.only_what_is_built,
 )

@@ -92,7 +92,7 @@ def _may_come_before(subject: Subject, place: Place, machine: MachineSpec, name:
         here = _owner_in(subject, place.machine, machine)
     elif place.moment in {Moment.LEAVE, Moment.UNDO} and name == here:
         return True
-    return graph.may_come_after(subject.reach[machine.address], subject.blueprint, machine, name, here)
+    return graph.may_come_after(subject.reach(machine.address), subject.blueprint, machine, name, here)
 
 
 def _owner_in(subject: Subject, inner: MachineSpec, outer: MachineSpec) -> str:

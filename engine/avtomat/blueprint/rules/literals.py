@@ -1,10 +1,13 @@
-"""The rule about places where no template may stand."""
+"""The rules about places where no template may stand, and about texts that should have been one."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint.accidents import quoted
+from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence
 from avtomat.blueprint.rules.subject import Subject
@@ -48,6 +51,32 @@ def literal_places_hold_no_templates(subject: Subject) -> Iterator[Finding]:
             elif key == "compensate":
                 for part in ("task", "worker", "retry"):
                     yield from _literal(part, part_of(value, part))
+
+
+_BEGINNING = re.compile(r"\s*(data|input|outputs)\.([A-Za-z_]\w*)")
+
+
+def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
+    """`set: {n: data.n + 1}` sets a text; told only where such a variable, input or output is declared."""
+    for reading in subject.readings.all:
+        for scalar in () if reading.place.is_guard else _texts(reading.place.node):
+            if "." in scalar.text and "{{" not in scalar.text and _is_expression(subject, scalar.text):
+                message = f"{scalar.text[:40]} is a text here, word for word"
+                hint = "if its value is meant write " + quoted("{{ " + scalar.text + " }}")
+                yield codes.EXPRESSION_AS_TEXT.at(scalar.span, message, hint)
+
+
+def _is_expression(subject: Subject, text: str) -> bool:
+    found = _BEGINNING.match(text)
+    if found is None or not isinstance(parse_expression(text), Expression):
+        return False
+    blueprint = subject.blueprint
+    declared = {
+        "data": blueprint.part("data"),
+        "input": part_of(blueprint.part("input"), "properties"),
+        "outputs": blueprint.part("states"),
+    }
+    return part_of(declared[found[1]], found[2]) is not None
 
 
 def _literal(key: str, node: Node | None) -> Iterator[Finding]:

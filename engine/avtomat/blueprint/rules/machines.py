@@ -80,7 +80,7 @@ def states_have_a_way_out(subject: Subject) -> Iterator[Finding]:
         told: set[str] = set()
         for name in graph.reachable(edges, graph.entries_into(subject.blueprint, machine)) & machine.states.keys():
             told |= {name} if name not in leaving else set()
-        reach = subject.reach[machine.address]
+        reach = subject.reach(machine.address)
         for name in machine.states:
             if name in told and reach.leads(name, name):
                 cycle = [other for other in machine.states if reach.leads(name, other)]

@@ -21,16 +21,18 @@ class Subject:
         self.source = source
         self.readings = readings
         self.is_whole = is_whole
+        self._reach: dict[str, Reach] = {}
 
     @cached_property
     def edges(self) -> Mapping[str, graph.Edges]:
         """The edges of each machine."""
         return {address: graph.edges_of(machine) for address, machine in self.blueprint.machines.items()}
 
-    @cached_property
-    def reach(self) -> Mapping[str, Reach]:
-        """What can come after what in each machine."""
-        return {address: Reach(edges) for address, edges in self.edges.items()}
+    def reach(self, address: str) -> Reach:
+        """What can come after what in a machine; most are never asked for."""
+        if address not in self._reach:
+            self._reach[address] = Reach(self.edges[address])
+        return self._reach[address]
 
     @cached_property
     def after_a_catch(self) -> Mapping[str, frozenset[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from avtomat.blueprint import codes_rules as codes
+from avtomat.blueprint import codes_schema, codes_source
 from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.nodes import Mapping, Node
 from avtomat.blueprint.rules.names import ALL_NAMES
@@ -18,6 +19,7 @@ from avtomat.core.duration import duration_hint, parse_duration
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
 _SHARE = re.compile(r"\d{1,3}%", re.ASCII)
 _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
 
@@ -59,7 +61,7 @@ def _is_time(text: str) -> bool:
 
 def policies_exist(subject: Subject) -> Iterator[Finding]:
     """`retry` names a policy that there is."""
-    known = subject.blueprint.policies
+    known = dict(entries_of(subject.blueprint.part("policies")))
     for name in _policy_names(subject):
         if name.text not in known and name.text != "none" and "{{" not in name.text:
             hint = nearest_hint(name.text, (*known, "none"))
@@ -67,6 +69,11 @@ def policies_exist(subject: Subject) -> Iterator[Finding]:
                 f"known: {listed(known)}" if known else "add it: policies: {" + name.text + ": {attempts: 5}}"
             )
             yield codes.UNKNOWN_POLICY.at(name.span, f"there is no policy `{name.text}`", hint)
+    for retry in subject.retries:
+        for name in filter(None, map(name_of, items_of(retry))):
+            if name.text == "none":
+                hint = "write retry: none alone, or leave it out of the list"
+                yield codes.UNKNOWN_POLICY.at(name.span, "`none` in a list of policies says nothing", hint)
 
 
 def policies_are_used(subject: Subject) -> Iterator[Finding]:
@@ -122,6 +129,31 @@ def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
             if node is None or text is None or "{{" in text or (key == "tolerate" and _SHARE.fullmatch(text)):
                 continue
             yield codes.BAD_AMOUNT.at(node.span, f"`{key}` should be {expected}, not the text {text}")
+
+
+_NEVER_TEXTS = {"foreach": "a list, or a template that gives one", "params": "a map, or one template"}
+
+
+def texts_do_not_stand_for_values(subject: Subject) -> Iterator[Finding]:
+    """`foreach: input.items` and `params: input.order` are texts, which can never be right there."""
+    for key, expected in _NEVER_TEXTS.items():
+        nodes = [node for _state, node in subject.parts(key)]
+        nodes += filter(None, (part_of(undo, key) for _state, undo in subject.parts("compensate")))
+        for node in nodes:
+            text = text_of(node)
+            if text is not None and "{{" not in text:
+                meant = text.partition(" in ")[2] or text if key == "foreach" else text
+                hint = f'write {key}: "{{{{ {meant.strip()} }}}}"' if meant.strip() and '"' not in meant else None
+                message = f"`{key}` should be {expected}, not the text {text[:40]}"
+                yield codes_schema.WRONG_TYPE.at(node.span, message, hint)
+
+
+def collects_mean_what_they_say(subject: Subject) -> Iterator[Finding]:
+    """`collect: no` would collect the text no."""
+    for _state, node in subject.parts("collect"):
+        if text_of(node) in _FALSE_WORDS:
+            message = f"{node.value} is a text here, so that each item would give this text"
+            yield codes_source.TEXT_LIKE_A_NUMBER.at(node.span, message, "to collect nothing write collect: false")
 
 
 def items_have_free_names(subject: Subject) -> Iterator[Finding]:
