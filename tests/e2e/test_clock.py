@@ -22,7 +22,11 @@ time.time_ns = lambda: _time_ns() + {hours} * 3_600_000_000_000
 """
 """What Python runs first in a process whose clock is so many hours off. libfaketime would shift its loop as well."""
 
-HOUR_MS = 3_600_000
+EARLY_S = 0.5
+"""Clocks are read in milliseconds, and a replica knows that of the store by answers that were under way for a while."""
+
+LATE_S = 30
+"""What a busy machine may need beside; an hour would be seen."""
 
 
 def engine_off_by(hours: int, folder: Path, store: str | None = None) -> EngineProcess:
@@ -34,12 +38,12 @@ def engine_off_by(hours: int, folder: Path, store: str | None = None) -> EngineP
     return EngineProcess(folder, store=store, env={"PYTHONPATH": search}, log=f"off-by-{hours}.log")
 
 
-def waits(engine: EngineProcess, end: EngineProcess, seconds: int) -> float:
-    """How long a job waits that is submitted at one engine and awaited at another."""
+def waits_as_told(engine: EngineProcess, end: EngineProcess, seconds: int) -> bool:
+    """Whether a job that is submitted at one engine and awaited at another waits so long."""
     begun = time.monotonic()
     job_id = engine.submit("pause", {"seconds": f"{seconds}s"})["job_id"]
     assert end.job(job_id, wait_s=60)["status"] == "finished"
-    return time.monotonic() - begun
+    return seconds - EARLY_S < time.monotonic() - begun < seconds + LATE_S
 
 
 LENGTHS = pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.nightly)])
@@ -53,10 +57,10 @@ def test_replicas_whose_clocks_differ_by_an_hour_wait_as_told(
     off = stack.enter_context(engine_off_by(hours, folder, fresh_redis.url))
     right = stack.enter_context(EngineProcess(folder, store=fresh_redis.url))
 
-    assert seconds <= waits(off, right, seconds) < seconds + 2
-    assert seconds <= waits(right, off, seconds) < seconds + 2
+    assert waits_as_told(off, right, seconds)
+    assert waits_as_told(right, off, seconds)
     off.kill()
-    assert seconds <= waits(right, right, seconds) < seconds + 2
+    assert waits_as_told(right, right, seconds)
 
 
 @LENGTHS
@@ -65,7 +69,7 @@ def test_an_engine_on_sqlite_whose_clock_is_an_hour_off_waits_as_told(
 ) -> None:
     off = stack.enter_context(engine_off_by(1, folder))
 
-    assert seconds <= waits(off, off, seconds) < seconds + 2
+    assert waits_as_told(off, off, seconds)
 
 
 def test_the_shifted_engine_is_shifted(folder: Path, stack: ExitStack) -> None:

@@ -50,3 +50,17 @@ async def test_a_task_whose_neighbour_could_not_be_settled_comes_with_the_next_p
 
     assert (task["params"], task["attempt"]) == ({"n": 1}, 1)
     await service.stop()
+
+
+async def test_a_heartbeat_that_names_thousands_of_tasks_holds_up_nobody_for_long(tmp_path: Path) -> None:
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    store, faults = faulty(open_store(settings))
+    service = Service(settings, store)
+    await service.start(watch=False)
+    await service.dispatcher.register({"worker_id": "w1", "supported_skills": []})
+    named = [f"00{number:024x}-{'A' * 12}" for number in range(1_001)]
+
+    assert await service.dispatcher.heartbeat("w1", {"current_tasks": named}) == {"status": "ok"}
+
+    assert faults.calls.count("heartbeat") == 3
+    await service.stop()

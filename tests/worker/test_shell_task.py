@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,32 @@ async def test_what_a_command_leaves_behind_is_killed_and_does_not_hold_the_task
     descriptors = watched(await asyncio.to_thread(pids_from, fifo))
     assert await running == ShellSucceeded(output=1)
     assert await asyncio.to_thread(all_end, descriptors)
+
+
+def pipes_open() -> int:
+    """How many pipes this process has."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += str(descriptor.readlink()).startswith("pipe:")
+    return found
+
+
+async def test_cancelling_again_and_again_leaves_no_pipe_and_no_process(tmp_path: Path) -> None:
+    fifo = tmp_path / "pid"
+    os.mkfifo(fifo)
+    before = pipes_open()
+    command = f"trap '' TERM; setsid sh -c 'echo $$ > {fifo}; exec sleep 3600' & wait; wait"  # it outlives the group
+    limits = ShellLimits(kill_grace_s=0.05, close_grace_s=0.05)
+    running = asyncio.create_task(shell(command, "x" * 300_000, limits))
+    (outsider,) = await asyncio.to_thread(pids_from, fifo)
+
+    while not running.done():
+        running.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await asyncio.sleep(0)
+
+    assert pipes_open() == before
+    os.kill(outsider, signal.SIGKILL)

@@ -13,6 +13,7 @@ from avtomat.errors import RequestRefused, StoreError
 log = logging.getLogger(__name__)
 
 STORE_RETRY_AFTER_S: Final = 2
+_LOST_HINT: Final = "it may have been done: a submission with an Idempotency-Key can be repeated; else look at the job"
 
 
 class MethodRefused(RequestRefused):
@@ -30,7 +31,7 @@ def refusal_of(error: Exception, request_id: str = "of a worker") -> RequestRefu
         case RequestRefused():
             return error
         case StoreError():
-            hint = "repeat the request; with an Idempotency-Key it is done once" if _lost(error) else None
+            hint = _LOST_HINT if _lost(error) else None
             return RequestRefused(
                 error.message, status=503, code=error.code, hint=hint, retry_after_s=STORE_RETRY_AFTER_S
             )

@@ -100,22 +100,43 @@ def task_environment(
 async def run_shell_task(
     command: str, *, params: Json, environment: Mapping[str, str], limits: ShellLimits | None = None
 ) -> ShellOutcome:
-    """Run `command` to its end. Cancelling this kills its process group first, then raises CancelledError."""
+    """Run `command` to its end. Cancelling this kills its process group first, then raises CancelledError; cancelling
+    it again changes nothing, so that neither a process nor a pipe is ever left behind.
+    """
     limits = limits or ShellLimits()
     process = _Process(limits)
-    starting = asyncio.create_task(process.start(command, orjson.dumps(params), environment))
+    running = asyncio.create_task(_run(process, command, orjson.dumps(params), environment, limits))
     try:
-        await asyncio.shield(starting)  # asyncio loses a process whose start is cancelled half-way
-        await process.exited.wait()
+        await asyncio.shield(running)
     except asyncio.CancelledError:
-        await starting
-        process.signal_group(signal.SIGTERM)
-        await _at_most(process.exited, limits.kill_grace_s)
+        process.over.set()
+        await _its_end(running)
         raise
+    return _outcome(process, limits)
+
+
+async def _run(
+    process: _Process, command: str, stdin: bytes, environment: Mapping[str, str], limits: ShellLimits
+) -> None:
+    """Run the command until it exits, or is over because nobody wants it any more."""
+    try:
+        await process.start(command, stdin, environment)
+        await process.over.wait()
+        if not process.exited.is_set():
+            process.signal_group(signal.SIGTERM)
+            await _at_most(process.exited, limits.kill_grace_s)
     finally:
         process.signal_group(signal.SIGKILL)
         await process.close(limits.close_grace_s)
-    return _outcome(process, limits)
+
+
+async def _its_end(running: asyncio.Task[None]) -> None:
+    """Wait for the task, whoever cancels the wait. It ends within the limits, and what it failed with is not told."""
+    while not running.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({running})
+    with suppress(asyncio.CancelledError):
+        running.exception()
 
 
 class _Process(asyncio.SubprocessProtocol):
@@ -127,6 +148,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     def __init__(self, limits: ShellLimits) -> None:
         self.exited = asyncio.Event()
+        self.over = asyncio.Event()
         self.stdout = bytearray()
         self.stderr_tail = b""
         self.too_much = False
@@ -156,10 +178,18 @@ class _Process(asyncio.SubprocessProtocol):
                 os.killpg(self._transport.get_pid(), number)
 
     async def close(self, seconds: float) -> None:
-        """Let the last output come in, then close the pipes."""
+        """Wait for the end of the command, which was killed, and for its last output; then close the pipes, also when
+        this is cancelled.
+        """
         if self._transport is not None:
-            await _at_most(self._closed, seconds)
-            self._transport.close()
+            try:
+                await self.exited.wait()
+                await _at_most(self._closed, seconds)
+            finally:
+                stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+                if stdin.get_write_buffer_size():
+                    stdin.abort()  # else it waits for somebody who reads
+                self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
@@ -175,6 +205,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self.exited.set()
+        self.over.set()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the protocol's signature
         self._closed.set()

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
@@ -34,6 +35,9 @@ from avtomat.storage.writes import ResultCause
 REQUIREMENTS_FRESH_S = 1.0
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
+TASKS_PER_HEARTBEAT_MAX = 500
+"""So many attempts are looked at in one step of the store, where others wait meanwhile."""
+
 WORKERS_KEPT_MAX = 10_000
 UNANSWERED_MAX = 100
 POLL_FRESH_MS = 120_000
@@ -126,8 +130,10 @@ class Dispatcher:
         record = self._seat(worker).record = loads(stored)
         if body.get("supported_skills"):
             await self.register({**record, **{key: body[key] for key in _SKILLS if key in body}})
-        tasks = self._ours(body.get("current_tasks") or ())
-        dead = await repeat(lambda: store.heartbeat(worker, tasks, lease_ms=lease_ms)) if tasks else []
+        tasks, dead = self._ours(body.get("current_tasks") or ()), []
+        for first in range(0, len(tasks), TASKS_PER_HEARTBEAT_MAX):
+            named = tasks[first : first + TASKS_PER_HEARTBEAT_MAX]
+            dead += await repeat(partial(store.heartbeat, worker, named, lease_ms=lease_ms))
         answer: dict[str, Json] = {"status": "ok"}
         if dead:
             answer["cancel_task_ids"] = dead

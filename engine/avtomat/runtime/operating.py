@@ -35,6 +35,7 @@ _POSSIBLE: Final = {
     "quarantined": "it can be retried, released, skipped, rerun from a state, or cancelled",
     "compensating": "it can be paused, or cancelled without compensation",
 }
+_FULL: Final = "its mailbox is full: too many wishes and signals were sent to it"
 _ENDED: Final = "an ended job can be rerun, as a new one"
 
 
@@ -56,10 +57,14 @@ class Operators:
     async def cancel(
         self, job_id: str, client: str | None, by: str, reason: str = "", *, compensate: bool = True
     ) -> Mapping[str, Json] | None:
-        """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is."""
+        """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is.
+        Raises RequestRefused 409 job.state when the wish cannot be delivered.
+        """
         row = await self._clients.row(job_id, client)
         if row is not None and row.status not in ENDED:
-            await self._act(row, "cancel", CancelRequested(by=by, reason=reason, compensate=compensate))
+            in_vain = await self._act(row, "cancel", CancelRequested(by=by, reason=reason, compensate=compensate))
+            if in_vain == _FULL:
+                raise _refusal(row, in_vain)
         return await self._clients.job(job_id, client)
 
     async def operate(self, job_id: str, client: str | None, event: OperatorEvent) -> Mapping[str, Json] | None:
@@ -112,7 +117,7 @@ class Operators:
         body = asdict(event) if isinstance(event, CancelRequested) else operator_as_json(event)
         mail = Mail(id=f"{kind}:{secrets.token_hex(8)}", kind=kind, body=dumps(body))
         if await repeat(lambda: self._store.deliver(row.job, mail)) is Delivered.FULL:
-            return "its mailbox is full"
+            return _FULL
         handled = await self._executor.handle(row.job, ROOT, MailCause(id=mail.id), event)
         if handled.change is not None or await self._was_done_elsewhere(row, mail):
             return ""

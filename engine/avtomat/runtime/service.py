@@ -88,9 +88,15 @@ class Service:
         self._draining = False
 
     async def start(self, *, watch: bool = True) -> None:
-        """Open the store, load the blueprints, begin the duties. Raises StoreError when the store stays away."""
+        """Open the store, load the blueprints, begin the duties. Raises StoreError when the store stays away, with
+        nothing left open.
+        """
         await self._open_store()
-        await self._reloader.load()
+        try:
+            await self._reloader.load()
+        except BaseException:
+            await self.store.close()
+            raise
         self._duties.start()
         if watch:
             self._reloader.start()
