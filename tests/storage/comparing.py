@@ -7,6 +7,8 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
 
+from avtomat.storage.answers import Handout
+
 NEAR_MS = 1_000
 FIRST_TIME_MS = 10**12
 """An integer from here on is a time."""
@@ -44,6 +46,8 @@ def _is_same(expected: Any, found: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """An answer as mappings, lists and scalars; where the contract leaves the order open, it is sorted."""
+    if isinstance(value, Handout):
+        return plain({**{name: getattr(value, name) for name in Handout.__dataclass_fields__}, "view": value.loaded})
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):

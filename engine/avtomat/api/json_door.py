@@ -35,9 +35,16 @@ def read_json(raw: bytes) -> Json:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise RequestRefused(f"the body is not JSON: {error}", status=400, code="request.json") from None
-    if _count_keys(value) != len(_KEY.findall(raw)):
+    if _count_keys(value) != _count_quoted_colons(raw):
         _read_again(raw)
     return value
+
+
+def _count_quoted_colons(raw: bytes) -> int:
+    """The places where a quote is followed by a colon; white space between them is rare, and dearer to look for."""
+    if b'" ' in raw or b'"\n' in raw or b'"\t' in raw or b'"\r' in raw:
+        return len(_KEY.findall(raw))
+    return raw.count(b'":')
 
 
 def _count_keys(value: Json) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -15,14 +16,19 @@ from avtomat.errors import RequestRefused
 from avtomat.suggest import did_you_mean
 
 _SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,30})?(?:e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+QUERIES_KNOWN_MAX: Final = 256
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def query_of(request: Request) -> Mapping[str, str]:
     """The parameters by name; of several with one name the last counts."""
     raw = request.rel_url.raw_query_string
-    if not raw:
-        return _NOTHING
+    return _parameters(raw) if raw else _NOTHING
+
+
+@lru_cache(maxsize=QUERIES_KNOWN_MAX)
+def _parameters(raw: str) -> Mapping[str, str]:
+    """They are the same in each poll of a worker."""
     found = {}
     for pair in raw.split("&"):
         name, _, value = pair.partition("=")

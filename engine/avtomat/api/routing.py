@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
+PATHS_KNOWN_MAX = 512
 T = TypeVar("T")
 
 
@@ -44,8 +46,9 @@ class Router(Generic[T]):
             self.routes.append((method, path))
         for places in self._by_shape.values():
             places.sort(key=lambda place: len(place.names))
+        self.find = lru_cache(maxsize=PATHS_KNOWN_MAX)(self._find)  # the same few are asked again and again
 
-    def find(self, method: str, raw_path: str) -> tuple[T, Mapping[str, str]] | None:
+    def _find(self, method: str, raw_path: str) -> tuple[T, Mapping[str, str]] | None:
         """The handler for a method at a path as it was sent, with the decoded variable parts; None: there is none."""
         parts = _parts_of(raw_path)
         for place in self._by_shape.get((method, len(parts)), ()):

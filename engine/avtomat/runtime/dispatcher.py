@@ -235,8 +235,8 @@ class Dispatcher:
 
     async def _hand_out(self, worker: str, handout: Handout) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
-        if handout.loaded is not None:
-            await self._scopes.keep(handout.loaded, handout.task_id)
+        if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
+            await self._scopes.keep(loaded, handout.task_id)
         try:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:

@@ -53,6 +53,10 @@ class Scopes:
         loaded = loaded or await repeat(lambda: self._store.load(job, path, task_id=task_id))
         return None if loaded is None else await self.keep(loaded)
 
+    def knows(self, task_id: str) -> bool:
+        """Whether the scope in which this attempt is open is kept here."""
+        return self._kept.of_task(task_id) is not None
+
     async def keep(self, loaded: Loaded, task_id: str | None = None) -> Kept:
         """Keep a scope that the store brought."""
         kept = self._kept.at(loaded.job, loaded.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field
 from enum import StrEnum
 
 from avtomat.core.value import value
@@ -101,9 +102,9 @@ class Created:
 
 @value
 class Handout:
-    """An attempt under a fresh lease. `deadline_ms` is the earlier of attempt and total deadline. `loaded` is its
-    scope, so that the replica needs no read when the result comes (None when the record is over 16 kB: load it
-    then).
+    """An attempt under a fresh lease. `deadline_ms` is the earlier of attempt and total deadline. `view` brings its
+    scope, as it was in this step, so that a replica that does not know it needs no read when the result comes (None
+    when the record is over 16 kB: load it then).
     """
 
     task_id: str
@@ -117,7 +118,12 @@ class Handout:
     lease_until_ms: int
     lease_ms: int
     deadline_ms: int | None
-    loaded: Loaded | None
+    view: Callable[[], Loaded | None] = field(compare=False, repr=False)
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The attempt's scope."""
+        return self.view()
 
 
 @value

@@ -128,6 +128,7 @@ def _claim(part: Partition, job: Job, attempt: Attempt, worker: str, nonce: str,
 
 def _handout(job: Job, attempt: Attempt) -> Handout:
     deadline = earliest(("total", attempt.total_at_ms), ("attempt", attempt.attempt_until_ms))
+    loaded = loaded_if_small(job, attempt.path)
     return Handout(
         task_id=attempt.task_id,
         job=job.new.job,
@@ -140,7 +141,7 @@ def _handout(job: Job, attempt: Attempt) -> Handout:
         lease_until_ms=attempt.lease_until_ms,
         lease_ms=attempt.lease_ms,
         deadline_ms=None if deadline is None else deadline[1],
-        loaded=loaded_if_small(job, attempt.path),
+        view=lambda: loaded,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Final, TypeVar
 
 from avtomat.storage.answers import (
@@ -44,6 +45,13 @@ SCOPE: Final = fields_of("SCOPE")
 TASK: Final = fields_of("TASK")
 ENDED: Final = fields_of("ENDED")
 FORK: Final = fields_of("FORK", "closing")
+
+_of_handout: Final = itemgetter(
+    *map(
+        TASK.index,
+        ("id", "visit", "attempt", "queue", "priority", "lease_until", "span", "total_at", "attempt_at"),
+    )
+)
 
 Item = TypeVar("Item")
 
@@ -144,21 +152,21 @@ def names_of(reply: Reply) -> tuple[str, ...]:
 def handout_of(reply: Reply) -> Handout:
     """A task under a fresh lease, from what poll.lua gives."""
     packed, body, view, job, path = reply
-    task = record(TASK, packed)
-    deadline = earliest(("total", number(task["total_at"])), ("attempt", number(task["attempt_at"])))
+    task_id, visit, attempt, queue, priority, until, span, total, attempt_at = _of_handout(packed.decode().split("\n"))
+    deadline = earliest(("total", number(total)), ("attempt", number(attempt_at))) if total or attempt_at else None
     return Handout(
-        task_id=task["id"],
+        task_id=task_id,
         job=job.decode(),
         path=path.decode(),
-        visit=int(task["visit"]),
-        attempt=int(task["attempt"]),
-        queue=task["queue"],
-        priority=int(task["priority"]),
+        visit=int(visit),
+        attempt=int(attempt),
+        queue=queue,
+        priority=int(priority),
         body=body,
-        lease_until_ms=int(task["lease_until"]),
-        lease_ms=int(task["span"]),
+        lease_until_ms=int(until),
+        lease_ms=int(span),
         deadline_ms=None if deadline is None else deadline[1],
-        loaded=loaded_of(view),
+        view=lambda: loaded_of(view),
     )
 
 

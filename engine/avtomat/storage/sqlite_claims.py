@@ -89,6 +89,7 @@ def _handout(step: Step, task_id: str) -> Handout:
     task_id, path, visit, attempt, queue, priority, body, lease_until, leased, attempt_at, total, *scope = row
     deadline = earliest(("total", total), ("attempt", attempt_at))
     loaded = loaded_from(step.db, path, tuple(scope))
+    small = if_small(loaded)
     return Handout(
         task_id=task_id,
         job=loaded.job,
@@ -101,7 +102,7 @@ def _handout(step: Step, task_id: str) -> Handout:
         lease_until_ms=lease_until,
         lease_ms=leased,
         deadline_ms=None if deadline is None else deadline[1],
-        loaded=if_small(loaded),
+        view=lambda: small,
     )
 
 
