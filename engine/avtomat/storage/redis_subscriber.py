@@ -4,8 +4,8 @@ Publish/subscribe forgets: what is published while nobody listens is lost. So `o
 subscription begins, the first time included: from then on messages come, and before then some may have been missed. A
 PING every `ping_s` finds a connection that has died in silence.
 
-Each time something came, the socket is left alone for REST_S: what comes meanwhile is read at once afterwards. Waking
-up for each message would cost a busy replica more than the messages, most of which tell it what it did itself.
+When messages follow each other closely, the socket is left alone for REST_S, and what comes meanwhile is read together.
+Waking up for each would cost a busy replica more than the messages, most of which tell it what it did itself.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class RedisSubscriber:
         self._wire: Wire | None = None
         self._reason = f"no connection to Redis at {address} yet"
         self._confirmed = 0
+        self._taken_at = 0.0
         self._pinging: asyncio.TimerHandle | None = None
         self._listening = asyncio.Event()
 
@@ -87,7 +88,8 @@ class RedisSubscriber:
 
     def _take(self, push: list[Reply]) -> None:
         kind = push[0]
-        if self._wire is not None:
+        before, self._taken_at = self._taken_at, self._loop.time()
+        if self._wire is not None and self._taken_at - before < REST_S:
             self._wire.rest(REST_S)
         if kind == b"message":
             self._on_message(push[1], push[2])
