@@ -281,3 +281,94 @@ async def test_a_cancel_that_cannot_be_delivered_is_not_answered_as_if_it_were(e
         await bench.service.operators.cancel(job, None, "admin")
 
     assert (refused.value.status, refused.value.code) == (409, "job.state")
+
+
+async def rerun(bench: Bench, job: str, key: str, by: str = "ann", **more: Any) -> Accepted:
+    again = await bench.service.operators.rerun(job, None, RerunRequested(by=by, **more), key)
+    assert isinstance(again, Accepted)
+    return again
+
+
+async def test_a_rerun_that_is_repeated_under_its_key_is_the_same_new_job(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job = await bench.submit()
+
+    first = await rerun(bench, job, "k", reason="once more")
+    second = await rerun(bench, job, "k", reason="once more")
+
+    assert (first.fresh, second.fresh) == (True, False)
+    assert first.job_id == second.job_id
+
+
+async def test_a_rerun_under_the_key_of_another_request_is_refused(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job, other = await bench.submit(key="s", body_hash="x"), await bench.submit()
+    await rerun(bench, job, "k")
+
+    for asked, key, reason in ((job, "k", "another"), (other, "k", ""), (job, "s", "")):
+        with pytest.raises(RequestRefused) as refused:
+            await rerun(bench, asked, key, reason=reason)
+        assert (refused.value.status, refused.value.code) == (409, "idempotency.mismatch")
+
+
+async def test_an_admins_key_is_not_that_of_the_client_whose_job_is_rerun(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job = await bench.submit(key="k", body_hash="x")
+
+    again = await rerun(bench, job, "k", by="admin")
+
+    assert again.fresh
+    assert (await rerun(bench, job, "k", by="admin")).job_id == again.job_id
+
+
+async def test_a_wish_that_is_repeated_under_its_key_is_carried_out_once(engine: Start) -> None:
+    bench = await engine(TWO)
+    job = await bench.submit()
+    operate = bench.service.operators.operate
+
+    await operate(job, None, PauseRequested(by="ann"), "k")
+    await operate(job, None, ResumeRequested(by="ann"), "k")
+    again = await operate(job, None, PauseRequested(by="ann"), "k")
+
+    assert again is not None
+    assert again["status"] == "waiting_for_worker"
+    assert [each["type"] for each in await bench.history(job)][1:] == ["PauseRequested", "ResumeRequested"]
+
+
+async def test_a_wish_whose_repeat_comes_when_the_job_has_ended_is_answered_as_the_first(engine: Start) -> None:
+    bench = await engine(TWO)
+    job = await quarantined(bench)
+    done = SkipRequested(by="ann", output=1)
+
+    await bench.service.operators.operate(job, None, done, "k")
+    again = await bench.service.operators.operate(job, None, done, "k")
+
+    assert again is not None
+    assert (again["status"], again["result"]) == ("finished", 1)
+    with pytest.raises(RequestRefused, match="the job is finished"):
+        await bench.service.operators.operate(job, None, done, "k2")
+
+
+async def test_a_rerun_of_an_open_job_that_is_repeated_when_it_has_ended_makes_no_new_one(engine: Start) -> None:
+    bench = await engine("states: {a: {task: work, next: end}}")
+    job = await bench.submit()
+    await bench.service.operators.rerun(job, None, RerunRequested(by="ann"), "k")
+    await bench.answer(await bench.take(), data=1)
+
+    again = await bench.service.operators.rerun(job, None, RerunRequested(by="ann"), "k")
+
+    assert not isinstance(again, Accepted)
+    assert again is not None
+    assert (again["id"], again["status"]) == (job, "finished")
+
+
+async def test_a_cancel_that_is_repeated_under_its_key_is_one_entry_of_the_history(engine: Start) -> None:
+    bench = await engine(UNDO)
+    job = await bench.submit()
+    await bench.answer(await bench.take("w1", "book"), data=1)
+    await bench.take("w1", "pay")
+
+    for _ in range(2):
+        await bench.service.operators.cancel(job, None, "ann", key="k")
+
+    assert [each["type"] for each in await bench.history(job)].count("CancelRequested") == 1
