@@ -21,6 +21,7 @@ from avtomat.core.messages import (
 )
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import Accepted
+from avtomat.storage.answers import Delivered
 from avtomat.storage.ports import MAIL_IDS_MAX
 from avtomat.storage.writes import Mail
 from tests.runtime.bench import Bench, bench_of
@@ -372,3 +373,43 @@ async def test_a_cancel_that_is_repeated_under_its_key_is_one_entry_of_the_histo
         await bench.service.operators.cancel(job, None, "ann", key="k")
 
     assert [each["type"] for each in await bench.history(job)].count("CancelRequested") == 1
+
+
+@pytest.mark.parametrize("event", [ResumeRequested(), ReleaseRequested(), RerunRequested(state="c")])
+async def test_what_the_stored_job_refuses_uses_up_none_of_its_mail(
+    engine: Start, event: OperatorEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await engine(TWO)
+    job = await bench.submit()
+    delivered = told_of_mail(bench, monkeypatch)
+
+    with pytest.raises(RequestRefused):
+        await bench.operate(job, event)
+
+    assert delivered == []
+
+
+async def test_a_cancel_of_a_job_that_undoes_uses_up_none_of_its_mail(
+    engine: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await engine(UNDO)
+    job = await failed_undo(bench)
+    delivered = told_of_mail(bench, monkeypatch)
+
+    kept = await bench.service.operators.cancel(job, None, "ann")
+
+    assert kept is not None
+    assert (kept["status"], delivered) == ("quarantined", [])
+
+
+def told_of_mail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the mail that is delivered from now on."""
+    store, delivered = bench.service.store, list[str]()
+    deliver = store.deliver
+
+    async def noting(job: str, mail: Mail) -> Delivered:
+        delivered.append(mail.id)
+        return await deliver(job, mail)
+
+    monkeypatch.setattr(store, "deliver", noting)
+    return delivered

@@ -1,7 +1,8 @@
 """Do what operators ask of jobs: cancel them, hold them, let them go on, try again, skip, run them anew.
 
 Every wish is mail to the job, so that one whose carrying out breaks off is carried out when it is due; what makes no
-sense by then changes nothing. Each is an entry of the job's history that says by whom it was, and why. A wish with an
+sense by then changes nothing. What makes none for the job as it is stored is refused without mail: a job takes only so
+much of it. Each is an entry of the job's history that says by whom it was, and why. A wish with an
 idempotency key is the same mail each time it is asked for, so that it is carried out once.
 """
 
@@ -15,11 +16,13 @@ from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import CancelRequested, OperatorEvent, ReleaseRequested, RerunRequested
-from avtomat.core.model import ENDED, ROOT
+from avtomat.core.model import ENDED, ROOT, OnUndo, OnUnwind, Status
+from avtomat.core.operate import in_vain
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import Accepted, ClientDoor
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.histories import Histories
+from avtomat.runtime.jobview import scope_of_row
 from avtomat.runtime.operators import operator_as_json
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
@@ -76,7 +79,7 @@ class Operators:
         Raises RequestRefused 409 job.state when the wish cannot be delivered.
         """
         row = await self._clients.row(job_id, client)
-        if row is not None and row.status not in ENDED:
+        if row is not None and row.status not in ENDED and not (compensate and _is_undoing(row)):
             event = CancelRequested(by=by, reason=reason, compensate=compensate)
             in_vain = await self._act(row, _mail_of("cancel", asdict(event), key), event, keyed=key is not None)
             if in_vain == _FULL:
@@ -91,10 +94,11 @@ class Operators:
         if row is None:
             return None
         mail = _mail_of("operate", operator_as_json(event), key)
-        if row.status in ENDED:
+        refused = await self._refused(row, event)
+        if refused:
             if key is not None and await self._was_done_before(row, mail):
                 return await self._clients.job(job_id, client)
-            raise _refusal(row, f"the job is {row.status}")
+            raise _refusal(row, refused)
         if isinstance(event, RerunRequested | ReleaseRequested):
             await self._check_size(row, event.data)
         in_vain = await self._act(row, mail, event, keyed=key is not None)
@@ -161,6 +165,13 @@ class Operators:
         after = max(0, row.seq - ENTRIES_LOOKED_BACK_MAX)
         return _stands_in(await self._histories.entries(row.job, after, ENTRIES_LOOKED_BACK_MAX, row.seq), mail)
 
+    async def _refused(self, row: JobRow, event: OperatorEvent) -> str:
+        """Why the wish makes no sense for the job as it is stored; the machine has the last word for what does."""
+        if row.status in ENDED:
+            return f"the job is {row.status}"
+        program = await self._programs.by_digest(row.digest)
+        return in_vain(event, Status(row.status), scope_of_row(row), program.machines[""].states)
+
     async def _check_size(self, row: JobRow, data: Json) -> None:
         """Refuse variables for which the job would fail."""
         size, program = len(dumps(data)), await self._programs.by_digest(row.digest)
@@ -171,6 +182,10 @@ class Operators:
                 code="request.invalid",
                 pointer="/data",
             )
+
+
+def _is_undoing(row: JobRow) -> bool:
+    return isinstance(scope_of_row(row).waiting, OnUnwind | OnUndo)
 
 
 def _mail_of(kind: str, body: Mapping[str, Json], key: str | None) -> Mail:
