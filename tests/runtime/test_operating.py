@@ -25,6 +25,7 @@ from avtomat.storage.answers import Delivered
 from avtomat.storage.ports import MAIL_IDS_MAX
 from avtomat.storage.writes import Mail
 from tests.runtime.bench import Bench, bench_of
+from tests.servers import RedisServer
 
 TWO = """
 unhandled: quarantine
@@ -320,6 +321,19 @@ async def test_an_admins_key_is_not_that_of_the_client_whose_job_is_rerun(engine
 
     assert again.fresh
     assert (await rerun(bench, job, "k", by="admin")).job_id == again.job_id
+
+
+async def test_reruns_and_wishes_are_repeated_safely_on_redis(tmp_path: Path, fresh_redis: RedisServer) -> None:
+    async with bench_of("states: {a: {task: work, next: end}}", tmp_path, fresh_redis.url) as bench:
+        job, operate = await bench.submit(), bench.service.operators.operate
+        for event in (PauseRequested(by="ann"), ResumeRequested(by="ann"), PauseRequested(by="ann")):
+            await operate(job, None, event, "k")
+        await bench.answer(await bench.take(), data=1)
+
+        again = [(await rerun(bench, job, "k", by=by)).job_id for by in ("ann", "ann", "admin", "admin")]
+
+        assert [each["type"] for each in await bench.history(job)][1:3] == ["PauseRequested", "ResumeRequested"]
+    assert again[0] == again[1] != again[2] == again[3]
 
 
 async def test_a_wish_that_is_repeated_under_its_key_is_carried_out_once(engine: Start) -> None:

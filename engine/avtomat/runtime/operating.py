@@ -199,7 +199,7 @@ def _key_of_rerun(row: JobRow, event: RerunRequested, key: str) -> str:
     """The key of the new job. One that somebody else sends for a client is none of the client's own keys, which are
     printable.
     """
-    return key if event.by == row.client else f"{event.by}\n{key}"
+    return key if event.by == row.client else f"{event.by}\t{key}"
 
 
 def _digest(name: bytes, body: bytes) -> str:
