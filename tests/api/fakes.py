@@ -117,30 +117,44 @@ class Operators:
 
     clients: Clients
     wishes: list[OperatorEvent] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
     compensates: list[bool] = field(default_factory=list)
 
     async def cancel(
-        self, job_id: str, client: str | None, by: str, reason: str = "", *, compensate: bool = True
+        self,
+        job_id: str,
+        client: str | None,
+        by: str,
+        reason: str = "",
+        *,
+        compensate: bool = True,
+        key: str | None = None,
     ) -> Mapping[str, Json] | None:
+        self.keys.append(key)
         job = self.clients.jobs_by_id.get(job_id)
         if job is not None:
             self.compensates.append(compensate)
             job.update(status="cancelled", error={"code": "CANCELLED", "message": f"{by}: {reason}"})
         return job
 
-    async def operate(self, job_id: str, client: str | None, event: OperatorEvent) -> Mapping[str, Json] | None:
+    async def operate(
+        self, job_id: str, client: str | None, event: OperatorEvent, key: str | None = None
+    ) -> Mapping[str, Json] | None:
+        self.keys.append(key)
         if isinstance(event, ResumeRequested):
             raise RequestRefused("nothing was changed: the job is not paused", status=409, code="job.state", hint="no")
         self.wishes.append(event)
         return self.clients.jobs_by_id.get(job_id)
 
     async def rerun(
-        self, job_id: str, client: str | None, event: RerunRequested
+        self, job_id: str, client: str | None, event: RerunRequested, key: str | None = None
     ) -> Accepted | Mapping[str, Json] | None:
         job = self.clients.jobs_by_id.get(job_id)
         if job is None or job["status"] != "cancelled":
-            return await self.operate(job_id, client, event)
-        return Accepted(job_id="job9", fresh=True, status="pending", blueprint=job["blueprint"], version="d1")
+            return await self.operate(job_id, client, event, key)
+        fresh = key is None or key not in self.keys
+        self.keys.append(key)
+        return Accepted(job_id="job9", fresh=fresh, status="pending", blueprint=job["blueprint"], version="d1")
 
 
 @dataclass

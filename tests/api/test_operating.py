@@ -131,3 +131,25 @@ async def test_what_would_not_be_read_is_refused(site: Site, method: str, path: 
     answer = await site.ask(method, path)
 
     assert (answer.status, answer.code) == (422, "request.parameter")
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "rerun", "skip"])
+async def test_a_wish_reaches_the_engine_with_its_idempotency_key(site: Site, action: str) -> None:
+    await site.post(f"{JOB}/{action}", headers={"Idempotency-Key": "k"})
+    await site.post(f"{JOB}/{action}")
+
+    assert site.engine.operators.keys == ["k", None]
+
+
+async def test_a_rerun_that_is_repeated_under_its_key_says_so(site: Site) -> None:
+    await site.post(f"{JOB}/cancel")
+    answers = [await site.post(f"{JOB}/rerun", headers={"Idempotency-Key": "k"}) for _ in range(2)]
+
+    assert [answer.headers.get("Idempotency-Replayed") for answer in answers] == [None, "true"]
+
+
+async def test_a_key_that_is_none_is_refused_and_changes_nothing(site: Site) -> None:
+    answer = await site.post(f"{JOB}/pause", headers={"Idempotency-Key": "x" * 256})
+
+    assert (answer.status, answer.code) == (422, "request.header")
+    assert not site.engine.operators.wishes

@@ -355,3 +355,53 @@ def test_succeed_and_fail_in_a_body_end_that_body_alone() -> None:
     )
 
     assert (job.body(0).ended.output, job.body(1).error.code, job.body(1).error.state) == ("good", "B", "all[1].bad")
+
+
+AFTER_A_CATCH = """
+states:
+  pay: {task: pay, retry: none, next: end, catch: [{to: tell}]}
+  tell:
+    foreach: "{{ [1] }}"
+    do:
+      parallel:
+        mail: {task: mail, params: "{{ error.code }}"}
+        call:
+          states:
+            dial: {task: dial, retry: none, next: end, catch: [{to: sorry}]}
+            sorry: {task: sorry, params: "{{ error.code }}", next: end}
+        stop: {states: {stop: {fail: {}}}}
+    collect: "{{ error.code }}"
+    next: end
+"""
+
+
+def test_bodies_see_the_error_that_was_caught_around_them() -> None:
+    job = begun(AFTER_A_CATCH)
+    job.fails("DECLINED")
+
+    row = job.body(0)
+    stopped = row.body(2).ended.error
+
+    assert row.body(0).params == "DECLINED"
+    assert stopped is not None
+    assert (stopped.code, stopped.state) == ("DECLINED", "pay")
+
+
+def test_a_body_that_caught_an_error_of_its_own_sees_that_one() -> None:
+    job = begun(AFTER_A_CATCH)
+    job.fails("DECLINED")
+    call = job.body(0).body(1)
+
+    call.fails("BUSY")
+
+    assert call.params == "BUSY"
+
+
+def test_collect_sees_the_error_that_was_caught_around_the_block() -> None:
+    job = begun(AFTER_A_CATCH)
+    job.fails("DECLINED")
+    row = job.body(0)
+
+    row.joins(1, 2, 3)
+
+    assert row.ended.output == "DECLINED"

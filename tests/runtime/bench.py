@@ -114,10 +114,10 @@ def hand_clock() -> Iterator[tuple[Callable[[], int], Callable[[int], None]]]:
 
 @asynccontextmanager
 async def bench_of(text: str, folder: Path, store: str, **settings: Any) -> AsyncIterator[Bench]:
-    """An engine on a store of this kind (memory, sqlite) with one blueprint, `sample`."""
+    """An engine on a store of this kind (memory, sqlite, or the URL of another) with one blueprint, `sample`."""
     (folder / "sample.yaml").write_text(HEAD + text)
-    url = "memory:" if store == "memory" else f"sqlite:///{folder / 'jobs.db'}"
-    chosen = Settings(store=url, blueprints=folder / "sample.yaml", **settings)
+    urls = {"memory": "memory:", "sqlite": f"sqlite:///{folder / 'jobs.db'}"}
+    chosen = Settings(store=urls.get(store, store), blueprints=folder / "sample.yaml", **settings)
     with hand_clock() as (offset_ms, turn):
         service = Service(chosen, open_store(chosen, offset_ms))
         await service.start(watch=False)

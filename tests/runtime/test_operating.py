@@ -21,9 +21,11 @@ from avtomat.core.messages import (
 )
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import Accepted
+from avtomat.storage.answers import Delivered
 from avtomat.storage.ports import MAIL_IDS_MAX
 from avtomat.storage.writes import Mail
 from tests.runtime.bench import Bench, bench_of
+from tests.servers import RedisServer
 
 TWO = """
 unhandled: quarantine
@@ -281,3 +283,147 @@ async def test_a_cancel_that_cannot_be_delivered_is_not_answered_as_if_it_were(e
         await bench.service.operators.cancel(job, None, "admin")
 
     assert (refused.value.status, refused.value.code) == (409, "job.state")
+
+
+async def rerun(bench: Bench, job: str, key: str, by: str = "ann", **more: Any) -> Accepted:
+    again = await bench.service.operators.rerun(job, None, RerunRequested(by=by, **more), key)
+    assert isinstance(again, Accepted)
+    return again
+
+
+async def test_a_rerun_that_is_repeated_under_its_key_is_the_same_new_job(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job = await bench.submit()
+
+    first = await rerun(bench, job, "k", reason="once more")
+    second = await rerun(bench, job, "k", reason="once more")
+
+    assert (first.fresh, second.fresh) == (True, False)
+    assert first.job_id == second.job_id
+
+
+async def test_a_rerun_under_the_key_of_another_request_is_refused(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job, other = await bench.submit(key="s", body_hash="x"), await bench.submit()
+    await rerun(bench, job, "k")
+
+    for asked, key, reason in ((job, "k", "another"), (other, "k", ""), (job, "s", "")):
+        with pytest.raises(RequestRefused) as refused:
+            await rerun(bench, asked, key, reason=reason)
+        assert (refused.value.status, refused.value.code) == (409, "idempotency.mismatch")
+
+
+async def test_an_admins_key_is_not_that_of_the_client_whose_job_is_rerun(engine: Start) -> None:
+    bench = await engine("states: {a: {succeed: 1}}")
+    job = await bench.submit(key="k", body_hash="x")
+
+    again = await rerun(bench, job, "k", by="admin")
+
+    assert again.fresh
+    assert (await rerun(bench, job, "k", by="admin")).job_id == again.job_id
+
+
+async def test_reruns_and_wishes_are_repeated_safely_on_redis(tmp_path: Path, fresh_redis: RedisServer) -> None:
+    async with bench_of("states: {a: {task: work, next: end}}", tmp_path, fresh_redis.url) as bench:
+        job, operate = await bench.submit(), bench.service.operators.operate
+        for event in (PauseRequested(by="ann"), ResumeRequested(by="ann"), PauseRequested(by="ann")):
+            await operate(job, None, event, "k")
+        await bench.answer(await bench.take(), data=1)
+
+        again = [(await rerun(bench, job, "k", by=by)).job_id for by in ("ann", "ann", "admin", "admin")]
+
+        assert [each["type"] for each in await bench.history(job)][1:3] == ["PauseRequested", "ResumeRequested"]
+    assert again[0] == again[1] != again[2] == again[3]
+
+
+async def test_a_wish_that_is_repeated_under_its_key_is_carried_out_once(engine: Start) -> None:
+    bench = await engine(TWO)
+    job = await bench.submit()
+    operate = bench.service.operators.operate
+
+    await operate(job, None, PauseRequested(by="ann"), "k")
+    await operate(job, None, ResumeRequested(by="ann"), "k")
+    again = await operate(job, None, PauseRequested(by="ann"), "k")
+
+    assert again is not None
+    assert again["status"] == "waiting_for_worker"
+    assert [each["type"] for each in await bench.history(job)][1:] == ["PauseRequested", "ResumeRequested"]
+
+
+async def test_a_wish_whose_repeat_comes_when_the_job_has_ended_is_answered_as_the_first(engine: Start) -> None:
+    bench = await engine(TWO)
+    job = await quarantined(bench)
+    done = SkipRequested(by="ann", output=1)
+
+    await bench.service.operators.operate(job, None, done, "k")
+    again = await bench.service.operators.operate(job, None, done, "k")
+
+    assert again is not None
+    assert (again["status"], again["result"]) == ("finished", 1)
+    with pytest.raises(RequestRefused, match="the job is finished"):
+        await bench.service.operators.operate(job, None, done, "k2")
+
+
+async def test_a_rerun_of_an_open_job_that_is_repeated_when_it_has_ended_makes_no_new_one(engine: Start) -> None:
+    bench = await engine("states: {a: {task: work, next: end}}")
+    job = await bench.submit()
+    await bench.service.operators.rerun(job, None, RerunRequested(by="ann"), "k")
+    await bench.answer(await bench.take(), data=1)
+
+    again = await bench.service.operators.rerun(job, None, RerunRequested(by="ann"), "k")
+
+    assert not isinstance(again, Accepted)
+    assert again is not None
+    assert (again["id"], again["status"]) == (job, "finished")
+
+
+async def test_a_cancel_that_is_repeated_under_its_key_is_one_entry_of_the_history(engine: Start) -> None:
+    bench = await engine(UNDO)
+    job = await bench.submit()
+    await bench.answer(await bench.take("w1", "book"), data=1)
+    await bench.take("w1", "pay")
+
+    for _ in range(2):
+        await bench.service.operators.cancel(job, None, "ann", key="k")
+
+    assert [each["type"] for each in await bench.history(job)].count("CancelRequested") == 1
+
+
+@pytest.mark.parametrize("event", [ResumeRequested(), ReleaseRequested(), RerunRequested(state="c")])
+async def test_what_the_stored_job_refuses_uses_up_none_of_its_mail(
+    engine: Start, event: OperatorEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await engine(TWO)
+    job = await bench.submit()
+    delivered = told_of_mail(bench, monkeypatch)
+
+    with pytest.raises(RequestRefused):
+        await bench.operate(job, event)
+
+    assert delivered == []
+
+
+async def test_a_cancel_of_a_job_that_undoes_uses_up_none_of_its_mail(
+    engine: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await engine(UNDO)
+    job = await failed_undo(bench)
+    delivered = told_of_mail(bench, monkeypatch)
+
+    kept = await bench.service.operators.cancel(job, None, "ann")
+
+    assert kept is not None
+    assert (kept["status"], delivered) == ("quarantined", [])
+
+
+def told_of_mail(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the mail that is delivered from now on."""
+    store, delivered = bench.service.store, list[str]()
+    deliver = store.deliver
+
+    async def noting(job: str, mail: Mail) -> Delivered:
+        delivered.append(mail.id)
+        return await deliver(job, mail)
+
+    monkeypatch.setattr(store, "deliver", noting)
+    return delivered

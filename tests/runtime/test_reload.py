@@ -74,3 +74,51 @@ async def test_a_link_that_leads_to_itself_refuses_the_set_until_it_is_gone(tmp_
     link.unlink()
     assert await reloader.load()
     assert await programs.next() == ["one"]
+
+
+async def test_a_change_between_the_first_load_and_the_watch_is_seen_without_another_one(
+    tmp_path: Path, programs: Swapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "QUIET_MS", 50)
+    reloader = Reloader(tmp_path, cast("Programs", programs))
+    write(tmp_path, "one")
+    await reloader.load()
+    assert await programs.next() == ["one"]
+    write(tmp_path, "two")
+
+    reloader.start()
+
+    assert await programs.next() == ["one", "two"]
+    await reloader.stop()
+
+
+async def test_a_folder_that_did_not_change_is_not_compiled_again_when_the_watch_stands(
+    tmp_path: Path, programs: Swapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "QUIET_MS", 50)
+    compiled, looked = list[Path](), asyncio.Event()
+    digest_of, compile_of = reload._digest, reload.compile_folder
+
+    def noting(folder: Path) -> Any:
+        compiled.append(folder)
+        return compile_of(folder)
+
+    monkeypatch.setattr(reload, "compile_folder", noting)
+    reloader = Reloader(tmp_path, cast("Programs", programs))
+    (tmp_path / "broken.yaml").write_text("avtomat: 1\n")
+    await reloader.load()
+    loop = asyncio.get_running_loop()
+
+    def looking(folder: Path) -> str:
+        loop.call_soon_threadsafe(looked.set)
+        return digest_of(folder)
+
+    monkeypatch.setattr(reload, "_digest", looking)
+    reloader.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await looked.wait()
+    (tmp_path / "broken.yaml").write_text(TEXT.format(name="mended"))
+
+    assert await programs.next() == ["mended"]
+    assert len(compiled) == 2
+    await reloader.stop()

@@ -9,7 +9,7 @@ from typing import Final
 
 from avtomat.api.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX
 from avtomat.api.openapi_operating import OPERATING
-from avtomat.api.openapi_operation import Operation, Parameter
+from avtomat.api.openapi_operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi_schemas import SCHEMAS, ref
 from avtomat.core.formula import Json
 from avtomat.runtime.clients import STATUS_WORDS
@@ -24,11 +24,8 @@ _CURSOR: Final = Parameter(
 _HISTORY_CURSOR: Final = Parameter(
     name="cursor", text=_CURSOR_TEXT, schema={"type": "string", "pattern": "^[0-9]{1,9}$"}
 )
-_KEY: Final = Parameter(
-    name="Idempotency-Key",
-    text="The same key with the same body is the same job, for as long as it is kept; with another body, 409.",
-    schema={"type": "string", "pattern": "^[ -~]{1,255}$"},
-    place="header",
+_KEY: Final = idempotency_key(
+    "The same key with the same body is the same job, for as long as it is kept; with another body, 409."
 )
 _TRACE: Final = Parameter(
     name="traceparent", text="W3C Trace Context; kept with the job.", schema={"type": "string"}, place="header"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from avtomat.api.openapi_operation import Operation
+from avtomat.api.openapi_operation import Operation, idempotency_key
 
 _JOB: Final = "/api/v1/jobs/{job}"
 _REFUSALS: Final = (404, 409, 422, 503)
+_KEY: Final = idempotency_key("The same key with the same body is the same wish: it is carried out once.")
+_KEY_OF_RERUN: Final = idempotency_key(
+    "The same key with the same body is the same wish, and of an ended job the same new job; with another body, 409."
+)
 
 
 def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "Job") -> Operation:
@@ -18,6 +22,7 @@ def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "
         door="client",
         summary=summary,
         text=text or "409 `job.state` with the cause when the job is not in a state for it.",
+        parameters=(_KEY_OF_RERUN if name == "rerun" else _KEY,),
         body=body,
         body_required=False,
         answers={200: "Job", 202: answer},

@@ -24,6 +24,12 @@ class Parameter:
         return {"name": self.name, "in": self.place, "description": self.text, "schema": self.schema}
 
 
+def idempotency_key(text: str) -> Parameter:
+    """The header under which a request may be repeated, with what it does there."""
+    schema: dict[str, Json] = {"type": "string", "pattern": "^[ -~]{1,255}$"}
+    return Parameter(name="Idempotency-Key", text=text, schema=schema, place="header")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation. `answers` are names of schemas by status (None: no JSON); `refusals` are statuses of problems,

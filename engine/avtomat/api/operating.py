@@ -12,6 +12,7 @@ from avtomat.api.doors import ClientHandler, ClientRoute
 from avtomat.api.jobs import JOBS, accepted_as_json, found, status_of
 from avtomat.api.queries import query_of, refuse_unknown
 from avtomat.api.requests import Request
+from avtomat.api.submissions import read_key
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
     OperatorEvent,
@@ -81,7 +82,12 @@ class OperatingRoutes:
         body = await self._body(request, ("compensate",))
         job_id, caller = request.parts["job"], request.caller
         job = await self._operators.cancel(
-            job_id, caller.client, caller.name, body.get("reason", ""), compensate=body.get("compensate", True)
+            job_id,
+            caller.client,
+            caller.name,
+            body.get("reason", ""),
+            compensate=body.get("compensate", True),
+            key=_key_of(request),
         )
         return _answer(found(job, job_id))
 
@@ -92,11 +98,13 @@ class OperatingRoutes:
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
-        job = await self._operators.rerun(job_id, caller.client, event)
+        job = await self._operators.rerun(job_id, caller.client, event, _key_of(request))
         if not isinstance(job, Accepted):
             return _answer(found(job, job_id))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
         answer.set("Location", f"{JOBS}/{job.job_id}")
+        if not job.fresh:
+            answer.set("Idempotency-Replayed", "true")
         return answer
 
     async def why(self, request: Request) -> Answer:
@@ -109,7 +117,7 @@ class OperatingRoutes:
         async def act(request: Request) -> Answer:
             body = await self._body(request, fields)
             job_id, caller = request.parts["job"], request.caller
-            job = await self._operators.operate(job_id, caller.client, make(body, caller.name))
+            job = await self._operators.operate(job_id, caller.client, make(body, caller.name), _key_of(request))
             return _answer(found(job, job_id))
 
         return act
@@ -130,6 +138,10 @@ class OperatingRoutes:
             if not isinstance(value, kind) or (isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX):
                 raise _invalid(f"{name} is {text}", f"/{name}")
         return body
+
+
+def _key_of(request: Request) -> str | None:
+    return read_key(request.headers.get("Idempotency-Key"))
 
 
 def _answer(job: Mapping[str, Json]) -> Answer:

@@ -13,7 +13,7 @@ from avtomat.errors import RequestRefused, StoreError
 log = logging.getLogger(__name__)
 
 STORE_RETRY_AFTER_S: Final = 2
-_LOST_HINT: Final = "it may have been done: a submission with an Idempotency-Key can be repeated; else look at the job"
+_LOST_HINT: Final = "it may have been done: a request with an Idempotency-Key can be repeated; else look at the job"
 
 
 class MethodRefused(RequestRefused):

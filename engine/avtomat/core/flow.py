@@ -239,7 +239,7 @@ def _end_body(walk: Walk, output: Json) -> Change:
 def _end_by_fail(walk: Walk, state: FailState) -> Change:
     names = walk.names()
     if state.code is None:
-        again = walk.error or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
+        again = walk.caught or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
         return _end_badly(walk, again, compensate=state.compensate)
     code, message = walk.render(state.code, names).value, ""
     if not isinstance(code, str) or not is_error_code(code):

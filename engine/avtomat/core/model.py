@@ -231,7 +231,8 @@ class Around:
     """What a body of a block sees of the machines around it, as it was when the block was entered, and its own place.
 
     `machine` is the address of the body, `names` its `as` names with their items, and `index`; `place` is the path of
-    the body in errors (`pack[3]`, `tell.mail`). The root has an empty one.
+    the body in errors (`pack[3]`, `tell.mail`); `error` is the last one that a `catch` around it took. The root has an
+    empty one.
     """
 
     machine: str = ""
@@ -239,3 +240,4 @@ class Around:
     data: Mapping[str, Json] = field(default_factory=dict)
     outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
     names: Mapping[str, Json] = field(default_factory=dict)
+    error: Error | None = None

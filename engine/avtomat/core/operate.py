@@ -7,8 +7,9 @@ was noted to be undone stays noted.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from avtomat.core.flow import go_on, leave
 from avtomat.core.formula import Json
@@ -23,18 +24,60 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.core.model import OnStart, OnUndo, OnUnwind, Status
+from avtomat.core.model import OnStart, OnUndo, OnUnwind, Scope, Status
 from avtomat.core.unwind import done, try_again
 from avtomat.core.walk import Walk
+
+_NOWHERE: Final = "the job is undoing what it did, or has not begun"
+
+
+def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container[str]) -> str:
+    """Why the wish makes no sense for a job of this status that stands so; empty when it does. `states` are the names
+    of those of its own machine.
+    """
+    waiting = root.waiting
+    match event:
+        case PauseRequested():
+            return f"the job is {status}" if status in (Status.PAUSED, Status.QUARANTINED) else ""
+        case ResumeRequested():
+            return "" if status is Status.PAUSED else "the job is not paused"
+        case ReleaseRequested(data=data):
+            return _release_in_vain(status, root, data, states)
+        case RerunRequested(state=state):
+            return _rerun_in_vain(root, state, states)
+        case SkipRequested():
+            stands = isinstance(waiting, OnUndo) or not (isinstance(waiting, OnUnwind | OnStart) or root.state is None)
+            return "" if stands else "the job stands in no state that could be skipped"
+    assert_never(event)
+
+
+def _release_in_vain(status: Status, root: Scope, data: Json, states: Container[str]) -> str:
+    if status is not Status.QUARANTINED:
+        return "the job is not quarantined"
+    if data is not None and isinstance(root.waiting, OnStart | OnUnwind | OnUndo):
+        return "no state reads the variables: the job is undoing what it did, or has not begun"
+    return "" if isinstance(root.waiting, OnStart | OnUnwind) else _rerun_in_vain(root, None, states)
+
+
+def _rerun_in_vain(root: Scope, state: str | None, states: Container[str]) -> str:
+    waiting, target = root.waiting, state or root.state
+    if isinstance(waiting, OnUndo) and state is None:
+        return ""
+    if isinstance(waiting, OnUndo | OnUnwind | OnStart) or target is None:
+        return _NOWHERE
+    return "" if target in states else f"the blueprint of this job has no state {target}"
 
 
 def operate(walk: Walk, event: OperatorEvent) -> Decision:
     """Return what an operator's wish changes, or why it makes no sense now."""
+    reason = in_vain(event, walk.head.status, walk.before, walk.machine.states)
+    if reason:
+        return Ignored(reason=reason)
     match event:
         case PauseRequested():
-            return _pause(walk)
+            return _only(walk, Status.PAUSED)
         case ResumeRequested():
-            return _resume(walk)
+            return _only(walk, _status_when_moving(walk))
         case RerunRequested(state=state, data=data):
             return _rerun(walk, state, data)
         case ReleaseRequested(data=data):
@@ -44,42 +87,20 @@ def operate(walk: Walk, event: OperatorEvent) -> Decision:
     assert_never(event)
 
 
-def _pause(walk: Walk) -> Decision:
-    if walk.head.status in (Status.PAUSED, Status.QUARANTINED):
-        return Ignored(reason=f"the job is {walk.head.status}")
-    return _only(walk, Status.PAUSED)
-
-
-def _resume(walk: Walk) -> Decision:
-    if walk.head.status is not Status.PAUSED:
-        return Ignored(reason="the job is not paused")
-    return _only(walk, _status_when_moving(walk))
-
-
 def _rerun(walk: Walk, state: str | None, data: Json) -> Decision:
     waiting = walk.before.waiting
-    if isinstance(waiting, OnUndo) and state is None:
+    if isinstance(waiting, OnUndo):
         return try_again(walk, waiting)
-    target = state or walk.state
-    if isinstance(waiting, OnUndo | OnUnwind) or target is None or isinstance(waiting, OnStart):
-        return Ignored(reason="the job is undoing what it did, or has not begun")
-    if target not in walk.machine.states:
-        return Ignored(reason=f"the blueprint of this job has no state {target}")
     if data is not None:
         walk.replace_data(data)
     walk.rescued = walk.rescued and state is None
     walk.status = Status.OPEN
-    return go_on(walk, target)
+    return go_on(walk, state or walk.current.name)
 
 
 def _release(walk: Walk, data: Json) -> Decision:
     """Try again what sank the job. One that was parked for no fault of a state goes on as it stood."""
-    waiting = walk.before.waiting
-    if walk.head.status is not Status.QUARANTINED:
-        return Ignored(reason="the job is not quarantined")
-    if data is not None and isinstance(waiting, OnStart | OnUnwind | OnUndo):
-        return Ignored(reason="no state reads the variables: the job is undoing what it did, or has not begun")
-    if isinstance(waiting, OnStart | OnUnwind):
+    if isinstance(walk.before.waiting, OnStart | OnUnwind):
         return _only(walk, _status_when_moving(walk))
     return _rerun(walk, None, data)
 
@@ -89,8 +110,6 @@ def _skip(walk: Walk, output: Json) -> Decision:
     if isinstance(waiting, OnUndo):
         walk.status = Status.COMPENSATING
         return done(walk, waiting)
-    if isinstance(waiting, OnUnwind | OnStart) or walk.state is None:
-        return Ignored(reason="the job stands in no state that could be skipped")
     walk.status = Status.OPEN
     return go_on(walk, leave(walk, walk.current, output, None))
 

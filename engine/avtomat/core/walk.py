@@ -83,6 +83,11 @@ class Walk:
         return self.machine.states[self.state]
 
     @property
+    def caught(self) -> Error | None:
+        """The last error that a `catch` took: here, else around this body when it began."""
+        return self.error or self.around.error
+
+    @property
     def is_root(self) -> bool:
         """Whether this scope is the job's own, not a body's."""
         return self.before.path == ROOT
@@ -131,8 +136,8 @@ class Walk:
                 "job": self._job_as_json(),
                 **self.around.names,
             }
-        if self.error is not None:
-            names = {**names, "error": self.error.as_json()}
+        if (caught := self.caught) is not None:
+            names = {**names, "error": caught.as_json()}
         return {**names, **extra} if extra else names
 
     def evaluate_guard(self, guard: Formula, names: Names) -> bool:

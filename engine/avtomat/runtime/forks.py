@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ForkScopes
-from avtomat.core.model import Around, Scope
+from avtomat.core.model import Around, Error, Scope
 from avtomat.core.value import value
 from avtomat.storage.codec import dumps, loads, outputs_as_json, outputs_from_json
 from avtomat.storage.writes import Fork
@@ -32,11 +32,13 @@ class WrittenFork:
 def encode_fork(order: ForkScopes, scope: Scope, around: Around) -> WrittenFork:
     """Encode a fork of `scope`, which itself has `around` around it."""
     name = f"{scope.path}@{scope.version}"
-    seen = {
+    seen: dict[str, Json] = {
         "data": {**around.data, **scope.data},
         **outputs_as_json({**around.outputs, **scope.outputs}),
         "names": around.names,
     }
+    if (caught := scope.error or around.error) is not None:
+        seen["error"] = caught.as_json()
     values = {f"{name}.around": dumps(seen)}
     record: dict[str, Json] = {"name": name, "machines": order.machines, "places": order.places}
     if order.item_name is not None:
@@ -73,4 +75,11 @@ async def around_of(environment: bytes, path: str, fetch: Fetch) -> Around:
         place = f"{place}[{index}]"
     else:
         place, machine = record["places"][index], record["machines"][index]
-    return Around(machine=machine, place=place, data=seen["data"], outputs=outputs_from_json(seen), names=names)
+    return Around(
+        machine=machine,
+        place=place,
+        data=seen["data"],
+        outputs=outputs_from_json(seen),
+        names=names,
+        error=Error.from_json(seen["error"]) if "error" in seen else None,
+    )

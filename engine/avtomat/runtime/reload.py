@@ -11,10 +11,12 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from watchfiles import Change, awatch
 
+from avtomat.blueprint.files import find_blueprints, read_file
 from avtomat.blueprint.registry import Registry, compile_folder
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.errors import StoreError
@@ -27,6 +29,10 @@ LOOK_EVERY_MS = 200
 """The watching thread wakes up so often although nothing changes; four times less often than it would by itself."""
 
 AGAIN_AFTER_S = 5.0
+QUIET_MS = 5_000
+"""When nothing has changed for so long the folder is read once more: a change may have come after it was read and
+before the watch stood.
+"""
 
 
 class Reloader:
@@ -36,6 +42,7 @@ class Reloader:
         self._folder = folder
         self._programs = programs
         self._current: Registry | None = None
+        self._read = ""
         self._task: asyncio.Task[None] | None = None
         self.problems: tuple[Diagnostic, ...] = ()
 
@@ -46,7 +53,7 @@ class Reloader:
 
     async def load(self) -> bool:
         """Compile the folder and make it current; False when it was refused, and why is in `problems` and the log."""
-        compiled = await asyncio.to_thread(compile_folder, self._folder)
+        self._read, compiled = await asyncio.to_thread(_compile, self._folder)
         if not isinstance(compiled, Registry):
             self.problems = tuple(each for each in compiled if each.severity is Severity.ERROR)
             log.error("blueprints are not reloaded: %s", summary(self.problems))
@@ -79,8 +86,7 @@ class Reloader:
             try:
                 if again:
                     await self.load()
-                async for _ in awatch(self._folder, watch_filter=_matters, debounce=DEBOUNCE_MS, step=LOOK_EVERY_MS):
-                    await self.load()
+                await self._load_changes()
             except StoreError as away:
                 log.warning("blueprints are reloaded later: %s", away.message)
             except FileNotFoundError:
@@ -89,6 +95,38 @@ class Reloader:
                 log.warning("%s cannot be watched; it is read every %.0f s: %r", self._folder, AGAIN_AFTER_S, failed)
             again = True
             await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _load_changes(self) -> None:
+        """Load after each change, and once the watch stands what changed before."""
+        unsure = True
+        watch = awatch(
+            self._folder,
+            watch_filter=_matters,
+            debounce=DEBOUNCE_MS,
+            step=LOOK_EVERY_MS,
+            rust_timeout=QUIET_MS,
+            yield_on_timeout=True,
+        )
+        async for changes in watch:
+            if changes or (unsure and self._read != await asyncio.to_thread(_digest, self._folder)):
+                await self.load()
+            unsure = False
+
+
+def _compile(folder: Path) -> tuple[str, Registry | list[Diagnostic]]:
+    """The digest of what is in the folder, taken first: what changes meanwhile makes it another one."""
+    return _digest(folder), compile_folder(folder)
+
+
+def _digest(folder: Path) -> str:
+    """A digest of all files of blueprints, which costs a small part of compiling them."""
+    digest = sha256()
+    for found in find_blueprints([folder]):
+        content = found if isinstance(found, Diagnostic) else read_file(found)
+        parts = (str(found).encode(), content if isinstance(content, bytes) else str(content).encode())
+        for part in parts:
+            digest.update(b"%d " % len(part) + part)
+    return digest.hexdigest()
 
 
 def _digests(registry: Registry) -> dict[str, str]:

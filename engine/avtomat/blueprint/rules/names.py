@@ -91,7 +91,7 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
     if place.machine.items and "item" not in place.machine.items:
         names.discard("item")
     state = place.state
-    if state is not None and state.name in subject.after_a_catch[place.machine.address]:
+    if _is_after_a_catch(subject, place):
         names.add("error")
     if place.secrets:
         names.add("secrets")
@@ -110,6 +110,16 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
         case _:
             pass
     return frozenset(names)
+
+
+def _is_after_a_catch(subject: Subject, place: Place) -> bool:
+    """Whether a catch leads to the state, or to a block that it stands in."""
+    name = None if place.state is None else place.state.name
+    for machine in subject.blueprint.around(place.machine):
+        if name in subject.after_a_catch[machine.address]:
+            return True
+        name = machine.owner
+    return False
 
 
 def _own_item(subject: Subject, place: Place) -> tuple[str, ...]:
