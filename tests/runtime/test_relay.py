@@ -327,6 +327,26 @@ async def test_a_job_that_left_the_store_shows_its_history_to_its_client_alone(
     await engine.stop()
 
 
+@pytest.mark.parametrize("carried", [1, 3, 5])
+async def test_what_is_carried_while_a_history_is_read_is_not_missing_in_it(
+    world: World, database: PostgresHistory, monkeypatch: pytest.MonkeyPatch, carried: int
+) -> None:
+    job = await job_of(world, 5)
+    made = await outbox_of(world)
+    relay, read = relay_of(world.store, database), database.entries
+
+    async def read_and_carry(*asked: Any) -> list[HistoryEntry]:
+        monkeypatch.undo()
+        found = await read(*asked)
+        monkeypatch.setattr("avtomat.runtime.relay.BATCH_MAX", carried)
+        await relay.carry(0)
+        return found
+
+    monkeypatch.setattr(database, "entries", read_and_carry)
+
+    assert await Histories(world.store, database).entries(job, 0, 100, 5) == made
+
+
 async def test_replicas_on_one_redis_carry_each_entry_once_and_all_show_it(
     tmp_path: Path, postgres_schema: str, fresh_redis: RedisServer
 ) -> None:

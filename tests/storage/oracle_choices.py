@@ -152,9 +152,9 @@ class Choices:
         )
 
     def _forks_to_close(self, rng: Random, job: str, path: str) -> tuple[str, ...]:
-        below = "/" if path == ROOT else f"{path}/"
+        """Forks of this scope: one that closed another's would leave that one waiting for ever."""
         known = self.seen["jobs"].get(job)
-        forks = [] if known is None else [fork for fork in known["joins"] if fork.startswith(below)]
+        forks = [] if known is None else [fork for fork in known["joins"] if parent_of(f"{fork}.0")[0] == path]
         return tuple(fork for fork in sorted(forks) if chance(rng, 2))
 
     def _head(self, rng: Random) -> HeadChange:

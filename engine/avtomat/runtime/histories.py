@@ -5,7 +5,7 @@ The parts follow each other in this order, and an answer has no gap: where the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.answers import HistoryEntry
@@ -38,12 +38,29 @@ class Histories:
             found = await repeat(lambda: self._store.history(job, after, limit))
         if self._database is None:
             return found
-        for source in (self._database.entries, self._in_outbox):
-            last = found[-1].seq if found else after
-            if len(found) == limit or last == newest:
-                break
-            found += _following(last, await source(job, last, limit - len(found)), newest)
-        return found
+        found = await self._further(self._database, job, after, limit, newest, found)
+        if len(found) == limit or _last(found, after) == newest:
+            return found
+        # What leaves the outbox now is in the database by then: so the outbox is read first, then the database again.
+        waiting = await self._in_outbox(job, _last(found, after), limit)
+        found = await self._further(self._database, job, after, limit, newest, found)
+        last = _last(found, after)
+        return (found + _following(last, (entry for entry in waiting if entry.seq > last), newest))[:limit]
+
+    async def _further(
+        self,
+        database: HistoryDatabase,
+        job: str,
+        after: int,
+        limit: int,
+        newest: int | None,
+        found: list[HistoryEntry],
+    ) -> list[HistoryEntry]:
+        """What was found, and what the database has after it."""
+        last = _last(found, after)
+        if len(found) == limit or last == newest:
+            return found
+        return found + _following(last, await database.entries(job, last, limit - len(found)), newest)
 
     async def _in_outbox(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
         partition = partition_of(job)
@@ -51,6 +68,10 @@ class Histories:
             return []
         waiting = await repeat(lambda: self._store.outbox(partition, OUTBOX_LOOKED_AT_MAX))
         return [entry for _, entry in waiting if entry.job == job and entry.seq > after][:limit]
+
+
+def _last(found: Sequence[HistoryEntry], after: int) -> int:
+    return found[-1].seq if found else after
 
 
 def _following(last: int, entries: Iterable[HistoryEntry], newest: int | None) -> list[HistoryEntry]:
