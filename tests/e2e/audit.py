@@ -43,6 +43,35 @@ async def audit(url: str, accepted: Mapping[str, int], *, attempts_max: int, may
     assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
 
 
+async def audit_sagas(url: str, accepted: Mapping[str, int]) -> None:
+    """Fail with everything that is wrong after jobs of the blueprint `saga`, those with odd numbers undone.
+
+    Each used one result for each of its tasks and for each undo, and none is left to be undone.
+    """
+    dump = await dump_of(url)
+    found = violations(dump)
+    found += [f"{job} is lost" for job in accepted.keys() ^ dump["jobs"].keys()]
+    for name, job in dump["jobs"].items():
+        found += [f"{name}: {fault}" for fault in _faults_of_saga(job, accepted.get(name, 0))]
+    assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
+
+
+def _faults_of_saga(job: JobDump, number: int) -> Iterator[str]:
+    history = [(entry[2], json.loads(str(entry[4]))) for entry in job["history"] or ()]
+    used = sum(entry["type"] == "TaskSucceeded" for _, entry in history)
+    if (ends := sum("ended" in entry for path, entry in history if path == "/")) != 1:
+        yield f"ended {ends} times"
+    if number % 2:
+        told, wanted = (job["status"], json.loads(job["error"] or "{}").get("code"), used), ("failed", "ODD", 9 + 5)
+    else:
+        result = {"number": number, "items": [0, 10, 20, 30]}
+        told, wanted = (job["status"], json.loads(job["result"] or "null"), used), ("finished", result, 9)
+    if told != wanted:
+        yield f"is {told}, not {wanted}"
+    if job["undos"]:
+        yield f"has the undos {job['undos']} left"
+
+
 def sqlite_url(folder: Path) -> str:
     """The store that an engine in this folder has by default."""
     return f"sqlite:///{folder / 'avtomat.db'}"

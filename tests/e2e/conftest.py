@@ -55,6 +55,35 @@ states:
   hold: {task: hold, params: {gate: "{{ input.gate }}"}, retry: quick, next: done}
   done: {succeed: "{{ outputs.hold }}"}
 """,
+    "saga": """\
+avtomat: 1
+blueprint: saga
+policies:
+  stubborn: {attempts: 20, delay: 100ms, factor: 1, jitter: none, errors: [ANY]}
+defaults: {retry: stubborn}
+states:
+  rest: {wait: 20ms, next: work}
+  work:
+    parallel:
+      items:
+        foreach: "{{ range(4) }}"
+        concurrency: 2
+        do:
+          start: first
+          states:
+            first:
+              task: echo
+              params: {number: "{{ item }}"}
+              compensate: {task: echo, params: {undo: "{{ item }}"}}
+              next: again
+            again: {task: echo, params: {number: "{{ outputs.first.number * 10 }}"}, next: end}
+      lone: {task: echo, params: {number: "{{ input.number }}"}, compensate: {task: echo, params: {undo: lone}}}
+    transitions:
+      - {when: input.number % 2 == 1, to: sink}
+      - {to: done}
+  sink: {fail: {code: ODD}}
+  done: {succeed: {number: "{{ outputs.work.lone.number }}", items: "{{ [x.number for x in outputs.work.items] }}"}}
+""",
     "pause": """\
 avtomat: 1
 blueprint: pause

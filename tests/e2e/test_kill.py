@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.audit import audit, sqlite_url
+from tests.e2e.audit import audit, audit_sagas, sqlite_url
 from tests.e2e.conditions import for_the_time
 from tests.e2e.load import Load
 from tests.e2e.processes import EngineProcess, WorkerProcess
@@ -21,6 +21,9 @@ from tests.servers import KEEPS_ALL_WRITES, RedisServer
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 LEASE = ("--lease", "3s")
+SAGAS = 40
+"""Clients of `saga`, whose jobs have nine tasks and up to five undos each."""
+
 STUBBORN, TWICE = 20, 2
 """Attempts that the blueprints `echo` and `twice` allow."""
 
@@ -48,11 +51,11 @@ async def kill_and_start(victim: EngineProcess, chance: random.Random) -> None:
     await asyncio.to_thread(victim.wait_ready)
 
 
-async def crash(load: Load, kills: int, chance: random.Random, kill: Callable[[], Any]) -> None:
+async def crash(load: Load, kills: int, chance: random.Random, kill: Callable[[], Any], *, ends_max: int = 200) -> None:
     """Call `kill` at random moments of a load that is in full flight, then let every job end."""
     await load.in_flight()
     for _ in range(kills):
-        await load.more_ends(chance.randrange(1, 200))
+        await load.more_ends(chance.randrange(1, ends_max))
         await kill()
     await load.drain()
 
@@ -87,6 +90,38 @@ async def test_no_job_is_lost_when_replicas_are_killed(
 
     assert [replica.stop() for replica in replicas] == [0, 0]
     await audit(store, load.accepted, attempts_max=STUBBORN)
+
+
+@times(2, 20)
+async def test_blocks_go_on_and_are_undone_once_when_the_only_engine_is_killed(
+    folder: Path, stack: ExitStack, kills: int, chance: random.Random
+) -> None:
+    engine = stack.enter_context(EngineProcess(folder, arguments=LEASE))
+    three_workers(stack, engine)
+
+    async with Load([engine], "saga", clients=SAGAS) as load:
+        await crash(load, kills, chance, lambda: kill_and_start(engine, chance), ends_max=SAGAS)
+
+    assert engine.stop() == 0
+    await audit_sagas(sqlite_url(folder), load.accepted)
+
+
+@times(2, 20)
+async def test_blocks_go_on_and_are_undone_once_when_replicas_are_killed(
+    folder: Path, stack: ExitStack, fresh_redis: RedisServer, kills: int, chance: random.Random
+) -> None:
+    store = fresh_redis.url
+    replicas = [
+        stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
+        for number in (1, 2)
+    ]
+    three_workers(stack, *replicas)
+
+    async with Load(replicas, "saga", clients=SAGAS) as load:
+        await crash(load, kills, chance, lambda: kill_and_start(chance.choice(replicas), chance), ends_max=SAGAS)
+
+    assert [replica.stop() for replica in replicas] == [0, 0]
+    await audit_sagas(store, load.accepted)
 
 
 @times(10, 50)
