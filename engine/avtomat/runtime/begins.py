@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 10
 """Enough to keep the store's connection full, few enough that other calls need not wait behind them."""
 
-AT_ONCE_GROUPED = 4
+AT_ONCE_GROUPED = 2
 """Places of bulk beside others where the store flushes commits together: waiting for the disk holds nobody up."""
 
 BULK_AFTER = 200
