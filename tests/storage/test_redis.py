@@ -208,6 +208,21 @@ async def test_a_replica_looks_again_when_an_answer_was_lost(fresh_redis: RedisS
     await store.close()
 
 
+async def test_a_replica_looks_again_when_nobody_waits_for_an_answer_any_more(fresh_redis: RedisServer) -> None:
+    looked = asyncio.Event()
+    store = RedisStore(fresh_redis.url)
+    await store.open(Wakeups(queue=lambda _, name: None, job=lambda job: None, lost=looked.set))
+    looked.clear()
+    with stopped(fresh_redis):
+        call = asyncio.create_task(store.ping())
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+    async with asyncio.timeout(20):
+        await looked.wait()
+    await store.close()
+
+
 async def test_jobs_are_there_after_the_server_was_killed(world: World, fresh_redis: RedisServer) -> None:
     job, task_id = await world.with_leased()
     fresh_redis.kill()

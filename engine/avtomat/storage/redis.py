@@ -6,7 +6,7 @@
 - What is kept, and under which keys, stands in the headers of lua/parts/*.lua. Arguments are made by redis_codec.py,
   answers read by redis_answers.py.
 - Wake-ups are messages on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`, then who caused it. That replica
-  knows them from the answer of its call already. When such an answer was lost, everybody looks again.
+  knows them from the answer of its call already. When such an answer is not read, everybody looks again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class RedisStore:
         first = f"{shift}{self._mode}"
         try:
             reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
-        except StoreAnswerLost:
+        except (StoreAnswerLost, asyncio.CancelledError):  # it may have been done, and nobody reads what it woke
             self._look_again_soon()
             raise
         told = reply[0]
