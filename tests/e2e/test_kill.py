@@ -40,6 +40,14 @@ def three_workers(stack: ExitStack, *engines: EngineProcess) -> None:
     stack.enter_context(WorkerProcess(engines[0], {"echo": "cat"}, name="commands"))
 
 
+def two_replicas(stack: ExitStack, folder: Path, store: str) -> list[EngineProcess]:
+    """Two engines on one store."""
+    return [
+        stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
+        for number in (1, 2)
+    ]
+
+
 async def kill_and_start(victim: EngineProcess, chance: random.Random) -> None:
     """Kill it and start it again; sometimes it is killed again before it is ready."""
     victim.kill()
@@ -79,10 +87,7 @@ async def test_no_job_is_lost_when_replicas_are_killed(
     folder: Path, stack: ExitStack, fresh_redis: RedisServer, kills: int, chance: random.Random
 ) -> None:
     store = fresh_redis.url
-    replicas = [
-        stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
-        for number in (1, 2)
-    ]
+    replicas = two_replicas(stack, folder, store)
     three_workers(stack, *replicas)
 
     async with Load(replicas, "echo") as load:
@@ -111,10 +116,7 @@ async def test_blocks_go_on_and_are_undone_once_when_replicas_are_killed(
     folder: Path, stack: ExitStack, fresh_redis: RedisServer, kills: int, chance: random.Random
 ) -> None:
     store = fresh_redis.url
-    replicas = [
-        stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
-        for number in (1, 2)
-    ]
+    replicas = two_replicas(stack, folder, store)
     three_workers(stack, *replicas)
 
     async with Load(replicas, "saga", clients=SAGAS) as load:
@@ -153,10 +155,7 @@ async def test_no_job_is_lost_when_redis_is_killed(
     redis = RedisServer(tmp_path_factory.mktemp("redis"), appendfsync=KEEPS_ALL_WRITES)
     stack.callback(redis.kill)
     store = redis.url
-    replicas = [
-        stack.enter_context(EngineProcess(folder, store=store, arguments=LEASE, log=f"engine-{number}.log"))
-        for number in (1, 2)
-    ]
+    replicas = two_replicas(stack, folder, store)
     three_workers(stack, *replicas)
 
     async def kill() -> None:
