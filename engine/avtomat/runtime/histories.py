@@ -38,29 +38,14 @@ class Histories:
             found = await repeat(lambda: self._store.history(job, after, limit))
         if self._database is None:
             return found
-        found = await self._further(self._database, job, after, limit, newest, found)
+        found = await _with_carried(self._database, found, job, after, limit, newest)
         if len(found) == limit or _last(found, after) == newest:
             return found
         # What leaves the outbox now is in the database by then: so the outbox is read first, then the database again.
         waiting = await self._in_outbox(job, _last(found, after), limit)
-        found = await self._further(self._database, job, after, limit, newest, found)
+        found = await _with_carried(self._database, found, job, after, limit, newest)
         last = _last(found, after)
         return (found + _following(last, (entry for entry in waiting if entry.seq > last), newest))[:limit]
-
-    async def _further(
-        self,
-        database: HistoryDatabase,
-        job: str,
-        after: int,
-        limit: int,
-        newest: int | None,
-        found: list[HistoryEntry],
-    ) -> list[HistoryEntry]:
-        """What was found, and what the database has after it."""
-        last = _last(found, after)
-        if len(found) == limit or last == newest:
-            return found
-        return found + _following(last, await database.entries(job, last, limit - len(found)), newest)
 
     async def _in_outbox(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
         partition = partition_of(job)
@@ -68,6 +53,16 @@ class Histories:
             return []
         waiting = await repeat(lambda: self._store.outbox(partition, OUTBOX_LOOKED_AT_MAX))
         return [entry for _, entry in waiting if entry.job == job and entry.seq > after][:limit]
+
+
+async def _with_carried(
+    database: HistoryDatabase, found: list[HistoryEntry], job: str, after: int, limit: int, newest: int | None
+) -> list[HistoryEntry]:
+    """What was found, and what the database has after it."""
+    last = _last(found, after)
+    if len(found) == limit or last == newest:
+        return found
+    return found + _following(last, await database.entries(job, last, limit - len(found)), newest)
 
 
 def _last(found: Sequence[HistoryEntry], after: int) -> int:
