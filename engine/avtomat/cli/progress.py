@@ -158,7 +158,10 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "TaskFailed":
             yield here, f"{attempt} failed: {_error_text(entry)}", Tone.WORRY
         case "LeaseLost":
-            yield here, f"{attempt} lost: its worker fell silent", Tone.WORRY
+            lost = "gave it up" if entry.get("gave_up") else "fell silent"
+            yield here, f"{attempt} lost: its worker {lost}", Tone.WORRY
+        case "AttemptReturned":
+            yield here, f"{attempt} given back: its worker stops", Tone.PLAIN
         case "TaskTimedOut":
             yield here, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
         case "TimerFired":
