@@ -67,7 +67,7 @@ def _words_of(name: str) -> tuple[list[str], dict[str, list[str]]]:
     from avtomat.cli.main import parser_of
 
     _, parser = parser_of(name)
-    below = {action: [*_flags_of(each)] for action, each in _actions_of(parser)}
+    below = {action: [*_flags_of(each)] for action, each in actions_of(parser)}
     return [*_flags_of(parser)], below
 
 
@@ -76,7 +76,8 @@ def _flags_of(parser: ArgumentParser) -> Iterator[str]:
         yield from (flag for flag in action.option_strings if flag.startswith("--"))
 
 
-def _actions_of(parser: ArgumentParser) -> Iterator[tuple[str, ArgumentParser]]:
+def actions_of(parser: ArgumentParser) -> Iterator[tuple[str, ArgumentParser]]:
+    """The actions of a command, each with what reads its arguments."""
     for action in parser._actions:
         if isinstance(action.choices, dict):
             yield from action.choices.items()
