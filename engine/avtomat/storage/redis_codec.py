@@ -81,9 +81,9 @@ def cause_arguments(cause: Cause | None) -> tuple[Argument, ...]:
 
 
 def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
-    """A piece of mail in six arguments; see deliver.lua."""
+    """A piece of mail in seven arguments; see deliver.lua."""
     path, name, key = (mail.to, "", "") if isinstance(mail.to, str) else ("", *mail.to[1:])
-    return path, named(name), named(key), mail.id, named(mail.kind), mail.body
+    return path, named(name), named(key), mail.id, named(mail.kind), named(mail.sender), mail.body
 
 
 def _add_writes(to: list[Argument], writes: Writes, partition: int) -> None:
@@ -167,14 +167,14 @@ def _add_post(to: list[Argument], post: Post, partition: int) -> None:
 
 def packed_post(post: Post) -> bytes:
     """Post as it waits for its way to another partition."""
-    path, name, key, mail_id, kind, body = mail_arguments(post.mail)
-    head = "".join(f"{named(str(field))}\n" for field in (post.job, path, name, key, mail_id, kind))
+    path, name, key, mail_id, kind, sender, body = mail_arguments(post.mail)
+    head = "".join(f"{named(str(field))}\n" for field in (post.job, path, name, key, mail_id, kind, sender))
     return head.encode() + (body if isinstance(body, bytes) else b"")
 
 
 def unpacked_post(packed: bytes) -> Post:
     """What `packed_post` packed."""
-    *head, body = packed.split(b"\n", 6)
-    job, path, name, key, mail_id, kind = (field.decode() for field in head)
+    *head, body = packed.split(b"\n", 7)
+    job, path, name, key, mail_id, kind, sender = (field.decode() for field in head)
     to = path or ("signal", name, key)
-    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to))
+    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to, sender=sender))

@@ -194,6 +194,7 @@ class _Job:
             ended_attempts=self._ended_attempts(),
             kept_signals=self._kept_signals(),
             mail_ids=sorted(self.part.members(f"mi:{self.name}")),
+            mail_counts=self._mail_counts(),
             values={name: shown(value) for name, value in sorted(self.part.hash(f"v:{self.name}").items())},
             undos=dict(self._undos()),
             history=[self._entry(seq) for seq in range(1, int(head["seq"]) + 1)] if "1" in kept else None,
@@ -212,9 +213,13 @@ class _Job:
             visit=int(kept["visit"]),
             record=shown(scope["s"]),
             task=_scope_and_task(scope["v"])[1].get("id"),
-            signal=scope["g"].decode().split("\n") if "g" in scope else None,
-            mail=[_mail(one, letters[one], returned.get(one, b"0")) for one in self.part.scores(f"mo:{ref}")],
+            signal=scope["g"].decode().split("\n")[:2] if "g" in scope else None,
+            mail=[_mail(one, letters[one], returned.get(one, b"0")) for one in self._mailbox(ref)],
         )
+
+    def _mailbox(self, ref: str) -> list[str]:
+        arrived = self.part.scores(f"mo:{ref}") | self.part.scores(f"mp:{ref}")
+        return sorted(arrived, key=arrived.__getitem__)
 
     def _tasks(self) -> Iterator[tuple[str, dict[str, str]]]:
         for path, scope in sorted(self.hashes.items()):
@@ -251,8 +256,12 @@ class _Job:
         live.sort(key=lambda one: int(one[1][2]))
         return [["signal", letter[3].decode(), letter[4].decode(), mail_id] for mail_id, letter in live]
 
+    def _mail_counts(self) -> dict[str, int]:
+        counts = sorted(self.part.hash(f"mc:{self.name}").items())
+        return {word: int(count) for word, count in counts if count != b"0"}
+
     def _undos(self) -> Iterator[tuple[str, str]]:
-        for text in self.part.keys.get(f"u:{self.name}", []):
+        for text, _ in pairs(self.part.keys.get(f"u:{self.name}", [])):
             seq, _, undo = text.partition(b"\n")
             yield seq.decode(), shown(undo)
 

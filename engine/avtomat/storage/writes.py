@@ -56,13 +56,15 @@ class Mail:
     """Something that comes from outside a scope. `to` is a path, or ("signal", name, key).
 
     `kind` is a word for `Due.kind`'s reader (cancel, pause, resume, signal, child, join, unwind, result …). Mail whose
-    kind is in OPERATOR_MAIL is given out while the job is paused or quarantined; all other mail waits.
+    kind is in OPERATOR_MAIL is given out while the job is paused or quarantined; all other mail waits. `sender` is who
+    sent a signal: it counts when that is delivered, and is not kept with it.
     """
 
     id: str
     kind: str
     body: bytes
     to: str | tuple[str, str, str] = "/"
+    sender: str = field(default="", compare=False)
 
 
 @value

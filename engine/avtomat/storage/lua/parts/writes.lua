@@ -5,7 +5,7 @@
 
 local ARITY = { scope = 5, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
   signal = 1, fork = 6, close = 1, finish = 2, output = 1, error = 1, undo = 1, undone = 1, head = 0, status = 1,
-  reason = 1, deadline = 1, search = 1, labels = 1, post = 7, carry = 2, value = 2 }
+  reason = 1, deadline = 1, search = 1, labels = 1, post = 8, carry = 2, value = 2 }
 local REPEATED = { close = true, post = true, carry = true, value = true }
 local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at' }
 
