@@ -13,8 +13,9 @@ import pytest
 from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
 from avtomat.storage.answers import Wakeups
 from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
-from avtomat.storage.redis import FORMAT, RedisStore, prefix_of
+from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
+from avtomat.storage.redis_meta import FORMAT
 from avtomat.storage.redis_script import load_scripts
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
@@ -315,7 +316,7 @@ async def test_open_jobs_of_an_older_format_are_refused_with_what_to_do(
     with pytest.raises(StoreError, match=f"format {FORMAT - 1} with 1 open jobs") as refused:
         await RedisStore(fresh_redis.url).open(DEAF)
     assert (refused.value.code, refused.value.exit_code) == ("store.older_format", 5)
-    assert "let the version of Avtomat that wrote them end these jobs" in (refused.value.hint or "")
+    assert "let the version of Avtomat that wrote them end or cancel" in (refused.value.hint or "")
 
     await world.commit(job, result(task_id), end=FINISHED)
     other = RedisStore(fresh_redis.url)

@@ -144,7 +144,7 @@ class Operators:
         """Put the wish into the job's mailbox and carry it out; return why it changed nothing, empty when it did."""
         delivered = await repeat(lambda: self._store.deliver(row.job, mail))
         if delivered is Delivered.FULL:
-            raise _full(row)
+            raise _full()
         handled = await self._executor.handle(row.job, ROOT, MailCause(id=mail.id), event)
         if handled.change is not None or await self._was_done_elsewhere(row, mail):
             return ""
@@ -209,7 +209,7 @@ def _stands_in(entries: Iterable[HistoryEntry], mail: Mail) -> bool:
     return any(entry.cause == cause for entry in entries)
 
 
-def _full(row: JobRow) -> RequestRefused:
+def _full() -> RequestRefused:
     return RequestRefused(
         f"nothing was changed: {OPERATOR_IDS_MAX} requests of operators changed this job already, it takes no more",
         status=429,

@@ -25,18 +25,8 @@ ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
 
 def violations(dump: Dump) -> list[str]:
     """All findings, each beginning with the number of its rule."""
-    rules = (
-        versions,
-        histories,
-        open_index,
-        closed_is_empty,
-        attempts_are_somewhere,
-        owners,
-        reasons,
-        keys,
-        joins,
-        mailboxes,
-    )
+    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes
+    rules = *of_jobs, attempts_are_somewhere, owners
     return [finding for rule in rules for finding in rule(dump)]
 
 

@@ -40,15 +40,14 @@ from avtomat.storage.answers import (
 from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_dump import dump
+from avtomat.storage.redis_meta import agree
 from avtomat.storage.redis_script import load_script
 from avtomat.storage.redis_wire import Argument, Reply
-from avtomat.storage.rules import UNDOING, cursor_of, fork_path, partition_of, partition_of_key, place_of
+from avtomat.storage.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 
-FORMAT: Final = 2
 REPLICA_BYTES: Final = 6
 LOOK_AGAIN_AFTER_S: Final = 0.5
-META: Final = "av:meta"
 WORKERS_PARTITION: Final = 0
 """Registrations belong to no job; they live with the first partition."""
 
@@ -95,7 +94,7 @@ class RedisStore:
         channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
         await self._backend.open(channels, self._hear, wakeups.lost)
         try:
-            await self._agree()
+            await agree(self._backend, self.partitions, self.counts)
             await self.ping()
         except StoreError:
             await self._backend.close()
@@ -116,39 +115,6 @@ class RedisStore:
     async def ping(self) -> None:
         """Write a little."""
         await self._run("ping", 0)
-
-    async def _agree(self) -> None:
-        """Make the store's record, or find that it is ours: its partitions, and the format in which jobs are kept."""
-        kept = {}
-        for name, value in (("partitions", self.partitions), ("format", FORMAT)):
-            await self._backend.execute("HSETNX", META, name, value)
-            kept[name] = int(await self._backend.execute("HGET", META, name))
-        if kept["partitions"] != self.partitions:
-            raise StoreError(
-                f"this Redis was set up with {kept['partitions']} partitions, and {self.partitions} are asked for",
-                code="store.partitions",
-                hint="the number of partitions is fixed when a store is first used",
-            )
-        if kept["format"] > FORMAT:
-            raise StoreError(
-                f"this Redis holds a store of format {kept['format']}; this engine knows formats up to {FORMAT}",
-                code="store.newer_format",
-                hint="use the newer version of Avtomat that wrote it",
-            )
-        if kept["format"] < FORMAT:
-            await self._take_over(kept["format"])
-
-    async def _take_over(self, older: int) -> None:
-        """Go on with a store of an older format, in which ended jobs are kept as they are now, but not open ones."""
-        counts = await self.counts()
-        is_open = sum(counts[status] for status in ("open", *UNDOING))
-        if is_open:
-            raise StoreError(
-                f"this Redis holds a store of format {older} with {is_open} open jobs; this engine writes format {FORMAT}",
-                code="store.older_format",
-                hint="let the version of Avtomat that wrote them end these jobs, or cancel them there; then start this one",
-            )
-        await self._backend.execute("HSET", META, "format", FORMAT)
 
     async def _run(self, operation: str, partition: int, *args: Argument) -> Reply:
         if partition >= self.partitions:

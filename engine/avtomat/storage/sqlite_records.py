@@ -29,7 +29,8 @@ SELECT r.queue, r.requirements FROM requirements r WHERE r.partition = ?1 AND EX
     SELECT 1 FROM attempts a WHERE a.partition = ?1 AND a.queue = r.queue AND a.phase = 'queued')"""
 
 _POST: Final = """
-SELECT job, id, kind, body, target, signal_name, signal_key, sender FROM post WHERE partition = ? ORDER BY place LIMIT ?"""
+SELECT job, id, kind, body, target, signal_name, signal_key, sender FROM post
+WHERE partition = ? ORDER BY place LIMIT ?"""
 _POSTED: Final = "DELETE FROM post WHERE partition = ? AND id = ?"
 
 _OUTBOX: Final = """
