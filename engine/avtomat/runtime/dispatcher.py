@@ -23,7 +23,7 @@ from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, progress_of, result_hash, verdict
+from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, cause_of, event_of, progress_of, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
@@ -241,7 +241,9 @@ class Dispatcher:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
             event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
-            await self._settle(handout.task_id, handout.job, worker, event, "")
+            said = dumps(answer_as_json(event))
+            cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
+            await self._settle(handout.job, cause, event)
             return None
         self._seat(worker).held.add(handout.task_id)
         return task
@@ -278,8 +280,9 @@ class Dispatcher:
 
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
-        worker = str(body.get("worker_id") or "")
-        return await self._settle(str(body["task_id"]), str(body["job_id"]), worker, event_of(body), result_hash(body))
+        worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
+        event = event_of(body)
+        return await self._settle(job, cause_of(task_id, worker, body, event), event)
 
     async def event(self, body: Mapping[str, Json]) -> None:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
@@ -288,12 +291,11 @@ class Dispatcher:
             note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
-    async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
-        if not self._ours([task_id]) or job_of_task(task_id) != job:
+    async def _settle(self, job: str, cause: ResultCause, event: WorkerEvent) -> dict[str, Json]:
+        if not self._ours([cause.task_id]) or job_of_task(cause.task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
-        cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
-        handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
-        self._seat(worker).held.discard(task_id)
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
+        self._seat(cause.worker).held.discard(cause.task_id)
         return verdict(handled.answer)
 
     def _ours(self, task_ids: Sequence[Json]) -> list[str]:

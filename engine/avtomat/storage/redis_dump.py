@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import orjson
@@ -184,7 +185,7 @@ class _Job:
             search=dict(sorted(orjson.loads(kept["x"]).items())) if "x" in kept else {},
             labels=shown_or_none(kept.get("l")),
             reason=shown_or_none(kept.get("r")),
-            result=shown_or_none(kept.get("R")),
+            result=shown_or_none(self._result()),
             error=shown_or_none(kept.get("E")),
             live_leases=int(head["live"] or 0),
             scopes={path: self._scope(path, scope) for path, scope in sorted(self.hashes.items())},
@@ -199,6 +200,23 @@ class _Job:
             undos=dict(self._undos()),
             history=[self._entry(seq) for seq in range(1, int(head["seq"]) + 1)] if "1" in kept else None,
         )
+
+    def _result(self) -> bytes | None:
+        rest, places, kind, where = self.kept.get("R"), *self._place_of_result()
+        if rest is None or not places:
+            return rest
+        if kind == "s":
+            first, last = map(int, where)
+            shared = self.kept["s"][first - 1 : last]
+        else:
+            values = self.part.hash(f"v:{self.name}")
+            shared = b"".join(values[name] for name in where)
+        bounds = [0, *places, len(rest)]
+        return shared.join(rest[start:end] for start, end in pairwise(bounds))
+
+    def _place_of_result(self) -> tuple[list[int], str, list[str]]:
+        places, _, where = self.kept.get("Q", b"").decode().partition("\n")
+        return [int(place) for place in places.split(",") if place], where[:1], where[1:].split("\n")
 
     def _entry(self, seq: int) -> list[int | str]:
         entry = entry_of(self.name, seq, self.kept[str(seq)])

@@ -1,6 +1,6 @@
 -- Answer a piece of mail, or a due member that changes nothing. What only a commit can answer stays.
 --
--- ARGV  2 job, 3 path, 4 –, 5–9 cause (see causes.lua)
+-- ARGV  2 job, 3 path, 4 –, 5–11 cause (see causes.lua)
 -- Returns {now}
 --@include base
 --@include records

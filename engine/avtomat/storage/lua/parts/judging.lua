@@ -68,5 +68,5 @@ end
 -- The worker may be told that its result is accepted: it waits as mail until the job goes on.
 function S.keep_result(job, path, judged)
   S.end_by_result(judged.scope, ARGV[8])
-  S.put_mail(job, path, 'result:' .. ARGV[6], 'result', ARGV[9])
+  S.put_mail(job, path, 'result:' .. ARGV[6], 'result', S.whole(ARGV[9], ARGV[10], ARGV[11]))
 end

@@ -1,6 +1,6 @@
 -- Jobs, scopes and attempts as they are kept, each read once a step and written once by `save`.
 --
--- j:<job>         hash: m (JOB), f (FIXED), h head, l labels, r reason, x search, R result, E error, 1…n history,
+-- j:<job>         hash: m (JOB), f (FIXED), h head, l labels, r reason, x search, R result (or Q where it stands, see rows.lua), E error, 1…n history,
 --                 !<fence> what was closed, and why; and of the root scope v (SCOPE, then TASK if an attempt is open),
 --                 s record, b body of its task, p progress, g and G: see mail.lua
 -- s:<job><path>   hash: v, s, b, p, g, G of another scope, while it is open
