@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "schema": Command("avtomat.cli.schema", "Print a JSON Schema, for editors and other tools"),
     "init": Command("avtomat.cli.init", "Begin a project: a blueprint, settings, a README"),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store"),
+    "store": Command("avtomat.cli.store", "Accept the store in Redis as it is, after it was emptied or replaced"),
     "config": Command("avtomat.cli.config", "Show all settings and where each comes from"),
 }
 

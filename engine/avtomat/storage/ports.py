@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from avtomat.errors import StoreError
 from avtomat.storage.answers import (
     Below,
     Committed,
@@ -73,6 +74,9 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
+
+    def trouble(self) -> StoreError | None:
+        """Why no new job is safe in the store, or why it is not used at all; None when all is well. Asks nobody."""
 
     # programs: kept by digest in the partition's store, for as long as a job needs them
 
