@@ -113,8 +113,11 @@ class Daemon:
 class RedisServer:
     """A redis-server with an append-only file; writes that it answered survive `kill` and `start`."""
 
-    def __init__(self, folder: Path, *, appendfsync: str = KEEPS_WRITES_OVER_KILL) -> None:
+    def __init__(
+        self, folder: Path, *, appendfsync: str = KEEPS_WRITES_OVER_KILL, more: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self.more = more or {}
         self.appendfsync = appendfsync
         self.port = free_port()
         self._daemon: Daemon | None = None
@@ -157,6 +160,7 @@ class RedisServer:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
             "logfile": "",
+            **self.more,
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._daemon = Daemon(["redis-server", *arguments], ready="eady to accept connections")

@@ -24,6 +24,7 @@ Parse: TypeAlias = Callable[[object], Any]
 _SIZE: Final = re.compile(r"(\d{1,12})\s*([kMG]i?)?B?", re.ASCII)
 _SIZE_UNITS: Final = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _STORE_SCHEMES: Final = ("sqlite:///", "redis://", "rediss://", "unix://")
+_IDENTITY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SECRET_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
 
@@ -83,6 +84,14 @@ def _refuse_no_url(text: str) -> None:
         raise UnfitValueError(f"is not a URL: {what}") from None
     if port == 0:
         raise UnfitValueError("is not a URL: its port is no number from 1 to 65535")
+
+
+def parse_identity(value: object) -> str:
+    """A word that names a store."""
+    text = parse_text(value)
+    if _IDENTITY.fullmatch(text) is None:
+        raise ValueError("must be 1 to 64 letters, digits, _ and -")
+    return text
 
 
 def parse_token(value: object) -> str:
@@ -231,6 +240,7 @@ PATH: Final = Kind(words="path", parse=parse_path, show=show_text)
 STORE: Final = Kind(words="URL", parse=parse_store, show=show_url, hidden=True)
 HISTORY: Final = Kind(words="URL", parse=parse_history, show=show_url, hidden=True)
 TOKEN: Final = Kind(words="text", parse=parse_token, show=show_hidden, hidden=True)
+IDENTITY: Final = Kind(words="text", parse=parse_identity, show=show_text)
 SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
 SIZE: Final = Kind(words="size", parse=parse_size, show=show_size)
 CONFIG: Final = Kind(words="table", parse=parse_config, show=show_json)

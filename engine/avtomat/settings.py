@@ -17,6 +17,7 @@ from avtomat.secrets import SecretSource
 from avtomat.setting_kinds import (
     CONFIG,
     HISTORY,
+    IDENTITY,
     PATH,
     SECRETS,
     SIZE,
@@ -123,7 +124,15 @@ class Settings:
         default=1,
         metadata={
             "kind": number(1, 256),
-            "doc": "Partitions of the store: 16 on a Redis Cluster. Fixed when the store is first used.",
+            "doc": "Partitions of the store. Fixed when the store is first used.",
+        },
+    )
+    store_id: str | None = field(
+        default=None,
+        metadata={
+            "kind": IDENTITY,
+            "doc": "Identity that the store in Redis must have, so that an emptied one is not taken for a new one; the "
+            "first start logs it.",
         },
     )
     log_format: str = field(

@@ -22,7 +22,7 @@ from avtomat.core.messages import (
 from avtomat.errors import RequestRefused
 from avtomat.runtime.clients import Accepted
 from avtomat.storage.answers import Delivered
-from avtomat.storage.ports import MAIL_IDS_MAX
+from avtomat.storage.ports import OPERATOR_IDS_MAX
 from avtomat.storage.writes import Mail
 from tests.runtime.bench import Bench, bench_of
 from tests.servers import RedisServer
@@ -269,20 +269,19 @@ async def test_another_clients_job_cannot_be_operated(engine: Start) -> None:
     assert (await bench.job(job))["status"] == "pending"
 
 
-async def test_a_cancel_that_cannot_be_delivered_is_not_answered_as_if_it_were(engine: Start) -> None:
+async def test_a_job_takes_so_many_requests_and_can_still_be_cancelled(engine: Start) -> None:
     bench = await engine(TWO)
     job = await bench.submit()
-    for first in range(0, MAIL_IDS_MAX, 500):
-        letters = (
-            Mail(id=f"m{number}", kind="signal", body=b"1", to=("signal", "paid", ""))
-            for number in range(first, first + 500)
-        )
-        await asyncio.gather(*(bench.service.store.deliver(job, letter) for letter in letters))
+    letters = [Mail(id=f"m{number}", kind="operate", body=b"1") for number in range(OPERATOR_IDS_MAX)]
+    await asyncio.gather(*(bench.service.store.deliver(job, letter) for letter in letters))
 
-    with pytest.raises(RequestRefused, match="its mailbox is full") as refused:
-        await bench.service.operators.cancel(job, None, "admin")
+    with pytest.raises(RequestRefused, match="takes no more") as refused:
+        await bench.service.operators.operate(job, None, PauseRequested(by="ann"))
+    cancelled = await bench.service.operators.cancel(job, None, "admin")
 
-    assert (refused.value.status, refused.value.code) == (409, "job.state")
+    assert (refused.value.status, refused.value.code) == (429, "job.mailbox_full")
+    assert cancelled is not None
+    assert cancelled["status"] == "cancelled"
 
 
 async def rerun(bench: Bench, job: str, key: str, by: str = "ann", **more: Any) -> Accepted:

@@ -48,3 +48,10 @@ async def outbox_world(request: pytest.FixtureRequest, store_kind: tuple[str, in
 def store(world: World) -> Store:
     """The store alone."""
     return world.store
+
+
+@pytest.fixture
+def real(store_kind: tuple[str, int]) -> None:
+    """For what takes a minute on fakeredis; a real server runs the same script."""
+    if store_kind[0] == "fakeredis":
+        pytest.skip("takes a minute there; a real server runs the same script")

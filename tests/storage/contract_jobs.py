@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 from avtomat.storage.answers import Query
-from avtomat.storage.writes import DueCause, HeadChange, MailCause
-from tests.storage.world import FAILED, FINISHED, QUEUE, World, change, mail, near, result, retry, task
+from avtomat.storage.dump import shown
+from avtomat.storage.writes import DueCause, HeadChange, MailCause, ResultCause, ScopeEnd
+from tests.storage.world import FAILED, FINISHED, QUEUE, WORKER, World, change, mail, near, result, retry, task
 
 
 class Creation:
@@ -162,6 +165,45 @@ class Commits:
         [given] = await world.poll(queues=["gpu#1"])
         assert (given.task_id, given.attempt, given.body) == (f"{job}-2", 2, b"params")
         assert (given.queue, given.priority) == ("gpu#1", 8)
+
+    @pytest.mark.parametrize("apart", [False, True], ids=["in the record", "as values"])
+    async def test_what_several_parts_share_is_written_into_each(self, world: World, apart: bool) -> None:
+        shared = b'{"a": "\r\n\x00+,-12"}' * 100
+        pages = {"v.0": shared[:1_000], "v.1": shared[1_000:]} if apart else {}
+        scope = b"a reference" if apart else b"(" + shared + b"," + shared + b")"
+        output = b"[" + shared + b"]" + shared
+        job, task_id = await world.with_leased()
+        writes = change(
+            scope=scope,
+            record=shared + b"!",
+            values={**pages, "other": b"1"},
+            end=ScopeEnd(ok=True, status="finished", output=output),
+            shared=shared,
+        )
+        assert (await world.store.commit(job, "/", 1, result(task_id), writes)).outcome == "ok"
+        row = await world.store.show(job)
+        assert row is not None
+        assert (row.scope, row.result) == (scope, output)
+        assert (await world.store.history(job, 1, 1))[0].record == shared + b"!"
+        assert await world.store.values(job, [*pages, "other"]) == [*pages.values(), b"1"]
+        assert (await world.dump())["jobs"][job]["result"] == shown(output)
+
+    async def test_a_parked_job_keeps_an_event_that_was_sent_without_the_shared_part(self, world: World) -> None:
+        job, task_id = await world.with_leased()
+        await world.status(job, "paused")
+        cause = ResultCause(task_id=task_id, worker=WORKER, hash="h", event=b"event of " + b"x" * 2_000 + b".")
+        kept = await world.commit(job, cause, scope=b"x" * 2_000, end=FINISHED, shared=b"x" * 2_000)
+        assert kept.outcome == "parked"
+        await world.status(job, "open")
+        [due] = [due for due in await world.due() if due.kind == "mail"]
+        assert due.mail is not None
+        assert due.mail.body == cause.event
+
+    async def test_what_a_branch_leaves_is_whole(self, world: World) -> None:
+        job, [path] = await world.with_fork(1)
+        ended = ScopeEnd(ok=True, output=b"<" + b"x" * 2_000 + b">")
+        await world.begin(job, path, scope=b"x" * 2_000, end=ended, shared=b"x" * 2_000)
+        assert await world.store.outputs(job, "/", 1, 0, 1) == [ended.output]
 
     async def test_values_are_written_once_and_read_in_the_order_asked_for(self, world: World) -> None:
         job = await world.create(values={"a": b"1", "b": b"2"}, timer_ms=world.now() + 60_000)

@@ -6,12 +6,21 @@ import asyncio
 
 import pytest
 
-from avtomat.storage.ports import MAIL_IDS_MAX, SIGNAL_KEPT_MS
+from avtomat.storage.ports import OPERATOR_IDS_MAX, SENDER_IDS_MAX, SIGNAL_KEPT_MS
 from avtomat.storage.writes import DueCause, MailCause, Post, SignalWait
 from tests.storage.world import FINISHED, REARM_MS, World, by, change, given_mail, mail, result
 
 WAIT = SignalWait(name="paid", key="o1")
 PAID = ("signal", "paid", "o1")
+
+
+async def fill(world: World, job: str, count: int, kind: str = "signal", name: str = "m", **fields: object) -> None:
+    """Deliver so many letters."""
+    prefix = f"{fields['sender']}-{name}" if "sender" in fields else name
+    letters = [mail(f"{prefix}{number}", kind, **fields) for number in range(count)]
+    for first in range(0, count, 500):
+        taken = await asyncio.gather(*(world.store.deliver(job, letter) for letter in letters[first : first + 500]))
+        assert set(taken) == {"ok"}
 
 
 class Mailboxes:
@@ -80,17 +89,46 @@ class Mailboxes:
         assert await world.store.deliver(job, mail("m3", to=PAID)) == "closed"
         assert await world.store.deliver(job, mail("m1")) == "duplicate"
 
-    async def test_a_job_remembers_so_many_ids_and_takes_no_more(
-        self, world: World, store_kind: tuple[str, int]
-    ) -> None:
-        if store_kind[0] == "fakeredis":
-            pytest.skip("takes a minute there; a real server runs the same script")
+    async def test_one_sender_of_signals_leaves_room_for_others(self, world: World, real: None) -> None:
         job = await world.create(timer_ms=world.now() + 10**9)
-        for first in range(0, MAIL_IDS_MAX, 500):
-            letters = [mail(f"m{number}", to=PAID) for number in range(first, first + 500)]
-            await asyncio.gather(*(world.store.deliver(job, letter) for letter in letters))
-        assert await world.store.deliver(job, mail("one more")) == "full"
-        assert await world.store.deliver(job, mail("m0")) == "duplicate"
+        await fill(world, job, SENDER_IDS_MAX, to=PAID, sender="c1")
+        assert await world.store.deliver(job, mail("one more", to=PAID, sender="c1")) == "full"
+        assert await world.store.deliver(job, mail("c1-m0", to=PAID, sender="c1")) == "duplicate"
+        assert await world.store.deliver(job, mail("of another", to=PAID, sender="c2")) == "ok"
+
+    async def test_a_job_takes_so_many_signals_and_all_other_mail(self, world: World, real: None) -> None:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        for sender in ("c1", "c2"):
+            await fill(world, job, SENDER_IDS_MAX, to=PAID, sender=sender)
+        assert await world.store.deliver(job, mail("of a third", to=PAID, sender="c3")) == "full"
+        assert await world.store.deliver(job, mail("e1", "child")) == "ok"
+        assert await world.store.deliver(job, mail("o1", "operate")) == "ok"
+        await world.sound()
+
+    async def test_operators_fill_their_own_room_and_a_cancel_is_always_taken(self, world: World, real: None) -> None:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        await fill(world, job, OPERATOR_IDS_MAX, "pause")
+        assert await world.store.deliver(job, mail("one more", "operate")) == "full"
+        assert await world.store.deliver(job, mail("e1", "child")) == "ok"
+        assert await world.store.deliver(job, mail("s1", to=PAID)) == "ok"
+        await fill(world, job, OPERATOR_IDS_MAX + 5, "cancel", name="c")
+        await world.sound()
+        assert (await world.commit(job, MailCause(id=f"c{OPERATOR_IDS_MAX + 4}"), end=FINISHED)).outcome == "ok"
+
+    async def test_a_cancel_past_its_bound_is_known_until_it_is_answered(self, world: World, real: None) -> None:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        await fill(world, job, OPERATOR_IDS_MAX, "cancel")
+        last = mail("last", "cancel")
+        assert [await world.store.deliver(job, last) for _ in range(2)] == ["ok", "duplicate"]
+
+    async def test_operators_mail_that_changed_nothing_gives_its_room_back(self, world: World) -> None:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        letter = mail("o1", "operate")
+        assert await world.store.deliver(job, letter) == "ok"
+        assert (await world.dump())["jobs"][job]["mail_counts"] == {"operator": 1}
+        await world.store.dismiss(job, "/", MailCause(id="o1"))
+        assert (await world.dump())["jobs"][job]["mail_counts"] == {}
+        assert await world.store.deliver(job, letter) == "ok"
 
     async def test_mail_is_no_cause_by_its_member(self, world: World) -> None:
         job = await world.create(timer_ms=world.now() + 10**9)

@@ -15,6 +15,7 @@ from avtomat.storage.answers import Wakeups
 from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
+from avtomat.storage.redis_meta import FORMAT
 from avtomat.storage.redis_script import load_scripts
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
@@ -118,6 +119,26 @@ async def test_a_queued_job_takes_less_than_2_kb(world: World, redis: RedisConne
     await asyncio.gather(*(world.store.create(usual_job(world)) for _ in range(jobs)))
     after = int((await info(redis, "memory"))["used_memory"])
     assert (after - before) / jobs < ONE_JOB_BYTES_MAX
+
+
+async def test_a_signal_and_an_undo_cost_the_same_commands_however_many_there_are(
+    world: World, redis: RedisConnection
+) -> None:
+    job = await world.create(timer_ms=world.now() + 10**9)
+
+    async def cost() -> dict[str, int]:
+        before = await calls_of(redis)
+        name = world.name()
+        await world.store.deliver(job, mail(f"s{name}", to=("signal", name, "")))
+        await world.mailed(job, "child", keeps_task=True, undo=b"undo")
+        after = await calls_of(redis)
+        return {name: count - before.get(name, 0) for name, count in after.items() if name != "cmdstat_info"}
+
+    await cost()
+    alone = await cost()
+    for _ in range(300):
+        await cost()
+    assert await cost() == alone
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -275,11 +296,35 @@ async def test_a_server_that_throws_keys_away_is_refused(fresh_redis: RedisServe
         await RedisStore(fresh_redis.url).open(DEAF)
 
 
-@pytest.mark.parametrize(("name", "value"), [("format", "2"), ("partitions", "3")])
-async def test_a_store_that_was_set_up_otherwise_is_refused(fresh_redis: RedisServer, name: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "code"), [("format", FORMAT + 1, "store.newer_format"), ("partitions", 3, "store.partitions")]
+)
+async def test_a_store_that_was_set_up_otherwise_is_refused(
+    fresh_redis: RedisServer, name: str, value: int, code: str
+) -> None:
     fresh_redis.command(f"HSET av:meta {name} {value}")
-    with pytest.raises(StoreError, match=f"set up with {name} {value}"):
+    with pytest.raises(StoreError, match=str(value)) as refused:
         await RedisStore(fresh_redis.url).open(DEAF)
+    assert refused.value.code == code
+
+
+async def test_open_jobs_of_an_older_format_are_refused_with_what_to_do(
+    world: World, fresh_redis: RedisServer, redis: RedisConnection
+) -> None:
+    job, task_id = await world.with_leased()
+    fresh_redis.command(f"HSET av:meta format {FORMAT - 1}")
+    with pytest.raises(StoreError, match=f"format {FORMAT - 1} with 1 open jobs") as refused:
+        await RedisStore(fresh_redis.url).open(DEAF)
+    assert (refused.value.code, refused.value.exit_code) == ("store.older_format", 5)
+    assert "let the version of Avtomat that wrote them end or cancel" in (refused.value.hint or "")
+
+    await world.commit(job, result(task_id), end=FINISHED)
+    other = RedisStore(fresh_redis.url)
+    await other.open(DEAF)
+    row = await other.show(job)
+    await other.close()
+    assert row is not None
+    assert await redis.execute("HGET", "av:meta", "format") == str(FORMAT).encode()
 
 
 async def test_full_memory_refuses_new_jobs_in_words_for_people_and_changes_nothing(
@@ -333,6 +378,19 @@ def test_a_script_says_what_it_takes_and_returns(name: str) -> None:
     header = text.partition("--@include")[0]
     assert "-- Returns {now" in header
     assert "--@include base" in text
+
+
+WHOLE_KEY = re.compile(r"'(?:LRANGE|SMEMBERS|HGETALL|HKEYS|HVALS)'|'Z(?:REV)?RANGE', [^\n]*, 0, -1")
+READS_WHOLE_KEYS = {"changes", "counts", "held", "list", "parking", "read_key", "trim"}
+"""Parts that read all of something: leases of a job that ends or is parked, what is set aside while it is, queues and
+blueprints for metrics and listings, forks of a job that leaves, anything for a dump.
+"""
+
+
+def test_a_step_reads_no_key_whole_that_grows_with_what_a_job_did() -> None:
+    parts = [*LUA.iterdir(), *(LUA / "parts").iterdir()]
+    found = {file.name.removesuffix(".lua") for file in parts if file.is_file() and WHOLE_KEY.search(file.read_text())}
+    assert found == READS_WHOLE_KEYS
 
 
 def test_no_script_decodes_what_users_wrote() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from avtomat.api.openapi_operation import Operation, idempotency_key
 
 _JOB: Final = "/api/v1/jobs/{job}"
-_REFUSALS: Final = (404, 409, 422, 503)
+_REFUSALS: Final = (404, 409, 422, 429, 503)
 _KEY: Final = idempotency_key("The same key with the same body is the same wish: it is carried out once.")
 _KEY_OF_RERUN: Final = idempotency_key(
     "The same key with the same body is the same wish, and of an ended job the same new job; with another body, 409."

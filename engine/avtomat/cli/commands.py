@@ -65,6 +65,11 @@ COMMANDS: Final = {
         "avtomat.cli.init", "Begin a project: a blueprint with tests, settings, a README, CI", ("avtomat init shop",)
     ),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store", ("avtomat doctor",)),
+    "store": Command(
+        "avtomat.cli.store",
+        "Accept the store in Redis as it is, after it was emptied or replaced",
+        ("avtomat store accept --store redis://127.0.0.1:6379/0",),
+    ),
     "config": Command("avtomat.cli.config", "Show all settings and where each comes from", ("avtomat config",)),
     "completion": Command(
         "avtomat.cli.completion",

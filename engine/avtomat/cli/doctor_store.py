@@ -84,6 +84,11 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield error(f"{shown} cannot be used: {problem}")
         return
     yield from _redis_version(info, shown)
+    if int(info.get("cluster_enabled", 0)):
+        yield error(
+            f"{shown} is a node of a Redis Cluster, which Avtomat does not support",
+            hint="use a single Redis or Valkey (with replicas for failover if need be): cluster-enabled no",
+        )
     yield from _redis_memory(info)
     yield _redis_loss(info, appendfsync)
 

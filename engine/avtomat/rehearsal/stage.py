@@ -34,15 +34,14 @@ from avtomat.runtime.executor import Executor, Listeners
 from avtomat.runtime.handout import payload
 from avtomat.runtime.kept import Kept, KeptScopes
 from avtomat.runtime.programs import Programs
-from avtomat.runtime.results import event_of, result_hash
+from avtomat.runtime.results import cause_of, event_of
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Submission, begin, refusal
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
 from avtomat.secrets import InlineSecret, Secrets
 from avtomat.storage.answers import Handout, JobRow, Revoked, Wakeups
-from avtomat.storage.codec import answer_as_json, dumps, from_ms, loads, secrets_from_json, to_ms
-from avtomat.storage.writes import ResultCause
+from avtomat.storage.codec import from_ms, loads, secrets_from_json, to_ms
 
 JOB = "00000000000000000000000001"
 """The id of every job in tests: jitter and `uuid()` are derived from it."""
@@ -221,9 +220,7 @@ class _Stage:
         if work is None:
             return
         event = event_of({**work.body, "worker_id": WORKER})
-        cause = ResultCause(
-            task_id=task_id, worker=WORKER, hash=result_hash(work.body), event=dumps(answer_as_json(event))
-        )
+        cause = cause_of(task_id, WORKER, work.body, event)
         handled = await self._executor.handle(JOB, work.handout.path, cause, event, task_id=task_id)
         if work.task.is_undo and handled.change is not None and work.body["status"] != "failure":
             self._compensated.append(work.task.place)

@@ -1,4 +1,5 @@
-"""Say whether new jobs are taken: not while too many are open, and not while history piles up.
+"""Say whether new jobs are taken: not where the store is no safe place, nor while too many are open, nor while history
+piles up.
 
 Jobs that run go on either way. The limits are compared with a sample, so that taking a job costs nothing more; within
 a sample's age a few more than the limit may come in.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.measures import Sample
 
 RETRY_AFTER_S: Final = 5
@@ -18,13 +19,24 @@ RETRY_AFTER_S: Final = 5
 class Admission:
     """The limits, and the newest sample to compare them with."""
 
-    def __init__(self, latest: Callable[[], Sample | None], *, jobs_open_max: int, history_pending_max: int) -> None:
+    def __init__(
+        self,
+        latest: Callable[[], Sample | None],
+        trouble: Callable[[], StoreError | None],
+        *,
+        jobs_open_max: int,
+        history_pending_max: int,
+    ) -> None:
         self._latest = latest
+        self._trouble = trouble
         self._jobs_open_max = jobs_open_max
         self._history_pending_max = history_pending_max
 
     def refusal(self) -> RequestRefused | None:
         """Why no new job is taken now."""
+        trouble = self._trouble()
+        if trouble is not None:
+            return _not_now(trouble.message, trouble.code)
         sample = self._latest()
         if sample is None:
             return None

@@ -1,4 +1,4 @@
-"""Blank the secrets of an attempt in the words of the worker that failed it.
+"""Blank the secrets of an attempt in what its worker says of an error.
 
 A worker may repeat what it was given: a library's error often quotes the request. Its message and details are kept and
 shown to people, so each secret that the attempt was given is replaced there before anything is stored. Short texts are
@@ -11,20 +11,30 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import TaskFailed
+from avtomat.core.messages import TaskFailed, TaskSucceeded, WorkerAnswer
 from avtomat.errors import SecretError
 from avtomat.secrets import BLANKED, Secrets
 
 SECRET_CHARACTERS_MIN = 8
 
 
-def blanked(event: TaskFailed, vault: Secrets, names: Collection[str]) -> TaskFailed:
-    """The failure with the texts of these secrets replaced, in its message and in all texts and keys of its details."""
+def says_an_error(event: WorkerAnswer) -> bool:
+    """Whether an answer has words about an error, which people will read."""
+    return isinstance(event, TaskFailed) or (isinstance(event, TaskSucceeded) and event.error is not None)
+
+
+def blanked(event: WorkerAnswer, vault: Secrets, names: Collection[str]) -> WorkerAnswer:
+    """The answer with these secrets replaced in its error: in the message, in all texts and keys of the details."""
     texts = [text for name in names if len(text := _text_of(vault, name)) >= SECRET_CHARACTERS_MIN]
     if not texts:
         return event
     texts.sort(key=len, reverse=True)  # one may be a part of another
-    return replace(event, message=_without(event.message, texts), details=_without(event.details, texts))
+    match event:
+        case TaskFailed():
+            return replace(event, message=_without(event.message, texts), details=_without(event.details, texts))
+        case TaskSucceeded():
+            return replace(event, error=_without(event.error, texts))
+    return event
 
 
 def _text_of(vault: Secrets, name: str) -> str:

@@ -18,14 +18,14 @@ from avtomat.core.messages import TaskFailed, WorkerAnswer
 from avtomat.core.model import ROOT
 from avtomat.core.reads import secrets_read
 from avtomat.errors import SecretError, StoreError
-from avtomat.runtime.blanking import blanked
+from avtomat.runtime.blanking import blanked, says_an_error
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT, event_of, progress_of, result_hash, verdict
+from avtomat.runtime.results import OPEN_ATTEMPT, cause_of, event_of, progress_of, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
@@ -243,7 +243,9 @@ class Dispatcher:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
             event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
-            await self._settle(handout.task_id, handout.job, worker, event, "")
+            said = dumps(answer_as_json(event))
+            cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
+            await self._settle(handout.job, cause, event)
             return None
         self._seat(worker).held.add(handout.task_id)
         return task
@@ -280,8 +282,11 @@ class Dispatcher:
 
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
-        worker = str(body.get("worker_id") or "")
-        return await self._settle(str(body["task_id"]), str(body["job_id"]), worker, event_of(body), result_hash(body))
+        worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
+        event = event_of(body)
+        if self._vault.names and self._ours([task_id]) and says_an_error(event):
+            event = await self._blanked(event, job, task_id)
+        return await self._settle(job, cause_of(task_id, worker, body, event), event)
 
     async def event(self, body: Mapping[str, Json]) -> None:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
@@ -290,18 +295,15 @@ class Dispatcher:
             note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
-    async def _settle(self, task_id: str, job: str, worker: str, event: WorkerAnswer, said: str) -> dict[str, Json]:
-        if not self._ours([task_id]) or job_of_task(task_id) != job:
+    async def _settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
+        if not self._ours([cause.task_id]) or job_of_task(cause.task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
-        if isinstance(event, TaskFailed) and self._vault.names:
-            event = await self._blanked(event, job, task_id)
-        cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
-        handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
-        self._seat(worker).held.discard(task_id)
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
+        self._seat(cause.worker).held.discard(cause.task_id)
         return verdict(handled.answer)
 
-    async def _blanked(self, event: TaskFailed, job: str, task_id: str) -> TaskFailed:
-        """The failure without the secrets that the attempt was given, in case the worker repeats one in its words."""
+    async def _blanked(self, event: WorkerAnswer, job: str, task_id: str) -> WorkerAnswer:
+        """The answer without the secrets that the attempt was given, in case the worker repeats one in its words."""
         kept = await self._scopes.at(job, ROOT, None, task_id)
         names = frozenset[str]() if kept is None else secrets_read(kept.program, kept.scope)
         return blanked(event, self._vault, names)

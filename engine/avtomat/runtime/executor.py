@@ -41,7 +41,7 @@ from avtomat.runtime.results import OPEN_ATTEMPT
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Beginning
 from avtomat.runtime.waiters import Waiters
-from avtomat.runtime.writing import TooLargeError, Written, encode
+from avtomat.runtime.writing import Given, TooLargeError, Written, encode, given_of
 from avtomat.storage.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.codec import dumps, from_ms
 from avtomat.storage.ports import Store
@@ -166,7 +166,7 @@ class Executor:
     async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
-                decided = await self._decide(kept, event)
+                decided = await self._decide(kept, event, cause)
             except StoreError:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
@@ -177,7 +177,7 @@ class Executor:
             kept = await self._scopes.keep(answer.loaded)
         raise StoreNotExecuted("the job's scope kept moving; the call may be repeated")
 
-    async def _decide(self, kept: Kept, event: Event) -> Decided:
+    async def _decide(self, kept: Kept, event: Event, cause: Cause) -> Decided:
         now = from_ms(max(self._store.now_ms(), kept.updated_ms))
         event = _numbered(event, kept.scope)
         joined: Joined | None = None
@@ -189,7 +189,8 @@ class Executor:
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            return Decided(decision=decision, written=_encode(kept, decision, event, now, beside))
+            written = _encode(kept, decision, event, now, beside, _given(event, cause))
+            return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large))
             smaller = decide(kept.program, view, event, now)
@@ -300,7 +301,21 @@ class Executor:
             self._under_way[job] -= 1
 
 
-def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Mapping[str, bytes]) -> Written:
+def _given(event: Event, cause: Cause) -> Given | None:
+    """What a worker gave, with its JSON."""
+    if isinstance(event, TaskSucceeded) and isinstance(cause, ResultCause):
+        return given_of(event.output, cause.output)
+    return None
+
+
+def _encode(
+    kept: Kept,
+    change: Change,
+    event: Event,
+    now: datetime,
+    beside: Mapping[str, bytes],
+    given: Given | None = None,
+) -> Written:
     return encode(
         change,
         kept.record,
@@ -311,6 +326,7 @@ def _encode(kept: Kept, change: Change, event: Event, now: datetime, beside: Map
         now=now,
         around=kept.around,
         beside=beside,
+        given=given,
     )
 
 

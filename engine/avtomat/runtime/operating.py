@@ -29,7 +29,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.submission import Submission
 from avtomat.storage.answers import Delivered, HistoryEntry, JobRow
 from avtomat.storage.codec import dumps
-from avtomat.storage.ports import Store
+from avtomat.storage.ports import OPERATOR_IDS_MAX, Store
 from avtomat.storage.rules import cause_word
 from avtomat.storage.writes import Mail, MailCause
 
@@ -44,9 +44,7 @@ _POSSIBLE: Final = {
     "quarantined": "it can be retried, released, skipped, rerun from a state, or cancelled",
     "compensating": "it can be paused, or cancelled without compensation",
 }
-_FULL: Final = "its mailbox is full: too many wishes and signals were sent to it"
 _ENDED: Final = "an ended job can be rerun, as a new one"
-_CAME_IN_VAIN: Final = "with this idempotency key it was asked for before, when it made no sense; send a new key"
 
 
 class Operators:
@@ -76,20 +74,20 @@ class Operators:
         key: str | None = None,
     ) -> Mapping[str, Json] | None:
         """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is.
-        Raises RequestRefused 409 job.state when the wish cannot be delivered.
+        However many wishes were sent to the job before, this one is taken.
         """
         row = await self._clients.row(job_id, client)
         if row is not None and row.status not in ENDED and not (compensate and _is_undoing(row)):
             event = CancelRequested(by=by, reason=reason, compensate=compensate)
-            in_vain = await self._act(row, _mail_of("cancel", asdict(event), key), event, keyed=key is not None)
-            if in_vain == _FULL:
-                raise _refusal(row, in_vain)
+            await self._act(row, _mail_of("cancel", asdict(event), key), event, keyed=key is not None)
         return await self._clients.job(job_id, client)
 
     async def operate(
         self, job_id: str, client: str | None, event: OperatorEvent, key: str | None = None
     ) -> Mapping[str, Json] | None:
-        """Do an operator's wish to an open job. Raises RequestRefused 409 job.state when it makes no sense now."""
+        """Do an operator's wish to an open job. Raises RequestRefused: 409 job.state when it makes no sense now, 429
+        job.mailbox_full when the job takes no more of them.
+        """
         row = await self._clients.row(job_id, client)
         if row is None:
             return None
@@ -146,12 +144,12 @@ class Operators:
         """Put the wish into the job's mailbox and carry it out; return why it changed nothing, empty when it did."""
         delivered = await repeat(lambda: self._store.deliver(row.job, mail))
         if delivered is Delivered.FULL:
-            return _FULL
+            raise _full()
         handled = await self._executor.handle(row.job, ROOT, MailCause(id=mail.id), event)
         if handled.change is not None or await self._was_done_elsewhere(row, mail):
             return ""
-        if keyed and delivered is Delivered.DUPLICATE:
-            return "" if await self._was_done_before(row, mail) else handled.ignored or _CAME_IN_VAIN
+        if keyed and delivered is Delivered.DUPLICATE and await self._was_done_before(row, mail):
+            return ""
         return handled.ignored or "it changed at the same moment"
 
     async def _was_done_elsewhere(self, row: JobRow, mail: Mail) -> bool:
@@ -209,6 +207,15 @@ def _digest(name: bytes, body: bytes) -> str:
 def _stands_in(entries: Iterable[HistoryEntry], mail: Mail) -> bool:
     cause = cause_word(MailCause(id=mail.id), 0)
     return any(entry.cause == cause for entry in entries)
+
+
+def _full() -> RequestRefused:
+    return RequestRefused(
+        f"nothing was changed: {OPERATOR_IDS_MAX} requests of operators changed this job already, it takes no more",
+        status=429,
+        code="job.mailbox_full",
+        hint="it can still be cancelled; an ended job can be rerun, as a new one",
+    )
 
 
 def _refusal(row: JobRow, why: str) -> RequestRefused:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 
+from orjson import Fragment
+
 from avtomat.core.flow import is_error_code
 from avtomat.core.formula import Json
 from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
 from avtomat.core.model import UNCATCHABLE
 from avtomat.storage.answers import Committed, Outcome
-from avtomat.storage.codec import dumps
+from avtomat.storage.codec import answer_as_json, dumps
+from avtomat.storage.writes import ResultCause
 
 OPEN_ATTEMPT = 0
 """The number of whichever attempt the scope has open: the token says whether the result is of this one."""
@@ -79,10 +82,23 @@ def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def result_hash(body: Mapping[str, Json]) -> str:
-    """What makes two results the same: status, data and error, and nothing else."""
-    said = dumps([body.get("status"), body.get("data"), body.get("error")])
-    return blake2b(said, digest_size=16).hexdigest()
+def cause_of(task_id: str, worker: str, body: Mapping[str, Json], event: WorkerAnswer) -> ResultCause:
+    """A result as the cause of a commit. What makes two results the same is their status, data and error.
+
+    What the worker gave is encoded here, once, for all who write it down.
+    """
+    output = dumps(body.get("data"))
+    said = dumps([body.get("status"), Fragment(output), body.get("error")])
+    answer = answer_as_json(event)
+    if "output" in answer:
+        answer["output"] = Fragment(output)
+    return ResultCause(
+        task_id=task_id,
+        worker=worker,
+        hash=blake2b(said, digest_size=16).hexdigest(),
+        event=dumps(answer),
+        output=output,
+    )
 
 
 def verdict(answer: Committed) -> dict[str, Json]:

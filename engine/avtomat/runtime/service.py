@@ -135,6 +135,9 @@ class Service:
             reasons["draining"] = True
         if not self._reloader.loaded:
             reasons["blueprints"] = "none could be loaded"
+        trouble = self.store.trouble()
+        if trouble is not None:
+            reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
         ready = not reasons
         if self._reloader.problems:
             reasons["reload"] = self.reload_problems()
@@ -161,6 +164,7 @@ class Service:
     def _admission(self) -> Admission:
         return Admission(
             lambda: self.measures.latest,
+            self.store.trouble,
             jobs_open_max=self.settings.jobs_open_max,
             history_pending_max=self.settings.history_pending_max,
         )
@@ -214,7 +218,13 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
     from avtomat.storage.redis_url import RedisUrlError
 
     try:
-        return RedisStore(settings.store, partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+        return RedisStore(
+            settings.store,
+            partitions=settings.partitions,
+            offset_ms=offset_ms,
+            history_outbox=outbox,
+            store_id=settings.store_id or "",
+        )
     except RedisUrlError as wrong:
         raise SettingsError(f"store: {wrong}") from None
 

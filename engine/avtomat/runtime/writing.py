@@ -9,6 +9,8 @@ from functools import wraps
 from hashlib import blake2b
 from typing import ParamSpec
 
+from orjson import Fragment
+
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
@@ -29,6 +31,9 @@ LEVELS_MAX = 254
 TOO_DEEP = "Recursion limit reached"
 """What orjson says of a value with more levels than it writes."""
 
+SHARED_BYTES_MIN = 1024
+"""From this size on, what several parts of a write-set have in common is pointed out to the store."""
+
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
@@ -42,6 +47,25 @@ _DEAD_BECAUSE = {
     "SkipRequested": "lease",
 }
 """What a worker is told of an attempt that ended without its result, by the event that ended it."""
+
+
+@value
+class Given:
+    """A large value whose JSON is known: where it stands itself, it is not encoded again."""
+
+    value: Json
+    body: bytes
+
+    def put_into(self, record: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The map to be encoded, with the JSON in place of the value."""
+        if not any(each is self.value for each in record.values()):
+            return record
+        return {name: Fragment(self.body) if each is self.value else each for name, each in record.items()}
+
+
+def given_of(given: Json, body: bytes) -> Given | None:
+    """A value with its JSON; None for a small one, which is encoded as quickly as it is looked for."""
+    return Given(value=given, body=body) if len(body) >= SHARED_BYTES_MIN else None
 
 
 class TooLargeError(Exception):
@@ -88,21 +112,22 @@ def encode(
     now: datetime,
     around: Around,
     beside: Mapping[str, bytes],
+    given: Given | None = None,
 ) -> Written:
     """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
-    `around` what is around it, `beside` values that were set apart before.
+    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave.
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
     scope = change.scope
     values = dict(beside)
     record = scope_as_record(scope)
-    body = dumps(record)
+    body = _dumps(record, given)
     if len(body) > VALUE_BYTES_INLINE:
-        scope, apart = _set_apart(scope)
+        scope, apart = _set_apart(scope, given)
         values.update(apart)
         record = scope_as_record(scope)
-        body = dumps(record)
+        body = _dumps(record, given)
     if len(body) > limits.data_bytes:
         raise TooLargeError(
             f"the job's variables and small outputs would take {len(body)} bytes, the limit data_bytes is "
@@ -110,7 +135,7 @@ def encode(
         )
     entry = {**event, "trail": change.trail}
     if before:
-        entry["set"] = delta(before, record)
+        entry["set"] = _splice(delta(before, record), given)
     if change.dispatch is not None:
         entry["dispatch"] = _dispatch_entry(change.dispatch)
     if change.ended is not None:
@@ -133,14 +158,34 @@ def encode(
         timer_ms=_timer(change, now_ms),
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
-        end=None if change.ended is None else _end(change.ended),
+        end=None if change.ended is None else _end(change.ended, given),
         head=None if change.status is None else _head_change(change.status, change.reason),
         undo=dumps(undos_as_json(change.undos)) if change.undos else None,
         undone_seq=change.undone_seq,
         keeps_task=change.keeps,
         values=values,
+        shared=_shared(body, before, given),
     )
     return Written(writes=writes, scope=scope, record=record)
+
+
+def _splice(record: Mapping[str, Json], given: Given | None) -> Mapping[str, Json]:
+    """A scope's record, or what changed of it, to be encoded: what was given stands among its outputs or variables."""
+    if given is None:
+        return record
+    parts = {name: given.put_into(record[name]) for name in ("outputs", "data") if isinstance(record.get(name), dict)}
+    return {**record, **parts}
+
+
+def _dumps(record: Mapping[str, Json], given: Given | None) -> bytes:
+    return dumps(_splice(record, given))
+
+
+def _shared(body: bytes, before: Mapping[str, Json], given: Given | None) -> bytes:
+    """What the store finds in several parts: what was given; the whole record in the entry of a scope that begins."""
+    if given is not None:
+        return given.body
+    return body if not before and len(body) >= SHARED_BYTES_MIN else b""
 
 
 def _with(packed: bytes, name: str, value: bytes) -> bytes:
@@ -192,14 +237,14 @@ def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     return {key: value for key, value in record.items() if value}
 
 
-def _set_apart(scope: Scope) -> tuple[Scope, dict[str, bytes]]:
+def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
     """Move each large output of the scope into pages of its own."""
     values: dict[str, bytes] = {}
     outputs = dict(scope.outputs)
     for name, output in scope.outputs.items():
         if isinstance(output, Ref):
             continue
-        body = dumps(output)
+        body = given.body if given is not None and output is given.value else dumps(output)
         if len(body) > VALUE_BYTES_INLINE:
             ref = Ref(f"{scope.path}@{scope.version}.{name}", len(body))
             outputs[name] = ref
@@ -235,13 +280,22 @@ def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
     return entry
 
 
-def _end(ended: ScopeEnded) -> ScopeEnd:
+def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
-        output=dumps(ended.output) if ended.error is None else None,
+        output=_output(ended.output, given) if ended.error is None else None,
         error=_error(ended.error),
     )
+
+
+def _output(output: Json, given: Given | None) -> bytes:
+    if given is not None:
+        if output is given.value:
+            return given.body
+        if isinstance(output, dict):
+            return dumps(given.put_into(output))
+    return dumps(output)
 
 
 def _error(error: Error | None) -> bytes | None:

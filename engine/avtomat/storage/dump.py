@@ -78,7 +78,8 @@ class EndedAttemptDump(TypedDict):
 
 class JobDump(TypedDict):
     """A job. `closed` lists ended scopes and closed forks (`/` once the job has ended), but none below another one;
-    `joins` is keyed by the path of the fork (`/3`). `mail_ids` are those that came from outside.
+    `joins` is keyed by the path of the fork (`/3`). `mail_ids` are those that came from outside, `mail_counts` how
+    many count together (see `rules.counted_as`), without what is 0.
     `history` lists [seq, at, path, cause, record]; None when it is handed to a database.
     """
 
@@ -110,6 +111,7 @@ class JobDump(TypedDict):
     ended_attempts: dict[str, EndedAttemptDump]
     kept_signals: list[list[str]]
     mail_ids: list[str]
+    mail_counts: dict[str, int]
     values: dict[str, str]
     undos: dict[str, str]
     history: list[list[int | str]] | None

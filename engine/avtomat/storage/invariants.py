@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from avtomat.storage.dump import DueDump, Dump, JobDump
+from avtomat.storage.ports import OPERATOR_IDS_MAX, SENDER_IDS_MAX, SIGNAL_IDS_MAX
 from avtomat.storage.rules import ENDED, PARKED, ROOT, covers, join_word, parent_of
 
 TASK_KINDS = {
@@ -24,7 +25,8 @@ ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
 
 def violations(dump: Dump) -> list[str]:
     """All findings, each beginning with the number of its rule."""
-    rules = versions, histories, open_index, closed_is_empty, attempts_are_somewhere, owners, reasons, keys, joins
+    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes
+    rules = *of_jobs, attempts_are_somewhere, owners
     return [finding for rule in rules for finding in rule(dump)]
 
 
@@ -183,6 +185,20 @@ def joins(dump: Dump) -> Iterator[str]:
             asked = {"total": join["total"], "need": join["need"], "tolerated": join["tolerated"]}
             if join["verdict"] is None and join_word(**asked, ok=join["ok"], failed=join["failed"]) is not None:
                 yield f"I14 {name} {fork}: {join} should have a verdict"
+
+
+def mailboxes(dump: Dump) -> Iterator[str]:
+    """I15: ids of mail that count together stay within their bound, and a job's signals are those of its senders."""
+    for name, job in dump["jobs"].items():
+        counts = job["mail_counts"]
+        for word, count in counts.items():
+            bound = SIGNAL_IDS_MAX if word == "signal" else SENDER_IDS_MAX if " " in word else OPERATOR_IDS_MAX
+            if not 0 < count <= bound:
+                yield f"I15 {name}: {count} ids count as {word!r}, {bound} may"
+        if counts.get("signal", 0) != sum(count for word, count in counts.items() if word.startswith("signal ")):
+            yield f"I15 {name}: the signals of its senders do not add up: {counts}"
+        if sum(count for word, count in counts.items() if " " not in word) > len(job["mail_ids"]):
+            yield f"I15 {name}: {counts} for {len(job['mail_ids'])} ids"
 
 
 def _is_child(path: str, fork: str) -> bool:

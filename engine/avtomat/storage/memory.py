@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from avtomat.errors import StoreError
 from avtomat.storage import memory_attempts, memory_commit, memory_duties, memory_mail, memory_reads
 from avtomat.storage.answers import (
     Below,
@@ -82,6 +83,10 @@ class MemoryStore:
     async def ping(self) -> None:
         """Nothing can be out of reach."""
         self.now_ms()
+
+    def trouble(self) -> StoreError | None:
+        """None: nothing can be wrong."""
+        return None
 
     async def put_programs(self, programs: Mapping[str, str]) -> None:
         """Keep canonical forms."""

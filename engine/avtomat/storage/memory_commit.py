@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from avtomat.storage.answers import Committed, Created, HistoryEntry, Outcome, Revoked
 from avtomat.storage.memory_attempts import end_by_result, kill, lease_seen_over, open_attempt
 from avtomat.storage.memory_joins import close, scope_ended, start_fork
-from avtomat.storage.memory_mail import find, operators, put, send, send_away, stop_waiting, take, unwind, wait_for
+from avtomat.storage.memory_mail import (
+    find,
+    forget_in_vain,
+    operators,
+    put,
+    send,
+    send_away,
+    stop_waiting,
+    take,
+    unwind,
+    wait_for,
+)
 from avtomat.storage.memory_reads import loaded
 from avtomat.storage.memory_state import Attempt, Job, Letter, Member, Partition, Phase, Scope
 from avtomat.storage.rules import LOST_REASONS, PARKED, ROOT, cause_word, partition_of, result_mail
@@ -325,6 +336,7 @@ def dismiss(job: Job, path: str, cause: MailCause | DueCause, now_ms: int) -> No
         letter = _letter(job, path, cause.id)
         if letter is not None:
             take(job, job.scopes[path], letter, now_ms)
+            forget_in_vain(job, letter.mail)
     elif cause.kind not in STAYS:
         member = _member(job, path, cause)
         if member is not None:

@@ -92,6 +92,7 @@ def _job(job: Job, now_ms: int) -> JobDump:
         ended_attempts={task_id: _ended(one) for task_id, one in remembered.items() if not one.is_open},
         kept_signals=[[*letter.mail.to, letter.mail.id] for letter in signals],
         mail_ids=sorted(job.mail_ids),
+        mail_counts={word: count for word, count in sorted(job.mail_counts.items()) if count},
         values={name: shown(value) for name, value in sorted(job.values.items())},
         undos={str(seq): shown(undo) for seq, undo in sorted(job.undos.items())},
         history=[[one.seq, one.at_ms, one.path, one.cause, shown(one.record)] for one in job.history] or None,

@@ -10,23 +10,22 @@ from bisect import insort
 
 from avtomat.storage.answers import Delivered
 from avtomat.storage.memory_state import Job, Letter, Partition, Scope
-from avtomat.storage.ports import MAIL_IDS_MAX, OPERATOR_MAIL, SIGNAL_KEPT_MS
-from avtomat.storage.rules import ROOT, unwind_mail
+from avtomat.storage.ports import OPERATOR_MAIL, SIGNAL_KEPT_MS
+from avtomat.storage.rules import ROOT, counted_as, unwind_mail
 from avtomat.storage.writes import Mail, Post, SignalWait
 
 
 def deliver(part: Partition, job: Job, mail: Mail, now_ms: int) -> Delivered:
     """Take mail from outside, once by its id."""
-    if mail.id in job.mail_ids:
-        return Delivered.DUPLICATE
     path = mail.to if isinstance(mail.to, str) else ROOT
+    if mail.id in job.mail_ids or _is_unanswered_cancel(job, path, mail):
+        return Delivered.DUPLICATE
     if job.is_closed(path):
         return Delivered.CLOSED
     if path not in job.scopes:
         return Delivered.UNKNOWN
-    if len(job.mail_ids) >= MAIL_IDS_MAX:
+    if not _remember(job, mail) and mail.kind != "cancel":
         return Delivered.FULL
-    job.mail_ids.add(mail.id)
     letter = Letter(mail=mail, order=part.next_order())
     if isinstance(mail.to, str):
         put(job, job.scopes[path], letter, now_ms)
@@ -34,6 +33,28 @@ def deliver(part: Partition, job: Job, mail: Mail, now_ms: int) -> Delivered:
         letter.kept_until_ms = now_ms + SIGNAL_KEPT_MS
         _hand_over(job, letter, now_ms)
     return Delivered.OK
+
+
+def _is_unanswered_cancel(job: Job, path: str, mail: Mail) -> bool:
+    """Whether this cancel, whose id may have found no room, waits in the mailbox."""
+    return mail.kind == "cancel" and path in job.scopes and find(job.scopes[path], mail.id) is not None
+
+
+def _remember(job: Job, mail: Mail) -> bool:
+    """Remember an id, if there is room for it."""
+    counted = counted_as(mail)
+    if any(job.mail_counts[word] >= bound for word, bound in counted):
+        return False
+    job.mail_counts.update(word for word, _ in counted)
+    job.mail_ids.add(mail.id)
+    return True
+
+
+def forget_in_vain(job: Job, mail: Mail) -> None:
+    """Operators' mail that changed nothing gives its room back."""
+    if operators(mail) and mail.id in job.mail_ids:
+        job.mail_ids.remove(mail.id)
+        job.mail_counts.subtract(word for word, _ in counted_as(mail))
 
 
 def send(part: Partition, post: Post, now_ms: int) -> None:

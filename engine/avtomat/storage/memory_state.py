@@ -7,6 +7,7 @@ worked out (a queue's order, a job's live leases, when an attempt is due), so th
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -167,6 +168,7 @@ class Job:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     signals: list[Letter] = field(default_factory=list)
     mail_ids: set[str] = field(default_factory=set)
+    mail_counts: Counter[str] = field(default_factory=Counter)
     values: dict[str, bytes] = field(default_factory=dict)
     undos: dict[int, bytes] = field(default_factory=dict)
     due: dict[tuple[str, str], Member] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from avtomat.errors import StoreError
 from avtomat.storage.answers import (
     Below,
     Committed,
@@ -44,7 +45,10 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Pos
 
 OPERATOR_MAIL = frozenset({"cancel", "pause", "resume", "operate"})
 DUE_RETURNS_MAX = 5
-MAIL_IDS_MAX = 10_000
+SIGNAL_IDS_MAX = 10_000
+SENDER_IDS_MAX = SIGNAL_IDS_MAX // 2
+OPERATOR_IDS_MAX = 1_000
+"""How many ids of mail a job remembers: of signals, of one sender's signals, of operators' requests."""
 LOADED_BYTES_MAX = 16 * 1024
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
@@ -70,6 +74,9 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
+
+    def trouble(self) -> StoreError | None:
+        """Why no new job is safe in the store, or why it is not used at all; None when all is well. Asks nobody."""
 
     # programs: kept by digest in the partition's store, for as long as a job needs them
 
@@ -123,7 +130,7 @@ class Store(Protocol):
         back in `begins`; a verdict is written once and mailed to the parent scope as mail `join:<number>` of kind
         `join` with body b'<met|broken> <ok> <failed> <index that broke it or -1>\\n<error bytes>'. With `end` at the
         root, or `close`: see CLOSE below. Broken is looked at before met. Mail that the store makes itself (join,
-        unwind, and `result:<task_id>` of kind `result` for the result of a parked job) is not among the MAIL_IDS_MAX.
+        unwind, and `result:<task_id>` of kind `result` for the result of a parked job) is never refused.
 
         A due cause counts from when `due` gave the member out until the member gets another time (a claim, a
         heartbeat, a new deadline); `begin` counts from birth; before and after that, and in a closed scope, due and
@@ -158,6 +165,7 @@ class Store(Protocol):
     async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
         """Answer a piece of mail or a due member that changes nothing: it goes away, no version and no history move.
 
+        Operators' mail gives its room back, and its id is taken again.
         Of an attempt, that limit (queue, attempt, total) goes and the next one counts; lease, begin and start are
         answered by commits alone and stay.
         """
@@ -166,6 +174,10 @@ class Store(Protocol):
         """Put mail into a scope's mailbox, or hand it to the waiter of a signal (or keep it SIGNAL_KEPT_MS for the
         next one). The waiter is the scope that has waited longest. Looked at in this order: unknown job, duplicate,
         closed job or scope, unknown scope (not begun), full.
+
+        The ids of signals and of operators' mail are counted apart (see `rules.counted_as`): when a count has reached
+        its bound, such mail is refused as full. `cancel` never is: past its bound its id is known only until it is
+        answered. All other mail is the engine's own and is never refused.
         """
 
     async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:

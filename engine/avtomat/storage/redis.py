@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -40,15 +41,17 @@ from avtomat.storage.answers import (
 from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_dump import dump
+from avtomat.storage.redis_meta import agree, look_again
 from avtomat.storage.redis_script import load_script
 from avtomat.storage.redis_wire import Argument, Reply
 from avtomat.storage.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 
-FORMAT: Final = 1
+log = logging.getLogger(__name__)
+
 REPLICA_BYTES: Final = 6
 LOOK_AGAIN_AFTER_S: Final = 0.5
-META: Final = "av:meta"
+LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
 """Registrations belong to no job; they live with the first partition."""
 
@@ -62,8 +65,8 @@ def prefix_of(partition: int) -> str:
 class RedisStore:
     """A `Store` (see ports.py for what each operation promises).
 
-    `offset_ms` is added to Redis' clock: tests turn it. With `history_outbox` history goes to the outbox alone, for a
-    database that keeps it.
+    `offset_ms` is added to Redis' clock: tests turn it. `store_id` is the identity that the store must have, if any.
+    With `history_outbox` history goes to the outbox alone, for a database that keeps it.
     """
 
     commits_in_groups = False
@@ -75,6 +78,7 @@ class RedisStore:
         *,
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
+        store_id: str = "",
         timeout_s: float = 5.0,
     ) -> None:
         self.partitions = partitions
@@ -84,6 +88,8 @@ class RedisStore:
         self._mode = (",outbox" if history_outbox else "") + self._replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
         self._now_ms = 0
+        self._store_id = store_id
+        self._watching: asyncio.Task[None] | None = None
         self._wakeups: Wakeups | None = None
         self._looking_again: asyncio.TimerHandle | None = None
 
@@ -100,10 +106,32 @@ class RedisStore:
         except StoreError:
             await self._backend.close()
             raise
+        self._watching = asyncio.create_task(self._watch(), name="watching the store's identity")
+
+    async def _agree(self) -> None:
+        await agree(self._backend, self.partitions, self._store_id, self.counts)
+
+    async def _watch(self) -> None:
+        """Look from time to time whether this is still the store that it was; go on with one that was accepted."""
+        while True:
+            await asyncio.sleep(LOOK_AT_IDENTITY_S)
+            try:
+                if await look_again(self._backend):
+                    await self._agree()
+                    self._look_again()
+            except StoreError as away:
+                log.debug("the identity of the store is not known now: %s", away)
+
+    def trouble(self) -> StoreError | None:
+        """Why no new job is safe here."""
+        return self._backend.guard.refusal or self._backend.guard.danger
 
     async def close(self) -> None:
         """Disconnect."""
         self._wakeups = None
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         if self._looking_again is not None:
             self._looking_again.cancel()
         await self._backend.close()
@@ -116,14 +144,6 @@ class RedisStore:
     async def ping(self) -> None:
         """Write a little."""
         await self._run("ping", 0)
-
-    async def _agree(self) -> None:
-        wanted = {"format": FORMAT, "partitions": self.partitions}
-        for name, value in wanted.items():
-            await self._backend.execute("HSETNX", META, name, value)
-            found = int(await self._backend.execute("HGET", META, name))
-            if found != value:
-                raise StoreError(f"this Redis was set up with {name} {found}, and this engine has {name} {value}")
 
     async def _run(self, operation: str, partition: int, *args: Argument) -> Reply:
         if partition >= self.partitions:

@@ -10,13 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from avtomat.errors import StoreError
 from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_link import ServerInfo
+from avtomat.storage.redis_guard import Guard
 from avtomat.storage.redis_script import Script, load_scripts
 from avtomat.storage.redis_subscriber import MessageHandler, RedisSubscriber
-from avtomat.storage.redis_url import RedisAddress, parse_redis_url
+from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.redis_wire import Argument, Reply
-
-VERSION_MIN = (6, 2)
 
 
 class RedisBackend:
@@ -25,16 +23,22 @@ class RedisBackend:
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
         self._address = parse_redis_url(url)
         self._timeout_s = timeout_s
+        self.guard = Guard(self._address)
 
     async def open(self, channels: Sequence[str], on_message: MessageHandler, on_gap: Callable[[], None]) -> None:
         """Connect both ways."""
         self._connection = RedisConnection(
-            self._address, timeout_s=self._timeout_s, on_server_changed=lambda _: on_gap()
+            self._address,
+            timeout_s=self._timeout_s,
+            on_connected=self.guard.meet,
+            on_server_changed=lambda _: on_gap(),
         )
         self._subscriber = RedisSubscriber(self._address, channels, on_message=on_message, on_gap=on_gap)
-        server = await self._connection.open(timeout_s=self._timeout_s)
+        await self._connection.open(timeout_s=self._timeout_s)
         try:
-            _check(server, self._address)
+            unfit = self.guard.refusal or self.guard.danger
+            if unfit is not None:
+                raise unfit
             await self._teach()
             await self._subscriber.open(timeout_s=self._timeout_s)
         except StoreError:
@@ -52,21 +56,12 @@ class RedisBackend:
         await self._connection.aclose()
 
     async def execute(self, *command: Argument) -> Reply:
-        """Run one command."""
+        """Run one command, whatever is known of the server."""
         return await self._connection.execute(*command)
 
     def call(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument]) -> Awaitable[Reply]:
-        """Run one script."""
+        """Run one script; StoreError where the server is not to be used."""
+        refusal = self.guard.refusal
+        if refusal is not None:
+            raise StoreError(refusal.message, code=refusal.code, hint=refusal.hint)
         return self._connection.call(script, keys, args)
-
-
-def _check(server: ServerInfo, address: RedisAddress) -> None:
-    version = server.fields.get("redis_version", "7.0")
-    if tuple(int(part) for part in version.split(".")[:2]) < VERSION_MIN:
-        raise StoreError(f"Redis at {address} is version {version}; 6.2 or later is needed")
-    policy = server.fields.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        raise StoreError(
-            f"Redis at {address} has maxmemory-policy {policy} and would throw jobs away when its memory is full",
-            hint="set maxmemory-policy noeviction",
-        )

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
 
 import orjson
 
 from avtomat.storage.redis_wire import Argument
-from avtomat.storage.rules import partition_of
+from avtomat.storage.rules import ROOT, partition_of
 from avtomat.storage.writes import (
     Cause,
     Dispatch,
@@ -56,39 +57,51 @@ def create_arguments(new: NewJob) -> list[Argument]:
         optional(new.start_ms),
         _search(new.search),
     ]
-    _add_writes(arguments, new.writes, partition_of(new.job))
+    arguments.append(new.writes.shared)
+    _add_writes(arguments, new.writes, partition_of(new.job), is_root=True)
     return arguments
 
 
 def commit_arguments(job: str, path: str, version: int, cause: Cause, writes: Writes) -> list[Argument]:
     """What commit.lua takes."""
-    arguments: list[Argument] = [job, path, version, *cause_arguments(cause)]
-    _add_writes(arguments, writes, partition_of(job))
+    arguments: list[Argument] = [job, path, version, *cause_arguments(cause, writes.shared)]
+    _add_writes(arguments, writes, partition_of(job), is_root=path == ROOT)
     return arguments
 
 
-def cause_arguments(cause: Cause | None) -> tuple[Argument, ...]:
-    """A cause in five arguments; see causes.lua."""
+def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument, ...]:
+    """A cause in six arguments, and then the shared part of the write-set; see causes.lua."""
     match cause:
         case ResultCause(task_id=task_id, worker=worker, hash=result_hash, event=event):
-            return "result", task_id, worker, named(result_hash), event
+            head, tail = _split(event, shared)
+            return "result", task_id, worker, named(result_hash), head, tail, shared
         case MailCause(id=mail_id):
-            return "mail", mail_id, "", "", ""
+            return "mail", mail_id, "", "", "", "", shared
         case DueCause(kind=kind, number=number):
-            return "due", kind, number, "", ""
+            return "due", kind, number, "", "", "", shared
         case None:
-            return "", "", "", "", ""
+            return "", "", "", "", "", "", shared
+
+
+def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
+    """A text without the part that is sent once, and the places at which it stood; '' when it did not."""
+    pieces = text.split(shared) if shared else [text]
+    if len(pieces) == 1:
+        return text, ""
+    places = accumulate(len(piece) for piece in pieces[:-1])
+    return b"".join(pieces), ",".join(map(str, places))
 
 
 def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
-    """A piece of mail in six arguments; see deliver.lua."""
+    """A piece of mail in seven arguments; see deliver.lua."""
     path, name, key = (mail.to, "", "") if isinstance(mail.to, str) else ("", *mail.to[1:])
-    return path, named(name), named(key), mail.id, named(mail.kind), mail.body
+    return path, named(name), named(key), mail.id, named(mail.kind), named(mail.sender), mail.body
 
 
-def _add_writes(to: list[Argument], writes: Writes, partition: int) -> None:
+def _add_writes(to: list[Argument], writes: Writes, partition: int, *, is_root: bool) -> None:
     """Add a write-set as operations; see writes.lua."""
-    to += ("scope", writes.visit, named(writes.state), writes.at_ms or "", writes.scope, writes.record)
+    scope, record = _split(writes.scope, writes.shared), _split(writes.record, writes.shared)
+    to += ("scope", writes.visit, named(writes.state), writes.at_ms or "", *scope, *record)
     if writes.keeps_task:
         to.append("keeps_task")
     if writes.dead_because != "cancelled":
@@ -106,6 +119,7 @@ def _add_writes(to: list[Argument], writes: Writes, partition: int) -> None:
         to += ("close", path)
     if writes.end is not None:
         _add_end(to, writes.end)
+        _add_output(to, writes, is_root=is_root)
     _add_rest(to, writes)
     for post in writes.posts:
         _add_post(to, post, partition)
@@ -118,8 +132,8 @@ def _add_rest(to: list[Argument], writes: Writes) -> None:
         to += ("undone", writes.undone_seq)
     if writes.head is not None:
         _add_head(to, writes.head)
-    for name, value in writes.values.items():
-        to += ("value", name, value)
+    for name, value, at in _pages(writes):
+        to += ("value", name, value) if at is None else ("part", name, at + 1, at + len(value))
 
 
 def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
@@ -134,10 +148,37 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
 
 def _add_end(to: list[Argument], end: ScopeEnd) -> None:
     to += ("finish", int(end.ok), end.status)
-    if end.output is not None:
-        to += ("output", end.output)
     if end.error is not None:
         to += ("error", end.error)
+
+
+def _add_output(to: list[Argument], writes: Writes, *, is_root: bool) -> None:
+    """What the scope leaves. Of the root's, what its record or values beside it hold is not kept again."""
+    if writes.end is None or writes.end.output is None:
+        return
+    shared = writes.shared
+    rest, places = _split(writes.end.output, shared)
+    if is_root and places:
+        at = writes.scope.find(shared)
+        pages = [(name, value) for name, value, place in _pages(writes) if place is not None]
+        if at >= 0:
+            to += ("output_at", rest, places, f"s{at + 1}\n{at + len(shared)}")
+            return
+        if sum(len(value) for _, value in pages) == len(shared):
+            to += ("output_at", rest, places, "v" + "\n".join(named(name) for name, _ in pages))
+            return
+    to += ("output", rest, places)
+
+
+def _pages(writes: Writes) -> Iterator[tuple[str, bytes, int | None]]:
+    """Large values, each with where it begins in the shared part, if it is a page of that."""
+    at = 0
+    for name, value in writes.values.items():
+        if value and writes.shared.startswith(value, at):
+            yield name, value, at
+            at += len(value)
+        else:
+            yield name, value, None
 
 
 def _add_head(to: list[Argument], head: HeadChange) -> None:
@@ -167,14 +208,14 @@ def _add_post(to: list[Argument], post: Post, partition: int) -> None:
 
 def packed_post(post: Post) -> bytes:
     """Post as it waits for its way to another partition."""
-    path, name, key, mail_id, kind, body = mail_arguments(post.mail)
-    head = "".join(f"{named(str(field))}\n" for field in (post.job, path, name, key, mail_id, kind))
+    path, name, key, mail_id, kind, sender, body = mail_arguments(post.mail)
+    head = "".join(f"{named(str(field))}\n" for field in (post.job, path, name, key, mail_id, kind, sender))
     return head.encode() + (body if isinstance(body, bytes) else b"")
 
 
 def unpacked_post(packed: bytes) -> Post:
     """What `packed_post` packed."""
-    *head, body = packed.split(b"\n", 6)
-    job, path, name, key, mail_id, kind = (field.decode() for field in head)
+    *head, body = packed.split(b"\n", 7)
+    job, path, name, key, mail_id, kind, sender = (field.decode() for field in head)
     to = path or ("signal", name, key)
-    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to))
+    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to, sender=sender))

@@ -5,6 +5,7 @@
 - A call that certainly was not executed, because the connection was lost before it was sent, is sent again within its
   deadline. A lost answer is the caller's business: LostReplyError.
 - Scripts are called by their SHA-1; a server that does not know a script is taught it, once a call.
+- `on_connected` is called for each new connection, before the first call goes out there.
 - `on_server_changed` is called before the first call that reaches a server with another `run_id`: what was kept in
   memory about the old one may be wrong.
 """
@@ -36,11 +37,13 @@ class RedisConnection:
         connect_timeout_s: float = 5.0,
         commands_max: int = 1024,
         bytes_max: int = 64 * 1024 * 1024,
+        on_connected: Callable[[ServerInfo], None] | None = None,
         on_server_changed: Callable[[ServerInfo], None] | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._commands_max = commands_max
         self._bytes_max = bytes_max
+        self._on_connected = on_connected
         self._on_server_changed = on_server_changed
         self._link = Link(address, self, connect_timeout_s=connect_timeout_s)
         self._loop: asyncio.AbstractEventLoop
@@ -98,6 +101,8 @@ class RedisConnection:
         """Link's call: calls may go out."""
         changed = self.server is not None and self.server.run_id != info.run_id
         self.server = info
+        if self._on_connected is not None:
+            self._on_connected(info)
         if changed and self._on_server_changed is not None:
             self._on_server_changed(info)
         self._wire = wire

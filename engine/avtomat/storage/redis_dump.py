@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import orjson
@@ -184,7 +185,7 @@ class _Job:
             search=dict(sorted(orjson.loads(kept["x"]).items())) if "x" in kept else {},
             labels=shown_or_none(kept.get("l")),
             reason=shown_or_none(kept.get("r")),
-            result=shown_or_none(kept.get("R")),
+            result=shown_or_none(self._result()),
             error=shown_or_none(kept.get("E")),
             live_leases=int(head["live"] or 0),
             scopes={path: self._scope(path, scope) for path, scope in sorted(self.hashes.items())},
@@ -194,10 +195,28 @@ class _Job:
             ended_attempts=self._ended_attempts(),
             kept_signals=self._kept_signals(),
             mail_ids=sorted(self.part.members(f"mi:{self.name}")),
+            mail_counts=self._mail_counts(),
             values={name: shown(value) for name, value in sorted(self.part.hash(f"v:{self.name}").items())},
             undos=dict(self._undos()),
             history=[self._entry(seq) for seq in range(1, int(head["seq"]) + 1)] if "1" in kept else None,
         )
+
+    def _result(self) -> bytes | None:
+        rest, places, kind, where = self.kept.get("R"), *self._place_of_result()
+        if rest is None or not places:
+            return rest
+        if kind == "s":
+            first, last = map(int, where)
+            shared = self.kept["s"][first - 1 : last]
+        else:
+            values = self.part.hash(f"v:{self.name}")
+            shared = b"".join(values[name] for name in where)
+        bounds = [0, *places, len(rest)]
+        return shared.join(rest[start:end] for start, end in pairwise(bounds))
+
+    def _place_of_result(self) -> tuple[list[int], str, list[str]]:
+        places, _, where = self.kept.get("Q", b"").decode().partition("\n")
+        return [int(place) for place in places.split(",") if place], where[:1], where[1:].split("\n")
 
     def _entry(self, seq: int) -> list[int | str]:
         entry = entry_of(self.name, seq, self.kept[str(seq)])
@@ -212,9 +231,13 @@ class _Job:
             visit=int(kept["visit"]),
             record=shown(scope["s"]),
             task=_scope_and_task(scope["v"])[1].get("id"),
-            signal=scope["g"].decode().split("\n") if "g" in scope else None,
-            mail=[_mail(one, letters[one], returned.get(one, b"0")) for one in self.part.scores(f"mo:{ref}")],
+            signal=scope["g"].decode().split("\n")[:2] if "g" in scope else None,
+            mail=[_mail(one, letters[one], returned.get(one, b"0")) for one in self._mailbox(ref)],
         )
+
+    def _mailbox(self, ref: str) -> list[str]:
+        arrived = self.part.scores(f"mo:{ref}") | self.part.scores(f"mp:{ref}")
+        return sorted(arrived, key=arrived.__getitem__)
 
     def _tasks(self) -> Iterator[tuple[str, dict[str, str]]]:
         for path, scope in sorted(self.hashes.items()):
@@ -251,8 +274,12 @@ class _Job:
         live.sort(key=lambda one: int(one[1][2]))
         return [["signal", letter[3].decode(), letter[4].decode(), mail_id] for mail_id, letter in live]
 
+    def _mail_counts(self) -> dict[str, int]:
+        counts = sorted(self.part.hash(f"mc:{self.name}").items())
+        return {word: int(count) for word, count in counts if count != b"0"}
+
     def _undos(self) -> Iterator[tuple[str, str]]:
-        for text in self.part.keys.get(f"u:{self.name}", []):
+        for text, _ in pairs(self.part.keys.get(f"u:{self.name}", [])):
             seq, _, undo = text.partition(b"\n")
             yield seq.decode(), shown(undo)
 

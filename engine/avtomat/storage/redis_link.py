@@ -23,17 +23,22 @@ BACKOFF_MIN_S: Final = 0.05
 BACKOFF_MAX_S: Final = 5.0
 STEADY_S: Final = 1.0
 CLIENT_NAME: Final = "avtomat"
+META: Final = "av:meta"
+"""The hash that says what a store is, the same for all replicas."""
 HAVE_INFO: Final = frozenset({b"redis", b"valkey"})
 """What servers call themselves in HELLO; others only speak like them, and cannot say who they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
-    """Who answered: `run_id` is new after each start of a server; `fields` is all of INFO."""
+    """Who answered: `run_id` is new after each start of a server; `fields` is all of INFO; `store_id` names the store
+    that it holds, '' for none, or where it is a node of a cluster, which may hold that elsewhere.
+    """
 
     run_id: str
     version: str
     fields: dict[str, str]
+    store_id: str = ""
 
 
 class LinkOwner(Protocol):
@@ -119,8 +124,12 @@ async def _greet(address: RedisAddress, wire: Wire, timeout_s: float) -> ServerI
     await ask("SELECT", address.db)
     info = await ask("INFO") if hello[b"server"] in HAVE_INFO else b""
     fields = _fields(info.decode() if isinstance(info, bytes) else info)
+    in_cluster = fields.get("cluster_enabled", "0") != "0"
+    store_id = b"" if in_cluster else await ask("HGET", META, "store") or b""
     version = fields.get("redis_version") or hello[b"version"].decode()
-    return _usable(ServerInfo(run_id=fields.get("run_id", ""), version=version, fields=fields))
+    return _usable(
+        ServerInfo(run_id=fields.get("run_id", ""), version=version, fields=fields, store_id=store_id.decode())
+    )
 
 
 def _fields(info: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from avtomat.storage.ports import OPERATOR_IDS_MAX, OPERATOR_MAIL, SENDER_IDS_MAX, SIGNAL_IDS_MAX
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, ResultCause
 
 ROOT = "/"
@@ -155,6 +156,18 @@ def unwind_mail(seq: int) -> Mail:
 def result_mail(path: str, cause: ResultCause) -> Mail:
     """The mail in which a scope of a parked job keeps a worker's result."""
     return Mail(id=f"result:{cause.task_id}", kind="result", body=cause.event, to=path)
+
+
+# --- how much mail a job takes ----------------------------------------------------------------------------------------
+
+
+def counted_as(mail: Mail) -> tuple[tuple[str, int], ...]:
+    """The counts that mail is part of, each with its bound; none for mail of the engine itself."""
+    if not isinstance(mail.to, str):
+        return ("signal", SIGNAL_IDS_MAX), (f"signal {mail.sender}", SENDER_IDS_MAX)
+    if mail.kind in OPERATOR_MAIL:
+        return (("cancel" if mail.kind == "cancel" else "operator", OPERATOR_IDS_MAX),)
+    return ()
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from avtomat.errors import StoreNotExecuted
+from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.storage import sqlite_claims as claims
 from avtomat.storage import sqlite_commit as commits
 from avtomat.storage import sqlite_duties as duties
@@ -109,6 +109,10 @@ class SqliteStore:
     async def ping(self) -> None:
         """Write something."""
         await self._write(records.touch)
+
+    def trouble(self) -> StoreError | None:
+        """None: what the file cannot do is said by the call that needs it."""
+        return None
 
     async def put_programs(self, programs: Mapping[str, str]) -> None:
         """Keep canonical forms."""

@@ -37,6 +37,7 @@ WHERE a.task_id >= ? AND a.task_id < ? ORDER BY a.task_id"""
 _SIGNALS: Final = """
 SELECT signal_name, signal_key, id FROM mail WHERE n = ? AND path IS NULL AND until_ms > ? ORDER BY arrived"""
 _MAIL_IDS: Final = "SELECT id FROM mail_ids WHERE n = ? ORDER BY id"
+_MAIL_COUNTS: Final = "SELECT word, count FROM mail_counts WHERE n = ? AND count > 0 ORDER BY word"
 _VALUES: Final = "SELECT id, value FROM large_values WHERE n = ? ORDER BY id"
 _UNDOS: Final = "SELECT seq, undo FROM undos WHERE n = ? ORDER BY seq"
 _HISTORY: Final = "SELECT seq, at_ms, path, cause, record FROM history WHERE n = ? ORDER BY seq"
@@ -137,6 +138,7 @@ def _job(db: sqlite3.Connection, job: Row, now: int) -> JobDump:
         ended_attempts={row["task_id"]: _ended(row) for row in attempts if row["why"] is not None},
         kept_signals=[["signal", *row] for row in db.execute(_SIGNALS, (n, now))],
         mail_ids=[mail_id for (mail_id,) in db.execute(_MAIL_IDS, (n,))],
+        mail_counts=dict(db.execute(_MAIL_COUNTS, (n,)).fetchall()),
         values={name: shown(value) for name, value in db.execute(_VALUES, (n,))},
         undos={str(seq): shown(undo) for seq, undo in db.execute(_UNDOS, (n,))},
         history=history or None,

@@ -58,6 +58,7 @@ _REMOVE: Final = (
     "DELETE FROM mail WHERE n = ? AND path IS NOT NULL",
     "DELETE FROM mail WHERE n = ? AND path IS NULL",
     "DELETE FROM mail_ids WHERE n = ?",
+    "DELETE FROM mail_counts WHERE n = ?",
     "DELETE FROM jobs WHERE n = ?",
 )
 _REMOVE_ATTEMPTS: Final = "DELETE FROM attempts WHERE task_id >= ? AND task_id < ?"

@@ -15,10 +15,10 @@ from avtomat.storage.rules import LOST_REASONS, ROOT, cause_word, result_mail
 from avtomat.storage.sqlite_attempts import Attempt
 from avtomat.storage.sqlite_commit import append, write
 from avtomat.storage.sqlite_head import set_status
-from avtomat.storage.sqlite_mail import Letter, arm, disarm, find_mail, put, take, unwind
+from avtomat.storage.sqlite_mail import Letter, arm, disarm, find_mail, forget_in_vain, put, take, unwind
 from avtomat.storage.sqlite_scopes import Spot, fence, find, is_closed, loaded
 from avtomat.storage.sqlite_writer import Step
-from avtomat.storage.writes import Cause, DueCause, MailCause, ResultCause, Writes
+from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, ResultCause, Writes
 
 TASK_LIMITS: Final = frozenset({"queue", "attempt", "lease", "total"})
 STAYS: Final = frozenset({"lease", "begin", "start"})
@@ -89,6 +89,8 @@ def dismiss(step: Step, job: str, path: str, cause: MailCause | DueCause) -> Non
     judged = _judge(step, spot, cause)
     if not isinstance(judged, Committed):
         _use_up(step, spot, judged, cause)
+        if isinstance(cause, MailCause) and isinstance(judged, Letter):
+            forget_in_vain(step, spot, Mail(id=cause.id, kind=judged.kind, body=b""))
 
 
 # --- does the cause count? --------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from avtomat.storage.answers import Delivered
-from avtomat.storage.ports import MAIL_IDS_MAX, OPERATOR_MAIL, SIGNAL_KEPT_MS
-from avtomat.storage.rules import ROOT, partition_of, unwind_mail
+from avtomat.storage.ports import OPERATOR_MAIL, SIGNAL_KEPT_MS
+from avtomat.storage.rules import ROOT, counted_as, partition_of, unwind_mail
 from avtomat.storage.sqlite_attempts import live_leases
 from avtomat.storage.sqlite_scopes import Spot, find, is_closed, note_extras
 from avtomat.storage.sqlite_writer import Step
@@ -22,7 +22,11 @@ OPERATORS: Final = tuple(sorted(OPERATOR_MAIL))
 
 _KNOWN: Final = "SELECT 1 FROM mail_ids WHERE n = ? AND id = ?"
 _KNOW: Final = "INSERT INTO mail_ids VALUES (?, ?)"
-_COUNT: Final = "UPDATE jobs SET mail_count = mail_count + 1 WHERE n = ?"
+_UNKNOW: Final = "DELETE FROM mail_ids WHERE n = ? AND id = ?"
+_COUNTED: Final = "SELECT count FROM mail_counts WHERE n = ? AND word = ?"
+_COUNT: Final = """
+INSERT INTO mail_counts VALUES (?, ?, 1) ON CONFLICT (n, word) DO UPDATE SET count = count + 1"""
+_UNCOUNT: Final = "UPDATE mail_counts SET count = count - 1 WHERE n = ? AND word = ?"
 
 _PUT: Final = "INSERT INTO mail (n, path, place, id, kind, body) VALUES (?, ?, ?, ?, ?, ?)"
 _KEEP: Final = "INSERT INTO mail (n, id, kind, body, signal_name, signal_key, until_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -57,7 +61,8 @@ ON CONFLICT (n, path, slot) DO NOTHING"""
 _DISARM: Final = "DELETE FROM due WHERE n = ? AND path = ? AND slot = ?"
 
 _POST: Final = """
-INSERT INTO post (partition, job, id, kind, body, target, signal_name, signal_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO post (partition, job, id, kind, body, target, signal_name, signal_key, sender)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (partition, id) DO NOTHING"""
 
 _UNWOUND: Final = "UPDATE jobs SET unwound = 1 WHERE n = ?"
@@ -90,21 +95,43 @@ def deliver(step: Step, job: str, mail: Mail) -> Delivered:
     spot = find(step.db, job, path)
     if spot is None:
         return Delivered.UNKNOWN
-    if step.db.execute(_KNOWN, (spot.n, mail.id)).fetchone() is not None:
+    if _is_known(step, spot, mail):
         return Delivered.DUPLICATE
     if is_closed(step.db, spot):
         return Delivered.CLOSED
     if not spot.version:
         return Delivered.UNKNOWN
-    if spot.mail_count >= MAIL_IDS_MAX:
+    if not _remember(step, spot, mail) and mail.kind != "cancel":
         return Delivered.FULL
-    step.db.execute(_KNOW, (spot.n, mail.id))
-    step.db.execute(_COUNT, (spot.n,))
     if isinstance(mail.to, str):
         put(step, spot, path, mail)
     else:
         _keep(step, spot, mail, mail.to)
     return Delivered.OK
+
+
+def _is_known(step: Step, spot: Spot, mail: Mail) -> bool:
+    if step.db.execute(_KNOWN, (spot.n, mail.id)).fetchone() is not None:
+        return True
+    return mail.kind == "cancel" and find_mail(step.db, spot, mail.id) is not None
+
+
+def _remember(step: Step, spot: Spot, mail: Mail) -> bool:
+    """Remember an id, if there is room for it."""
+    counted = counted_as(mail)
+    for word, bound in counted:
+        row = step.db.execute(_COUNTED, (spot.n, word)).fetchone()
+        if row is not None and row[0] >= bound:
+            return False
+    step.db.executemany(_COUNT, [(spot.n, word) for word, _ in counted])
+    step.db.execute(_KNOW, (spot.n, mail.id))
+    return True
+
+
+def forget_in_vain(step: Step, spot: Spot, mail: Mail) -> None:
+    """Operators' mail that changed nothing gives its room back."""
+    if mail.kind in OPERATOR_MAIL and step.db.execute(_UNKNOW, (spot.n, mail.id)).rowcount:
+        step.db.executemany(_UNCOUNT, [(spot.n, word) for word, _ in counted_as(mail)])
 
 
 def put(step: Step, spot: Spot, path: str, mail: Mail) -> None:
@@ -205,7 +232,8 @@ def send(step: Step, spot: Spot, post: Post) -> None:
         return
     mail = post.mail
     target, name, key = (mail.to, None, None) if isinstance(mail.to, str) else mail.to
-    step.db.execute(_POST, (spot.partition, post.job, mail.id, mail.kind, mail.body, target, name, key))
+    row = (spot.partition, post.job, mail.id, mail.kind, mail.body, target, name, key, mail.sender)
+    step.db.execute(_POST, row)
 
 
 def unwind(step: Step, spot: Spot) -> None:

@@ -29,7 +29,8 @@ SELECT r.queue, r.requirements FROM requirements r WHERE r.partition = ?1 AND EX
     SELECT 1 FROM attempts a WHERE a.partition = ?1 AND a.queue = r.queue AND a.phase = 'queued')"""
 
 _POST: Final = """
-SELECT job, id, kind, body, target, signal_name, signal_key FROM post WHERE partition = ? ORDER BY place LIMIT ?"""
+SELECT job, id, kind, body, target, signal_name, signal_key, sender FROM post
+WHERE partition = ? ORDER BY place LIMIT ?"""
 _POSTED: Final = "DELETE FROM post WHERE partition = ? AND id = ?"
 
 _OUTBOX: Final = """
@@ -97,10 +98,12 @@ def queues(db: sqlite3.Connection, partition: int) -> dict[str, bytes]:
 def post(db: sqlite3.Connection, partition: int, limit: int) -> list[Post]:
     """See `Store.post`."""
     rows = db.execute(_POST, (partition, limit))
-    return [
-        Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=path if name is None else ("signal", name, key)))
-        for job, mail_id, kind, body, path, name, key in rows
-    ]
+    return [_post(*row) for row in rows]
+
+
+def _post(job: str, mail_id: str, kind: str, body: bytes, path: str, name: str | None, key: str, sender: str) -> Post:
+    to = path if name is None else ("signal", name, key)
+    return Post(job=job, mail=Mail(id=mail_id, kind=kind, body=body, to=to, sender=sender))
 
 
 def posted(step: Step, partition: int, mail_ids: Sequence[str]) -> None:

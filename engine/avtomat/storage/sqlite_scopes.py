@@ -15,7 +15,7 @@ from avtomat.storage.ports import LOADED_BYTES_MAX
 from avtomat.storage.rules import ENDED, PARKED, ROOT, UNDOING, fences_of, parent_of
 
 _FIND: Final = """
-SELECT j.n, j.job, j.partition, j.status, j.seq, j.updated_ms, j.unwind_seq, j.unwound, j.mail_count, j.extras,
+SELECT j.n, j.job, j.partition, j.status, j.seq, j.updated_ms, j.unwind_seq, j.unwound, j.extras,
     coalesce(s.version, 0), s.task_id, s.signal_place, s.queue, s.priority
 FROM jobs j LEFT JOIN scopes s ON s.n = j.n AND s.path = ? WHERE j.job = ?"""
 
@@ -50,7 +50,6 @@ class Spot:
     updated_ms: int
     unwind_seq: int | None = None
     unwound: int = 0
-    mail_count: int = 0
     extras: int = 0
     version: int = 0
     task_id: str | None = None

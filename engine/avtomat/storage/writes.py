@@ -56,13 +56,15 @@ class Mail:
     """Something that comes from outside a scope. `to` is a path, or ("signal", name, key).
 
     `kind` is a word for `Due.kind`'s reader (cancel, pause, resume, signal, child, join, unwind, result …). Mail whose
-    kind is in OPERATOR_MAIL is given out while the job is paused or quarantined; all other mail waits.
+    kind is in OPERATOR_MAIL is given out while the job is paused or quarantined; all other mail waits. `sender` is who
+    sent a signal: it counts when that is delivered, and is not kept with it.
     """
 
     id: str
     kind: str
     body: bytes
     to: str | tuple[str, str, str] = "/"
+    sender: str = field(default="", compare=False)
 
 
 @value
@@ -126,6 +128,9 @@ class Writes:
     commit's entry in the job's history (the store adds seq and at). `state` is for listings: the root's counts, empty
     leaves it. `at_ms` is the time for which was decided (0: now); the entry's `at_ms` is that, but not before the entry
     before it and not in the store's future; the job's created, updated and finished times are those of its entries.
+
+    `shared` is a large part that several of these have in common, and the event of a result with them, unless it is
+    empty: a store may carry and keep it once. It adds nothing to what is written.
     """
 
     scope: bytes
@@ -146,6 +151,7 @@ class Writes:
     head: HeadChange | None = None
     posts: tuple[Post, ...] = ()
     values: Mapping[str, bytes] = field(default_factory=dict)
+    shared: bytes = field(default=b"", repr=False)
 
 
 @value
@@ -178,13 +184,15 @@ class NewJob:
 @value
 class ResultCause:
     """A worker's result of an attempt: `hash` covers status, data and error. `event` is the encoded result, so that a
-    paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted.
+    paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted. `output` is
+    what it gave, encoded, for those who write it down elsewhere as well.
     """
 
     task_id: str
     worker: str
     hash: str
     event: bytes
+    output: bytes = field(default=b"", repr=False)
 
 
 @value

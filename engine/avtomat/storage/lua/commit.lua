@@ -1,6 +1,6 @@
 -- Commit what a decision changes, if its cause still counts and the scope still has its version.
 --
--- ARGV  2 job, 3 path, 4 version, 5–9 cause (see causes.lua), 10… the write-set
+-- ARGV  2 job, 3 path, 4 version, 5–11 cause (see causes.lua), 12… the write-set
 -- Returns {now, outcome, reason, version, seq, loaded or false, {path that may begin, …}, {task id, worker, …},
 --         1 if mail was put into a mailbox}
 --@include base
@@ -39,6 +39,6 @@ if tostring(scope and scope.version or 0) ~= ARGV[4] then return answer('moved',
 local words = S.cause_words(judged)
 S.use_up(job, path, judged)
 scope = scope or S.new_scope(job, path, S.scope_key(job, path))
-S.apply(scope, S.read_writes(10), words)
+S.apply(scope, S.read_writes(12, ARGV[11]), words)
 S.save()
 return { S.told(), 'ok', '', scope.version, job.seq, false, S.begins, S.revoked, S.mailed }

@@ -1,7 +1,7 @@
 -- Create a job: its head, its root scope (version 1), its task or timer, history entry 1, its indexes.
 --
 -- ARGV  2 job, 3 FIXED (packed), 4 head, 5 client LF key ('' none), 6 deadline ('' none), 7 start ('' none), 8 search,
---       9… the root's write-set
+--       9 the shared part of the root's write-set (see writes.lua), 10… the write-set
 -- Returns {now, job, body_hash, {path that may begin, …}, 1 if mail was put into a mailbox}; another job, or the same one, if it was there before.
 --
 -- ik  hash: <client> LF <key> → job        pr  hash: digest of a program → jobs that are kept
@@ -21,7 +21,7 @@ local id, named = ARGV[2], ARGV[5]
 local existing = S.job_of(named ~= '' and call('HGET', P .. 'ik', named) or id)
 if existing then return { now, existing.id, S.fixed_of(existing).body_hash, {}, 0 } end
 
-local writes = S.read_writes(9)
+local writes = S.read_writes(10, ARGV[9])
 local job = { id = id, key = P .. 'j:' .. id, status = 'open', fixed = S.unpack_into({}, FIXED, ARGV[3]) }
 job.created = math.min(tonumber(writes.scope[3]) or now, now)
 jobs[id] = job

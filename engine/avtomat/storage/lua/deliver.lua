@@ -1,6 +1,6 @@
 -- Put mail into a mailbox, or hand it to the waiter of a signal.
 --
--- ARGV  2 job, 3 path ('' for a signal), 4 its name, 5 its key, 6 id, 7 kind, 8 body
+-- ARGV  2 job, 3 path ('' for a signal), 4 its name, 5 its key, 6 id, 7 kind, 8 sender, 9 body
 -- Returns {now, ok | duplicate | closed | full | unknown}
 --@include base
 --@include records
@@ -9,6 +9,6 @@
 --@later tasks
 
 local job = S.job_of(ARGV[2])
-local answer = job and S.deliver(job, unpack(ARGV, 3, 8)) or 'unknown'
+local answer = job and S.deliver(job, unpack(ARGV, 3, 9)) or 'unknown'
 S.save()
 return { S.told(), answer }

@@ -1,6 +1,6 @@
 -- Park a job without a decision: what cannot be decided, or was given out too often without an answer. (STORE.md S14)
 --
--- ARGV  2 job, 3 path, 4 –, 5–9 cause (see causes.lua), 10 reason, 11 history record
+-- ARGV  2 job, 3 path, 4 –, 5–11 cause (see causes.lua), 12 reason, 13 history record
 -- Returns {now, 1 if it was parked, 0 if there is no such open job}
 --@include base
 --@include records
@@ -17,8 +17,8 @@ local job, path = S.job_of(ARGV[2]), ARGV[3]
 if not job or ENDED_WORDS[job.status] then return { now, 0 } end
 local judged = ARGV[5] ~= '' and S.judge(job, path) or S.refused('unknown')
 if job.status ~= 'quarantined' then
-  S.write_history(job, path, 'quarantine', ARGV[11])
-  S.put(job.key, 'r', ARGV[10])
+  S.write_history(job, path, 'quarantine', ARGV[13])
+  S.put(job.key, 'r', ARGV[12])
   S.set_status(job, 'quarantined')
 end
 

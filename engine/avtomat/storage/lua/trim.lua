@@ -10,7 +10,7 @@
 --@include paths
 
 local PROGRAM_KEPT_MS = 30 * 86400000
-local OWN_KEYS = { 'v:', 'u:', 'mi:', 'ks:', 'o:', 'x:', 'pk:' }
+local OWN_KEYS = { 'v:', 'u:', 'mi:', 'mc:', 'ks:', 'o:', 'x:', 'pk:' }
 
 local function remove(job)
   for _, key in ipairs(S.indexes(job)) do call('ZREM', key, job.id) end

@@ -1,4 +1,4 @@
--- The embedded store, format 1. Times are milliseconds since the epoch on the store's clock.
+-- The embedded store, format 2. Times are milliseconds since the epoch on the store's clock.
 -- A job is known by `n` inside; `path` is a scope of it. Nothing here is read by others than sqlite_*.py.
 CREATE TABLE avtomat_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -11,7 +11,7 @@ CREATE TABLE programs (
 ) STRICT, WITHOUT ROWID;
 
 -- `status` is the stored word; `unwind_seq` the entry that began to compensate, `unwound` once the root was mailed;
--- `mail_count` how many mail ids are remembered; `extras` whether it ever
+-- `extras` whether it ever
 -- had more than tasks and times (forks, mail, undos, a dead attempt in a worker's hands), so that its end looks there; `expires_ms` when an ended job leaves.
 CREATE TABLE jobs (
     n INTEGER PRIMARY KEY,
@@ -27,7 +27,6 @@ CREATE TABLE jobs (
     expires_ms INTEGER,
     deadline_ms INTEGER,
     retention_ms INTEGER NOT NULL,
-    mail_count INTEGER NOT NULL DEFAULT 0,
     extras INTEGER NOT NULL DEFAULT 0,
     unwind_seq INTEGER,
     unwound INTEGER NOT NULL DEFAULT 0,
@@ -203,11 +202,15 @@ CREATE TABLE mail (
     body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX mail_box ON mail (n, path, place) WHERE path IS NOT NULL;
+CREATE INDEX mail_id ON mail (n, path, id) WHERE path IS NOT NULL;
+CREATE INDEX mail_operators ON mail (n, path, place) WHERE kind IN ('cancel', 'operate', 'pause', 'resume');
 CREATE INDEX mail_signal ON mail (n, signal_name, signal_key, arrived) WHERE path IS NULL;
 CREATE INDEX mail_lapsed ON mail (until_ms) WHERE path IS NULL;
 
 -- Ids of all mail that the job ever took.
 CREATE TABLE mail_ids (n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (n, id)) STRICT, WITHOUT ROWID;
+-- How many of them count together: `signal`, `signal <sender>`, `operator`, `cancel`.
+CREATE TABLE mail_counts (n INTEGER NOT NULL, word TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (n, word)) STRICT, WITHOUT ROWID;
 
 -- What closings left behind: subtrees in which open things remain.
 CREATE TABLE sweeps (partition INTEGER NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL, why TEXT NOT NULL,
@@ -223,6 +226,7 @@ CREATE TABLE post (
     target TEXT NOT NULL,
     signal_name TEXT,
     signal_key TEXT,
+    sender TEXT NOT NULL,
     UNIQUE (partition, id)
 ) STRICT;
 CREATE INDEX post_partition ON post (partition, place);

@@ -41,6 +41,19 @@ function S.pack(names, record)
   return table.concat(fields, '\n')
 end
 
+-- A text that came without the part that several have in common: `places` (`12,40`; '' none) are those where it stood.
+function S.whole(text, places, shared)
+  if places == '' then return text end
+  local pieces, from = {}, 1
+  for place in string.gmatch(places, '%d+') do
+    pieces[#pieces + 1] = string.sub(text, from, place)
+    pieces[#pieces + 1] = shared
+    from = place + 1
+  end
+  pieces[#pieces + 1] = string.sub(text, from)
+  return table.concat(pieces)
+end
+
 function S.unpack_into(record, names, text)
   local place = 0
   for field in string.gmatch(text, '([^\n]*)\n') do

@@ -1,6 +1,7 @@
 -- Causes: does this one still count, and what is used up with the commit that it causes.
 --
--- ARGV 5–9 hold it: `result` task id, worker, hash, event | `mail` id | `due` kind, number | '' none
+-- ARGV 5–10 hold it: `result` task id, worker, hash, event (in two: see S.whole) | `mail` id | `due` kind, number |
+-- '' none; ARGV 11 holds the shared part of the write-set
 
 function S.refused(outcome, reason)
   return { refused = outcome, reason = reason or '' }

@@ -1,6 +1,6 @@
 -- What few write-sets change: the head, undos, post; and what few jobs leave behind at their end.
 --
--- u:<job>  list of undos: <seq> LF <undo>        po, pb  sorted set and hash: post for other partitions
+-- u:<job>  sorted set by seq: undos that have not run, <seq> LF <undo>        po, pb  sorted set and hash: post for other partitions
 
 function S.set_deadline(job, at)
   job.deadline, job.dirty = at == '0' and '' or at, true
@@ -17,29 +17,16 @@ end
 
 function S.record_undo(job, writes)
   local key, undone = P .. 'u:' .. job.id, S.first(writes.undone)
-  if undone then
-    for _, text in ipairs(call('LRANGE', key, 0, -1)) do
-      if string.match(text, '^(%d+)\n') == undone then call('LREM', key, -1, text) end
-    end
-  end
+  if undone then call('ZREMRANGEBYSCORE', key, undone, undone) end
   if writes.undo then
     S.note_extras(job)
-    call('RPUSH', key, job.seq .. '\n' .. writes.undo[1])
+    call('ZADD', key, job.seq, job.seq .. '\n' .. writes.undo[1])
   end
-end
-
-function S.drop_signals(job)
-  local key = P .. 'gx:' .. job.id
-  for _, signal in ipairs(call('SMEMBERS', key)) do
-    call('UNLINK', P .. 'gw:' .. job.id .. ':' .. signal, P .. 'gk:' .. job.id .. ':' .. signal)
-  end
-  call('UNLINK', key, P .. 'gb:' .. job.id)
 end
 
 function S.drop_extras(job, more_below)
   if not more_below then S.forget(P .. 'o:' .. job.id) end
-  S.drop_signals(job)
-  call('UNLINK', P .. 'u:' .. job.id, P .. 'pk:' .. job.id)
+  for _, kind in ipairs({ 'gw:', 'gk:', 'gb:', 'u:', 'pk:' }) do call('UNLINK', P .. kind .. job.id) end
 end
 
 -- Nobody asks any more whether a worker of an ended job is at work.

@@ -23,7 +23,8 @@ end
 function S.judge_mail(job, path)
   local text = call('HGET', P .. 'mb:' .. job.id .. path, ARGV[6])
   if not text or S.closed_because(job, path) then return S.refused('unknown') end
-  return { letter = ARGV[6], passes_parked = OPERATOR_MAIL[S.read_letter(text).kind] }
+  local kind = S.read_letter(text).kind
+  return { letter = ARGV[6], letter_kind = kind, passes_parked = OPERATOR_MAIL[kind] }
 end
 
 -- The member that was given out; `begin` is known from the commit that made it, too.
@@ -67,5 +68,5 @@ end
 -- The worker may be told that its result is accepted: it waits as mail until the job goes on.
 function S.keep_result(job, path, judged)
   S.end_by_result(judged.scope, ARGV[8])
-  S.put_mail(job, path, 'result:' .. ARGV[6], 'result', ARGV[9])
+  S.put_mail(job, path, 'result:' .. ARGV[6], 'result', S.whole(ARGV[9], ARGV[10], ARGV[11]))
 end

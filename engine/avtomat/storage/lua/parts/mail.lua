@@ -1,16 +1,19 @@
 -- Mailboxes and signals: what comes from outside a scope waits here until the commit that names it as its cause.
 --
--- mo:<ref>  sorted set: mail ids by arrival      mb:<ref>  hash: mail id → letter
+-- mo:<ref>  sorted set: mail ids by arrival, but for operators' mail      mp:<ref>  the same: operators' mail
+-- mb:<ref>  hash: mail id → letter
 -- mr:<ref>  hash: mail id → how often it was given out without an answer
 -- mi:<job>  set: ids that were delivered from outside, as long as the job is kept
--- gx:<job>  set of the signals that were ever used; for each of them
--- gw:<job>:<signal>  sorted set: paths that wait, by arrival      gk:<job>:<signal>  the same: ids of kept ones
--- gb:<job>  hash: id → letter of a signal that is kept for the next waiter
+-- mc:<job>  hash: how many of them count together: `signal`, `signal <sender>`, `operator`, `cancel`
+-- gw:<job>  sorted set, all of score 0: <signal> LF <arrival> LF <path> of those that wait
+-- gk:<job>  the same: <signal> LF <kept until> LF <arrival> LF <id> of signals that are kept for the next waiter
+-- gb:<job>  hash: id → letter of a signal that is kept
 --
--- A signal is <name> LF <key>. A letter is <kind> LF <kept until> LF <arrival> LF <name> LF <key> LF <body>; all but kind and
--- body are '' if it is no signal.
+-- A signal is <name> LF <key>. Numbers have 16 digits there, so that the first one of a signal is its oldest. Of a
+-- scope that waits g is <signal> LF <arrival>, G the id of the signal that was handed to it. A letter is
+-- <kind> LF <kept until> LF <arrival> LF <name> LF <key> LF <body>; all but kind and body are '' if it is no signal.
 
-local MAIL_IDS_MAX = 10000
+local SIGNAL_IDS_MAX, SENDER_IDS_MAX, OPERATOR_IDS_MAX = 10000, 5000, 1000
 local SIGNAL_KEPT_MS = 86400000
 
 function S.read_letter(text)
@@ -19,80 +22,106 @@ function S.read_letter(text)
   return { kind = kind, kept_until = tonumber(kept_until), order = order, signal = name .. '\n' .. key, body = body }
 end
 
--- The oldest mail of a scope that may be given out now → id, letter; of a parked job operators' mail alone.
+local function first_of(key)
+  local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first[1], tonumber(first[2])
+end
+
+-- The oldest mail of a scope that may be given out now; of a parked job operators' mail alone.
+function S.next_mail(job, ref)
+  local operators, asked = first_of(P .. 'mp:' .. ref)
+  if S.is_parked(job) then return operators end
+  local other, arrived = first_of(P .. 'mo:' .. ref)
+  return other and (not operators or arrived < asked) and other or operators
+end
+
 function S.letter_to_give(job, ref)
-  local parked = S.is_parked(job)
-  for _, id in ipairs(call('ZRANGE', P .. 'mo:' .. ref, 0, parked and -1 or 0)) do
-    local letter = S.read_letter(call('HGET', P .. 'mb:' .. ref, id))
-    if not parked or OPERATOR_MAIL[letter.kind] then return id, letter end
-  end
-  return nil
+  local id = S.next_mail(job, ref)
+  return id, S.read_letter(call('HGET', P .. 'mb:' .. ref, id))
+end
+
+function S.mail_waiting(ref)
+  return call('ZCARD', P .. 'mo:' .. ref) + call('ZCARD', P .. 'mp:' .. ref)
 end
 
 function S.arm_mailbox(job, ref)
-  local id = S.is_parked(job) and S.letter_to_give(job, ref)
+  local id = S.is_parked(job) and S.next_mail(job, ref)
   if S.is_parked(job) then S.disarm(job, 'm', ref) end
   S.arm(job, 'm', ref, now, id)
 end
 
 -- The scope's member is due at once if this letter is what it would give out.
-function S.put_letter(job, path, id, text)
+function S.put_letter(job, path, id, kind, text)
   S.note_extras(job)
   S.mailed = 1
-  local ref = job.id .. path
-  call('ZADD', P .. 'mo:' .. ref, call('INCR', P .. 'n'), id)
+  local ref, is_operators = job.id .. path, OPERATOR_MAIL[kind]
+  call('ZADD', P .. (is_operators and 'mp:' or 'mo:') .. ref, call('INCR', P .. 'n'), id)
   call('HSET', P .. 'mb:' .. ref, id, text)
-  local is_next = call('ZCARD', P .. 'mo:' .. ref) == 1
-  if is_next or (S.is_parked(job) and S.letter_to_give(job, ref) == id) then S.arm_mailbox(job, ref) end
+  local is_next = is_operators and S.is_parked(job) and S.next_mail(job, ref) == id
+  if is_next or S.mail_waiting(ref) == 1 then S.arm_mailbox(job, ref) end
 end
 
 function S.put_mail(job, path, id, kind, body)
-  S.put_letter(job, path, id, table.concat({ kind, '', '', '', '', body }, '\n'))
+  S.put_letter(job, path, id, kind, table.concat({ kind, '', '', '', '', body }, '\n'))
 end
 
 -- The mail is answered; the next one of the scope is due at once.
 function S.take_mail(job, path, id)
   local ref = job.id .. path
-  call('ZREM', P .. 'mo:' .. ref, id)
+  if call('ZREM', P .. 'mo:' .. ref, id) == 0 then call('ZREM', P .. 'mp:' .. ref, id) end
   call('HDEL', P .. 'mb:' .. ref, id)
   call('HDEL', P .. 'mr:' .. ref, id)
   S.disarm(job, 'm', ref)
-  if call('ZCARD', P .. 'mo:' .. ref) > 0 then S.arm_mailbox(job, ref) end
+  if S.mail_waiting(ref) > 0 then S.arm_mailbox(job, ref) end
 end
 
 function S.drop_mailbox(job, path)
   local ref = job.id .. path
-  if call('UNLINK', P .. 'mo:' .. ref, P .. 'mb:' .. ref, P .. 'mr:' .. ref) > 0 then S.disarm(job, 'm', ref) end
+  local keys = { P .. 'mo:' .. ref, P .. 'mp:' .. ref, P .. 'mb:' .. ref, P .. 'mr:' .. ref }
+  if call('UNLINK', unpack(keys)) > 0 then S.disarm(job, 'm', ref) end
+end
+
+local function digits(number)
+  return string.format('%016d', number)
+end
+
+-- The oldest of a signal's members from a place on → what it says at its end, the whole member.
+local function oldest_of(key, signal, from)
+  local member = call('ZRANGEBYLEX', key, '[' .. signal .. '\n' .. from, '(' .. signal .. '\11', 'LIMIT', 0, 1)[1]
+  return member and string.match(member, '[^\n]*$'), member
+end
+
+local function hand_to(job, path, id, text)
+  local key = S.scope_key(job, path)
+  S.put(key, 'g', false)
+  S.put(key, 'G', id)
+  S.put_letter(job, path, id, S.read_letter(text).kind, text)
 end
 
 -- Give a signal to the one who has waited longest, or keep it for the next one.
 function S.hand_over(job, id, text)
   local letter = S.read_letter(text)
   if letter.kept_until <= now then return end
-  local waiting = call('ZRANGE', P .. 'gw:' .. job.id .. ':' .. letter.signal, 0, 0)
-  if waiting[1] then
-    call('ZREM', P .. 'gw:' .. job.id .. ':' .. letter.signal, waiting[1])
-    S.put(S.scope_key(job, waiting[1]), 'g', false)
-    S.put_letter(job, waiting[1], id, text)
+  local path, waiter = oldest_of(P .. 'gw:' .. job.id, letter.signal, '')
+  if path then
+    call('ZREM', P .. 'gw:' .. job.id, waiter)
+    hand_to(job, path, id, text)
   else
-    call('SADD', P .. 'gx:' .. job.id, letter.signal)
-    call('ZADD', P .. 'gk:' .. job.id .. ':' .. letter.signal, letter.order, id)
+    local place = { letter.signal, digits(letter.kept_until), digits(letter.order), id }
+    call('ZADD', P .. 'gk:' .. job.id, 0, table.concat(place, '\n'))
     call('HSET', P .. 'gb:' .. job.id, id, text)
   end
 end
 
--- Take the oldest signal that is kept → id, letter; those whose time is over are dropped on the way.
+-- Take the oldest signal that is kept and whose time is not over → id, letter.
 function S.take_kept(job, signal)
-  local key = P .. 'gk:' .. job.id .. ':' .. signal
-  local first = call('ZRANGE', key, 0, 0)
-  while first[1] do
-    local text = call('HGET', P .. 'gb:' .. job.id, first[1])
-    call('ZREM', key, first[1])
-    call('HDEL', P .. 'gb:' .. job.id, first[1])
-    if S.read_letter(text).kept_until > now then return first[1], text end
-    first = call('ZRANGE', key, 0, 0)
-  end
-  return nil
+  local kept, letters = P .. 'gk:' .. job.id, P .. 'gb:' .. job.id
+  local id, member = oldest_of(kept, signal, digits(now + 1))
+  if not id then return nil end
+  local text = call('HGET', letters, id)
+  call('ZREM', kept, member)
+  call('HDEL', letters, id)
+  return id, text
 end
 
 -- Let a scope wait for a signal; one that has come already is mailed to it in this step. (STORE.md S7)
@@ -101,36 +130,63 @@ function S.wait_for(scope, signal)
   S.note_extras(job)
   scope.waits, scope.dirty = '1', true
   local id, text = S.take_kept(job, signal)
-  if id then return S.put_letter(job, scope.path, id, text) end
-  call('SADD', P .. 'gx:' .. job.id, signal)
-  call('ZADD', P .. 'gw:' .. job.id .. ':' .. signal, call('INCR', P .. 'n'), scope.path)
-  S.put(scope.key, 'g', signal)
+  if id then return hand_to(job, scope.path, id, text) end
+  local waits = signal .. '\n' .. digits(call('INCR', P .. 'n'))
+  call('ZADD', P .. 'gw:' .. job.id, 0, waits .. '\n' .. scope.path)
+  S.put(scope.key, 'g', waits)
 end
 
 -- End a scope's wait. A signal that came for it and was not read goes to the next waiter.
 function S.stop_waiting(scope)
   if scope.waits ~= '1' then return end
-  local job, signal = scope.job, call('HGET', scope.key, 'g')
+  local job, waits, id = scope.job, S.field_of(scope.key, 'g'), S.field_of(scope.key, 'G')
   scope.waits, scope.dirty = '', true
-  if signal then call('ZREM', P .. 'gw:' .. job.id .. ':' .. signal, scope.path) end
+  if waits then call('ZREM', P .. 'gw:' .. job.id, waits .. '\n' .. scope.path) end
   S.put(scope.key, 'g', false)
-  for _, id in ipairs(call('ZRANGE', P .. 'mo:' .. scope.ref, 0, -1)) do
-    local text = call('HGET', P .. 'mb:' .. scope.ref, id)
-    if S.read_letter(text).kept_until then
-      S.take_mail(job, scope.path, id)
-      S.hand_over(job, id, text)
-    end
+  S.put(scope.key, 'G', false)
+  local text = id and call('HGET', P .. 'mb:' .. scope.ref, id)
+  if text then
+    S.take_mail(job, scope.path, id)
+    S.hand_over(job, id, text)
   end
 end
 
+-- What mail counts as, and how many ids of it a job remembers; mail of the engine itself is not counted.
+local function counted_as(to, kind, sender)
+  if to == '' then return { { 'signal', SIGNAL_IDS_MAX }, { 'signal ' .. sender, SENDER_IDS_MAX } } end
+  if not OPERATOR_MAIL[kind] then return {} end
+  return { { kind == 'cancel' and kind or 'operator', OPERATOR_IDS_MAX } }
+end
+
+-- Remember an id, if there is room for it.
+local function remember(job, id, counted)
+  local counts = P .. 'mc:' .. job.id
+  for _, each in ipairs(counted) do
+    if tonumber(call('HGET', counts, each[1]) or 0) >= each[2] then return false end
+  end
+  for _, each in ipairs(counted) do call('HINCRBY', counts, each[1], 1) end
+  call('SADD', P .. 'mi:' .. job.id, id)
+  return true
+end
+
+-- Operators' mail that changed nothing gives its room back.
+function S.forget_in_vain(job, id, kind)
+  if not OPERATOR_MAIL[kind] or call('SREM', P .. 'mi:' .. job.id, id) == 0 then return end
+  for _, each in ipairs(counted_as('/', kind)) do call('HINCRBY', P .. 'mc:' .. job.id, each[1], -1) end
+end
+
+local function is_known(job, path, id, kind)
+  if call('SISMEMBER', P .. 'mi:' .. job.id, id) == 1 then return true end
+  return kind == 'cancel' and call('HEXISTS', P .. 'mb:' .. job.id .. path, id) == 1
+end
+
 -- to: a path, or '' for a signal → ok | duplicate | closed | unknown | full
-function S.deliver(job, to, name, key, id, kind, body)
-  local ids, path = P .. 'mi:' .. job.id, to == '' and '/' or to
-  if call('SISMEMBER', ids, id) == 1 then return 'duplicate' end
+function S.deliver(job, to, name, key, id, kind, sender, body)
+  local path = to == '' and '/' or to
+  if is_known(job, path, id, kind) then return 'duplicate' end
   if S.closed_because(job, path) then return 'closed' end
   if not S.scope_of(job, path) then return 'unknown' end
-  if call('SCARD', ids) >= MAIL_IDS_MAX then return 'full' end
-  call('SADD', ids, id)
+  if not remember(job, id, counted_as(to, kind, sender)) and kind ~= 'cancel' then return 'full' end
   S.note_extras(job)
   if to == '' then
     S.hand_over(job, id, table.concat({ kind, now + SIGNAL_KEPT_MS, call('INCR', P .. 'n'), name, key, body }, '\n'))

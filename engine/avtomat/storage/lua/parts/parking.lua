@@ -13,7 +13,7 @@ function S.set_scope_aside(job, path)
   if not scope then return S.set_aside(job, 'b' .. ref) end
   S.set_aside(job, 't' .. ref)
   S.set_aside(job, 'w' .. ref)
-  if not S.letter_to_give(job, ref) then S.set_aside(job, 'm' .. ref) end
+  if not S.next_mail(job, ref) then S.set_aside(job, 'm' .. ref) end
   if scope.task and scope.task.phase == 'queued' then
     call('ZREM', P .. 'q:' .. scope.task.queue, ref)
     S.put_in_queue(scope)

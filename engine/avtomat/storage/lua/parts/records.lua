@@ -1,9 +1,9 @@
 -- Jobs, scopes and attempts as they are kept, each read once a step and written once by `save`.
 --
--- j:<job>         hash: m (JOB), f (FIXED), h head, l labels, r reason, x search, R result, E error, 1…n history,
+-- j:<job>         hash: m (JOB), f (FIXED), h head, l labels, r reason, x search, R result (or Q where it stands, see rows.lua), E error, 1…n history,
 --                 !<fence> what was closed, and why; and of the root scope v (SCOPE, then TASK if an attempt is open),
---                 s record, b body of its task, p progress, g the signal that it waits for
--- s:<job><path>   hash: v, s, b, p, g of another scope, while it is open
+--                 s record, b body of its task, p progress, g and G: see mail.lua
+-- s:<job><path>   hash: v, s, b, p, g, G of another scope, while it is open
 -- e:<task id>     text: an attempt that ended (ENDED), for 15 minutes
 -- o:<job>         hash: task id → path of open attempts below the root, → `!` of dead ones whose lease is live
 -- x:<job>         sorted set: paths below the root that are live (begun, or allowed to begin)

@@ -18,9 +18,23 @@ function S.open_tasks(job, everywhere)
   return tasks
 end
 
+-- What the root left where a part of it stands elsewhere: as a slice of its record, or as values one after the other.
+-- `place` is <places in the rest> LF `s` <first> LF <last>, or <places> LF `v` <id> LF <id> …
+function S.result_at(job, rest, place, record)
+  local places, kind, where = string.match(place, '^([%d,]*)\n(.)(.*)$')
+  if kind == 's' then
+    local first, last = string.match(where, '(%d+)\n(%d+)')
+    return S.whole(rest, places, string.sub(record, first, last))
+  end
+  local names = {}
+  for name in string.gmatch(where, '[^\n]+') do names[#names + 1] = name end
+  return S.whole(rest, places, table.concat(call('HMGET', P .. 'v:' .. job.id, unpack(names))))
+end
+
 -- m, f, h, l, r, R, E of the job; s of the root; open tasks {path, TASK, progress}; the job's id
 function S.row(job, everywhere)
-  local kept = call('HMGET', job.key, 'm', 'f', 'h', 'l', 'r', 'R', 'E', 's')
+  local kept = call('HMGET', job.key, 'm', 'f', 'h', 'l', 'r', 'R', 'E', 's', 'Q')
+  if kept[9] then kept[6] = S.result_at(job, kept[6], kept[9], kept[8]) end
   kept[9], kept[10] = S.open_tasks(job, everywhere), job.id
   return kept
 end

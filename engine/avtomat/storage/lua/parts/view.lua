@@ -10,7 +10,7 @@ function S.loaded(job, path)
   local scope = call('HMGET', S.scope_key(job, path), 'v', 's')
   local fork = path ~= '/' and S.split_path(path)
   local environment = fork and not S.closed_because(job, fork) and call('HGET', S.fork_key(job, fork), 'e') or false
-  local undo = path == '/' and UNDOING[job.status] and call('LINDEX', P .. 'u:' .. job.id, -1) or false
+  local undo = path == '/' and UNDOING[job.status] and call('ZRANGE', P .. 'u:' .. job.id, -1, -1)[1] or false
   return { head[1], head[2], head[3], head[4], scope[1], scope[2], environment, undo, path, job.id }
 end
 

@@ -1,16 +1,20 @@
 -- Apply a write-set: everything that one decision changes, in one step.
 --
--- A write-set travels as operations: a word, then as many arguments as ARITY says; '' is "none".
+-- A write-set travels as operations: a word, then as many arguments as ARITY says; '' is "none". A part that several of
+-- them hold is sent once: the scope's record, the entry and the output come in two arguments each (see S.whole), `part`
+-- is a value that is a slice of it. `output_at` is what the root leaves where its record or values hold that part: it is
+-- kept without it, and Q says where it stands; see rows.lua.
 -- rt  sorted set by ms: ended jobs until their retention is over        v:<job>  hash: large values
 
-local ARITY = { scope = 5, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
-  signal = 1, fork = 6, close = 1, finish = 2, output = 1, error = 1, undo = 1, undone = 1, head = 0, status = 1,
-  reason = 1, deadline = 1, search = 1, labels = 1, post = 7, carry = 2, value = 2 }
-local REPEATED = { close = true, post = true, carry = true, value = true }
+local ARITY = { scope = 7, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
+  signal = 1, fork = 6, close = 1, finish = 2, output = 2, output_at = 3, error = 1, undo = 1,
+  undone = 1, head = 0, status = 1, reason = 1, deadline = 1, search = 1, labels = 1, post = 8, carry = 2,
+  value = 2, part = 3 }
+local REPEATED = { close = true, post = true, carry = true, value = true, part = true }
 local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at' }
 
-function S.read_writes(from)
-  local writes = { close = {}, post = {}, carry = {}, value = {} }
+function S.read_writes(from, shared)
+  local writes = { close = {}, post = {}, carry = {}, value = {}, part = {} }
   while from <= #ARGV do
     local word, arguments = ARGV[from], {}
     for place = 1, ARITY[word] do arguments[place] = ARGV[from + place] end
@@ -20,6 +24,12 @@ function S.read_writes(from)
       writes[word] = arguments
     end
     from = from + 1 + ARITY[word]
+  end
+  local scope, output = writes.scope, writes.output
+  scope[4], scope[5] = S.whole(scope[4], scope[5], shared), S.whole(scope[6], scope[7], shared)
+  if output then output[1] = S.whole(output[1], output[2], shared) end
+  for _, part in ipairs(writes.part) do
+    table.insert(writes.value, { part[1], string.sub(shared, part[2], part[3]) })
   end
   return writes
 end
@@ -73,6 +83,11 @@ function S.end_job(job, writes, why)
   if job.extras == '1' then S.drop_extras(job, more) end
   S.put(job.key, 'b', false)
   S.put(job.key, 'R', S.first(writes.output))
+  if writes.output_at then
+    local rest, places, where = unpack(writes.output_at)
+    S.put(job.key, 'R', rest)
+    S.put(job.key, 'Q', places .. '\n' .. where)
+  end
   S.put(job.key, 'E', S.first(writes.error))
   S.move_index(job, writes.finish[2])
   job.finished, job.aside = job.updated, ''
