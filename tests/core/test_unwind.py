@@ -82,14 +82,15 @@ def test_no_undo_is_noted_for_a_state_that_failed() -> None:
     assert noted(job) == []
 
 
-def test_an_undo_that_cannot_be_rendered_fails_its_state() -> None:
+def test_an_undo_that_cannot_be_rendered_is_noted_with_its_error_and_the_job_goes_on() -> None:
     job = begun(TRIP, {"n": 1})
 
     job.succeeds({"booked": True})
 
-    assert isinstance(job.scope.waiting, OnUnwind)
-    assert job.change.reason is not None
-    assert (job.change.reason.code, job.change.reason.state, noted(job)) == ("EXPRESSION_ERROR", "flight", [])
+    [undo] = job.change.undos
+    assert undo.error is not None
+    assert (undo.error.code, undo.error.state, undo.body.params) == ("EXPRESSION_ERROR", "flight", None)
+    assert job.scope.state == "hotel"
 
 
 def test_an_undo_is_noted_although_the_state_fails_on_its_way_out_because_the_effect_exists() -> None:

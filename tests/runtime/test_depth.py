@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from avtomat.errors import RequestRefused
 from tests.runtime.bench import bench_of
 
 WRAPS = """
@@ -30,7 +27,9 @@ async def test_a_state_that_wraps_its_own_data_again_and_again_ends_by_the_limit
     assert "deeper than 254 levels" in ended["error"]["message"]
 
 
-async def test_a_job_that_would_begin_so_is_refused(tmp_path: Path) -> None:
+async def test_a_job_that_would_begin_so_has_failed(tmp_path: Path) -> None:
     async with bench_of("start: wrap" + WRAPS, tmp_path, "memory") as bench:
-        with pytest.raises(RequestRefused, match="deeper than 254 levels"):
-            await bench.submit()
+        job = await bench.job(await bench.submit())
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "LIMIT_EXCEEDED")
+    assert "deeper than 254 levels" in job["error"]["message"]

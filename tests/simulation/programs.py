@@ -12,7 +12,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-RETRIED = ("TRANSIENT_ERROR", "OWN_CODE", "OTHER_CODE", "TIMEOUT_ERROR", "WORKER_LOST", "ANY")
+RETRIED = (
+    "TRANSIENT_ERROR",
+    "CONTRACT_VIOLATION_ERROR",
+    "OWN_CODE",
+    "OTHER_CODE",
+    "TIMEOUT_ERROR",
+    "WORKER_LOST",
+    "ANY",
+)
 CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
 DEPTH_MAX = 2
 GUARDS = (
@@ -55,6 +63,8 @@ class _Writer:
             "data": {"n": "{{ input.n }}", "flag": random.random() < 0.5, "list": random.choice(([], [1], [1, 2]))},
             "limits": {"transitions": random.choice((30, 1000)), "transitions_at_once": random.choice((6, 100))},
         }
+        if random.random() < 0.4:
+            written["limits"]["data_bytes"] = random.choice((60, 80, 100, 130, 160, 300))
         if random.random() < 0.3:
             written["timeout"] = random.choice(("1h", "3d"))
         if random.random() < 0.3:
@@ -119,7 +129,7 @@ class _Writer:
                 ("5s", {"queue": "5s"}, {"total": "1m", "attempt": "9s"}, "{{ input.pause }}")
             )
         if random.random() < 0.1:
-            state["expects"] = {"type": "object"}
+            state["expects"] = random.choice(({"type": "object"}, {"type": "object", "required": ["ok"]}))
         if self.compensates and random.random() < 0.8:
             state["compensate"] = self._undo()
         return state
@@ -129,6 +139,8 @@ class _Writer:
         undo: dict[str, Any] = {"task": "undo", "params": {"x": random.choice(VALUES), "n": self._count_up()}}
         if random.random() < 0.5:
             undo["after"] = "attempted"
+        elif random.random() < 0.2:
+            undo["params"]["x"] = "{{ output.n }}"
         elif random.random() < 0.5:
             undo["when"] = random.choice(("default(output.ok, false)", "output != null", "output.ok"))
         if random.random() < 0.5:

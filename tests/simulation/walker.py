@@ -39,7 +39,9 @@ from tests.core.building import NOW
 from tests.simulation.world import OpenTask, World
 
 STEPS_MAX = 40
+LONG = {"ok": True, "n": 2, "note": "x" * 120}
 OUTPUTS: tuple[Any, ...] = (
+    LONG,
     None, True, 0, 1.0, "text", [], {"n": 3, "ok": True}, {"n": 0, "ok": False, "list": [1, None]},
     {"n": 7, "ok": True, "list": ["a", "b", "c"]}, {"n": None},
 )  # fmt: skip

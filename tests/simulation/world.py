@@ -12,7 +12,7 @@ from typing import Any
 
 from avtomat.core.history import delta, fold
 from avtomat.core.lifecycle import may_follow
-from avtomat.core.machine import decide, start
+from avtomat.core.machine import decide, start, start_too_large
 from avtomat.core.messages import (
     Change,
     Decision,
@@ -20,7 +20,9 @@ from avtomat.core.messages import (
     ForkScopes,
     JoinDecided,
     ScopeEnded,
+    SizeExceeded,
     TaskBody,
+    TaskSucceeded,
     Undo,
     View,
 )
@@ -42,10 +44,16 @@ from avtomat.core.model import (
     TaskLimits,
     Waiting,
 )
-from avtomat.core.program import FailState, Program, TaskState
+from avtomat.core.program import FailState, Limits, Program, TaskState
+from avtomat.runtime.writing import TooLargeError, within
 from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
 from avtomat.storage.rules import child_path, covers, fork_path, join_word, parent_of
 from tests.core.building import NOW, around_of
+
+
+def _within(scope: Scope, limits: Limits) -> Scope:
+    """The scope as production would write it."""
+    return scope if len(dumps(scope_as_record(scope))) <= limits.data_bytes else within(scope, limits)
 
 
 @dataclass(kw_only=True)
@@ -104,6 +112,7 @@ class World:
         self.undos: list[tuple[int, tuple[Undo, ...]]] = []
         self.noted: list[Undo] = []
         self.undone: list[Undo] = []
+        self.effects: set[str] = set()
         self.dead_leases = 0
         self.unwind_told = False
         self.declined = False
@@ -115,6 +124,10 @@ class World:
         self.head, first = start(program, self.head, self.now, start_at)
         assert (self.head, first) == start(program, replace(self.head, deadline=None, labels={}), self.now, start_at)
         self.scopes[ROOT] = Kept(scope=Scope(), around=Around())
+        try:
+            first = replace(first, scope=_within(first.scope, program.limits))
+        except TooLargeError as large:
+            first = start_too_large(program, self.head, self.now, str(large))
         self._commit(ROOT, first)
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -122,10 +135,32 @@ class World:
     def tell(self, path: str, event: Event, at: datetime | None = None) -> Decision:
         """Decide on an event that the world delivers, and write what was decided."""
         self.now = max(self.now + timedelta(milliseconds=1), at or self.now)
-        decision = self.decide(path, event)
+        decision = self._that_fits(path, event, self.decide(path, event))
         if isinstance(decision, Change):
+            self._note_effect(path, event)
             self._commit(path, decision)
         return decision
+
+    def _that_fits(self, path: str, event: Event, decision: Decision) -> Decision:
+        """The decision, or the one that follows where it would write more than the limits allow."""
+        if not isinstance(decision, Change):
+            return decision
+        limits = self.program.limits
+        try:
+            return replace(decision, scope=_within(decision.scope, limits))
+        except TooLargeError as large:
+            smaller = self.decide(path, SizeExceeded(message=str(large), event=event))
+            assert isinstance(smaller, Change)
+            return replace(smaller, scope=_within(smaller.scope, limits))
+
+    def _note_effect(self, path: str, event: Event) -> None:
+        """A worker did its work, whatever became of its answer: that visit must be undone if the job ends badly."""
+        kept = self.scopes[path]
+        state = self.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
+        compensation = state.compensate if isinstance(state, TaskState) else None
+        worked = isinstance(event, TaskSucceeded) and isinstance(kept.scope.waiting, OnTask)
+        if worked and compensation is not None and compensation.when is None:
+            self.effects.add(f"{path}:{kept.scope.visit}")
 
     def decide(self, path: str, event: Event) -> Decision:
         """Decide, twice, because the same event on the same view always gives the same Decision."""
@@ -237,6 +272,9 @@ class World:
         order, waiting, open_before = change.dispatch, change.scope.waiting, kept.task
         self._drop_task(kept)
         if order is None:
+            if isinstance(waiting, OnUndo) and waiting.attempt == 0:
+                assert self.undos[-1][1][waiting.index].error is not None, "an undo that has params is tried"
+                self._reach(waiting)
             return
         assert isinstance(waiting, OnTask | OnUndo)
         assert (waiting.attempt, waiting.limits) == (order.attempt, order.limits)
@@ -245,7 +283,7 @@ class World:
         assert body is not None, "a retry has the body of the attempt before"
         kept.task = OpenTask(attempt=order.attempt, limits=order.limits, body=body, not_before=order.not_before)
         if isinstance(waiting, OnUndo) and order.body is not None:
-            self._note_start(waiting)
+            self._reach(waiting)
 
     def _attempts_max(self, kept: Kept, waiting: OnTask | OnUndo) -> int:
         if isinstance(waiting, OnUndo):
@@ -260,14 +298,24 @@ class World:
             policies = state.retry
         return max((policy.attempts for policy in policies), default=1)
 
-    def _note_start(self, waiting: OnUndo) -> None:
-        """An undo begins: the newest that has not run, or the same again when an operator wants it."""
+    def _reach(self, waiting: OnUndo) -> None:
+        """It is an undo's turn: the newest that has not run, or the same again when an operator wants it."""
         assert not self.leases(), "an undo began while a worker was at work"
         undo = self.undos[-1][1][waiting.index]
         if self.undone and self.undone[-1] is undo:
             return
+        self._pass_void()
         assert undo is self.noted[-1 - len(self.undone)], "undos run in the reverse order of their noting"
         self.undone.append(undo)
+
+    def _pass_void(self) -> None:
+        """Undos noted with an error are void where a later one of their visit has run."""
+        settled = {undo.visit for undo in self.undone if undo.settles}
+        while len(self.undone) < len(self.noted):
+            undo = self.noted[-1 - len(self.undone)]
+            if undo.error is None or undo.visit not in settled:
+                break
+            self.undone.append(undo)
 
     def _drop_task(self, kept: Kept) -> None:
         self.dead_leases += kept.task is not None and kept.task.leased
@@ -318,7 +366,9 @@ class World:
         assert ended.status in ENDED
         if ended.status is not Status.FINISHED and not self.declined and not self._declines():
             assert not self.undos, "the job ended before it had undone what it did"
+            self._pass_void()
             assert len(self.undone) == len(self.noted)
+            assert self.effects <= {undo.visit for undo in self.noted}, "an undo is lost"
             assert isinstance(waiting, OnUnwind) or not self.noted
         self.ended = ended
         self.head = replace(self.head, status=ended.status)

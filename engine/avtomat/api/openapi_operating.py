@@ -35,7 +35,7 @@ OPERATING: Final = (
     _wish("pause", "Hold a job where it stands", "Reason"),
     _wish("resume", "Let a paused job go on", "Reason"),
     _wish("retry", "Let a quarantined job try again what failed: its state, or its undo", "Reason"),
-    _wish("release", "Let a quarantined job try again, with other variables", "Release"),
+    _wish("release", "Let a quarantined job try again, with other variables or an undo's params", "Release"),
     _wish("skip", "Take a job's state, or the undo that failed, as done", "Skip"),
     _wish(
         "rerun",

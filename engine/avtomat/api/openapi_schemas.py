@@ -176,7 +176,9 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Rerun": _wish(
         state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA
     ),
-    "Release": _wish(data=_DATA),
+    "Release": _wish(
+        data=_DATA, params={"description": "Of a job that is parked at an undo: the undo's params from now on."}
+    ),
     "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
     "Rerunning": _RERUNNING,
     "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),

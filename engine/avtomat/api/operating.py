@@ -39,8 +39,10 @@ _EVENTS: Final[Mapping[str, tuple[tuple[str, ...], Make]]] = {
     "resume": ((), lambda body, by: ResumeRequested(by=by, reason=body.get("reason", ""))),
     "retry": ((), lambda body, by: ReleaseRequested(by=by, reason=body.get("reason", ""))),
     "release": (
-        ("data",),
-        lambda body, by: ReleaseRequested(by=by, reason=body.get("reason", ""), data=body.get("data")),
+        ("data", "params"),
+        lambda body, by: ReleaseRequested(
+            by=by, reason=body.get("reason", ""), data=body.get("data"), params=body.get("params")
+        ),
     ),
     "skip": (
         ("output",),
@@ -54,6 +56,7 @@ _EXPECTED: Final[Mapping[str, tuple[type, str]]] = {
     "compensate": (bool, "true or false"),
     "state": (str, "the name of a state of the job's own machine"),
     "data": (dict, "a map: all variables of the job from now on"),
+    "params": (object, "the params of the undo at which the job is parked"),
     "output": (object, "any value"),
 }
 

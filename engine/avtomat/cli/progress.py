@@ -182,7 +182,7 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "Quarantined":
             yield here, f"the engine gave up: {_error_text(entry['error'])}", Tone.BAD
         case "ReleaseRequested":
-            yield here, f"{'release' if entry.get('data') else 'retry'}{_by(entry)}", Tone.WORRY
+            yield here, f"{'release' if entry.get('data') or entry.get('params') else 'retry'}{_by(entry)}", Tone.WORRY
         case verb if verb in _VERBS:
             yield here, f"{_VERBS[verb]}{_by(entry)}", Tone.WORRY
 

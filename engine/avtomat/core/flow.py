@@ -51,7 +51,7 @@ from avtomat.core.program import (
     WaitState,
 )
 from avtomat.core.taskwork import task_limits
-from avtomat.core.unwind import end_job, note_undo
+from avtomat.core.unwind import end_job, note_attempt
 from avtomat.core.walk import AuthorError, Names, Walk
 
 Step = str | Change
@@ -100,7 +100,7 @@ def _ask_workers(walk: Walk, state: TaskState) -> Change:
     rendered = walk.render(state.params, names)
     limits = task_limits(walk, state.timeouts, names)
     if state.compensate is not None and state.compensate.attempted:
-        note_undo(walk, state, None, None)
+        note_attempt(walk, state)
     body = TaskBody(
         kind=state.kind,
         params=rendered.value,
@@ -144,8 +144,6 @@ def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | Non
     """Leave `state` as one that did what it should: by the first transition that holds."""
     taken = walk.snapshot()
     try:
-        if isinstance(state, TaskState) and state.compensate is not None and not state.compensate.attempted:
-            note_undo(walk, state, output, status)
         return _choose(walk, state, output, status)
     except AuthorError as fault:
         walk.restore(taken)
@@ -156,7 +154,7 @@ def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | Non
 def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) -> Step:
     seen: Names | None = None
     if not isinstance(state, PassState | WaitState):
-        seen = {"output": walk.value_of(output), "status": status}
+        seen = walk.names_of_leaving(output, status)
         walk.keep_output(output)
     if state.sets:
         walk.apply(state.sets, walk.names(seen))

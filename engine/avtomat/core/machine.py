@@ -66,7 +66,7 @@ from avtomat.core.program import (
 )
 from avtomat.core.retry import delay_before_next
 from avtomat.core.taskwork import error_of_attempt, returned_again
-from avtomat.core.unwind import answer_undo, end_job, go_on_undoing
+from avtomat.core.unwind import answer_undo, end_job, go_on_undoing, note_bad_effect, note_effect
 from avtomat.core.walk import AuthorError, Walk
 
 
@@ -84,6 +84,12 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     except AuthorError as fault:
         return walk.head, walk.end(ScopeEnded(error=walk.fault_as_error(fault), status=Status.FAILED))
     return walk.head, _enter_first(walk)
+
+
+def start_too_large(program: Program, head: Head, now: datetime, message: str) -> Change:
+    """Return what must be written instead of a beginning that is larger than the limits allow: the job has failed."""
+    walk = Walk(program, View(head=head, scope=Scope()), now)
+    return walk.end(ScopeEnded(error=make_error(walk, "LIMIT_EXCEEDED", message), status=Status.FAILED))
 
 
 def decide(program: Program, view: View, event: Event, now: datetime) -> Decision:
@@ -108,8 +114,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
             return _answer_join(walk, event)
         case DeadlinePassed():
             return _miss_deadline(walk)
-        case SizeExceeded(message=message):
-            return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
+        case SizeExceeded(message=message, event=cause):
+            return _exceed(walk, message, cause)
         case CancelRequested():
             return _cancel(walk, event)
         case UnwindReady():
@@ -173,16 +179,40 @@ def _answer_task(walk: Walk, event: WorkerAnswer | TaskTimedOut) -> Decision:
         return Ignored(reason="the attempt is over")
     state = walk.current
     assert isinstance(state, TaskState)
-    if not isinstance(event, TaskSucceeded):
-        error = error_of_attempt(event)
-    elif problems := state.expects.problems(event.output) if state.expects is not None else ():
-        error = contract_error("the output is not what `expects` describes", problems)
+    if isinstance(event, TaskSucceeded):
+        bad = _take_effect(walk, state, waiting, event)
+        if bad is None:
+            return go_on(walk, leave(walk, state, event.output, event.status))
+        waiting, error = replace(waiting, owes=True), bad
     else:
-        return go_on(walk, leave(walk, state, event.output, event.status))
+        error = error_of_attempt(event)
     error = replace(error, state=walk.place, attempt=event.attempt)
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)
+
+
+def _take_effect(walk: Walk, state: TaskState, waiting: OnTask, event: TaskSucceeded) -> Error | None:
+    """The worker did its work: note what undoes it. The error, if the output is not what was expected."""
+    problems = state.expects.problems(event.output) if state.expects is not None else ()
+    if not problems:
+        note_effect(walk, state, event.output, event.status, owes=waiting.owes)
+        return None
+    error = contract_error("the output is not what `expects` describes", problems)
+    if not waiting.owes:
+        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=event.attempt))
+    return error
+
+
+def _exceed(walk: Walk, message: str, cause: Event | None) -> Decision:
+    """What was decided on `cause` is too large to be written: the scope fails instead, and an effect is noted."""
+    waiting, state = walk.before.waiting, walk.machine.states.get(walk.state or "")
+    if isinstance(state, TaskState) and isinstance(waiting, OnTask):
+        if isinstance(cause, TaskSucceeded):
+            _take_effect(walk, state, waiting, cause)
+        elif isinstance(cause, SkipRequested):
+            note_effect(walk, state, cause.output, None, owes=waiting.owes)
+    return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
 
 
 def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
@@ -201,7 +231,7 @@ def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) 
     if delay is None:
         return go_on(walk, fail(walk, error))
     again = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + delay)
-    return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits), again)
+    return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits, owes=waiting.owes), again)
 
 
 # --- ending early ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,11 @@ class TaskBody:
 
 @value
 class Undo:
-    """What undoes one visit of a state, rendered when it was noted. `machine` and `state` lead to its policy."""
+    """What undoes one visit of a state, rendered when it was noted. `machine` and `state` lead to its policy.
+
+    `error` says why it could not be rendered: then the body has no params, and an operator gives them. `visit` names
+    the visit among all of the job; with `settles` an earlier undo of the same visit, noted with an error, is void.
+    """
 
     machine: str
     state: str
@@ -38,6 +42,9 @@ class Undo:
     body: TaskBody
     limits: TaskLimits
     total: timedelta | None = None
+    error: Error | None = None
+    visit: str = ""
+    settles: bool = False
 
 
 @value
@@ -157,9 +164,10 @@ class JoinDecided:
 
 @value
 class SizeExceeded:
-    """What the last decision wanted to write is larger than the blueprint's limits allow."""
+    """What the decision on `event` wanted to write is larger than the blueprint's limits allow."""
 
     message: str
+    event: Event | None = None
 
 
 @value
@@ -199,11 +207,14 @@ class RerunRequested:
 
 @value
 class ReleaseRequested:
-    """An operator lets a quarantined job try again what failed: its state or its undo; with edited variables."""
+    """An operator lets a quarantined job try again what failed: its state, with edited variables; or its undo, with
+    other params.
+    """
 
     by: str = ""
     reason: str = ""
     data: Mapping[str, Json] | None = None
+    params: Json = None
 
 
 @value

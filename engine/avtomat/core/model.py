@@ -140,12 +140,14 @@ class TaskLimits:
 @value
 class OnTask:
     """A worker's answer is awaited; `attempt` counts from 1 within the visit. `returned` is how often in a row workers
-    that stop gave this attempt back.
+    that stop gave this attempt back. `owes` says that an earlier attempt of the visit took effect and that its undo was
+    noted with an error.
     """
 
     attempt: int
     limits: TaskLimits
     returned: int = 0
+    owes: bool = False
 
 
 @value
@@ -183,10 +185,14 @@ class OnRetry:
 
 @value
 class OnUnwind:
-    """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done."""
+    """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done.
+
+    `settled` names the visits of which an undo noted with an error is void: a later one has undone them.
+    """
 
     status: Status
     error: Error | None = None
+    settled: tuple[str, ...] = ()
 
 
 @value

@@ -24,10 +24,12 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.core.model import OnStart, OnUndo, OnUnwind, Scope, Status
-from avtomat.core.unwind import done, try_again
+from avtomat.core.model import OnStart, OnTask, OnUndo, OnUnwind, Scope, Status
+from avtomat.core.program import TaskState
+from avtomat.core.unwind import done, give_params, note_effect, try_again
 from avtomat.core.walk import Walk
 
+_NO_PARAMS: Final = "the undo has no params: release it with `params`, or skip it"
 _NOWHERE: Final = "the job is undoing what it did, or has not begun"
 
 
@@ -41,8 +43,8 @@ def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container
             return f"the job is {status}" if status in (Status.PAUSED, Status.QUARANTINED) else ""
         case ResumeRequested():
             return "" if status is Status.PAUSED else "the job is not paused"
-        case ReleaseRequested(data=data):
-            return _release_in_vain(status, root, data, states)
+        case ReleaseRequested():
+            return _release_in_vain(status, root, event, states)
         case RerunRequested(state=state):
             return _rerun_in_vain(root, state, states)
         case SkipRequested():
@@ -51,10 +53,12 @@ def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container
     assert_never(event)
 
 
-def _release_in_vain(status: Status, root: Scope, data: Json, states: Container[str]) -> str:
+def _release_in_vain(status: Status, root: Scope, event: ReleaseRequested, states: Container[str]) -> str:
     if status is not Status.QUARANTINED:
         return "the job is not quarantined"
-    if data is not None and isinstance(root.waiting, OnStart | OnUnwind | OnUndo):
+    if event.params is not None:
+        return "" if isinstance(root.waiting, OnUndo) else "the job is not parked at an undo, which alone takes params"
+    if event.data is not None and isinstance(root.waiting, OnStart | OnUnwind | OnUndo):
         return "no state reads the variables: the job is undoing what it did, or has not begun"
     return "" if isinstance(root.waiting, OnStart | OnUnwind) else _rerun_in_vain(root, None, states)
 
@@ -62,7 +66,7 @@ def _release_in_vain(status: Status, root: Scope, data: Json, states: Container[
 def _rerun_in_vain(root: Scope, state: str | None, states: Container[str]) -> str:
     waiting, target = root.waiting, state or root.state
     if isinstance(waiting, OnUndo) and state is None:
-        return ""
+        return "" if waiting.attempt > 0 else _NO_PARAMS
     if isinstance(waiting, OnUndo | OnUnwind | OnStart) or target is None:
         return _NOWHERE
     return "" if target in states else f"the blueprint of this job has no state {target}"
@@ -80,8 +84,8 @@ def operate(walk: Walk, event: OperatorEvent) -> Decision:
             return _only(walk, _status_when_moving(walk))
         case RerunRequested(state=state, data=data):
             return _rerun(walk, state, data)
-        case ReleaseRequested(data=data):
-            return _release(walk, data)
+        case ReleaseRequested(data=data, params=params):
+            return _release(walk, data, params)
         case SkipRequested(output=output):
             return _skip(walk, output)
     assert_never(event)
@@ -98,10 +102,13 @@ def _rerun(walk: Walk, state: str | None, data: Json) -> Decision:
     return go_on(walk, state or walk.current.name)
 
 
-def _release(walk: Walk, data: Json) -> Decision:
+def _release(walk: Walk, data: Json, params: Json) -> Decision:
     """Try again what sank the job. One that was parked for no fault of a state goes on as it stood."""
-    if isinstance(walk.before.waiting, OnStart | OnUnwind):
+    waiting = walk.before.waiting
+    if isinstance(waiting, OnStart | OnUnwind):
         return _only(walk, _status_when_moving(walk))
+    if isinstance(waiting, OnUndo) and params is not None:
+        return give_params(walk, waiting, params)
     return _rerun(walk, None, data)
 
 
@@ -111,7 +118,10 @@ def _skip(walk: Walk, output: Json) -> Decision:
         walk.status = Status.COMPENSATING
         return done(walk, waiting)
     walk.status = Status.OPEN
-    return go_on(walk, leave(walk, walk.current, output, None))
+    state = walk.current
+    if isinstance(state, TaskState):
+        note_effect(walk, state, output, None, owes=isinstance(waiting, OnTask) and waiting.owes)
+    return go_on(walk, leave(walk, state, output, None))
 
 
 def _only(walk: Walk, status: Status) -> Change:

@@ -2,7 +2,8 @@
 
 The rules
   * An undo is rendered and noted in the commit in which its state completes (or is attempted), so that what is undone
-    is what was done. It belongs to the job, whichever scope noted it.
+    is what was done. It belongs to the job, whichever scope noted it. A success always notes its undo, whatever else
+    fails in that commit; one that cannot be rendered is noted with its error, and parks the job when its turn comes.
   * A job that fails or is cancelled closes everything, waits until no lease is live, and runs its undos in the
     reverse order of these commits, one at a time, each as a visit of its own. Then it ends as it was to end.
   * An undo is tried by its own policy. One that fails for good parks the job: an operator tries it again, or skips
@@ -12,8 +13,9 @@ The rules
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from avtomat.core.formula import Json
+from avtomat.core.formula import Json, Rendered
 from avtomat.core.messages import (
     Change,
     Decision,
@@ -32,27 +34,79 @@ from avtomat.core.model import Error, OnUndo, OnUnwind, Status, TaskLimits
 from avtomat.core.program import Compensation, TaskState
 from avtomat.core.retry import delay_before_next
 from avtomat.core.taskwork import error_of_attempt, task_limits
-from avtomat.core.walk import Walk
+from avtomat.core.walk import AuthorError, Names, Walk
 
 
-def note_undo(walk: Walk, state: TaskState, output: Json, status: str | None) -> None:
-    """Note what undoes this visit, if anything does. Raises AuthorError when it cannot be rendered."""
-    undo = state.compensate
-    names = walk.names({"output": output, "status": status})
-    if undo is None or (undo.when is not None and not walk.evaluate_guard(undo.when, names)):
+def note_attempt(walk: Walk, state: TaskState) -> None:
+    """Note what undoes an effect that is only attempted. Raises AuthorError when that cannot be rendered."""
+    undo = _rendered(walk, state, {})
+    if undo is not None:
+        walk.undos.append(undo)
+
+
+def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, *, owes: bool = False) -> None:
+    """Note what undoes a visit that took effect, if anything does: whatever else fails now, the effect is there. One
+    that cannot be rendered is noted with its error.
+    """
+    if state.compensate is None or state.compensate.attempted:
         return
+    try:
+        undo = _rendered(walk, state, {"output": output, "status": status})
+    except AuthorError as fault:
+        undo = None if owes else _without_params(walk, state, walk.fault_as_error(fault))
+    if undo is not None:
+        walk.undos.append(replace(undo, settles=owes))
+
+
+def note_bad_effect(walk: Walk, state: TaskState, error: Error) -> None:
+    """Note that a visit took effect, with an output that is not what was expected: an operator has to say how to undo
+    it, unless a later attempt of the visit ends well.
+    """
+    if state.compensate is not None and not state.compensate.attempted:
+        walk.undos.append(_without_params(walk, state, error))
+
+
+def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
+    """The undo as its `when` and params say; None when `when` says that there is nothing to undo."""
+    undo, names = state.compensate, walk.names(extra)
+    assert undo is not None
+    if undo.when is not None and not walk.evaluate_guard(undo.when, names):
+        return None
     rendered = walk.render(undo.params, names)
-    body = TaskBody(
-        kind=undo.kind,
-        params=rendered.value,
-        secrets=rendered.secrets,
-        requirements=undo.requirements,
-        priority=walk.head.priority,
-    )
     total = walk.render_span(undo.timeouts.total, names)
     limits = replace(task_limits(walk, undo.timeouts, names), total_at=None)
-    noted = Undo(machine=walk.before.machine, state=state.name, place=walk.place, body=body, limits=limits, total=total)
-    walk.undos.append(noted)
+    return _undo(walk, state, undo, rendered, limits, total)
+
+
+def _without_params(walk: Walk, state: TaskState, error: Error) -> Undo:
+    undo = state.compensate
+    assert undo is not None
+    return replace(_undo(walk, state, undo, Rendered(value=None), TaskLimits(), None), error=error)
+
+
+def _undo(
+    walk: Walk,
+    state: TaskState,
+    undo: Compensation,
+    rendered: Rendered,
+    limits: TaskLimits,
+    total: timedelta | None,
+) -> Undo:
+    return Undo(
+        machine=walk.before.machine,
+        state=state.name,
+        place=walk.place,
+        body=TaskBody(
+            kind=undo.kind,
+            params=rendered.value,
+            secrets=rendered.secrets,
+            requirements=undo.requirements,
+            priority=walk.head.priority,
+        ),
+        limits=limits,
+        total=total,
+        visit=f"{walk.before.path}:{walk.visit}",
+    )
 
 
 def end_job(walk: Walk, ended: ScopeEnded, *, compensate: bool = True) -> Change:
@@ -69,6 +123,13 @@ def go_on_undoing(walk: Walk, unwind: OnUnwind) -> Change:
     return _begin(walk, unwind, len(walk.noted) - 1)
 
 
+def give_params(walk: Walk, waiting: OnUndo, params: Json) -> Change:
+    """An operator says with which params the undo is to run."""
+    walk.status = Status.COMPENSATING
+    body = replace(walk.noted[waiting.index].body, params=params, secrets=())
+    return _dispatch(walk, waiting.unwind, waiting.index, body)
+
+
 def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed | LeaseLost | TaskTimedOut) -> Decision:
     """An attempt of an undo has ended."""
     if event.attempt != waiting.attempt:
@@ -81,9 +142,7 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
     final = isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL
     delay = None if final else delay_before_next(policies, error, seed=f"{walk.seed} undo {waiting.seq}")
     if delay is None:
-        text = f"the undo of {undo.place} failed: {error.code} {error.message}".rstrip()
-        failed = Error(code="COMPENSATION_FAILED", message=text, details=error.as_json(), state=undo.place)
-        return walk.park(failed, waiting)
+        return _park(walk, undo, error, waiting)
     again = replace(waiting, attempt=waiting.attempt + 1)
     order = DispatchTask(attempt=again.attempt, limits=waiting.limits, not_before=walk.now + delay)
     return walk.wait_for(again, order)
@@ -92,27 +151,49 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
 def try_again(walk: Walk, waiting: OnUndo) -> Change:
     """An operator wants a failed undo to be tried again, from its first attempt; it is the same visit."""
     walk.status = Status.COMPENSATING
-    return _dispatch(walk, waiting.unwind, waiting.index)
+    return _dispatch(walk, waiting.unwind, waiting.index, walk.noted[waiting.index].body)
 
 
 def done(walk: Walk, waiting: OnUndo) -> Change:
     """This undo has run, or counts as run: on to the one before it."""
-    if waiting.index > 0:
-        return _begin(walk, waiting.unwind, waiting.index - 1)
-    return replace(walk.wait_for(waiting.unwind), undone_seq=waiting.seq)
+    undo, unwind = walk.noted[waiting.index], waiting.unwind
+    if undo.settles:
+        unwind = replace(unwind, settled=(*unwind.settled, undo.visit))
+    return _on_from(walk, unwind, waiting.index)
+
+
+def _on_from(walk: Walk, unwind: OnUnwind, index: int) -> Change:
+    if index > 0:
+        return _begin(walk, unwind, index - 1)
+    return replace(walk.wait_for(unwind), undone_seq=walk.noted_seq)
 
 
 def _begin(walk: Walk, unwind: OnUnwind, index: int) -> Change:
     """Each undo is a visit of its own: workers know an effect by job, path and visit, and must not take it for done."""
+    undo = walk.noted[index]
+    if undo.error is not None and undo.visit in unwind.settled:
+        settled = tuple(visit for visit in unwind.settled if visit != undo.visit)
+        return _on_from(walk, replace(unwind, settled=settled), index)
     walk.visit += 1
-    return _dispatch(walk, unwind, index)
+    if undo.error is not None:
+        waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=0, unwind=unwind, limits=undo.limits)
+        return _park(walk, undo, undo.error, waiting)
+    return _dispatch(walk, unwind, index, undo.body)
 
 
-def _dispatch(walk: Walk, unwind: OnUnwind, index: int) -> Change:
+def _dispatch(walk: Walk, unwind: OnUnwind, index: int, body: TaskBody) -> Change:
     undo = walk.noted[index]
     limits: TaskLimits = replace(undo.limits, total_at=None if undo.total is None else walk.now + undo.total)
     waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=1, unwind=unwind, limits=limits)
-    return walk.wait_for(waiting, DispatchTask(attempt=1, limits=limits, body=undo.body))
+    return walk.wait_for(waiting, DispatchTask(attempt=1, limits=limits, body=body))
+
+
+def _park(walk: Walk, undo: Undo, error: Error, waiting: OnUndo) -> Change:
+    """The job waits for an operator at an undo that failed for good, or that nobody knows the params of."""
+    happened = "failed" if undo.error is None else "has no params"
+    text = f"the undo of {undo.place} {happened}: {error.code} {error.message}".rstrip()
+    failed = Error(code="COMPENSATION_FAILED", message=text, details=error.as_json(), state=undo.place)
+    return walk.park(failed, waiting)
 
 
 def _compensation(walk: Walk, undo: Undo) -> Compensation:

@@ -62,6 +62,10 @@ class Walk:
         self.noted = view.undos
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
+        self._unloaded = frozenset(
+            name for name, output in scope.outputs.items() if isinstance(output, Ref) and output.id not in view.values
+        )
+        self._leaves_unloaded = False
         self._evaluations = 0
         self._meter = Meter()
         self._seed = f"{self.head.job} {scope.path} {scope.version}"
@@ -112,6 +116,7 @@ class Walk:
     def stand_in(self, name: str) -> State:
         """Enter the state `name`: count the visit, note it in the trail."""
         self.state = name
+        self._leaves_unloaded = False
         self.visit += 1
         self.hops += 1
         self.entered_at = self.now
@@ -142,6 +147,7 @@ class Walk:
 
     def evaluate_guard(self, guard: Formula, names: Names) -> bool:
         """Tell whether a `when` holds; anything but true or false is the author's error."""
+        self._require(guard.reads)
         value = guard.evaluate(self._environment(names))
         if isinstance(value, Failure):
             raise AuthorError(value.code, f"when {guard.source}: {value.message}")
@@ -153,6 +159,7 @@ class Walk:
         """The template's value with its missing secrets."""
         if template.fixed is not None:
             return template.fixed
+        self._require(template.reads)
         rendered = template.render(self._environment(names))
         if isinstance(rendered, Failure):
             raise AuthorError(rendered.code, rendered.message)
@@ -189,6 +196,21 @@ class Walk:
         if sets:
             changed = {name: self.render(template, names).value for name, template in sets}
             self.replace_data({**self.own_data, **changed})
+
+    def _require(self, reads: frozenset[tuple[str, ...]]) -> None:
+        """What is kept by reference must be loaded before it is read: nothing else may stand in its place."""
+        if self._unloaded:
+            read = {path[1] if len(path) > 1 else "" for path in reads if path[0] == "outputs"}
+            missing = self._unloaded if "" in read else self._unloaded & read
+            if missing:
+                raise LookupError(f"outputs that are read were not loaded: {', '.join(sorted(missing))}")
+        if self._leaves_unloaded and any(path[0] == "output" for path in reads):
+            raise LookupError("the output of the state that is left is read, and was not loaded")
+
+    def names_of_leaving(self, output: Json | Ref, status: str | None) -> dict[str, Json]:
+        """What the transitions of a state that is left see of it."""
+        self._leaves_unloaded = isinstance(output, Ref) and output.id not in self.values
+        return {"status": status} if self._leaves_unloaded else {"output": self.value_of(output), "status": status}
 
     def _job_as_json(self) -> Json:
         if self._job is None:
@@ -228,6 +250,7 @@ class Walk:
         """The current state's output, of its last visit."""
         assert self.state is not None
         self.own_outputs = {**self.own_outputs, self.state: output}
+        self._unloaded -= {self.state}
         if self._names is not None:
             self._names["outputs"] = self._outputs()
 
@@ -238,11 +261,16 @@ class Walk:
     def restore(self, taken: Snapshot) -> None:
         """Undo what was set since."""
         self.own_data, self.own_outputs, self.error = taken
+        self._unloaded = frozenset(
+            name
+            for name, output in self.own_outputs.items()
+            if isinstance(output, Ref) and output.id not in self.values
+        )
         self._names = None
 
     def value_of(self, output: Json | Ref) -> Json:
-        """An output that may be kept by reference."""
-        return self.values.get(output.id) if isinstance(output, Ref) else output
+        """An output that may be kept by reference; LookupError when it was not loaded."""
+        return self.values[output.id] if isinstance(output, Ref) else output
 
     def _data(self) -> Mapping[str, Json]:
         return {**self.around.data, **self.own_data} if self.around.data else self.own_data
@@ -252,7 +280,11 @@ class Walk:
         outputs = {**around, **self.own_outputs} if around else self.own_outputs
         if not any(isinstance(value, Ref) for value in outputs.values()):
             return outputs
-        return {name: self.value_of(value) for name, value in outputs.items()}
+        return {
+            name: self.value_of(value)
+            for name, value in outputs.items()
+            if not isinstance(value, Ref) or value.id in self.values
+        }
 
     # --- how it ends --------------------------------------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ class Executor:
             written = _encode(kept, decision, event, now, beside, _given(event, cause))
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
-            event = SizeExceeded(message=str(large))
+            event = SizeExceeded(message=str(large), event=event)
             smaller = decide(kept.program, view, event, now)
             assert isinstance(smaller, Change)
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
@@ -384,6 +384,8 @@ def describe(event: Event) -> dict[str, Json]:
             fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker, "error": error}
         case LeaseLost(gave_up=False):
             fields = {"attempt": event.attempt}
+        case SizeExceeded(message=message, event=cause):
+            fields = {"message": message, "on": None if cause is None else describe(cause)}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from avtomat.core.defaults import fill_defaults
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
-from avtomat.core.machine import start
+from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
 from avtomat.core.model import Around, Head, OnStart, Ref
 from avtomat.core.program import Program
@@ -108,20 +108,18 @@ def begin(
         event["start_at"] = format_time(asked.start_at)
     if asked.rerun_of is not None:
         event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
-    try:
-        written = encode(
-            change,
-            {},
-            job=job,
-            event=event,
-            limits=program.limits,
-            trace=asked.trace,
-            now=now,
-            around=Around(),
-            beside={},
+
+    def encoded(change: Change) -> Written:
+        limits = program.limits
+        return encode(
+            change, {}, job=job, event=event, limits=limits, trace=asked.trace, now=now, around=Around(), beside={}
         )
+
+    try:
+        written = encoded(change)
     except TooLargeError as large:
-        raise RequestRefused(str(large), status=422, code="input.too_large") from None
+        change = start_too_large(program, head, now, str(large))
+        written = encoded(change)
     new = _new_job(head, change, written, asked, program.retention or retention)
     kept = Kept(
         program=program,

@@ -130,8 +130,9 @@ def _waiting_as_json(waiting: Waiting) -> Json:
     match waiting:
         case None:
             return None
-        case OnTask(attempt=attempt, limits=limits, returned=returned):
-            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_returned_as_json(returned)}
+        case OnTask(attempt=attempt, limits=limits, returned=returned, owes=owes):
+            owed = {"owes": True} if owes else {}
+            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_returned_as_json(returned), **owed}
         case OnTimer(until=until):
             return {"for": "timer", "until": to_ms(until)}
         case OnStart(until=until):
@@ -157,7 +158,8 @@ def _waiting_from_json(value: Json) -> Waiting:
         case None:
             return None
         case {"for": "task", "attempt": attempt}:
-            return OnTask(attempt=attempt, limits=_limits_from_json(value), returned=value.get("returned", 0))
+            returned, owes = value.get("returned", 0), value.get("owes", False)
+            return OnTask(attempt=attempt, limits=_limits_from_json(value), returned=returned, owes=owes)
         case {"for": "timer", "until": until}:
             return OnTimer(until=from_ms(until))
         case {"for": "start", "until": until}:
@@ -177,12 +179,18 @@ def _waiting_from_json(value: Json) -> Waiting:
 
 
 def _unwind_as_json(unwind: OnUnwind) -> dict[str, Json]:
-    return {"status": unwind.status, "error": None if unwind.error is None else unwind.error.as_json()}
+    error = None if unwind.error is None else unwind.error.as_json()
+    settled = {"settled": unwind.settled} if unwind.settled else {}
+    return {"status": unwind.status, "error": error, **settled}
 
 
 def _unwind_from_json(value: Mapping[str, Json]) -> OnUnwind:
     error = value["error"]
-    return OnUnwind(status=Status(value["status"]), error=None if error is None else Error.from_json(error))
+    return OnUnwind(
+        status=Status(value["status"]),
+        error=None if error is None else Error.from_json(error),
+        settled=tuple(value.get("settled", ())),
+    )
 
 
 def _time(time: datetime | None) -> int | None:
@@ -282,6 +290,9 @@ def undos_as_json(undos: Sequence[Undo]) -> Json:
             "priority": undo.body.priority,
             "limits": _limits_as_json(undo.limits),
             "total": span_ms(undo.total),
+            "visit": undo.visit,
+            **({"error": undo.error.as_json()} if undo.error is not None else {}),
+            **({"settles": True} if undo.settles else {}),
             **body_as_json(undo.body, None),
         }
         for undo in undos
@@ -310,6 +321,9 @@ def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
         body=body,
         limits=_limits_from_json(record["limits"]),
         total=None if record["total"] is None else timedelta(milliseconds=record["total"]),
+        error=Error.from_json(record["error"]) if "error" in record else None,
+        visit=record["visit"],
+        settles=record.get("settles", False),
     )
 
 

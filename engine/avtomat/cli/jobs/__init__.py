@@ -20,7 +20,7 @@ _VERBS: Final = {
     "pause": "Hold a job where it stands",
     "resume": "Let a paused job go on",
     "retry": "Let a quarantined job try again what failed",
-    "release": "Let a quarantined job try again, with other variables",
+    "release": "Let a quarantined job try again, with other variables or an undo's params",
     "rerun": "Enter a state of an open job anew; run an ended one again, as a new job",
     "skip": "Take a job's state as done, with a given output",
 }
@@ -141,6 +141,10 @@ def _verb_arguments(parser: ArgumentParser, name: str) -> None:
     if name in {"rerun", "release"}:
         parser.add_argument(
             "--data", type=json_map_argument, metavar="JSON", help="all variables from now on: JSON, @file or -"
+        )
+    if name == "release":
+        parser.add_argument(
+            "--params", type=json_argument, metavar="JSON", help="the params of an undo that fails: JSON, @file or -"
         )
     if name == "skip":
         parser.add_argument(

@@ -12,7 +12,9 @@ from avtomat.cli.jobs.shown import print_json
 def operate(api: EngineApi, args: Namespace) -> int:
     """Ask for what the action is named after; a rerun of an ended job makes a new one."""
     given = vars(args)
-    body = {name: given[name] for name in ("reason", "state", "data", "output") if given.get(name) is not None}
+    body = {
+        name: given[name] for name in ("reason", "state", "data", "params", "output") if given.get(name) is not None
+    }
     if given.get("no_compensate"):
         body["compensate"] = False
     job = api.post(f"{path_of(api, args.job)}/{args.action}", body)
