@@ -31,7 +31,7 @@ wheel: $(STAMP)  ## The wheel, proved in a clean virtual environment
 bench: $(STAMP)  ## Cost and throughput beside a bare handler, on a real Redis and on SQLite
 	$(BIN)/python -m tests.benchmarks
 
-foreach: $(STAMP)  ## A foreach over 100,000 items, on a real Redis and on SQLite, with its figures
+foreach: $(STAMP)  ## A foreach over 100,000 items and one of 20,000 undos, on a real Redis and on SQLite, with figures
 	$(PYTEST) -s --timeout=0 -m nightly -k foreach
 
 walks: $(STAMP)  ## 500 generated programs, 200 random walks each

@@ -15,7 +15,7 @@ from tests.benchmarks.beside import beside
 from tests.benchmarks.figures import Pair, Row, of_pairs
 from tests.benchmarks.filling import submit_many
 from tests.benchmarks.idling import idle_share
-from tests.benchmarks.load import Target, bare, drive, jobs, workers
+from tests.benchmarks.load import LARGE_RESULT, RESULT, Target, bare, drive, jobs, workers
 from tests.benchmarks.machine import Cores, cpu_s
 from tests.benchmarks.peers import compare, install
 from tests.benchmarks.redis_meter import asked, memory_bytes
@@ -106,6 +106,14 @@ async def one_task(bench: Bench, store: str) -> list[Row]:
     return rows
 
 
+async def large_result(bench: Bench, store: str) -> list[Row]:
+    """(k): (c) with a result of 30 kB."""
+    stage = await bench.shared(store)
+    async with _at_work(stage, 16, data=LARGE_RESULT) as target:
+        found = await bench.pairs(bare(stage), target)
+    return [of_pairs("k", f"one task, a result of 30 kB, {store}", found, "≤ 0.7 × the build before")]
+
+
 async def queued(bench: Bench, store: str) -> list[Row]:
     """(d): submit without workers, weigh, then let 16 workers drain."""
     stage, count = await bench.shared(store), bench.scale.queued
@@ -193,6 +201,7 @@ CASES: Mapping[str, Case] = {
     "a": limit,
     "b": passive,
     "c": one_task,
+    "k": large_result,
     "e": idle,
     "f": lone,
     "r": commands,
@@ -209,10 +218,10 @@ DEFAULT = tuple(name for name in CASES if name != "p")
 
 
 @asynccontextmanager
-async def _at_work(stage: Stage, count: int) -> AsyncIterator[Target]:
+async def _at_work(stage: Stage, count: int, data: object = RESULT) -> AsyncIterator[Target]:
     """Workers at work, warm; gives the job to be done."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(workers(stage, count))
+        await stack.enter_async_context(workers(stage, count, data=data))
         target = jobs(stage, "task")
         await drive(target, clients=count, seconds=WARM_UP_S)
         yield target

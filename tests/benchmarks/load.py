@@ -21,6 +21,9 @@ from tests.benchmarks.wire import Answer, Connection, connect, message
 INPUT = {"order": "o-104729", "count": 7, "price": 12.5, "items": ["a-1", "b-2", "c-3"], "email": "x@example.com"}
 SUBMISSION = orjson.dumps({"input": INPUT})
 KIND = "bench.work"
+RESULT = {"reserved": True}
+LARGE_RESULT = [{"line": number, "text": "x" * 80} for number in range(280)]
+"""About 30 kB as JSON."""
 POLL_S = 30
 
 
@@ -137,11 +140,17 @@ class Workforce:
 
 
 @asynccontextmanager
-async def workers(stage: Stage, count: int, *, goal: int | None = None) -> AsyncIterator[Workforce]:
-    """Workers, registered and polling, until the block is left; their connections are dropped then."""
+async def workers(
+    stage: Stage, count: int, *, goal: int | None = None, data: object = RESULT
+) -> AsyncIterator[Workforce]:
+    """Workers, registered and polling, until the block is left; their connections are dropped then. Each result is
+    `data`.
+    """
     force = Workforce(goal=goal)
     connections = [await connect(stage.engine.port) for _ in range(count)]
-    tasks = [asyncio.create_task(work(stage.door, f"w{n}", each, force)) for n, each in enumerate(connections)]
+    tasks = [
+        asyncio.create_task(work(stage.door, f"w{n}", each, force, data=data)) for n, each in enumerate(connections)
+    ]
     try:
         yield force
     finally:
@@ -169,7 +178,9 @@ def poll_of(door: Door, worker: str, timeout_s: float = POLL_S, kind: str = KIND
     return door.message(worker, "GET", path)
 
 
-async def work(door: Door, worker: str, connection: Connection, force: Workforce, kind: str = KIND) -> None:
+async def work(
+    door: Door, worker: str, connection: Connection, force: Workforce, kind: str = KIND, data: object = RESULT
+) -> None:
     """Register, then poll, work at once, and report, for ever."""
     await register(door, worker, connection, kind)
     poll = poll_of(door, worker, kind=kind)
@@ -180,7 +191,7 @@ async def work(door: Door, worker: str, connection: Connection, force: Workforce
         if answer.status != 200:
             raise BenchmarkError(f"a poll was answered {answer.status} {answer.body!r}")
         task = orjson.loads(answer.body)
-        result = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": worker, "data": {"reserved": True}}
+        result = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": worker, "data": data}
         answer = await connection.ask(door.message(worker, "POST", "/tasks/result", orjson.dumps(result)))
         if b'"accepted"' not in answer.body:
             raise BenchmarkError(f"a result was answered {answer.status} {answer.body!r}")

@@ -369,6 +369,39 @@ async def test_a_timer_is_answered_once(world: World) -> None:
     assert (await world.commit(job, cause, end=FINISHED)).outcome == "unknown"
 
 
+# --- what should not be there -----------------------------------------------------------------------------------------
+
+
+async def test_strays_are_removed_and_hold_up_nothing(
+    world: World, redis: RedisConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = await world.create(timer_ms=world.now() + 1_000)
+    quiet = await world.create(signal=SignalWait(name="paid", key=""))
+    strays = ["", "x", "t", "t/", f"t{quiet}/", f"w{quiet}/", f"m{quiet}/", f"b{quiet}/9.9", f"d{quiet}", f"s{quiet}"]
+    strays += [f"w{quiet}/1.0", f"w{world.name()}/", f"d{world.name()}", f"w{quiet}", f"d{quiet}/", f"r{quiet}-x", "rx"]
+    for stray in strays:
+        await redis.execute("ZADD", f"{prefix_of(0)}d", 1, stray)
+
+    world.clock.advance(2_000)
+    given = [due for _ in range(3) for due in await world.due(limit=len(strays))]
+
+    assert [(due.kind, due.job) for due in given] == [("timer", job)]
+    assert await redis.execute("ZCARD", f"{prefix_of(0)}d") == 1
+    told = [record.message for record in caplog.records if "belong to nothing" in record.message]
+    assert len(told) == 1
+    await world.sound()
+
+
+async def test_strays_in_a_queue_hold_up_nothing(world: World, redis: RedisConnection) -> None:
+    _, task_id = await world.with_task()
+    idle = await world.create(timer_ms=world.now() + 10**9)
+    for order, stray in enumerate(["", "x", f"{idle}/", f"{idle}/1.0", f"{world.name()}/"]):
+        await redis.execute("ZADD", f"{prefix_of(0)}q:mail.send", order, stray)
+
+    assert await world.polled() == [task_id]
+    assert await redis.execute("ZCARD", f"{prefix_of(0)}q:mail.send") == 0
+
+
 # --- scripts ----------------------------------------------------------------------------------------------------------
 
 

@@ -346,7 +346,10 @@ class RedisStore:
 
     async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
         """Give out due members."""
-        return [answers.due_of(member) for member in (await self._run("due", partition, limit, rearm_ms))[1]]
+        _, strays, given = await self._run("due", partition, limit, rearm_ms)
+        if strays:
+            log.warning("removed %d due members that belong to nothing, such as %r", len(strays), strays[0])
+        return [answers.due_of(member) for member in given]
 
     async def next_due_ms(self, partition: int) -> int | None:
         """When the earliest member is due."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from typing import Final
 
 import orjson
 
@@ -25,6 +25,8 @@ from avtomat.storage.writes import (
     ScopeEnd,
     Writes,
 )
+
+PROBE_BYTES: Final = 64
 
 
 def named(name: str) -> str:
@@ -85,11 +87,25 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
     """A text without the part that is sent once, and the places at which it stood; '' when it did not."""
-    pieces = text.split(shared) if shared else [text]
-    if len(pieces) == 1:
-        return text, ""
-    places = accumulate(len(piece) for piece in pieces[:-1])
-    return b"".join(pieces), ",".join(map(str, places))
+    pieces, places, begun, length = list[bytes](), list[str](), 0, 0
+    at = _find(text, shared, 0)
+    while at >= 0:
+        pieces.append(text[begun:at])
+        length += at - begun
+        places.append(str(length))
+        begun = at + len(shared)
+        at = _find(text, shared, begun)
+    return (b"".join((*pieces, text[begun:])), ",".join(places)) if places else (text, "")
+
+
+def _find(text: bytes, shared: bytes, start: int) -> int:
+    """Where the shared part stands next, or -1. Looked for by its beginning: to search for long ones costs much."""
+    if not shared or len(text) - start < len(shared):
+        return -1
+    at = text.find(shared[:PROBE_BYTES], start)
+    while at >= 0 and not text.startswith(shared, at):
+        at = text.find(shared[:PROBE_BYTES], at + 1)
+    return at
 
 
 def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
@@ -159,7 +175,7 @@ def _add_output(to: list[Argument], writes: Writes, *, is_root: bool) -> None:
     shared = writes.shared
     rest, places = _split(writes.end.output, shared)
     if is_root and places:
-        at = writes.scope.find(shared)
+        at = _find(writes.scope, shared, 0)
         pages = [(name, value) for name, value, place in _pages(writes) if place is not None]
         if at >= 0:
             to += ("output_at", rest, places, f"s{at + 1}\n{at + len(shared)}")

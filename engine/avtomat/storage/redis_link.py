@@ -125,11 +125,9 @@ async def _greet(address: RedisAddress, wire: Wire, timeout_s: float) -> ServerI
     info = await ask("INFO") if hello[b"server"] in HAVE_INFO else b""
     fields = _fields(info.decode() if isinstance(info, bytes) else info)
     in_cluster = fields.get("cluster_enabled", "0") != "0"
-    store_id = b"" if in_cluster else await ask("HGET", META, "store") or b""
+    store_id = "" if in_cluster else (await ask("HGET", META, "store") or b"").decode()
     version = fields.get("redis_version") or hello[b"version"].decode()
-    return _usable(
-        ServerInfo(run_id=fields.get("run_id", ""), version=version, fields=fields, store_id=store_id.decode())
-    )
+    return _usable(ServerInfo(run_id=fields.get("run_id", ""), version=version, fields=fields, store_id=store_id))
 
 
 def _fields(info: str) -> dict[str, str]:

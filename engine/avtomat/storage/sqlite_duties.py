@@ -5,24 +5,38 @@ Everything here goes by an index on its time, so that it costs what there is to 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
 from avtomat.storage import sqlite_attempts as attempts
 from avtomat.storage.answers import Due, DueKind
 from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, rearm_after_ms, unwatched_ms
+from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, parent_of, rearm_after_ms, unwatched_ms
 from avtomat.storage.sqlite_joins import clear
-from avtomat.storage.sqlite_mail import OPERATORS, unwind
+from avtomat.storage.sqlite_mail import unwind
 from avtomat.storage.sqlite_scopes import fence, find, if_small, loaded
 from avtomat.storage.sqlite_writer import Step
 from avtomat.storage.writes import Mail
 
+log = logging.getLogger(__name__)
+
 _READY: Final = """
-SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned, j.job, j.status
-FROM due d JOIN jobs j ON j.n = d.n
+SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned,
+    coalesce(j.job, ''), coalesce(j.status, '')
+FROM due d LEFT JOIN jobs j ON j.n = d.n
 WHERE d.partition = ? AND d.aside = 0 AND d.at_ms <= ? ORDER BY d.at_ms LIMIT ?"""
 
+_REMOVE_MEMBER: Final = "DELETE FROM due WHERE n = ? AND path = ? AND slot = ?"
+_OWNED: Final = {
+    "task": "SELECT 1 FROM scopes s JOIN attempts a ON a.task_id = s.task_id WHERE s.n = ? AND s.path = ?",
+    "timer": "SELECT 1 FROM scopes WHERE n = ? AND path = ?",
+    "mail": "SELECT 1 FROM mail WHERE n = ? AND path = ? LIMIT 1",
+}
+"""By slot: whether what a member stands for is there."""
+_FORKED: Final = "SELECT 1 FROM forks WHERE n = ? AND path = ? AND number = ?"
+_ATTEMPT: Final = "SELECT 1 FROM attempts WHERE task_id = ?"
+_TASK_KINDS: Final = frozenset({"delayed", "queue", "attempt", "lease", "total"})
 _SET_ASIDE: Final = "UPDATE due SET aside = 1 WHERE n = ? AND path = ? AND slot = ?"
 _REARM: Final = "UPDATE due SET at_ms = ?, returned = ? WHERE n = ? AND path = ? AND slot = ?"
 _MAIL_RETURNED: Final = "UPDATE mail SET returned = ? WHERE arrived = ?"
@@ -31,7 +45,7 @@ SELECT arrived, id, kind, body, returned, signal_name, signal_key FROM mail WHER
 ORDER BY place LIMIT 1"""
 _OLDEST_OPERATORS: Final = """
 SELECT arrived, id, kind, body, returned, signal_name, signal_key FROM mail
-WHERE n = ? AND path = ? AND kind IN (?, ?, ?, ?) ORDER BY place LIMIT 1"""
+WHERE n = ? AND path = ? AND kind IN ('cancel', 'operate', 'pause', 'resume') ORDER BY place LIMIT 1"""
 _OPEN_TASK: Final = "SELECT task_id FROM scopes WHERE n = ? AND path = ?"
 _LEASE: Final = "UPDATE attempts SET lease_until_ms = ? WHERE task_id = ?"
 
@@ -111,12 +125,38 @@ def _ready(step: Step, partition: int, limit: int) -> list[Member]:
 def _counts(step: Step, member: Member) -> bool:
     where = (member.n, member.path, member.slot)
     if member.path != ROOT and member.kind != "dead" and _is_unswept(step, member):
-        step.db.execute("DELETE FROM due WHERE n = ? AND path = ? AND slot = ?", where)
+        step.db.execute(_REMOVE_MEMBER, where)
+        return False
+    if _is_stray(step, member):
+        log.warning("removed a due member that belongs to nothing: %s of %s", member.slot, member.job or "no job")
+        step.db.execute(_REMOVE_MEMBER, where)
         return False
     if member.status not in PARKED or _passes_parked(step, member):
         return True
     step.db.execute(_SET_ASIDE, where)
     return False
+
+
+def _is_stray(step: Step, member: Member) -> bool:
+    """Whether a member has no owner, or cannot be understood: it would come due for ever and hold up all others."""
+    kinds = _TASK_KINDS if member.slot == "task" else {member.slot.partition(" ")[0]}
+    if not member.job or member.kind not in kinds:
+        return True
+    if member.kind == "dead":
+        return step.db.execute(_ATTEMPT, (member.slot.removeprefix("dead "),)).fetchone() is None
+    if member.slot == "begin":
+        return not _is_forked(step, member)
+    if member.slot in _OWNED:
+        return step.db.execute(_OWNED[member.slot], (member.n, member.path)).fetchone() is None
+    return member.slot not in {"deadline", "start"} or member.path != ROOT
+
+
+def _is_forked(step: Step, member: Member) -> bool:
+    try:
+        parent, number, _ = parent_of(member.path)
+    except ValueError:
+        return False
+    return step.db.execute(_FORKED, (member.n, parent, number)).fetchone() is not None
 
 
 def _is_unswept(step: Step, member: Member) -> bool:
@@ -125,7 +165,7 @@ def _is_unswept(step: Step, member: Member) -> bool:
 
 def _passes_parked(step: Step, member: Member) -> bool:
     if member.kind == "mail":
-        return step.db.execute(_OLDEST_OPERATORS, (member.n, member.path, *OPERATORS)).fetchone() is not None
+        return step.db.execute(_OLDEST_OPERATORS, (member.n, member.path)).fetchone() is not None
     return member.kind == "deadline"
 
 
@@ -181,11 +221,8 @@ def _give_out(step: Step, member: Member, rearm_ms: int) -> Due:
 def _mail_of(step: Step, member: Member) -> tuple[Mail, int, int]:
     """The oldest mail that may be given out, how often it was, and its key."""
     where = (member.n, member.path)
-    if member.status in PARKED:
-        found = step.db.execute(_OLDEST_OPERATORS, (*where, *OPERATORS))
-    else:
-        found = step.db.execute(_OLDEST, where)
-    row: tuple[Any, ...] = found.fetchone()
+    oldest = _OLDEST_OPERATORS if member.status in PARKED else _OLDEST
+    row: tuple[Any, ...] = step.db.execute(oldest, where).fetchone()
     arrived, mail_id, kind, body, returned, name, key = row
     to = member.path if name is None else ("signal", name, key)
     return Mail(id=mail_id, kind=kind, body=body, to=to), returned, arrived

@@ -18,8 +18,6 @@ from avtomat.storage.sqlite_scopes import Spot, find, is_closed, note_extras
 from avtomat.storage.sqlite_writer import Step
 from avtomat.storage.writes import Mail, Post, SignalWait
 
-OPERATORS: Final = tuple(sorted(OPERATOR_MAIL))
-
 _KNOWN: Final = "SELECT 1 FROM mail_ids WHERE n = ? AND id = ?"
 _KNOW: Final = "INSERT INTO mail_ids VALUES (?, ?)"
 _UNKNOW: Final = "DELETE FROM mail_ids WHERE n = ? AND id = ?"
@@ -35,7 +33,8 @@ _PUT_BACK: Final = "UPDATE mail SET path = NULL, place = NULL, returned = 0 WHER
 _TAKE: Final = "DELETE FROM mail WHERE arrived = ?"
 _FIND: Final = "SELECT arrived, kind FROM mail WHERE n = ? AND path = ? AND id = ?"
 _ANY: Final = "SELECT 1 FROM mail WHERE n = ? AND path = ? LIMIT 1"
-_OPERATORS_WAITING: Final = "SELECT count(*) FROM mail WHERE n = ? AND path = ? AND kind IN (?, ?, ?, ?)"
+_MORE_OF_OPERATORS: Final = """
+SELECT 1 FROM mail WHERE n = ? AND path = ? AND kind IN ('cancel', 'operate', 'pause', 'resume') LIMIT 1 OFFSET 1"""
 
 _KEPT: Final = """
 SELECT arrived FROM mail WHERE n = ? AND path IS NULL AND signal_name = ? AND signal_key = ? AND until_ms > ?
@@ -158,7 +157,7 @@ def _announce(step: Step, spot: Spot, path: str, kind: str) -> None:
     spot.mailed = True
     if not spot.parked:
         step.db.execute(_ARM_IF_NONE, (spot.n, path, spot.partition, step.now, step.now))
-    elif kind in OPERATOR_MAIL and step.db.execute(_OPERATORS_WAITING, (spot.n, path, *OPERATORS)).fetchone()[0] == 1:
+    elif kind in OPERATOR_MAIL and step.db.execute(_MORE_OF_OPERATORS, (spot.n, path)).fetchone() is None:
         arm(step, spot, path, "mail", step.now)
     else:
         step.db.execute(_ARM_IF_NONE, (spot.n, path, spot.partition, step.now, step.now))

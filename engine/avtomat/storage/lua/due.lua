@@ -1,8 +1,10 @@
 -- Give out what has come due, armed again until a commit answers it; do what the store does by itself.
 --
 -- ARGV  2 how many members to look at, 3 ms until a member is given out again (doubling, 16 times at most)
--- Returns {now, {{kind, path, number, returned, mail id or false, kind, body, signal or false,
+-- Returns {now, {stray member, …}, {{kind, path, number, returned, mail id or false, kind, body, signal or false,
 --         loaded or false, job}, …}}
+--
+-- A stray is a member that has no owner, or that cannot be read: it is removed, so that it holds up nothing.
 --
 -- dl  text: when `due` last left nothing undone
 --@include base
@@ -12,13 +14,14 @@
 --@include view
 --@later paths
 --@later dead
+--@later parking
 
 local REARM_FACTOR_MAX = 16
 local UNWATCHED_MS_MIN = 2000
 local limit, rearm_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
 local watched = tonumber(call('GET', P .. 'dl'))
 
-local given = {}
+local given, strays = {}, {}
 
 local function give(job, path, member, kind, number, returned, id, letter)
   call('ZADD', P .. 'd', now + rearm_ms * math.min(REARM_FACTOR_MAX, 2 ^ (returned - 1)), member)
@@ -53,6 +56,7 @@ end
 
 local function due_mail(job, path, member)
   local ref = job.id .. path
+  if not S.next_mail(job, ref) then return S.set_aside(job, member) end
   local id, letter = S.letter_to_give(job, ref)
   give(job, path, member, 'mail', 0, call('HINCRBY', P .. 'mr:' .. ref, id, 1), id, letter)
 end
@@ -65,6 +69,21 @@ local SERVE = {
   d = function(job, _, member) give_again(job, '/', member, 'deadline', 0) end,
   s = function(job, _, member) give_again(job, '/', member, 'start', 0) end,
 }
+
+local function has_mail(job, path)
+  return S.scope_of(job, path) and S.mail_waiting(job.id .. path) > 0
+end
+
+-- Whether a member has its owner still.
+local OWNED = {
+  t = function(job, path) local scope = S.scope_of(job, path) return scope and scope.task end,
+  m = has_mail,
+  w = function(job, path) local scope = S.scope_of(job, path) return scope and tonumber(scope.timer) end,
+  b = function(job, path) return not S.scope_of(job, path) and call('ZSCORE', P .. 'x:' .. job.id, path) end,
+  d = function(job) return job.deadline ~= '' end,
+  s = function(job) return job.start == '1' end,
+}
+local HAS_PATH = { t = true, m = true, w = true, b = true }
 
 local function serve_dead(task_id, member)
   local job, record = S.job_of_attempt(task_id), S.read_ended(task_id)
@@ -81,12 +100,16 @@ local function serve(member)
   if letter == 'r' then return serve_dead(ref, member) end
   local id, path = S.split_ref(ref)
   local job = S.job_of(id or ref)
-  if path and path ~= '/' and S.closed_because(job, path) then return call('ZREM', P .. 'd', member) end
-  SERVE[letter](job, path, member)
+  if job and path and path ~= '/' and S.closed_because(job, path) then return call('ZREM', P .. 'd', member) end
+  local is_owned = job and OWNED[letter] and (path ~= nil) == (HAS_PATH[letter] == true) and OWNED[letter](job, path)
+  if is_owned then return SERVE[letter](job, path, member) end
+  call('ZREM', P .. 'd', member)
+  call('HDEL', P .. 'dr', member)
+  strays[#strays + 1] = member
 end
 
 local members = call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, limit)
 for _, member in ipairs(members) do serve(member) end
 if #members < limit then call('SET', P .. 'dl', now) end
 S.save()
-return { S.told(), given }
+return { S.told(), strays, given }

@@ -71,9 +71,11 @@ while queue and #handouts < tonumber(ARGV[4]) do
   local ref = heads[queue].ref
   call('ZREM', P .. 'q:' .. queue, ref)
   local id, path = S.split_ref(ref)
-  local job = S.job_of(id)
-  if path == '/' or not S.closed_because(job, path) then
-    handouts[#handouts + 1] = claim(S.scope_of(job, path))
+  local job = id and S.job_of(id)
+  local scope = job and S.scope_of(job, path)
+  local is_queued = scope and scope.task and scope.task.phase == 'queued'
+  if is_queued and (path == '/' or not S.closed_because(job, path)) then
+    handouts[#handouts + 1] = claim(scope)
     refs[#refs + 1] = ref
   end
   look(queue)

@@ -13,7 +13,7 @@
 local left, done = tonumber(ARGV[2]), 0
 for _, member in ipairs(call('ZRANGE', P .. 'sw', 0, 9)) do
   local id, fence, why = string.match(member, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  local job = S.job_of(id)
+  local job = id and S.job_of(id)
   local cleared, more = 0, false
   if job then
     job.is_ending = ENDED_WORDS[job.status]

@@ -41,8 +41,10 @@ function S.unpark(job)
     else
       local _, path = S.split_ref(string.sub(member, 2))
       local scope = S.scope_of(job, path)
-      S.put_in_queue(scope)
-      S.wake('q' .. scope.task.queue)
+      if scope and scope.task then
+        S.put_in_queue(scope)
+        S.wake('q' .. scope.task.queue)
+      end
     end
   end
   call('UNLINK', key)
