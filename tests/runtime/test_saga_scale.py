@@ -39,7 +39,7 @@ states:
 """
 UNDOS, UNDOS_NIGHTLY = 300, 20_000
 WORKERS = 8
-CPU_FACTOR_MAX = 1.5
+CPU_FACTOR_MAX = 2.0
 """What the last undos may cost beside the first ones, in CPU time of the engine, its workers and the store."""
 WAIT_S = 3_000
 

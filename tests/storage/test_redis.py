@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -16,14 +15,11 @@ from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
 from avtomat.storage.redis_meta import FORMAT
-from avtomat.storage.redis_script import load_scripts
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
 from tests.servers import RedisServer, stopped
 from tests.storage.world import FINISHED, Clock, World, change, fork, mail, result, task
 
-LUA = files("avtomat.storage") / "lua"
-SCRIPTS = sorted(file.name for file in LUA.iterdir() if file.name.endswith(".lua"))
 DEAF = Wakeups(queue=lambda partition, name: None, job=lambda job: None, lost=lambda: None)
 ONE_JOB_BYTES_MAX = 2_000
 STAY = {"bp", "d", "dl", "dr", "lc", "n", "pa", "pg", "ping", "qs"}
@@ -400,33 +396,3 @@ async def test_strays_in_a_queue_hold_up_nothing(world: World, redis: RedisConne
 
     assert await world.polled() == [task_id]
     assert await redis.execute("ZCARD", f"{prefix_of(0)}q:mail.send") == 0
-
-
-# --- scripts ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_says_what_it_takes_and_returns(name: str) -> None:
-    text = LUA.joinpath(name).read_text()
-    header = text.partition("--@include")[0]
-    assert "-- Returns {now" in header
-    assert "--@include base" in text
-
-
-WHOLE_KEY = re.compile(r"'(?:LRANGE|SMEMBERS|HGETALL|HKEYS|HVALS)'|'Z(?:REV)?RANGE', [^\n]*, 0, -1")
-READS_WHOLE_KEYS = {"changes", "counts", "held", "list", "parking", "read_key", "trim"}
-"""Parts that read all of something: leases of a job that ends or is parked, what is set aside while it is, queues and
-blueprints for metrics and listings, forks of a job that leaves, anything for a dump.
-"""
-
-
-def test_a_step_reads_no_key_whole_that_grows_with_what_a_job_did() -> None:
-    parts = [*LUA.iterdir(), *(LUA / "parts").iterdir()]
-    found = {file.name.removesuffix(".lua") for file in parts if file.is_file() and WHOLE_KEY.search(file.read_text())}
-    assert found == READS_WHOLE_KEYS
-
-
-def test_no_script_decodes_what_users_wrote() -> None:
-    for script in load_scripts():
-        assert b"cjson" not in script.source
-        assert b"cmsgpack" not in script.source

@@ -44,7 +44,7 @@ def loaded(job: Job, path: str) -> Loaded:
         updated_ms=job.updated_ms,
         scope=None if scope is None else scope.record,
         environment=_environment(job, path),
-        undo=max(job.undos.items()) if unwinds else None,
+        undo=next(reversed(job.undos.items())) if unwinds else None,
         labels=job.labels,
     )
 
