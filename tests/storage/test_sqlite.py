@@ -30,6 +30,7 @@ from avtomat.storage import (
     sqlite_reads,
     sqlite_records,
     sqlite_scopes,
+    sqlite_trim,
     sqlite_writer,
 )
 from avtomat.storage.answers import Created, Query, Wakeups
@@ -51,17 +52,16 @@ STATEMENTS = [
     sqlite_reads,
     sqlite_records,
     sqlite_scopes,
+    sqlite_trim,
 ]
 SCANS_ALLOWED = {
-    "sqlite_records._DUE": "a number for metrics: costs what is open",
-    "sqlite_records._QUEUED": "a number for metrics: costs what is open",
-    "sqlite_records._LEASES": "a number for metrics: costs what is open",
+    "sqlite_records._DUE": "a number for metrics: bounded by its limit",
     "sqlite_records._WORKERS": "all live workers are asked for",
     "sqlite_records._LAPSED_WORKERS": "workers are few",
 }
 SORTS_ALLOWED = {
     "sqlite_claims._HELD_UNDER": "what one poll took is little",
-    "sqlite_duties._EXPIRED": "only what ended in the same millisecond",
+    "sqlite_trim._EXPIRED": "only what ended in the same millisecond",
     "sqlite_reads._TASKS_OF_JOB": "at most 1,000 are shown",
 }
 

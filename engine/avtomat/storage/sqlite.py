@@ -23,6 +23,7 @@ from avtomat.storage import sqlite_judge as judge
 from avtomat.storage import sqlite_mail as mails
 from avtomat.storage import sqlite_reads as reads
 from avtomat.storage import sqlite_records as records
+from avtomat.storage import sqlite_trim as trims
 from avtomat.storage.answers import (
     Below,
     Committed,
@@ -178,7 +179,8 @@ class SqliteStore:
 
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics."""
-        return await self._read(records.counts)
+        found = await self._read(records.counts)
+        return self._open_writer().counts.numbers() | found
 
     # work
 
@@ -190,7 +192,7 @@ class SqliteStore:
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""
-        return await self._read(records.queues, partition)
+        return await self._read(records.requirements, partition, self._open_writer().counts.queues(partition))
 
     async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
         """Extend leases; the ids of dead attempts."""
@@ -234,7 +236,7 @@ class SqliteStore:
 
     async def trim(self, partition: int, limit: int) -> int:
         """Remove ended jobs past their retention."""
-        return await self._write(duties.trim, partition, limit)
+        return await self._write(trims.trim, partition, limit)
 
     # post and outbox
 
@@ -266,9 +268,7 @@ class SqliteStore:
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Answer:
-        if self._writer is None:
-            raise self._not_open()
-        return await self._writer.submit(operation, *arguments, **named)
+        return await self._open_writer().submit(operation, *arguments, **named)
 
     async def _read(
         self,
@@ -279,6 +279,11 @@ class SqliteStore:
         if self._reader is None:
             raise self._not_open()
         return await self._reader.submit(read, *arguments, **named)
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise self._not_open()
+        return self._writer
 
     def _not_open(self) -> StoreNotExecuted:
         return StoreNotExecuted(f"{self._path} is not open", hint="the engine is starting or stopping")

@@ -14,7 +14,7 @@ from typing import Final
 from avtomat.errors import StoreError
 from avtomat.storage.sqlite_errors import in_use, store_error
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 STATEMENTS_KEPT: Final = 256
 BUSY_MS: Final = 5_000
 LOG_BYTES_KEPT: Final = 16 * 1024 * 1024

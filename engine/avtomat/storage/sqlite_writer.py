@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.sqlite_counts import Counts, Place
 from avtomat.storage.sqlite_errors import store_error
 from avtomat.storage.sqlite_lane import Lane, Work
 
@@ -27,14 +29,17 @@ LOG_CHANGES_MAX: Final = 4_000
 LOG_BYTES_MAX: Final = 32 * 1024 * 1024
 
 _LAST_PLACE: Final = """
-SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes))"""
+SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes),
+    (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
 
 @dataclass(slots=True)
 class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
-    `places` gives numbers that never fall: the order of queues and of signal waits. With `outbox` history goes there.
+    `places` gives numbers that never fall: of jobs, the order of queues and of signal waits. With `outbox` history goes
+    there.
+    `moved` is by how much the step changes each number that is kept (`sqlite_counts`).
     """
 
     db: sqlite3.Connection
@@ -43,6 +48,7 @@ class Step:
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
+    moved: Counter[str | Place] = field(default_factory=Counter)
 
 
 class Writer:
@@ -63,6 +69,7 @@ class Writer:
         self._clock = clock
         self._wakeups = wakeups
         self._outbox = outbox
+        self.counts = Counts(db)
         self._places = count(db.execute(_LAST_PLACE).fetchone()[0] + 1)
         self._log = path.with_name(path.name + "-wal")
         self._checkpointed_at = 0
@@ -122,7 +129,7 @@ class Writer:
 
     def _do_guarded(self, work: Work, step: Step) -> None:
         """Do an operation so that a failure takes back nothing but itself."""
-        woken = len(step.queues), len(step.jobs)
+        woken, moved = (len(step.queues), len(step.jobs)), step.moved.copy()
         self._db.execute("SAVEPOINT operation")
         try:
             work.answer = work.run(step)
@@ -133,6 +140,7 @@ class Writer:
             self._db.execute("ROLLBACK TO operation")
             _forget(step.queues, woken[0])
             _forget(step.jobs, woken[1])
+            step.moved = moved
         self._db.execute("RELEASE operation")
 
     def _told(self, error: Exception) -> Exception:
@@ -161,6 +169,7 @@ class Writer:
     # --- on the event loop --------------------------------------------------------------------------------------------
 
     def _wake(self, step: Step) -> None:
+        self.counts.move(step.moved)
         for partition, queue in step.queues:
             self._wakeups.queue(partition, queue)
         for job in step.jobs:

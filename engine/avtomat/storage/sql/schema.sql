@@ -1,4 +1,4 @@
--- The embedded store, format 1. Times are milliseconds since the epoch on the store's clock.
+-- The embedded store, format 2. Times are milliseconds since the epoch on the store's clock.
 -- A job is known by `n` inside; `path` is a scope of it. Nothing here is read by others than sqlite_*.py.
 CREATE TABLE avtomat_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -212,6 +212,10 @@ CREATE TABLE mail_ids (n INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (n, id)
 -- What closings left behind: subtrees in which open things remain.
 CREATE TABLE sweeps (partition INTEGER NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL, why TEXT NOT NULL,
     PRIMARY KEY (partition, n, path)) STRICT, WITHOUT ROWID;
+
+-- Jobs that have left with more records than one step removes: their rows in other tables are still there.
+CREATE TABLE leaving (partition INTEGER NOT NULL, n INTEGER NOT NULL, job TEXT NOT NULL,
+    PRIMARY KEY (partition, n)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE post (
     place INTEGER PRIMARY KEY,
