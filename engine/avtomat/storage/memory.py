@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from avtomat.errors import StoreError
 from avtomat.storage import memory_attempts, memory_commit, memory_duties, memory_mail, memory_reads
 from avtomat.storage.answers import (
     Below,
@@ -78,6 +79,10 @@ class MemoryStore:
         """The clock with its offset, never backwards."""
         self._now_ms = max(self._now_ms, self._clock() + self._offset_ms())
         return self._now_ms
+
+    def trouble(self) -> StoreError | None:
+        """Nothing is ever known to be wrong."""
+        return None
 
     async def ping(self) -> None:
         """Nothing can be out of reach."""

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from avtomat.errors import StoreError
 from avtomat.storage.answers import (
     Below,
     Committed,
@@ -67,6 +68,11 @@ class Store(Protocol):
 
     def now_ms(self) -> int:
         """The store's clock as this replica knows it; never backwards within this object."""
+
+    def trouble(self) -> StoreError | None:
+        """Why this store takes nothing now, as far as is known without asking it: a full disk, a lock, a file that has
+        gone. None: nothing is known to be wrong.
+        """
 
     async def ping(self) -> None:
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""

@@ -113,6 +113,10 @@ class RedisStore:
         self._now_ms = max(self._now_ms, int(time.monotonic() * 1000 + self._clock_ms) + self._offset_ms())
         return self._now_ms
 
+    def trouble(self) -> StoreError | None:
+        """Nothing is known before it is asked."""
+        return None
+
     async def ping(self) -> None:
         """Write a little."""
         await self._run("ping", 0)

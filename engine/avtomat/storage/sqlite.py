@@ -8,17 +8,17 @@ transaction, or goes to the outbox with `outbox`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from avtomat.errors import StoreNotExecuted
+from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.storage import sqlite_claims as claims
 from avtomat.storage import sqlite_commit as commits
 from avtomat.storage import sqlite_duties as duties
-from avtomat.storage import sqlite_file as files
 from avtomat.storage import sqlite_judge as judge
 from avtomat.storage import sqlite_mail as mails
 from avtomat.storage import sqlite_reads as reads
@@ -40,12 +40,18 @@ from avtomat.storage.answers import (
     Wakeups,
 )
 from avtomat.storage.sqlite_dump import dump
+from avtomat.storage.sqlite_errors import store_error
+from avtomat.storage.sqlite_file import OpenFile, open_file
+from avtomat.storage.sqlite_hold import Hold
 from avtomat.storage.sqlite_reader import Reader
 from avtomat.storage.sqlite_writer import Step, Writer
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
+
+WATCH_EVERY_S: Final = 0.5
+"""How often the file is looked at while nothing is written."""
 
 
 class SqliteStore:
@@ -73,39 +79,53 @@ class SqliteStore:
         self._outbox = outbox
         self._now_ms = 0
         self._watched: dict[int, int] = {}
-        self._lock: sqlite3.Connection | None = None
+        self._broken: Callable[[StoreError], None] | None = None
+        self._opened: OpenFile | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
     async def open(self, wakeups: Wakeups) -> None:
         """Take the file, prepare the format, start both threads; `StoreError` when another engine has it."""
-        self._lock, writing, reading = await asyncio.to_thread(files.open_store, self._path, self.partitions)
-        self._writer = Writer(
-            writing,
-            self._path,
-            clock=self.now_ms,
-            wakeups=wakeups,
-            gather_s=self._gather_s,
-            outbox=self._outbox,
-        )
-        self._reader = Reader(reading, self._path)
+        opened = await asyncio.to_thread(open_file, self._path, self.partitions)
+        try:
+            self._writer = Writer(
+                opened,
+                clock=self.now_ms,
+                wakeups=wakeups,
+                failed=self._fail,
+                gather_s=self._gather_s,
+                outbox=self._outbox,
+            )
+        except sqlite3.Error as error:
+            opened.close()
+            raise store_error(error, str(self._path)) from error
+        self._reader = Reader(opened, self._fail)
+        self._opened, self._broken = opened, wakeups.broken
+        self._watching = asyncio.create_task(self._watch(self._writer, opened.hold))
 
     async def close(self) -> None:
         """Finish what was asked for, and let the file go."""
-        reader, writer, lock = self._reader, self._writer, self._lock
-        self._reader = self._writer = self._lock = None
+        reader, writer, opened, watching = self._reader, self._writer, self._opened, self._watching
+        self._reader = self._writer = self._opened = self._watching = self._broken = None
+        if watching is not None:
+            watching.cancel()
         if reader is not None:
             await reader.close()
         if writer is not None:
             await writer.close()
-        if lock is not None:
-            lock.close()
+        if opened is not None:
+            opened.let_go()
 
     def now_ms(self) -> int:
         """The clock with its offset, never backwards."""
         now_ms = time.time_ns() // 1_000_000 + (0 if self._offset_ms is None else self._offset_ms())
         self._now_ms = max(self._now_ms, now_ms)
         return self._now_ms
+
+    def trouble(self) -> StoreError | None:
+        """What the writer met last, until it works again."""
+        return None if self._writer is None else self._writer.trouble
 
     async def ping(self) -> None:
         """Write something."""
@@ -261,6 +281,29 @@ class SqliteStore:
         return await self._read(dump, self.partitions, self.now_ms())
 
     # within
+
+    async def _watch(self, writer: Writer, hold: Hold) -> None:
+        """See that the file is there also while nothing is written; and find out when what was in the way is gone."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            gone = hold.trouble()
+            if gone is not None:
+                writer.trouble = gone
+                writer.fail(gone)
+                return
+            if writer.trouble is not None:
+                with contextlib.suppress(StoreError):
+                    await self.ping()
+
+    def _fail(self, failure: StoreError) -> None:
+        """Neither thread works any more, and whoever opened the store hears of it."""
+        told, self._broken = self._broken, None
+        if self._writer is not None and self._reader is not None:
+            self._writer.trouble = failure
+            self._writer.fail(failure)
+            self._reader.fail(failure)
+        if told is not None:
+            told(failure)
 
     async def _write(
         self,

@@ -19,8 +19,9 @@ ROWS_MAX: Final = 500
 SMALL_ROWS: Final = 50
 
 _EXPIRED: Final = """
-SELECT n, job, seq + mail_count, extras FROM jobs WHERE partition = ? AND expires_ms <= ?
+SELECT n, job, seq, extras FROM jobs WHERE partition = ? AND expires_ms <= ?
 ORDER BY expires_ms, job LIMIT ?"""
+_MANY_MAIL_IDS: Final = "SELECT 1 FROM mail_ids WHERE n = ? LIMIT 1 OFFSET ?"
 _REMOVE_JOB: Final = "DELETE FROM jobs WHERE n = ?"
 _LEAVE: Final = "INSERT INTO leaving VALUES (?, ?, ?)"
 _REMOVE_SWEEPS: Final = "DELETE FROM sweeps WHERE partition = ? AND n = ?"
@@ -73,17 +74,18 @@ _LEFT: Final = "DELETE FROM leaving WHERE partition = ? AND n = ?"
 def trim(step: Step, partition: int, limit: int) -> int:
     """See `Store.trim`."""
     rows, left = 0, 0
-    for n, job, entries, extras in step.db.execute(_EXPIRED, (partition, step.now, limit)).fetchall():
+    for n, job, seq, extras in step.db.execute(_EXPIRED, (partition, step.now, limit)).fetchall():
         if rows >= ROWS_MAX:
             break
+        is_large = extras or seq > SMALL_ROWS or step.db.execute(_MANY_MAIL_IDS, (n, SMALL_ROWS)).fetchone()
         step.db.execute(_REMOVE_JOB, (n,))
-        if extras or entries > SMALL_ROWS:
+        if is_large:
             step.db.execute(_LEAVE, (partition, n, job))
             step.db.execute(_REMOVE_SWEEPS, (partition, n))
         else:
             for statement in _SMALL:
                 step.db.execute(statement, (n,))
-            rows += entries + _remove_attempts(step, job, ROWS_MAX)
+            rows += seq + _remove_attempts(step, job, ROWS_MAX)
         rows += 1
         left += 1
     step.db.execute(_UNUSED_PROGRAMS, (partition, step.now - PROGRAM_KEPT_MS))
