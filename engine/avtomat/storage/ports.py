@@ -74,6 +74,11 @@ class Store(Protocol):
         gone. None: nothing is known to be wrong.
         """
 
+    def gauges(self) -> Mapping[str, float]:
+        """Numbers of this kind of store, for metrics: how far its clock is before the system's (`clock_ahead_seconds`),
+        how often that one jumped (`clock_jumps`), and what else it has.
+        """
+
     async def ping(self) -> None:
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
 

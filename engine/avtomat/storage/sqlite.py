@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -39,6 +38,7 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
+from avtomat.storage.clock import StoreClock
 from avtomat.storage.sqlite_dump import dump
 from avtomat.storage.sqlite_errors import store_error
 from avtomat.storage.sqlite_file import OpenFile, open_file
@@ -57,8 +57,9 @@ WATCH_EVERY_S: Final = 0.5
 class SqliteStore:
     """A `Store` in a file (see ports.py for what each operation promises).
 
-    `offset_ms` is added to the clock. `group_commit_ms` is how long the writer waits for company while operations come
-    together; a lone one never waits. With `outbox` history is kept for a database to take over, and not by job.
+    `offset_ms` is added to the clock, unless a `clock` is given. `group_commit_ms` is how long the writer waits for
+    company while operations come together; a lone one never waits. With `outbox` history is kept for a database to take
+    over, and not by job.
     """
 
     commits_in_groups = True
@@ -69,15 +70,16 @@ class SqliteStore:
         *,
         partitions: int = 1,
         offset_ms: Callable[[], int] | None = None,
+        clock: StoreClock | None = None,
         group_commit_ms: float = 1.0,
         outbox: bool = False,
     ) -> None:
         self.partitions = partitions
         self._path = Path(path).resolve()
-        self._offset_ms = offset_ms
         self._gather_s = group_commit_ms / 1000
         self._outbox = outbox
-        self._now_ms = 0
+        self._clock = clock or StoreClock(offset_ms=offset_ms)
+        self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
         self._watched: dict[int, int] = {}
         self._broken: Callable[[StoreError], None] | None = None
         self._opened: OpenFile | None = None
@@ -91,7 +93,7 @@ class SqliteStore:
         try:
             self._writer = Writer(
                 opened,
-                clock=self.now_ms,
+                clock=self._clock,
                 wakeups=wakeups,
                 failed=self._fail,
                 gather_s=self._gather_s,
@@ -117,15 +119,14 @@ class SqliteStore:
         if opened is not None:
             opened.let_go()
 
-    def now_ms(self) -> int:
-        """The clock with its offset, never backwards."""
-        now_ms = time.time_ns() // 1_000_000 + (0 if self._offset_ms is None else self._offset_ms())
-        self._now_ms = max(self._now_ms, now_ms)
-        return self._now_ms
-
     def trouble(self) -> StoreError | None:
         """What the writer met last, until it works again."""
         return None if self._writer is None else self._writer.trouble
+
+    def gauges(self) -> Mapping[str, float]:
+        """The size of the log, and the clock."""
+        log_bytes = 0 if self._writer is None else self._writer.log.bytes_now()
+        return {"log_bytes": log_bytes, **self._clock.gauges()}
 
     async def ping(self) -> None:
         """Write something."""

@@ -71,7 +71,7 @@ def create(step: Step, new: NewJob) -> Created:
     if new.deadline_ms:
         arm(step, spot, ROOT, "deadline", new.deadline_ms)
     if new.start_ms is not None:
-        arm(step, spot, ROOT, "start", new.start_ms)
+        arm(step, spot, ROOT, "start", new.start_ms, by_wall=True)
     written = write(step, spot, "create", new.writes)
     return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed)
 
@@ -218,7 +218,7 @@ def _take_over(spot: Spot, task: Dispatch) -> None:
 
 def _begin_waiting(step: Step, spot: Spot, writes: Writes) -> tuple[str, ...]:
     if writes.timer_ms is not None:
-        arm(step, spot, spot.path, "timer", writes.timer_ms, writes.visit)
+        arm(step, spot, spot.path, "timer", writes.timer_ms, writes.visit, by_wall=writes.timer_by_wall)
     if writes.signal is not None:
         wait_for(step, spot, writes.signal)
     return () if writes.fork is None else joins.start_fork(step, spot, writes.fork)

@@ -22,11 +22,12 @@ from avtomat.storage.writes import Mail
 LOOKED_AT_MAX: Final = 500
 
 _READY: Final = """
-SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned, j.job, j.status
+SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned, d.by_wall, j.job, j.status
 FROM due d JOIN jobs j ON j.n = d.n
 WHERE d.partition = ? AND d.aside = 0 AND d.at_ms <= ? ORDER BY d.at_ms LIMIT ?"""
 
 _SET_ASIDE: Final = "UPDATE due SET aside = 1 WHERE n = ? AND path = ? AND slot = ?"
+_PUT_OFF: Final = "UPDATE due SET at_ms = ? WHERE n = ? AND path = ? AND slot = ?"
 _REARM: Final = "UPDATE due SET at_ms = ?, returned = ? WHERE n = ? AND path = ? AND slot = ?"
 _MAIL_RETURNED: Final = "UPDATE mail SET returned = ? WHERE arrived = ?"
 _OLDEST: Final = """
@@ -60,6 +61,7 @@ class Member:
     number: int
     time_ms: int
     returned: int
+    by_wall: int
     job: str
     status: str
 
@@ -98,6 +100,9 @@ def _counts(step: Step, member: Member) -> bool:
     where = (member.n, member.path, member.slot)
     if member.path != ROOT and member.kind != "dead" and _is_unswept(step, member):
         step.db.execute("DELETE FROM due WHERE n = ? AND path = ? AND slot = ?", where)
+        return False
+    if member.by_wall and member.time_ms > step.clock.wall_ms():
+        step.db.execute(_PUT_OFF, (step.clock.when_wall_is(member.time_ms), *where))
         return False
     if member.status not in PARKED or _passes_parked(step, member):
         return True

@@ -18,6 +18,7 @@ from avtomat.storage.sqlite_errors import store_error
 FORMAT: Final = 2
 
 _SCHEMA: Final = Path(__file__).with_name("sql") / "schema.sql"
+NOTE_TIME: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('clock_ms', ?)"
 _META: Final = "SELECT value FROM avtomat_meta WHERE name = ?"
 _OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE finished_ms IS NULL"
 
@@ -44,6 +45,12 @@ def check(db: sqlite3.Connection, path: Path, partitions: int) -> None:
             code="store.partitions",
             hint="the number of partitions is fixed when a store is first used",
         )
+
+
+def note_of_time(db: sqlite3.Connection) -> int:
+    """The store's time that was kept last; 0 in a new file."""
+    row = db.execute(_META, ("clock_ms",)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def older_format(db: sqlite3.Connection) -> tuple[int, int] | None:

@@ -19,14 +19,18 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from avtomat.errors import StoreError
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.clock import StoreClock
 from avtomat.storage.sqlite_counts import Counts, Place
 from avtomat.storage.sqlite_errors import store_error
 from avtomat.storage.sqlite_file import OpenFile
+from avtomat.storage.sqlite_format import NOTE_TIME, note_of_time
 from avtomat.storage.sqlite_lane import Lane, Work
 from avtomat.storage.sqlite_log import Log
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
+
+NOTE_TIME_EVERY_MS: Final = 10_000
 
 FINAL: Final = frozenset({"store.gone", "store.corrupt"})
 """Codes of errors after which nothing is written any more."""
@@ -46,6 +50,7 @@ class Step:
     """
 
     db: sqlite3.Connection
+    clock: StoreClock
     places: Iterator[int]
     outbox: bool
     now: int = 0
@@ -61,7 +66,7 @@ class Writer:
         self,
         opened: OpenFile,
         *,
-        clock: Callable[[], int],
+        clock: StoreClock,
         wakeups: Wakeups,
         failed: Callable[[StoreError], None],
         gather_s: float,
@@ -75,6 +80,8 @@ class Writer:
         self._clock = clock
         self._wakeups = wakeups
         self._outbox = outbox
+        clock.start(note_of_time(db))
+        self._noted_ms = clock.now_ms()
         self.counts = Counts(db)
         self._places = count(db.execute(_LAST_PLACE).fetchone()[0] + 1)
         self._lane = Lane(
@@ -100,6 +107,7 @@ class Writer:
         self.log.close()
         if self._hold.trouble() is None:
             with contextlib.suppress(sqlite3.Error):  # the log is read when the file is opened next
+                self._db.execute(NOTE_TIME, (self._clock.now_ms(),))
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
@@ -113,17 +121,16 @@ class Writer:
 
     def _transact(self, batch: Sequence[Work], do: Callable[[Work, Step], None]) -> Callable[[], None] | None:
         """Do a batch in one transaction: whom to wake, or None when nothing was written."""
-        step = Step(self._db, self._places, self._outbox)
+        step = Step(self._db, self._clock, self._places, self._outbox)
         committing = False
         try:
             self._db.execute("BEGIN IMMEDIATE")
             changes = self._db.total_changes
             for work in batch:
-                step.now = self._clock()
+                step.now = self._clock.now_ms()
                 do(work, step)
-            trouble = self._hold.trouble()
-            if trouble is not None:
-                raise trouble
+            self._check_file()
+            self._note_time(step, changed=self._db.total_changes > changes)
             committing = True
             self._db.execute("COMMIT")
         except _Failed:
@@ -138,6 +145,19 @@ class Writer:
         if self.trouble is not None and (self._db.total_changes > changes or self.trouble.code == "store.locked"):
             self.trouble = None  # a commit of nothing tells nothing of a full disk
         return lambda: self._wake(step)
+
+    def _check_file(self) -> None:
+        trouble = self._hold.trouble()
+        if trouble is not None:
+            raise trouble
+
+    def _note_time(self, step: Step, *, changed: bool) -> None:
+        """Keep the store's time now and then, in a commit that is made anyway, so that it goes on from there after a
+        start.
+        """
+        if changed and step.now >= self._noted_ms + NOTE_TIME_EVERY_MS:
+            self._db.execute(NOTE_TIME, (step.now,))
+            self._noted_ms = step.now
 
     def _do(self, work: Work, step: Step) -> None:
         """Do an operation as part of the whole; one that fails takes the whole back."""
