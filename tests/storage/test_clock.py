@@ -139,7 +139,7 @@ async def test_a_wait_ends_in_time_after_a_restart_with_a_clock_turned_back(file
 async def test_a_time_of_day_is_that_of_the_systems_clock(file: Path, machine: Machine) -> None:
     async with opened(file, machine) as world:
         timer = await world.create(timer_ms=NOON_MS + 60_000, timer_by_wall=True)
-        start = world.new(start_ms=NOON_MS + 60_000)
+        start = world.new(start_ms=NOON_MS + 60_000, deadline_ms=NOON_MS + 120_000)
         await world.store.create(start)
         machine.wall -= HOUR_MS
         for _ in range(60):
@@ -147,6 +147,8 @@ async def test_a_time_of_day_is_that_of_the_systems_clock(file: Path, machine: M
             assert await due_jobs(world) == []
         machine.wait(60_000)
         assert sorted(await due_jobs(world)) == sorted([timer, start.job])
+        machine.wait(60_000)
+        assert "deadline" in [due.kind for due in await world.due() if due.job == start.job]
 
 
 async def test_a_time_of_day_that_is_set_while_the_clocks_differ_is_kept(file: Path, machine: Machine) -> None:

@@ -69,7 +69,7 @@ def create(step: Step, new: NewJob) -> Created:
     if spot is None:
         return _known(step, new)
     if new.deadline_ms:
-        arm(step, spot, ROOT, "deadline", new.deadline_ms)
+        arm(step, spot, ROOT, "deadline", new.deadline_ms, by_wall=new.start_ms is not None)
     if new.start_ms is not None:
         arm(step, spot, ROOT, "start", new.start_ms, by_wall=True)
     written = write(step, spot, "create", new.writes)
