@@ -2,7 +2,8 @@
 
 A database that is removed, renamed or replaced while it is open goes on taking writes that nobody will ever find again.
 So the file's identity (device and inode) is compared with what is at its path: before each commit, and now and then.
-A lock on the file itself keeps out an engine that reaches it by another name.
+On Linux a lock on the file itself keeps out an engine that reaches it by another name; on other systems such a lock is
+one with those that SQLite takes, and would keep SQLite out.
 
 POSIX drops all locks of a process on a file when any descriptor of it is closed, SQLite's among them: `close` comes
 after the connections are closed.
@@ -17,7 +18,7 @@ from pathlib import Path
 from avtomat.errors import StoreError
 from avtomat.storage.sqlite_errors import gone, in_use, unusable
 
-if sys.platform != "win32":  # where an open file can be neither removed nor replaced
+if sys.platform == "linux":
     import fcntl
 
 Identity = tuple[int, int]
@@ -35,7 +36,7 @@ class Hold:
         except OSError as error:
             raise unusable(str(path), error) from error
         self._identity = _identity(os.fstat(self._file))
-        if sys.platform != "win32":
+        if sys.platform == "linux":
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
