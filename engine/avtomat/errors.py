@@ -11,6 +11,7 @@
     ├── RequestRefused           a request is answered with a problem (RFC 9457): status, code, pointer
     └── StoreError               the store cannot be used
         ├── StoreNotExecuted     certainly nothing happened: the operation may be repeated
+        │   └── StoreBusy        it is there but cannot do it now: whoever asked may repeat it later, not the engine
         └── StoreAnswerLost      sent, but the answer was lost: repeat it only as the same operation
 
 Expected outcomes (a finding in a file, a late result, a commit that came second) are values, not exceptions.
@@ -120,6 +121,12 @@ class StoreError(AvtomatError):
 
 class StoreNotExecuted(StoreError):  # noqa: N818 - named after what the caller may rely on
     """Certainly nothing happened; the operation may be repeated."""
+
+
+class StoreBusy(StoreNotExecuted):
+    """The store is there, but cannot do it now: too many wait, its disk is full, another program has it locked. It has
+    waited as long as makes sense, so the caller is told at once.
+    """
 
 
 class StoreAnswerLost(StoreError):  # noqa: N818 - named after what the caller may rely on

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtomat.api.json_door import DEPTH_MAX, read_json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.json_door import DEPTH_MAX, read_json
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]) | st.sampled_from('":{} \\'))
 VALUES = st.recursive(

@@ -89,6 +89,20 @@ def test_a_damaged_database_is_an_error(capsys: Capture, project: Path) -> None:
     assert worst(findings(capsys, code=1), "is damaged") == "error"
 
 
+@pytest.mark.parametrize(("open_jobs", "level", "code"), [(2, "error", 1), (0, "warning", 0)])
+def test_a_database_of_an_older_format_is_told(
+    capsys: Capture, project: Path, open_jobs: int, level: str, code: int
+) -> None:
+    with closing(sqlite3.connect(project / "avtomat.db")) as database:
+        database.execute("CREATE TABLE avtomat_meta (name, value)")
+        database.execute("CREATE TABLE jobs (finished_ms)")
+        database.execute("INSERT INTO avtomat_meta VALUES ('format', 1)")
+        database.executemany("INSERT INTO jobs VALUES (?)", [(None,)] * open_jobs + [(1,)])
+        database.commit()
+
+    assert worst(findings(capsys, code=code), "has format 1") == level
+
+
 def test_a_folder_that_is_not_there_is_an_error(capsys: Capture) -> None:
     found = findings(capsys, "--blueprints", "none", "--store", "sqlite:///none/a.db", code=1)
 

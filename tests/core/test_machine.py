@@ -195,7 +195,7 @@ def test_a_wait_ends_with_its_timer_and_has_no_output() -> None:
 def test_a_wait_may_name_the_time_at_which_it_ends() -> None:
     job = begun("states: {pause: {wait: {until: '{{ input.at }}'}}}", {"at": "2026-02-01T01:00:00+01:00"})
 
-    assert job.scope.waiting == OnTimer(until=NOW + timedelta(hours=1))
+    assert job.scope.waiting == OnTimer(until=NOW + timedelta(hours=1), wall=True)
 
 
 @pytest.mark.parametrize("time", ["soon", 5, None, "0001-01-01T00:00:00+14:00"])

@@ -147,6 +147,15 @@ def test_a_store_of_a_newer_engine_is_refused_with_5(project: Path) -> None:
     assert "has format 99" in done.stderr
 
 
+def test_an_engine_whose_store_was_removed_ends_with_5(engine: EngineProcess, project: Path) -> None:
+    [file] = [path for path in project.rglob("*.db") if path.is_file()]
+    file.unlink()
+
+    assert engine.wait(20) == 5
+    assert f"{file.name} was removed, renamed or replaced" in engine.log
+    assert "Traceback" not in engine.log
+
+
 def test_a_store_in_a_folder_that_is_missing_is_one_line_and_5(project: Path) -> None:
     done = ended(project, "serve", "--port", "0", "--store", "sqlite:///nowhere/jobs.db", **TOKENS)
 

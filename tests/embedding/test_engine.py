@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -237,6 +238,8 @@ async def test_a_wrong_blueprint_is_refused_with_file_and_line(tmp_path: Path) -
         {"input": {7: "Ada"}},
         {"input": {"name": datetime(2026, 1, 31, tzinfo=UTC)}},
         {"input": {"name": 2**64}},
+        {"input": {"name": 2**63}},
+        {"input": {"name": json.loads("[" * 70 + "]" * 70)}},
         {"input": {"name": "\ud800"}},
         {"labels": {"team": 7}},
         {"priority": 10},
@@ -256,3 +259,13 @@ async def test_what_no_job_can_have_is_refused_as_the_api_would(folder: Path, as
 
     assert (refused.value.status, refused.value.code) == (422, "request.invalid")
     assert refused.value.pointer == f"/{next(iter(asked))}"
+
+
+@pytest.mark.parametrize("output", [2**63, [2**64 - 1], json.loads("[" * 70 + "]" * 70)], ids=["int", "list", "deep"])
+async def test_an_output_that_the_network_would_refuse_fails_the_task(engine: Engine, output: Any) -> None:
+    engine.task("say")(lambda name: output)
+
+    job = await engine.wait(await engine.submit("greet", {"name": "Ada"}))
+
+    assert job["status"] != "finished"
+    assert job["error"]["code"] == "CONTRACT_VIOLATION_ERROR"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from avtomat.storage.answers import Committed, Due, Handout, Loaded, Wakeups
+from avtomat.storage.clock import system_clock_ms
 from avtomat.storage.dump import Dump
 from avtomat.storage.invariants import violations
-from avtomat.storage.memory import system_clock_ms
 from avtomat.storage.ports import Store
 from avtomat.storage.rules import partition_of_key
 from avtomat.storage.writes import (

@@ -54,6 +54,21 @@ async def test_what_is_not_json_violates_the_contract_and_is_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ("18446744073709551616", "past 64 bits"),
+        ('{"a": 1, "a": 2}', "has the key 'a' twice"),
+        ("NaN", "is not JSON"),
+        ("[" * 65 + "]" * 65, "more than 64 levels"),
+    ],
+)
+async def test_what_a_request_may_not_hold_an_output_may_not_hold(printed: str, why: str) -> None:
+    failed = await fails(f"printf '%s' '{printed}'")
+    assert failed.code == "CONTRACT_VIOLATION_ERROR"
+    assert why in failed.message
+
+
+@pytest.mark.parametrize(
     ("command", "code", "message", "exit_code"),
     [
         ("exit 1", "PERMANENT_ERROR", "the command ended with exit code 1", 1),

@@ -11,10 +11,10 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from avtomat.api.json_door import read_json
 from avtomat.api.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.json_door import read_json
 
 BODY_DEADLINE_S: Final = 30.0
 """How long a client may take to send its body."""

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 KINDS_SHOWN_MAX: Final = 50
 OTHER_KINDS: Final = "(others)"
+STORE_GAUGES: Final = {
+    "log_bytes": "Size of the log beside an SQLite file.",
+    "clock_ahead_seconds": "How far the store's clock is before the system's, which was turned back.",
+    "clock_jumps": "How often the system's clock jumped by more than 5 minutes since the start.",
+}
 _QUEUE: Final = "queue:"
 
 
@@ -52,6 +57,8 @@ def _gauges(sample: Sample) -> Iterator[Metric]:
     yield _gauge("leases", "Attempts that workers hold.", counts["leases"])
     yield _gauge("due_members", "Times that the store watches.", counts["due"])
     yield _gauge("due_lag_seconds", "How late the oldest due time is.", sample.due_lag_ms / 1000)
+    for name, number in sample.gauges.items():
+        yield _gauge(f"store_{name}", STORE_GAUGES[name], number)
     yield _gauge("history_pending", "Entries that wait for the history database.", sample.history_pending)
 
 

@@ -10,12 +10,12 @@ from typing import Final
 import orjson
 from aiohttp import WSMsgType, web
 
-from avtomat.api.json_door import read_json
 from avtomat.api.requests import Request
 from avtomat.api.worker_messages import check_id, read_event
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.dispatcher import Dispatcher
+from avtomat.runtime.json_door import read_json
 from avtomat.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from avtomat.cli.finding import Finding, error, ok, warning
 from avtomat.setting_kinds import show_url
 from avtomat.settings import Settings
+from avtomat.storage.sqlite_errors import CORRUPT_HINT
+from avtomat.storage.sqlite_format import aside, older_format, refused
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,18 +43,29 @@ def _sqlite(path: Path) -> Iterator[Finding]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            older = older_format(database) if found == "ok" else None
     except sqlite3.Error as problem:
         yield error(f"{path} cannot be read as an SQLite database: {problem}")
         return
     if found != "ok":
-        hint = "restore it from a backup, or save what can be read with `sqlite3 <file> .recover`"
-        yield error(f"{path} is damaged: {' '.join(found.split())}", hint=hint)
+        yield error(f"{path} is damaged: {' '.join(found.split())}", hint=CORRUPT_HINT)
+    if older is not None:
+        yield _sqlite_older(path, *older)
     if tables and "avtomat_meta" not in tables:
         yield error(f"{path} is a database of another program", hint="give the store a file of its own")
     if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
         yield error(f"{path} or its folder is not writable", hint="the engine writes a -wal and a -shm file beside it")
     told = f"SQLite {sqlite3.sqlite_version}: {path} with {len(tables)} tables"
     yield ok(f"{told}; nothing acknowledged is lost on power loss")
+
+
+def _sqlite_older(path: Path, number: int, open_jobs: int) -> Finding:
+    """What `serve` does with a file of an older format."""
+    if open_jobs:
+        refusal = refused(path, number, open_jobs)
+        return error(refusal.message, hint=refusal.hint)
+    name = aside(path, number).name
+    return warning(f"{path} has format {number}: it becomes {name} at the next start, and {path} begins anew")
 
 
 def _sqlite_to_be(path: Path) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from avtomat.api.json_door import read_json
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.json_door import read_json
 
 
 def json_argument(argument: str) -> Json:

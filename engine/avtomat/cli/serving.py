@@ -38,7 +38,7 @@ def serve(settings: Settings, announce: Announce, *, shared: bool = False, lifel
     """Serve until told to stop; returns the exit code.
 
     `shared`: other processes listen on the same port. `lifeline` is a pipe whose other end somebody holds for as long
-    as this process shall live. StoreError: the store cannot be used. UsageError: the address cannot.
+    as this process shall live. StoreError: the store cannot be used, or was lost. UsageError: the address cannot.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, announce, shared=shared, lifeline=lifeline))
@@ -53,7 +53,7 @@ async def _serve(settings: Settings, announce: Announce, *, shared: bool, lifeli
         try:
             _collect_less()
             announce(engine, f"http://{_shown(settings.host)}:{listener.port}")
-            await stop.asked.wait()
+            await _until_stopped(engine, stop)
             log.info("stopping: what is under way may end within %.0f s", settings.drain.total_seconds())
             engine.drain()
         finally:
@@ -61,7 +61,17 @@ async def _serve(settings: Settings, announce: Announce, *, shared: bool, lifeli
     finally:
         await engine.stop()
     log.info("stopped")
+    if engine.store_error is not None:
+        raise engine.store_error
     return 0
+
+
+async def _until_stopped(engine: Service, stop: _Stop) -> None:
+    """Wait until this process is told to end, or has lost its store."""
+    waits = [asyncio.create_task(event.wait()) for event in (stop.asked, engine.store_lost)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 def _collect_less() -> None:

@@ -23,6 +23,8 @@ from typing import Any, Final, cast
 
 import orjson
 
+from avtomat.errors import RequestRefused
+from avtomat.runtime.json_door import read_json
 from avtomat.secrets import EnvironmentSecret
 from avtomat.settings import KIND_OF, Settings, variable_of
 
@@ -219,10 +221,11 @@ def _outcome(process: _Process, limits: ShellLimits) -> ShellOutcome:
     if process.too_much:
         return _violation(f"the command printed more than {limits.output_bytes_max} bytes")
     try:
-        output = orjson.loads(process.stdout) if process.stdout.strip() else None
-    except orjson.JSONDecodeError as error:
+        output = read_json(bytes(process.stdout)) if process.stdout.strip() else None
+    except RequestRefused as refused:
         if process.exit_code == 0:
-            return _violation(f"the command printed what is not JSON ({error}): {_shown(process.stdout)}")
+            why = refused.message.replace("the body", "it")
+            return _violation(f"the command printed what is not JSON ({why}): {_shown(process.stdout)}")
         return _failure(process)
     return _declared_error(output) or (ShellSucceeded(output=output) if process.exit_code == 0 else _failure(process))
 

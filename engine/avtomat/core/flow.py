@@ -83,7 +83,7 @@ def _enter(walk: Walk, state: State) -> Step:
             case TaskState():
                 return _ask_workers(walk, state)
             case WaitState():
-                return walk.wait_for(OnTimer(until=_wait_until(walk, state)))
+                return walk.wait_for(OnTimer(until=_wait_until(walk, state), wall=state.until is not None))
             case ParallelState() | ForeachState():
                 return fork(walk, state, attempt=1, deadline=_block_deadline(walk, state))
             case SucceedState():

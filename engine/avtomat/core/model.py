@@ -152,9 +152,10 @@ class OnTask:
 
 @value
 class OnTimer:
-    """A time is awaited."""
+    """A time is awaited: the end of a span, or, by the `wall` clock, a time that people gave."""
 
     until: datetime
+    wall: bool = False
 
 
 @value

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.json_door import read_json
 from avtomat.runtime.submission import Submission
 from avtomat.storage.codec import dumps
 
@@ -52,10 +53,14 @@ def submission(
 
 
 def _as_json(given: Json) -> Json:
-    """The input if both writers take it: one would make null of NaN and texts of times, the other texts of keys."""
+    """The input if both writers take it, of which one would make null of NaN and texts of times, the other texts of
+    keys, and if the reader of requests takes what they write.
+    """
     try:
         json.dumps(given, allow_nan=False)
-        dumps(given)
+        read_json(dumps(given))
+    except RequestRefused as refused:
+        raise _unfit(refused.message.replace("the body", "the input"), "input") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise _unfit(f"the input is nothing that JSON can say: {error}", "input") from None
     return given

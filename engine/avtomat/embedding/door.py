@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from avtomat.core.formula import Json
-from avtomat.errors import StoreError
+from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.dispatcher import Poll as Asked
-from avtomat_worker.errors import EngineUnavailableError
+from avtomat.runtime.json_door import read_json
+from avtomat_worker.errors import EngineRefusedError, EngineUnavailableError
 from avtomat_worker.messages import Assignment, parse_assignment
 from avtomat_worker.ports import Orders, Poll, Receipt
 
@@ -58,11 +59,12 @@ class LocalDoor:
 
     async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
         """Hand results over; the receipts are in their order."""
-        return [await self._deliver(orjson.loads(result)) for result in results]
+        bodies = [_read(result) for result in results]
+        return [await self._deliver(body) for body in bodies]
 
     async def event(self, body: bytes) -> None:
         """Tell the engine something about a task."""
-        await self._ask(lambda: self._dispatcher.event(orjson.loads(body)))
+        await self._ask(lambda: self._dispatcher.event(_read(body)))
 
     async def _deliver(self, body: Mapping[str, Json]) -> Receipt:
         answer = await self._ask(lambda: self._dispatcher.result(body))
@@ -73,3 +75,12 @@ class LocalDoor:
             return await call()
         except StoreError as away:
             raise EngineUnavailableError(away.message) from away
+
+
+def _read(body: bytes) -> dict[str, Json]:
+    """The message as the door of the network reads it: what it refuses is refused here."""
+    try:
+        message: dict[str, Json] = read_json(body)
+    except RequestRefused as refused:
+        raise EngineRefusedError(refused.message, status=refused.status) from None
+    return message

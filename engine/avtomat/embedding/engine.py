@@ -71,8 +71,8 @@ class Engine:
         watch: bool = False,
     ) -> None:
         chosen = replace(settings or Settings(), store=store, blueprints=Path(blueprints))
-        self.service = Service(chosen, open_store(chosen, lambda: self._turned_ms))
         self._turned_ms = 0
+        self.service = Service(chosen, open_store(chosen, lambda: self._turned_ms))
         self._client = client
         self._watch = watch
         self._concurrency = concurrency

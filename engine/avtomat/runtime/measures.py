@@ -49,9 +49,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What the store held a moment ago: `counts` as `Store.counts` gives them; how late the oldest due member was."""
+    """What the store held a moment ago: `counts` and `gauges` as it gives them; how late the oldest due member was."""
 
     counts: Mapping[str, int]
+    gauges: Mapping[str, float] = field(default_factory=dict)
     due_lag_ms: int = 0
     open_jobs: int = field(init=False)
     """Jobs that have not ended."""
@@ -86,7 +87,7 @@ class Measures:
         due = [await self._store.next_due_ms(partition) for partition in range(self._store.partitions)]
         now_ms = self._store.now_ms()
         lag_ms = max((now_ms - at_ms for at_ms in due if at_ms is not None), default=0)
-        self.latest = Sample(counts=counts, due_lag_ms=max(0, lag_ms))
+        self.latest = Sample(counts=counts, gauges=self._store.gauges(), due_lag_ms=max(0, lag_ms))
 
     def polls_waiting(self) -> int:
         """Polls of workers that wait here for a task."""

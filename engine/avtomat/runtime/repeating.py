@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from avtomat.errors import StoreAnswerLost, StoreNotExecuted
+from avtomat.errors import StoreAnswerLost, StoreBusy, StoreNotExecuted
 
 REPEATS_MAX = 4
 REPEAT_AFTER_S = 0.05
@@ -23,12 +23,14 @@ T = TypeVar("T")
 
 async def repeat(call: Callable[[], Awaitable[T]]) -> T:
     """Do `call`, which is idempotent as every operation of a store is. Raises StoreError when it cannot be done for
-    now.
+    now; a store that is busy is not away, and is not asked again.
     """
     begun = time.monotonic()
     for number in range(1, REPEATS_MAX):
         try:
             return await call()
+        except StoreBusy:
+            raise
         except (StoreNotExecuted, StoreAnswerLost):
             if time.monotonic() - begun > REPEAT_WITHIN_S:
                 raise

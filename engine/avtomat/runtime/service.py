@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from avtomat.blueprint.compiler import build_program
 from avtomat.core.formula import Json
-from avtomat.errors import SettingsError, StoreNotExecuted
+from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
 from avtomat.runtime.dispatcher import Dispatcher
@@ -84,6 +84,8 @@ class Service:
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._reloader = Reloader(settings.blueprints, self.programs)
         self._heard_by: Callable[[str], None] = lambda _: None
+        self.store_lost = asyncio.Event()
+        self.store_error: StoreError | None = None
         self._started = False
         self._draining = False
 
@@ -133,8 +135,6 @@ class Service:
             reasons["starting"] = True
         if self._draining:
             reasons["draining"] = True
-        if not self._reloader.loaded:
-            reasons["blueprints"] = "none could be loaded"
         trouble = self.store.trouble()
         if trouble is not None:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
@@ -177,7 +177,9 @@ class Service:
         return duties
 
     async def _open_store(self) -> None:
-        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._job_changed, lost=self._news_lost)
+        wakeups = Wakeups(
+            queue=self.dispatcher.has_work, job=self._job_changed, lost=self._news_lost, broken=self._store_broken
+        )
         for number in range(1, STORE_TRIES + 1):
             try:
                 await self.store.open(wakeups)
@@ -192,6 +194,12 @@ class Service:
     def _job_changed(self, job: str) -> None:
         self._executor.job_changed(job)
         self._heard_by(job)
+
+    def _store_broken(self, error: StoreError) -> None:
+        """The store is of no use to this process any more: `store_lost` is set, and everything is answered 503."""
+        log.error("the store is lost: %s%s", error.message, "" if error.hint is None else f"; {error.hint}")
+        self.store_error = error
+        self.store_lost.set()
 
     def _news_lost(self) -> None:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""

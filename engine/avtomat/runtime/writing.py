@@ -173,6 +173,7 @@ def encode(
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
         timer_ms=_timer(change, now_ms),
+        timer_by_wall=isinstance(change.scope.waiting, OnTimer) and change.scope.waiting.wall,
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended, given),

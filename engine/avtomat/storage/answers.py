@@ -7,6 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from avtomat.core.value import value
+from avtomat.errors import StoreError
 from avtomat.storage.writes import Mail
 
 
@@ -282,8 +283,10 @@ class Wakeups:
     queue   a queue has work (its partition and name)
     job     a job has another stored status: it ended, above all (a store may tell of lesser changes as well)
     lost    messages may have been missed: look again
+    broken  this store cannot be used any more by this process; once, and every call raises this error from now on
     """
 
     queue: Callable[[int, str], None]
     job: Callable[[str], None]
     lost: Callable[[], None]
+    broken: Callable[[StoreError], None] = lambda _: None

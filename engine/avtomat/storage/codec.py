@@ -133,8 +133,8 @@ def _waiting_as_json(waiting: Waiting) -> Json:
         case OnTask(attempt=attempt, limits=limits, returned=returned, owes=owes):
             owed = {"owes": True} if owes else {}
             return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_returned_as_json(returned), **owed}
-        case OnTimer(until=until):
-            return {"for": "timer", "until": to_ms(until)}
+        case OnTimer(until=until, wall=wall):
+            return {"for": "timer", "until": to_ms(until)} | ({"wall": True} if wall else {})
         case OnStart(until=until):
             return {"for": "start", "until": to_ms(until)}
         case OnFork(number=number, total=total, attempt=attempt, deadline=deadline):
@@ -161,7 +161,7 @@ def _waiting_from_json(value: Json) -> Waiting:
             returned, owes = value.get("returned", 0), value.get("owes", False)
             return OnTask(attempt=attempt, limits=_limits_from_json(value), returned=returned, owes=owes)
         case {"for": "timer", "until": until}:
-            return OnTimer(until=from_ms(until))
+            return OnTimer(until=from_ms(until), wall="wall" in value)
         case {"for": "start", "until": until}:
             return OnStart(until=from_ms(until))
         case {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": deadline}:

@@ -6,7 +6,6 @@ about cost, this one works things out from scratch; read memory_commit.py first,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -28,6 +27,7 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
+from avtomat.storage.clock import StoreClock
 from avtomat.storage.dump import Dump
 from avtomat.storage.memory_dump import dump
 from avtomat.storage.memory_state import Job, Partition, Program, Registration
@@ -37,16 +37,11 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Pos
 Answer = TypeVar("Answer")
 
 
-def system_clock_ms() -> int:
-    """Milliseconds since the epoch by this machine's clock."""
-    return time.time_ns() // 1_000_000
-
-
 class MemoryStore:
     """A `Store` (see ports.py for what each operation promises).
 
-    `clock` gives milliseconds; `offset_ms` is added to it. With `history_outbox` history goes to the outbox alone, as
-    when a database keeps it.
+    `clock` gives milliseconds instead of the system; `offset_ms` is added to it. With `history_outbox` history goes to
+    the outbox alone, as when a database keeps it.
     """
 
     commits_in_groups = False
@@ -55,12 +50,13 @@ class MemoryStore:
         self,
         partitions: int = 1,
         *,
-        clock: Callable[[], int] = system_clock_ms,
+        clock: Callable[[], int] | None = None,
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
     ) -> None:
         self.partitions = partitions
-        self._clock = clock
+        self._clock = StoreClock()
+        self._own_ms = clock or self._clock.now_ms
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
         self._parts = [Partition(number=number, keeps_history=not history_outbox) for number in range(partitions)]
@@ -77,16 +73,20 @@ class MemoryStore:
 
     def now_ms(self) -> int:
         """The clock with its offset, never backwards."""
-        self._now_ms = max(self._now_ms, self._clock() + self._offset_ms())
+        self._now_ms = max(self._now_ms, self._own_ms() + self._offset_ms())
         return self._now_ms
+
+    def trouble(self) -> StoreError | None:
+        """Nothing is ever known to be wrong."""
+        return None
+
+    def gauges(self) -> Mapping[str, float]:
+        """The clock's."""
+        return self._clock.gauges()
 
     async def ping(self) -> None:
         """Nothing can be out of reach."""
         self.now_ms()
-
-    def trouble(self) -> StoreError | None:
-        """None: nothing can be wrong."""
-        return None
 
     async def put_programs(self, programs: Mapping[str, str]) -> None:
         """Keep canonical forms."""

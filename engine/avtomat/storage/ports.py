@@ -72,11 +72,18 @@ class Store(Protocol):
     def now_ms(self) -> int:
         """The store's clock as this replica knows it; never backwards within this object."""
 
+    def gauges(self) -> Mapping[str, float]:
+        """Numbers of this kind of store, for metrics: how far its clock is before the system's (`clock_ahead_seconds`),
+        how often that one jumped (`clock_jumps`), and what else it has.
+        """
+
     async def ping(self) -> None:
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
 
     def trouble(self) -> StoreError | None:
-        """Why no new job is safe in the store, or why it is not used at all; None when all is well. Asks nobody."""
+        """Why no new job is safe in the store, or why it takes nothing now (a full disk, a lock, a file that has gone),
+        as far as is known without asking it; None when all is well.
+        """
 
     # programs: kept by digest in the partition's store, for as long as a job needs them
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -38,6 +37,7 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
+from avtomat.storage.clock import StoreClock, passed_ms
 from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_dump import dump
@@ -50,6 +50,7 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Pos
 log = logging.getLogger(__name__)
 
 REPLICA_BYTES: Final = 6
+TURNED_BACK_MIN_MS: Final = 2_000
 LOOK_AGAIN_AFTER_S: Final = 0.5
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
@@ -87,9 +88,10 @@ class RedisStore:
         self._replica = b";" + token_hex(REPLICA_BYTES).encode()
         self._mode = (",outbox" if history_outbox else "") + self._replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
-        self._now_ms = 0
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
+        self._clock = StoreClock(wall_ms=lambda: passed_ms() + self._clock_ms, offset_ms=self._offset_ms)
+        self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
         self._wakeups: Wakeups | None = None
         self._looking_again: asyncio.TimerHandle | None = None
 
@@ -103,6 +105,7 @@ class RedisStore:
         try:
             await self._agree()
             await self.ping()
+            self._clock.start(0)
         except StoreError:
             await self._backend.close()
             raise
@@ -136,10 +139,9 @@ class RedisStore:
             self._looking_again.cancel()
         await self._backend.close()
 
-    def now_ms(self) -> int:
-        """Redis' clock, with the offset."""
-        self._now_ms = max(self._now_ms, int(time.monotonic() * 1000 + self._clock_ms) + self._offset_ms())
-        return self._now_ms
+    def gauges(self) -> Mapping[str, float]:
+        """The clock's."""
+        return self._clock.gauges()
 
     async def ping(self) -> None:
         """Write a little."""
@@ -148,7 +150,7 @@ class RedisStore:
     async def _run(self, operation: str, partition: int, *args: Argument) -> Reply:
         if partition >= self.partitions:
             raise ValueError(f"partition {partition} of {self.partitions}")
-        shift = self._offset_ms()
+        shift = self._offset_ms() + self._turned_back_ms()
         first = f"{shift}{self._mode}"
         try:
             reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
@@ -160,8 +162,15 @@ class RedisStore:
             for word in told[1:]:
                 self._wake(partition, word)
             told = told[0]
-        self._clock_ms = told - shift - time.monotonic() * 1000
+        self._clock_ms = told - shift - passed_ms()
         return reply
+
+    def _turned_back_ms(self) -> int:
+        """What the server's time lacks since its clock was turned back; less than TURNED_BACK_MIN_MS is the way of an
+        answer.
+        """
+        ahead_ms = self._clock.ahead_ms() if self._clock_ms else 0
+        return ahead_ms if ahead_ms >= TURNED_BACK_MIN_MS else 0
 
     async def _run_for(self, operation: str, job: str, *args: Argument) -> Reply:
         return await self._run(operation, partition_of(job), job, *args)

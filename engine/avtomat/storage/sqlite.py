@@ -8,21 +8,21 @@ transaction, or goes to the outbox with `outbox`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.storage import sqlite_claims as claims
 from avtomat.storage import sqlite_commit as commits
 from avtomat.storage import sqlite_duties as duties
-from avtomat.storage import sqlite_file as files
 from avtomat.storage import sqlite_judge as judge
 from avtomat.storage import sqlite_mail as mails
 from avtomat.storage import sqlite_reads as reads
 from avtomat.storage import sqlite_records as records
+from avtomat.storage import sqlite_trim as trims
 from avtomat.storage.answers import (
     Below,
     Committed,
@@ -38,7 +38,11 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
+from avtomat.storage.clock import StoreClock
 from avtomat.storage.sqlite_dump import dump
+from avtomat.storage.sqlite_errors import store_error
+from avtomat.storage.sqlite_file import OpenFile, open_file
+from avtomat.storage.sqlite_hold import Hold
 from avtomat.storage.sqlite_reader import Reader
 from avtomat.storage.sqlite_writer import Step, Writer
 from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
@@ -46,12 +50,16 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Pos
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
+WATCH_EVERY_S: Final = 0.5
+"""How often the file is looked at while nothing is written."""
+
 
 class SqliteStore:
     """A `Store` in a file (see ports.py for what each operation promises).
 
-    `offset_ms` is added to the clock. `group_commit_ms` is how long the writer waits for company while operations come
-    together; a lone one never waits. With `outbox` history is kept for a database to take over, and not by job.
+    `offset_ms` is added to the clock, unless a `clock` is given. `group_commit_ms` is how long the writer waits for
+    company while operations come together; a lone one never waits. With `outbox` history is kept for a database to take
+    over, and not by job.
     """
 
     commits_in_groups = True
@@ -62,57 +70,67 @@ class SqliteStore:
         *,
         partitions: int = 1,
         offset_ms: Callable[[], int] | None = None,
+        clock: StoreClock | None = None,
         group_commit_ms: float = 1.0,
         outbox: bool = False,
     ) -> None:
         self.partitions = partitions
         self._path = Path(path).resolve()
-        self._offset_ms = offset_ms
         self._gather_s = group_commit_ms / 1000
         self._outbox = outbox
-        self._now_ms = 0
+        self._clock = clock or StoreClock(offset_ms=offset_ms)
+        self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
         self._watched: dict[int, int] = {}
-        self._lock: sqlite3.Connection | None = None
+        self._broken: Callable[[StoreError], None] | None = None
+        self._opened: OpenFile | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
 
     async def open(self, wakeups: Wakeups) -> None:
         """Take the file, prepare the format, start both threads; `StoreError` when another engine has it."""
-        self._lock, writing, reading = await asyncio.to_thread(files.open_store, self._path, self.partitions)
-        self._writer = Writer(
-            writing,
-            self._path,
-            clock=self.now_ms,
-            wakeups=wakeups,
-            gather_s=self._gather_s,
-            outbox=self._outbox,
-        )
-        self._reader = Reader(reading, self._path)
+        opened = await asyncio.to_thread(open_file, self._path, self.partitions)
+        try:
+            self._writer = Writer(
+                opened,
+                clock=self._clock,
+                wakeups=wakeups,
+                failed=self._fail,
+                gather_s=self._gather_s,
+                outbox=self._outbox,
+            )
+        except sqlite3.Error as error:
+            opened.close()
+            raise store_error(error, str(self._path)) from error
+        self._reader = Reader(opened, self._fail)
+        self._opened, self._broken = opened, wakeups.broken
+        self._watching = asyncio.create_task(self._watch(self._writer, opened.hold))
 
     async def close(self) -> None:
         """Finish what was asked for, and let the file go."""
-        reader, writer, lock = self._reader, self._writer, self._lock
-        self._reader = self._writer = self._lock = None
+        reader, writer, opened, watching = self._reader, self._writer, self._opened, self._watching
+        self._reader = self._writer = self._opened = self._watching = self._broken = None
+        if watching is not None:
+            watching.cancel()
         if reader is not None:
             await reader.close()
         if writer is not None:
             await writer.close()
-        if lock is not None:
-            lock.close()
+        if opened is not None:
+            opened.let_go()
 
-    def now_ms(self) -> int:
-        """The clock with its offset, never backwards."""
-        now_ms = time.time_ns() // 1_000_000 + (0 if self._offset_ms is None else self._offset_ms())
-        self._now_ms = max(self._now_ms, now_ms)
-        return self._now_ms
+    def trouble(self) -> StoreError | None:
+        """What the writer met last, until it works again."""
+        return None if self._writer is None else self._writer.trouble
+
+    def gauges(self) -> Mapping[str, float]:
+        """The size of the log, and the clock."""
+        log_bytes = 0 if self._writer is None else self._writer.log.bytes_now()
+        return {"log_bytes": log_bytes, **self._clock.gauges()}
 
     async def ping(self) -> None:
         """Write something."""
         await self._write(records.touch)
-
-    def trouble(self) -> StoreError | None:
-        """None: what the file cannot do is said by the call that needs it."""
-        return None
 
     async def put_programs(self, programs: Mapping[str, str]) -> None:
         """Keep canonical forms."""
@@ -182,7 +200,8 @@ class SqliteStore:
 
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics."""
-        return await self._read(records.counts)
+        found = await self._read(records.counts)
+        return self._open_writer().counts.numbers() | found
 
     # work
 
@@ -194,7 +213,7 @@ class SqliteStore:
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""
-        return await self._read(records.queues, partition)
+        return await self._read(records.requirements, partition, self._open_writer().counts.queues(partition))
 
     async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
         """Extend leases; the ids of dead attempts."""
@@ -238,7 +257,7 @@ class SqliteStore:
 
     async def trim(self, partition: int, limit: int) -> int:
         """Remove ended jobs past their retention."""
-        return await self._write(duties.trim, partition, limit)
+        return await self._write(trims.trim, partition, limit)
 
     # post and outbox
 
@@ -264,15 +283,36 @@ class SqliteStore:
 
     # within
 
+    async def _watch(self, writer: Writer, hold: Hold) -> None:
+        """See that the file is there also while nothing is written; and find out when what was in the way is gone."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            gone = hold.trouble()
+            if gone is not None:
+                writer.trouble = gone
+                writer.fail(gone)
+                return
+            if writer.trouble is not None:
+                with contextlib.suppress(StoreError):
+                    await self.ping()
+
+    def _fail(self, failure: StoreError) -> None:
+        """Neither thread works any more, and whoever opened the store hears of it."""
+        told, self._broken = self._broken, None
+        if self._writer is not None and self._reader is not None:
+            self._writer.trouble = failure
+            self._writer.fail(failure)
+            self._reader.fail(failure)
+        if told is not None:
+            told(failure)
+
     async def _write(
         self,
         operation: Callable[Concatenate[Step, Arguments], Answer],
         *arguments: Arguments.args,
         **named: Arguments.kwargs,
     ) -> Answer:
-        if self._writer is None:
-            raise self._not_open()
-        return await self._writer.submit(operation, *arguments, **named)
+        return await self._open_writer().submit(operation, *arguments, **named)
 
     async def _read(
         self,
@@ -283,6 +323,11 @@ class SqliteStore:
         if self._reader is None:
             raise self._not_open()
         return await self._reader.submit(read, *arguments, **named)
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise self._not_open()
+        return self._writer
 
     def _not_open(self) -> StoreNotExecuted:
         return StoreNotExecuted(f"{self._path} is not open", hint="the engine is starting or stopping")

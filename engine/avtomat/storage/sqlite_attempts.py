@@ -14,6 +14,7 @@ from typing import Final
 from avtomat.storage.answers import Revoked
 from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
 from avtomat.storage.rules import earliest
+from avtomat.storage.sqlite_counts import LEASES
 from avtomat.storage.sqlite_scopes import Spot, note_extras
 from avtomat.storage.sqlite_writer import Step
 from avtomat.storage.writes import Dispatch
@@ -117,26 +118,30 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             task.total_at_ms,
         ),
     )
+    if phase == "queued":
+        assert spot.queue is not None
+        step.moved[spot.partition, spot.queue] += 1
+        step.queues[spot.partition, spot.queue] = None
     if task.requirements is not None:
         step.db.execute(_REQUIRE, (spot.partition, spot.queue, task.requirements))
     limit = earliest(("total", task.total_at_ms), ("delayed", not_before), ("queue", queue_at))
     if limit is not None:
         set_limit(step, (spot.n, spot.path, spot.partition), limit, task.attempt)
-    if phase == "queued":
-        assert spot.queue is not None
-        step.queues[spot.partition, spot.queue] = None
 
 
 def put_in_queue(step: Step, attempt: Attempt, *, parked: bool) -> None:
     """Queue an attempt that was delayed (at the end) or is given back (in the place that it had)."""
     if attempt.phase == "delayed":
         attempt.place = next(step.places)
+    else:
+        step.moved[LEASES] -= 1
     attempt.phase = "parked" if parked else "queued"
     attempt.queue_at_ms = None if attempt.queue_ms is None else step.now + attempt.queue_ms
     row = (attempt.phase, step.now, attempt.place, attempt.queue_at_ms, attempt.task_id)
     step.db.execute(_QUEUE, row)
     arm_attempt(step, attempt)
     if not parked:
+        step.moved[attempt.partition, attempt.queue] += 1
         step.queues[attempt.partition, attempt.queue] = None
 
 
@@ -171,6 +176,7 @@ def set_limit(step: Step, where: tuple[int, str, int], limit: tuple[str, int] | 
 def use(step: Step, spot: Spot, task_id: str, result_hash: str) -> None:
     """End a scope's open attempt by its result. The scope's row and the due member are the caller's."""
     step.db.execute(_USE, (result_hash, step.now, task_id))
+    step.moved[LEASES] -= 1
     spot.task_id = None
 
 
@@ -182,7 +188,10 @@ def end(step: Step, spot: Spot, task_id: str, why: str) -> list[Revoked]:
     assert attempt is not None
     if attempt.phase != "leased":
         step.db.execute(_DROP, (task_id,))
+        if attempt.phase == "queued":
+            step.moved[attempt.partition, attempt.queue] -= 1
         return []
+    step.moved[LEASES] -= 1
     assert attempt.worker is not None
     assert attempt.lease_until_ms is not None
     if attempt.lease_until_ms > step.now:

@@ -12,6 +12,7 @@ from avtomat.storage import sqlite_attempts as attempts
 from avtomat.storage.answers import Handout
 from avtomat.storage.rules import ENDED, ROOT, earliest, job_of_task
 from avtomat.storage.sqlite_attempts import Attempt
+from avtomat.storage.sqlite_counts import LEASES
 from avtomat.storage.sqlite_mail import unwind
 from avtomat.storage.sqlite_scopes import LOADED, Spot, fence, find, if_small, loaded_from
 from avtomat.storage.sqlite_writer import Step
@@ -27,7 +28,7 @@ WHERE partition = ? AND queue = ? AND phase = 'queued' ORDER BY priority DESC, p
 _CLAIM: Final = """
 UPDATE attempts SET phase = 'leased', since_ms = ?1, worker = ?2, nonce = ?3, leased_ms = coalesce(lease_ms, ?4),
     lease_until_ms = ?1 + coalesce(lease_ms, ?4), attempt_at_ms = ?1 + attempt_ms, queue_at_ms = NULL, progress = NULL
-WHERE task_id = ?5 RETURNING partition, n, path, attempt, total_at_ms, attempt_at_ms, lease_until_ms"""
+WHERE task_id = ?5 RETURNING partition, queue, n, path, attempt, total_at_ms, attempt_at_ms, lease_until_ms"""
 
 _HANDOUT: Final = f"""
 SELECT a.task_id, a.path, a.visit, a.attempt, a.queue, a.priority, s.body, a.lease_until_ms, a.leased_ms,
@@ -79,7 +80,9 @@ def _is_unswept(step: Step, row: _Waiting) -> bool:
 
 def _claim(step: Step, task_id: str, worker: str, nonce: str, lease_ms: int) -> None:
     row = (step.now, worker, nonce, lease_ms, task_id)
-    ((partition, n, path, attempt, total, attempt_at, lease_until),) = step.db.execute(_CLAIM, row).fetchall()
+    ((partition, queue, n, path, attempt, total, attempt_at, lease_until),) = step.db.execute(_CLAIM, row).fetchall()
+    step.moved[partition, queue] -= 1
+    step.moved[LEASES] += 1
     limit = earliest(("total", total), ("attempt", attempt_at), ("lease", lease_until))
     attempts.set_limit(step, (n, path, partition), limit, attempt)
 

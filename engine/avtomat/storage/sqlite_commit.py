@@ -24,9 +24,9 @@ _KNOWN_JOB: Final = "SELECT job, body_hash FROM jobs WHERE job = ?"
 _KNOWN_KEY: Final = "SELECT job, body_hash FROM jobs WHERE client = ? AND key = ?"
 
 _ADD_JOB: Final = """
-INSERT INTO jobs (job, partition, client, blueprint, status, seq, created_ms, updated_ms, deadline_ms, retention_ms,
+INSERT INTO jobs (n, job, partition, client, blueprint, status, seq, created_ms, updated_ms, deadline_ms, retention_ms,
     state, digest, key, body_hash, parent, search, head)
-VALUES (?, ?, ?, ?, 'open', 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+VALUES (?, ?, ?, ?, ?, 'open', 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 
 _MOVE_JOB: Final = "UPDATE jobs SET seq = ?, updated_ms = ?, state = coalesce(?, state) WHERE n = ?"
 _END_JOB: Final = """
@@ -69,9 +69,9 @@ def create(step: Step, new: NewJob) -> Created:
     if spot is None:
         return _known(step, new)
     if new.deadline_ms:
-        arm(step, spot, ROOT, "deadline", new.deadline_ms)
+        arm(step, spot, ROOT, "deadline", new.deadline_ms, by_wall=new.start_ms is not None)
     if new.start_ms is not None:
-        arm(step, spot, ROOT, "start", new.start_ms)
+        arm(step, spot, ROOT, "start", new.start_ms, by_wall=True)
     written = write(step, spot, "create", new.writes)
     return Created(job=new.job, fresh=True, body_hash=new.body_hash, begins=written.begins, mailed=written.mailed)
 
@@ -81,9 +81,11 @@ def _add_job(step: Step, new: NewJob) -> Spot | None:
     at = min(new.writes.at_ms or step.now, step.now)
     partition = partition_of(new.job)
     search = orjson.dumps(dict(new.search)).decode() if new.search else None
+    n = next(step.places)
     added = step.db.execute(
         _ADD_JOB,
         (
+            n,
             new.job,
             partition,
             new.client,
@@ -103,8 +105,8 @@ def _add_job(step: Step, new: NewJob) -> Spot | None:
     )
     if not added.rowcount:
         return None
-    assert added.lastrowid is not None
-    return Spot(ROOT, added.lastrowid, new.job, partition, "open", 0, 0)
+    step.moved["open"] += 1
+    return Spot(ROOT, n, new.job, partition, "open", 0, 0)
 
 
 def _known(step: Step, new: NewJob) -> Created:
@@ -216,7 +218,7 @@ def _take_over(spot: Spot, task: Dispatch) -> None:
 
 def _begin_waiting(step: Step, spot: Spot, writes: Writes) -> tuple[str, ...]:
     if writes.timer_ms is not None:
-        arm(step, spot, spot.path, "timer", writes.timer_ms, writes.visit)
+        arm(step, spot, spot.path, "timer", writes.timer_ms, writes.visit, by_wall=writes.timer_by_wall)
     if writes.signal is not None:
         wait_for(step, spot, writes.signal)
     return () if writes.fork is None else joins.start_fork(step, spot, writes.fork)
@@ -249,6 +251,7 @@ def _move_job(step: Step, spot: Spot, writes: Writes) -> None:
 
 
 def _end_job(step: Step, spot: Spot, state: str | None, end: ScopeEnd) -> None:
+    step.moved[spot.status] -= 1
     spot.status = end.status
     row = (spot.seq, spot.updated_ms, state, end.status, end.output, end.error, spot.n)
     step.db.execute(_END_JOB, row)

@@ -1,4 +1,4 @@
-"""Do what comes with time: give out due members, queue delayed tasks, clear what was left, remove what has lapsed.
+"""Do what comes with time: give out due members, queue delayed tasks, clear what was left, forget what has lapsed.
 
 Everything here goes by an index on its time, so that it costs what there is to do, not what is stored.
 """
@@ -12,17 +12,20 @@ from typing import Any, Final
 from avtomat.storage import sqlite_attempts as attempts
 from avtomat.storage.answers import Due, DueKind
 from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.rules import ENDED, PARKED, PROGRAM_KEPT_MS, ROOT, parent_of, rearm_after_ms, unwatched_ms
+from avtomat.storage.rules import ENDED, PARKED, ROOT, parent_of, rearm_after_ms, unwatched_ms
 from avtomat.storage.sqlite_joins import clear
 from avtomat.storage.sqlite_mail import unwind
 from avtomat.storage.sqlite_scopes import fence, find, if_small, loaded
+from avtomat.storage.sqlite_trim import remove_left
 from avtomat.storage.sqlite_writer import Step
 from avtomat.storage.writes import Mail
 
 log = logging.getLogger(__name__)
 
+LOOKED_AT_MAX: Final = 500
+
 _READY: Final = """
-SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned,
+SELECT d.n, d.path, d.slot, d.partition, d.kind, d.number, d.time_ms, d.returned, d.by_wall,
     coalesce(j.job, ''), coalesce(j.status, '')
 FROM due d LEFT JOIN jobs j ON j.n = d.n
 WHERE d.partition = ? AND d.aside = 0 AND d.at_ms <= ? ORDER BY d.at_ms LIMIT ?"""
@@ -38,6 +41,7 @@ _FORKED: Final = "SELECT 1 FROM forks WHERE n = ? AND path = ? AND number = ?"
 _ATTEMPT: Final = "SELECT 1 FROM attempts WHERE task_id = ?"
 _TASK_KINDS: Final = frozenset({"delayed", "queue", "attempt", "lease", "total"})
 _SET_ASIDE: Final = "UPDATE due SET aside = 1 WHERE n = ? AND path = ? AND slot = ?"
+_PUT_OFF: Final = "UPDATE due SET at_ms = ? WHERE n = ? AND path = ? AND slot = ?"
 _REARM: Final = "UPDATE due SET at_ms = ?, returned = ? WHERE n = ? AND path = ? AND slot = ?"
 _MAIL_RETURNED: Final = "UPDATE mail SET returned = ? WHERE arrived = ?"
 _OLDEST: Final = """
@@ -58,29 +62,6 @@ DELETE FROM attempts WHERE task_id IN (
 _LAPSED_SIGNALS: Final = """
 DELETE FROM mail WHERE arrived IN (SELECT arrived FROM mail WHERE path IS NULL AND until_ms <= ? LIMIT ?)"""
 
-_EXPIRED: Final = """
-SELECT n, job FROM jobs WHERE partition = ? AND expires_ms <= ? ORDER BY expires_ms, job LIMIT ?"""
-_REMOVE: Final = (
-    "DELETE FROM history WHERE n = ?",
-    "DELETE FROM scopes WHERE n = ?",
-    "DELETE FROM forks WHERE n = ?",
-    "DELETE FROM fences WHERE n = ?",
-    "DELETE FROM outputs WHERE n = ?",
-    "DELETE FROM large_values WHERE n = ?",
-    "DELETE FROM undos WHERE n = ?",
-    "DELETE FROM due WHERE n = ?",
-    "DELETE FROM mail WHERE n = ? AND path IS NOT NULL",
-    "DELETE FROM mail WHERE n = ? AND path IS NULL",
-    "DELETE FROM mail_ids WHERE n = ?",
-    "DELETE FROM mail_counts WHERE n = ?",
-    "DELETE FROM jobs WHERE n = ?",
-)
-_REMOVE_ATTEMPTS: Final = "DELETE FROM attempts WHERE task_id >= ? AND task_id < ?"
-_REMOVE_SWEEPS: Final = "DELETE FROM sweeps WHERE partition = ? AND n = ?"
-_UNUSED_PROGRAMS: Final = """
-DELETE FROM programs WHERE partition = ?1 AND asked_ms <= ?2
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.digest = programs.digest AND jobs.partition = ?1)"""
-
 
 @dataclass(slots=True)
 class Member:
@@ -94,32 +75,39 @@ class Member:
     number: int
     time_ms: int
     returned: int
+    by_wall: int
     job: str
     status: str
 
 
 def due(step: Step, watched: dict[int, int], partition: int, limit: int, rearm_ms: int) -> list[Due]:
     """See `Store.due`. `watched` is when it last left nothing undone, by partition."""
-    ready = _ready(step, partition, limit)
+    ready, are_all = _ready(step, partition, limit)
     given: list[Due] = []
     for member in ready:
         if member.kind in {"delayed", "dead"}:
             _do_alone(step, member)
         elif not (member.kind == "lease" and _extend_once(step, member, watched.get(partition))):
             given.append(_give_out(step, member, rearm_ms))
-    if len(ready) < limit:
+    if are_all:
         watched[partition] = step.now
     return given
 
 
-def _ready(step: Step, partition: int, limit: int) -> list[Member]:
-    """The earliest members that count now; others are put out of the way."""
+def _ready(step: Step, partition: int, limit: int) -> tuple[list[Member], bool]:
+    """The earliest members that count now, and whether those are all; others are put out of the way, so many in a step
+    that the writer is not held up.
+    """
+    looked_at = 0
     while True:
         rows = step.db.execute(_READY, (partition, step.now, limit)).fetchall()
         members = [Member(*row) for row in rows]
         counting = [member for member in members if _counts(step, member)]
+        looked_at += len(members)
         if len(counting) == len(members):
-            return members
+            return members, len(members) < limit
+        if looked_at >= LOOKED_AT_MAX:
+            return counting, False
 
 
 def _counts(step: Step, member: Member) -> bool:
@@ -130,6 +118,9 @@ def _counts(step: Step, member: Member) -> bool:
     if _is_stray(step, member):
         log.warning("removed a due member that belongs to nothing: %s of %s", member.slot, member.job or "no job")
         step.db.execute(_REMOVE_MEMBER, where)
+        return False
+    if member.by_wall and member.time_ms > step.clock.wall_ms():
+        step.db.execute(_PUT_OFF, (step.clock.when_wall_is(member.time_ms), *where))
         return False
     if member.status not in PARKED or _passes_parked(step, member):
         return True
@@ -232,8 +223,10 @@ def _mail_of(step: Step, member: Member) -> tuple[Mail, int, int]:
 
 
 def sweep(step: Step, partition: int, limit: int) -> int:
-    """See `Store.sweep`. A step clears a scope behind a fence, or forgets a record or a signal."""
+    """See `Store.sweep`. A step clears a scope or a record behind a fence, or forgets a record or a signal."""
     done = _clear_left(step, partition, limit)
+    if done < limit:
+        done += remove_left(step, partition, limit - done)
     lapsed_at = step.now - ENDED_ATTEMPT_KEPT_MS
     if done < limit:
         done += step.db.execute(_LAPSED_ATTEMPTS, (partition, lapsed_at, limit - done)).rowcount
@@ -256,15 +249,3 @@ def _clear_left(step: Step, partition: int, limit: int) -> int:
         if not left:
             step.db.execute(_DONE, (partition, n, path))
     return done
-
-
-def trim(step: Step, partition: int, limit: int) -> int:
-    """See `Store.trim`."""
-    expired = step.db.execute(_EXPIRED, (partition, step.now, limit)).fetchall()
-    for n, job in expired:
-        for statement in _REMOVE:
-            step.db.execute(statement, (n,))
-        step.db.execute(_REMOVE_ATTEMPTS, attempts.of_job(job))
-        step.db.execute(_REMOVE_SWEEPS, (partition, n))
-    step.db.execute(_UNUSED_PROGRAMS, (partition, step.now - PROGRAM_KEPT_MS))
-    return len(expired)

@@ -23,7 +23,8 @@ _DEADLINE: Final = "UPDATE jobs SET deadline_ms = ? WHERE n = ?"
 _SEARCH: Final = "UPDATE jobs SET search = ? WHERE n = ?"
 _LABELS: Final = "UPDATE jobs SET labels = ? WHERE n = ?"
 
-_PARK: Final = "UPDATE attempts SET phase = 'parked' WHERE task_id >= ? AND task_id < ? AND phase = 'queued'"
+_PARK: Final = """
+UPDATE attempts SET phase = 'parked' WHERE task_id >= ? AND task_id < ? AND phase = 'queued' RETURNING queue"""
 _UNPARK: Final = """
 UPDATE attempts SET phase = 'queued' WHERE task_id >= ? AND task_id < ? AND phase = 'parked' RETURNING queue"""
 _BRING_BACK: Final = "UPDATE due SET aside = 0 WHERE n = ? AND aside = 1"
@@ -45,6 +46,8 @@ def change_head(step: Step, spot: Spot, change: HeadChange) -> None:
 
 def set_status(step: Step, spot: Spot, status: str, reason: bytes | None) -> None:
     """Change between the open statuses."""
+    step.moved[spot.status] -= 1
+    step.moved[status] += 1
     was_parked, spot.status = spot.parked, status
     if status == "compensating" and spot.unwind_seq is None:
         spot.unwind_seq = spot.seq
@@ -52,9 +55,11 @@ def set_status(step: Step, spot: Spot, status: str, reason: bytes | None) -> Non
         spot.unwind_seq, spot.unwound = None, 0
     step.db.execute(_STATUS, (status, reason, spot.unwind_seq, spot.unwound, spot.n))
     if status in PARKED and not was_parked:
-        step.db.execute(_PARK, of_job(spot.job))
+        for (queue,) in step.db.execute(_PARK, of_job(spot.job)).fetchall():
+            step.moved[spot.partition, queue] -= 1
     elif was_parked and status not in PARKED:
         for (queue,) in step.db.execute(_UNPARK, of_job(spot.job)).fetchall():
+            step.moved[spot.partition, queue] += 1
             step.queues[spot.partition, queue] = None
         step.db.execute(_BRING_BACK, (spot.n,))
 

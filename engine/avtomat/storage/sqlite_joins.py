@@ -39,9 +39,13 @@ _CLEAR: Final = (
     "DELETE FROM due WHERE n = ? AND path >= ? AND path < ? AND kind <> 'dead'",
     "DELETE FROM mail WHERE n = ? AND path >= ? AND path < ?",
     "DELETE FROM forks WHERE n = ? AND path >= ? AND path < ?",
-    "DELETE FROM outputs WHERE n = ? AND path >= ? AND path < ?",
 )
-_CLEAR_FENCES: Final = "DELETE FROM fences WHERE n = ? AND path >= ? AND path < ?"
+_FENCES_BELOW: Final = """
+SELECT n, path FROM fences WHERE n = ? AND path >= ? AND path < ? AND path <> ? ORDER BY path LIMIT ?"""
+_REMOVE_FENCE: Final = "DELETE FROM fences WHERE n = ? AND path = ?"
+_OUTPUTS_BELOW: Final = """
+SELECT n, path, fork, place FROM outputs WHERE n = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?"""
+_REMOVE_OUTPUT: Final = "DELETE FROM outputs WHERE n = ? AND path = ? AND fork = ? AND place = ?"
 _LEAVE: Final = "INSERT OR REPLACE INTO sweeps VALUES (?, ?, ?, ?)"
 
 
@@ -110,12 +114,11 @@ def close_scope(step: Step, spot: Spot, why: str) -> list[Revoked]:
 def close_root(step: Step, spot: Spot, why: str) -> list[Revoked]:
     """Close all below the root of a job that has ended."""
     step.db.execute(_CLOSE_FORKS, (spot.n,))
-    step.db.execute(_CLEAR_FENCES, (spot.n, *covered(ROOT)))
     return _clear_or_leave(step, spot, ROOT, why)
 
 
 def clear(step: Step, spot: Spot, path: str, why: str, limit: int) -> tuple[int, bool]:
-    """Clear up to `limit` scopes behind a fence: how many there were, and whether some are left."""
+    """Clear up to `limit` scopes and records behind a fence: how many there were, and whether some are left."""
     cleared, left, _ = _clear(step, spot, path, why, limit)
     unwind(step, spot)
     return cleared, left
@@ -133,11 +136,28 @@ def _clear(step: Step, spot: Spot, fence: str, why: str, limit: int) -> tuple[in
         last = scopes[limit][0]
     for statement in _CLEAR:
         step.db.execute(statement, (spot.n, first, last))
-    return len(scopes) - left, left, revoked
+    cleared = len(scopes) - left
+    if not left:
+        removed, left = _remove_records(step, spot, fence, limit - cleared)
+        cleared += removed
+    return cleared, left, revoked
+
+
+def _remove_records(step: Step, spot: Spot, fence: str, limit: int) -> tuple[int, bool]:
+    """Remove up to `limit` outputs and fences below a fence, which no scope needs any more, and whether some are left:
+    a body that has ended leaves one of each.
+    """
+    below = (spot.n, *covered(fence))
+    fences = step.db.execute(_FENCES_BELOW, (*below, fence, limit + 1)).fetchall()
+    step.db.executemany(_REMOVE_FENCE, fences[:limit])
+    room = max(0, limit - len(fences))
+    outputs = step.db.execute(_OUTPUTS_BELOW, (*below, room + 1)).fetchall()
+    step.db.executemany(_REMOVE_OUTPUT, outputs[:room])
+    found = len(fences) + len(outputs)
+    return min(found, limit), found > limit
 
 
 def _close(step: Step, spot: Spot, fence: str, why: str) -> list[Revoked]:
-    step.db.execute(_CLEAR_FENCES, (spot.n, *covered(fence)))
     step.db.execute(_PUT_FENCE, (spot.n, fence, why))
     return _clear_or_leave(step, spot, fence, why)
 

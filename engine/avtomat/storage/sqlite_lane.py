@@ -7,6 +7,7 @@ in one call to the loop per batch. A caller that went away (was cancelled) leave
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from avtomat.storage.sqlite_errors import overloaded
+from avtomat.errors import StoreError
+from avtomat.storage.sqlite_errors import broken, died, overloaded
+
+log = logging.getLogger(__name__)
 
 BATCH_MAX: Final = 500
 WAITING_MAX: Final = 20_000
@@ -34,8 +38,11 @@ class Lane:
     """A thread that does work in the order in which it came.
 
     `process` is given each batch, on the thread; it sets `answer` or `error` of each work and may return a function
-    that the event loop calls once the callers have their answers. It must not raise. `after` runs on the thread when
-    the answers are on their way.
+    that the event loop calls once the callers have their answers. `after` runs on the thread when the answers are on
+    their way.
+
+    If either raises, the lane has failed for good: work that was under way may or may not have been done, all other
+    work is refused, and `failed` is called on the event loop. `fail` does the same from outside.
 
     `gather_s` is how long the thread waits for company when the batch before had some: callers that come together
     come together again, and a lone one never waits.
@@ -47,11 +54,14 @@ class Lane:
         path: str,
         process: Callable[[Sequence[Work]], Callable[[], None] | None],
         *,
+        failed: Callable[[StoreError], None],
         after: Callable[[], None] | None = None,
         gather_s: float = 0.0,
     ) -> None:
         self._path = path
         self._process = process
+        self._failed = failed
+        self._failure: StoreError | None = None
         self._after = after
         self._gather_s = gather_s
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
@@ -61,15 +71,23 @@ class Lane:
         self._thread.start()
 
     def submit(self, run: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]:
-        """Have `run(<what the lane works with>, *arguments, **named)` done; refuses with `StoreNotExecuted` when too
-        many wait already.
+        """Have `run(<what the lane works with>, *arguments, **named)` done; refuses with `StoreBusy` when too many wait
+        already, and with the error once the lane has failed.
         """
+        if self._failure is not None:
+            raise self._failure
         if self._waiting >= WAITING_MAX:
             raise overloaded(self._path, self._waiting)
         work = Work(lambda subject: run(subject, *arguments, **named), self._loop.create_future())
         self._waiting += 1
         self._queue.put(work)
         return work.future
+
+    def fail(self, failure: StoreError) -> None:
+        """Do no work any more: what waits, and what is submitted later, is refused with this error."""
+        if self._failure is None:
+            self._failure = failure
+            self._failed(failure)
 
     async def close(self) -> None:
         """Let all work that was submitted end, then end the thread."""
@@ -82,13 +100,36 @@ class Lane:
             if company and self._gather_s:
                 time.sleep(self._gather_s)
             batch, last = self._take(first)
-            told = self._process(batch)
+            told = self._try(batch)
             self._loop.call_soon_threadsafe(self._answer, batch, told)
-            if self._after is not None:
-                self._after()
+            self._follow_up()
             if last:
                 return
             company = len(batch) > 1
+
+    def _try(self, batch: Sequence[Work]) -> Callable[[], None] | None:
+        """Do a batch. Whatever is raised ends the lane, and never the thread: nobody must wait for it in vain."""
+        try:
+            if self._failure is None:
+                return self._process(batch)
+            for work in batch:
+                work.error = self._failure
+        except BaseException as error:
+            self._die(error)
+            for work in batch:
+                work.answer, work.error = None, died(self._path)
+        return None
+
+    def _follow_up(self) -> None:
+        try:
+            if self._after is not None and self._failure is None:
+                self._after()
+        except BaseException as error:
+            self._die(error)
+
+    def _die(self, error: BaseException) -> None:
+        log.error("a thread that works on %s failed", self._path, exc_info=error)
+        self._loop.call_soon_threadsafe(self.fail, broken(self._path, error))
 
     def _take(self, first: Work) -> tuple[list[Work], bool]:
         """`first` and all that wait behind it; True when the lane is to close after them."""

@@ -51,9 +51,9 @@ SELECT arrived, signal_name, signal_key, until_ms FROM mail WHERE n = ? AND path
 ORDER BY place"""
 
 _ARM: Final = """
-INSERT INTO due (n, path, slot, partition, kind, number, time_ms, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO due (n, path, slot, partition, kind, number, time_ms, at_ms, by_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (n, path, slot) DO UPDATE SET kind = excluded.kind, number = excluded.number, time_ms = excluded.time_ms,
-    at_ms = excluded.at_ms, returned = 0, aside = 0"""
+    at_ms = excluded.at_ms, returned = 0, aside = 0, by_wall = excluded.by_wall"""
 _ARM_IF_NONE: Final = """
 INSERT INTO due (n, path, slot, partition, kind, number, time_ms, at_ms) VALUES (?, ?, 'mail', ?, 'mail', 0, ?, ?)
 ON CONFLICT (n, path, slot) DO NOTHING"""
@@ -75,9 +75,9 @@ class Letter:
     kind: str
 
 
-def arm(step: Step, spot: Spot, path: str, slot: str, at_ms: int, number: int = 0) -> None:
+def arm(step: Step, spot: Spot, path: str, slot: str, at_ms: int, number: int = 0, *, by_wall: bool = False) -> None:
     """Set the due member of a slot other than `task` anew."""
-    step.db.execute(_ARM, (spot.n, path, slot, spot.partition, slot, number, at_ms, at_ms))
+    step.db.execute(_ARM, (spot.n, path, slot, spot.partition, slot, number, at_ms, at_ms, by_wall))
 
 
 def disarm(step: Step, spot: Spot, path: str, slot: str) -> None:

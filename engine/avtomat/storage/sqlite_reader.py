@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from avtomat.errors import StoreError
 from avtomat.storage.sqlite_errors import store_error
+from avtomat.storage.sqlite_file import OpenFile
 from avtomat.storage.sqlite_lane import Lane, Work
 
 Arguments = ParamSpec("Arguments")
@@ -22,10 +23,10 @@ Answer = TypeVar("Answer")
 class Reader:
     """The thread that reads, and its connection."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
-        self._db = db
-        self._path = path
-        self._lane = Lane("avtomat-reader", str(path), self._process)
+    def __init__(self, opened: OpenFile, failed: Callable[[StoreError], None]) -> None:
+        self._db = opened.reading
+        self._path = str(opened.path)
+        self._lane = Lane("avtomat-reader", self._path, self._process, failed=failed)
 
     def submit(
         self,
@@ -35,6 +36,10 @@ class Reader:
     ) -> asyncio.Future[Answer]:
         """Have `read(db, *arguments)` answered from what is committed."""
         return self._lane.submit(read, *arguments, **named)
+
+    def fail(self, failure: StoreError) -> None:
+        """Read nothing any more."""
+        self._lane.fail(failure)
 
     async def close(self) -> None:
         """Answer what was asked, then close the connection."""
@@ -49,12 +54,12 @@ class Reader:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             for work in batch:
-                work.answer, work.error = None, store_error(error, str(self._path))
+                work.answer, work.error = None, store_error(error, self._path)
 
     def _do(self, work: Work) -> None:
         try:
             work.answer = work.run(self._db)
         except sqlite3.Error as error:
-            work.error = store_error(error, str(self._path))
+            work.error = store_error(error, self._path)
         except Exception as error:
             work.error = error

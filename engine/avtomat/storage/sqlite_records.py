@@ -24,9 +24,7 @@ UPDATE workers SET until_ms = ?, usage = coalesce(?, usage) WHERE worker = ? AND
 _LAPSED_WORKERS: Final = "DELETE FROM workers WHERE until_ms <= ?"
 _WORKERS: Final = "SELECT worker, record FROM workers WHERE until_ms > ?"
 
-_QUEUES: Final = """
-SELECT r.queue, r.requirements FROM requirements r WHERE r.partition = ?1 AND EXISTS (
-    SELECT 1 FROM attempts a WHERE a.partition = ?1 AND a.queue = r.queue AND a.phase = 'queued')"""
+_REQUIREMENTS: Final = "SELECT requirements FROM requirements WHERE partition = ? AND queue = ?"
 
 _POST: Final = """
 SELECT job, id, kind, body, target, signal_name, signal_key, sender FROM post
@@ -39,13 +37,11 @@ _OUTBOX_TRIM: Final = "DELETE FROM outbox WHERE partition = ? AND position <= ?"
 
 _NEXT_DUE: Final = "SELECT min(at_ms) FROM due WHERE partition = ? AND aside = 0"
 
-_OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE status = ?"
-_LEASES: Final = "SELECT count(*) FROM attempts WHERE phase = 'leased'"
-_DUE: Final = "SELECT count(*) FROM due"
+DUE_COUNTED_MAX: Final = 10_000
+_DUE: Final = "SELECT count(*) FROM (SELECT 1 FROM due LIMIT ?)"
 _OUTBOX_LENGTH: Final = (
     "SELECT coalesce((SELECT max(position) FROM outbox) - (SELECT min(position) FROM outbox) + 1, 0)"
 )
-_QUEUED: Final = "SELECT queue, count(*) FROM attempts WHERE phase = 'queued' GROUP BY partition, queue"
 
 
 def touch(step: Step) -> None:
@@ -87,9 +83,10 @@ def workers(db: sqlite3.Connection, now: int) -> dict[str, bytes]:
     return dict(db.execute(_WORKERS, (now,)).fetchall())
 
 
-def queues(db: sqlite3.Connection, partition: int) -> dict[str, bytes]:
-    """See `Store.queues`."""
-    return dict(db.execute(_QUEUES, (partition,)).fetchall())
+def requirements(db: sqlite3.Connection, partition: int, queues: Sequence[str]) -> dict[str, bytes]:
+    """What these queues ask of workers, of those that ask something."""
+    rows = {queue: db.execute(_REQUIREMENTS, (partition, queue)).fetchone() for queue in queues}
+    return {queue: row[0] for queue, row in rows.items() if row is not None}
 
 
 # --- post and outbox --------------------------------------------------------------------------------------------------
@@ -135,15 +132,10 @@ def next_due_ms(db: sqlite3.Connection, partition: int) -> int | None:
 
 
 def counts(db: sqlite3.Connection) -> dict[str, int]:
-    """See `Store.counts`. Costs what is open, not what has ended."""
-    numbers = {
-        status: db.execute(_OPEN_JOBS, (status,)).fetchone()[0]
-        for status in ("open", "paused", "quarantined", "compensating")
+    """Those of `Store.counts` that are not kept: due members, up to DUE_COUNTED_MAX, and the length of the outbox by
+    its positions, which rise by one.
+    """
+    return {
+        "due": db.execute(_DUE, (DUE_COUNTED_MAX,)).fetchone()[0],
+        "outbox": db.execute(_OUTBOX_LENGTH).fetchone()[0],
     }
-    numbers["leases"] = db.execute(_LEASES).fetchone()[0]
-    numbers["due"] = db.execute(_DUE).fetchone()[0]
-    # the outbox may be long: the span of its positions, which rise by one, and not a count of its rows
-    numbers["outbox"] = db.execute(_OUTBOX_LENGTH).fetchone()[0]
-    for queue, waiting in db.execute(_QUEUED):
-        numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + waiting
-    return numbers

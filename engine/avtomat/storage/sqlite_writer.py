@@ -2,7 +2,8 @@
 
 An operation that fails takes only itself back: the batch is done once more, with a savepoint for each (savepoints for
 all, always, would cost a third more). Answers and wake-ups go out when COMMIT has returned, which is when they are on
-disk. Checkpoints follow the answers, never the other way round.
+disk. The log is moved into the file beside it (`sqlite_log`). A file that is no longer at its path, or that is damaged,
+ends all writing.
 """
 
 from __future__ import annotations
@@ -10,39 +11,52 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from avtomat.errors import StoreError
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.clock import StoreClock
+from avtomat.storage.sqlite_counts import Counts, Place
 from avtomat.storage.sqlite_errors import store_error
+from avtomat.storage.sqlite_file import OpenFile
+from avtomat.storage.sqlite_format import NOTE_TIME, note_of_time
 from avtomat.storage.sqlite_lane import Lane, Work
+from avtomat.storage.sqlite_log import Log
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
-LOG_CHANGES_MAX: Final = 4_000
-LOG_BYTES_MAX: Final = 32 * 1024 * 1024
+NOTE_TIME_EVERY_MS: Final = 10_000
+
+FINAL: Final = frozenset({"store.gone", "store.corrupt"})
+"""Codes of errors after which nothing is written any more."""
 
 _LAST_PLACE: Final = """
-SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes))"""
+SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes),
+    (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
 
 @dataclass(slots=True)
 class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
-    `places` gives numbers that never fall: the order of queues and of signal waits. With `outbox` history goes there.
+    `places` gives numbers that never fall: of jobs, the order of queues and of signal waits. With `outbox` history goes
+    there.
+    `moved` is by how much the step changes each number that is kept (`sqlite_counts`).
     """
 
     db: sqlite3.Connection
+    clock: StoreClock
     places: Iterator[int]
     outbox: bool
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
+    moved: Counter[str | Place] = field(default_factory=Counter)
 
 
 class Writer:
@@ -50,23 +64,29 @@ class Writer:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
-        path: Path,
+        opened: OpenFile,
         *,
-        clock: Callable[[], int],
+        clock: StoreClock,
         wakeups: Wakeups,
+        failed: Callable[[StoreError], None],
         gather_s: float,
         outbox: bool,
     ) -> None:
-        self._db = db
-        self._path = path
+        self._db = db = opened.writing
+        self._path = str(opened.path)
+        self._hold = opened.hold
+        self.log = Log(opened.moving, opened.path)
+        self.trouble: StoreError | None = None
         self._clock = clock
         self._wakeups = wakeups
         self._outbox = outbox
+        clock.start(note_of_time(db))
+        self._noted_ms = clock.now_ms()
+        self.counts = Counts(db)
         self._places = count(db.execute(_LAST_PLACE).fetchone()[0] + 1)
-        self._log = path.with_name(path.name + "-wal")
-        self._checkpointed_at = 0
-        self._lane = Lane("avtomat-writer", str(path), self._process, after=self._checkpoint, gather_s=gather_s)
+        self._lane = Lane(
+            "avtomat-writer", self._path, self._process, failed=failed, after=self._follow_up, gather_s=gather_s
+        )
 
     def submit(
         self,
@@ -77,11 +97,18 @@ class Writer:
         """Have `operation(step, *arguments)` done in a transaction; the answer comes once it is on disk."""
         return self._lane.submit(operation, *arguments, **named)
 
+    def fail(self, failure: StoreError) -> None:
+        """Write nothing any more."""
+        self._lane.fail(failure)
+
     async def close(self) -> None:
-        """Finish what was submitted, move the log into the file, close the connection."""
+        """Finish what was submitted, move the log into the file, close the connections."""
         await self._lane.close()
-        with contextlib.suppress(sqlite3.Error):  # the log is read when the file is opened next
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.log.close()
+        if self._hold.trouble() is None:
+            with contextlib.suppress(sqlite3.Error):  # the log is read when the file is opened next
+                self._db.execute(NOTE_TIME, (self._clock.now_ms(),))
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._db.close()
 
     # --- on the thread ------------------------------------------------------------------------------------------------
@@ -94,24 +121,43 @@ class Writer:
 
     def _transact(self, batch: Sequence[Work], do: Callable[[Work, Step], None]) -> Callable[[], None] | None:
         """Do a batch in one transaction: whom to wake, or None when nothing was written."""
-        step = Step(self._db, self._places, self._outbox)
+        step = Step(self._db, self._clock, self._places, self._outbox)
         committing = False
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            changes = self._db.total_changes
             for work in batch:
-                step.now = self._clock()
+                step.now = self._clock.now_ms()
                 do(work, step)
+            self._check_file()
+            self._note_time(step, changed=self._db.total_changes > changes)
             committing = True
             self._db.execute("COMMIT")
         except _Failed:
             self._roll_back()
             raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             self._roll_back()
+            self.trouble = self._told(error, committing=committing)
             for work in batch:
-                work.answer, work.error = None, store_error(error, str(self._path), committing=committing)
-            return None
+                work.answer, work.error = None, self.trouble
+            return self._give_up if self.trouble.code in FINAL else None
+        if self.trouble is not None and (self._db.total_changes > changes or self.trouble.code == "store.locked"):
+            self.trouble = None  # a commit of nothing tells nothing of a full disk
         return lambda: self._wake(step)
+
+    def _check_file(self) -> None:
+        trouble = self._hold.trouble()
+        if trouble is not None:
+            raise trouble
+
+    def _note_time(self, step: Step, *, changed: bool) -> None:
+        """Keep the store's time now and then, in a commit that is made anyway, so that it goes on from there after a
+        start.
+        """
+        if changed and step.now >= self._noted_ms + NOTE_TIME_EVERY_MS:
+            self._db.execute(NOTE_TIME, (step.now,))
+            self._noted_ms = step.now
 
     def _do(self, work: Work, step: Step) -> None:
         """Do an operation as part of the whole; one that fails takes the whole back."""
@@ -122,45 +168,39 @@ class Writer:
 
     def _do_guarded(self, work: Work, step: Step) -> None:
         """Do an operation so that a failure takes back nothing but itself."""
-        woken = len(step.queues), len(step.jobs)
+        woken, moved = (len(step.queues), len(step.jobs)), step.moved.copy()
         self._db.execute("SAVEPOINT operation")
         try:
             work.answer = work.run(step)
         except Exception as error:
             if not self._db.in_transaction:  # SQLite took the whole transaction back: the disk is full, or broken
                 raise
-            work.error = self._told(error)
+            work.error = self._told(error) if isinstance(error, sqlite3.Error) else error
             self._db.execute("ROLLBACK TO operation")
             _forget(step.queues, woken[0])
             _forget(step.jobs, woken[1])
+            step.moved = moved
         self._db.execute("RELEASE operation")
 
-    def _told(self, error: Exception) -> Exception:
-        return store_error(error, str(self._path)) if isinstance(error, sqlite3.Error) else error
+    def _told(self, error: sqlite3.Error | StoreError, *, committing: bool = False) -> StoreError:
+        return error if isinstance(error, StoreError) else store_error(error, self._path, committing=committing)
+
+    def _follow_up(self) -> None:
+        self.log.committed(self._db)
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # SQLite may have done it: the disk is full, or broken
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
 
-    def _checkpoint(self) -> None:
-        """Move the log into the file once it has grown: with all readers gone for an instant it starts anew."""
-        if self._db.total_changes - self._checkpointed_at < LOG_CHANGES_MAX and self._log_bytes() < LOG_BYTES_MAX:
-            return
-        self._checkpointed_at = self._db.total_changes
-        mode = "PASSIVE" if self._log_bytes() < LOG_BYTES_MAX else "TRUNCATE"
-        with contextlib.suppress(sqlite3.Error):  # a full disk or a long reader: the next commits try it again
-            self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-
-    def _log_bytes(self) -> int:
-        try:
-            return self._log.stat().st_size
-        except FileNotFoundError:
-            return 0
-
     # --- on the event loop --------------------------------------------------------------------------------------------
 
+    def _give_up(self) -> None:
+        assert self.trouble is not None
+        self._lane.fail(self.trouble)
+
     def _wake(self, step: Step) -> None:
+        self.counts.move(step.moved)
         for partition, queue in step.queues:
             self._wakeups.queue(partition, queue)
         for job in step.jobs:

@@ -122,7 +122,8 @@ class Writes:
 
     Unless `keeps_task` is set, the open attempt, the timer and the signal wait that the scope had before are gone with
     this write (an attempt that a worker still holds is then dead: its result is answered `closed` or `lost`, by
-    `dead_because`); `dispatch`, `timer_ms`, `signal` then set the new ones.
+    `dead_because`); `dispatch`, `timer_ms`, `signal` then set the new ones. With `timer_by_wall` the timer is held to
+    the system's clock where that differs from the store's (SQLite), and so is `start_ms` of a new job.
 
     `scope` is the scope's new record. `values` are large values by id, written once and never changed. `record` is this
     commit's entry in the job's history (the store adds seq and at). `state` is for listings: the root's counts, empty
@@ -142,6 +143,7 @@ class Writes:
     dead_because: str = "cancelled"
     dispatch: Dispatch | None = None
     timer_ms: int | None = None
+    timer_by_wall: bool = False
     signal: SignalWait | None = None
     fork: Fork | None = None
     close: tuple[str, ...] = ()

@@ -170,7 +170,8 @@ CREATE TABLE requirements (
 
 -- One row for each slot of a scope (task, timer, mail, begin, deadline, start), and for each dead attempt that a worker
 -- may hold (`dead <task_id>`). `time_ms` is its own time,
--- `at_ms` when it is given out next; it counts as a cause once it was `returned`. `aside` while the job is parked.
+-- `at_ms` when it is given out next; it counts as a cause once it was `returned`. `aside` while the job is parked;
+-- `by_wall` when `time_ms` is on the system's clock.
 CREATE TABLE due (
     n INTEGER NOT NULL,
     path TEXT NOT NULL,
@@ -182,6 +183,7 @@ CREATE TABLE due (
     at_ms INTEGER NOT NULL,
     returned INTEGER NOT NULL DEFAULT 0,
     aside INTEGER NOT NULL DEFAULT 0,
+    by_wall INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (n, path, slot)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX due_next ON due (partition, at_ms) WHERE aside = 0;
@@ -215,6 +217,10 @@ CREATE TABLE mail_counts (n INTEGER NOT NULL, word TEXT NOT NULL, count INTEGER 
 -- What closings left behind: subtrees in which open things remain.
 CREATE TABLE sweeps (partition INTEGER NOT NULL, n INTEGER NOT NULL, path TEXT NOT NULL, why TEXT NOT NULL,
     PRIMARY KEY (partition, n, path)) STRICT, WITHOUT ROWID;
+
+-- Jobs that have left with more records than one step removes: their rows in other tables are still there.
+CREATE TABLE leaving (partition INTEGER NOT NULL, n INTEGER NOT NULL, job TEXT NOT NULL,
+    PRIMARY KEY (partition, n)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE post (
     place INTEGER PRIMARY KEY,
