@@ -173,7 +173,7 @@ class Service:
         return duties
 
     async def _open_store(self) -> None:
-        wakeups = Wakeups(queue=self.dispatcher.has_work, job=self._job_changed, lost=self._news_lost)
+        wakeups = Wakeups(queue=self.queues.has_work, job=self._job_changed, lost=self._news_lost)
         for number in range(1, STORE_TRIES + 1):
             try:
                 await self.store.open(wakeups)
