@@ -90,6 +90,7 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
+        self._changed_meanwhile: set[str] = set()
         self._begins = Begins(
             self._begin_body, self._under_way, beside=AT_ONCE_GROUPED if store.commits_in_groups else 1
         )
@@ -149,9 +150,13 @@ class Executor:
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
     def job_changed(self, job: str) -> None:
-        """The store says that a job changed. A commit that is under way here tells those who wait by itself."""
+        """The store says that a job changed. A commit that is under way here most likely did that, and tells those who
+        wait by itself; if it was another one, they look when it is over.
+        """
         if job not in self._under_way:
             self._waiters.tell(job)
+        elif self._waiters.awaited(job):
+            self._changed_meanwhile.add(job)
 
     def stop(self) -> None:
         """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
@@ -296,6 +301,9 @@ class Executor:
     def _exit(self, job: str) -> None:
         if self._under_way[job] == 1:
             del self._under_way[job]
+            if job in self._changed_meanwhile:
+                self._changed_meanwhile.discard(job)
+                self._waiters.tell(job)
         else:
             self._under_way[job] -= 1
 

@@ -173,7 +173,9 @@ class Service:
         return duties
 
     async def _open_store(self) -> None:
-        wakeups = Wakeups(queue=self.queues.has_work, job=self._job_changed, lost=self._news_lost)
+        wakeups = Wakeups(
+            queue=self.queues.has_work, job=self._job_changed, lost=self._news_lost, deaf=self._waiters.deaf
+        )
         for number in range(1, STORE_TRIES + 1):
             try:
                 await self.store.open(wakeups)

@@ -93,7 +93,7 @@ class RedisStore:
         """Connect, agree on the format, listen."""
         self._wakeups = wakeups
         channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
-        await self._backend.open(channels, self._hear, wakeups.lost)
+        await self._backend.open(channels, self._hear, wakeups.lost, wakeups.deaf)
         try:
             await self._agree()
             await self.ping()

@@ -26,12 +26,20 @@ class RedisBackend:
         self._address = parse_redis_url(url)
         self._timeout_s = timeout_s
 
-    async def open(self, channels: Sequence[str], on_message: MessageHandler, on_gap: Callable[[], None]) -> None:
+    async def open(
+        self,
+        channels: Sequence[str],
+        on_message: MessageHandler,
+        on_gap: Callable[[], None],
+        on_deaf: Callable[[bool], None],
+    ) -> None:
         """Connect both ways."""
         self._connection = RedisConnection(
             self._address, timeout_s=self._timeout_s, on_server_changed=lambda _: on_gap()
         )
-        self._subscriber = RedisSubscriber(self._address, channels, on_message=on_message, on_gap=on_gap)
+        self._subscriber = RedisSubscriber(
+            self._address, channels, on_message=on_message, on_gap=on_gap, on_deaf=on_deaf
+        )
         server = await self._connection.open(timeout_s=self._timeout_s)
         try:
             _check(server, self._address)
