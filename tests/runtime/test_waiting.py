@@ -1,4 +1,4 @@
-"""A client that waits for the end of its job hears of it at once, whichever replica ended it and whatever else is on."""
+"""A client that waits for the end of its job hears of it at once, whichever replica ended it, and whatever goes on."""
 
 from __future__ import annotations
 
