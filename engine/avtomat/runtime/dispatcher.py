@@ -198,11 +198,12 @@ class Dispatcher:
             await repeat(lambda: self._store.release(worker, task_ids))
 
     async def _take(self, asked: Poll, seat: Seat, queues: Sequence[str]) -> list[dict[str, Json]]:
-        for partition, names in self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0):
+        asking = dict(self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0))
+        unanswered = {partition: queues for partition, _ in seat.unanswered if partition not in asking and queues}
+        for partition, names in (unanswered | asking).items():
             claim, taken = self._queues.claim(partition, names), None
             try:
-                handouts, tasks = await self._claim(partition, asked, seat, names)
-                taken = {handout.queue for handout in handouts}
+                taken, tasks = await self._claim(partition, asked, seat, names)
             finally:
                 self._queues.answered(claim, taken)
             if tasks:
@@ -211,11 +212,14 @@ class Dispatcher:
 
     async def _claim(
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
-    ) -> tuple[list[Handout], list[dict[str, Json]]]:
-        """Take tasks from the store, and make them ready for the worker. A claim whose answer was lost, on either way,
-        is repeated by the worker's next poll, as the same one.
+    ) -> tuple[set[str] | None, list[dict[str, Json]]]:
+        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
+
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one. What this
+        brings was taken before, so nothing is known of the queues now (None).
         """
-        nonce = asked.nonce or seat.unanswered_in(partition) or random_hex(NONCE_BYTES)
+        unanswered = None if asked.nonce else seat.unanswered_in(partition)
+        nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
             handouts = await repeat(
@@ -223,9 +227,11 @@ class Dispatcher:
                     partition, asked.worker, names, nonce=nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
                 )
             )
+            taken = {handout.queue for handout in handouts}
+            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
             ready = [await self._hand_out(asked.worker, seat, handout) for handout in handouts]
-            return handouts, [task for task in ready if task is not None]
-        except StoreError:
+            return None if taken and is_repeat else taken, [task for task in ready if task is not None]
+        except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
 

@@ -151,9 +151,11 @@ class Executor:
 
     def job_changed(self, job: str) -> None:
         """The store says that a job changed. A commit that is under way here most likely did that, and tells those who
-        wait by itself; if it was another one, they look when it is over.
+        wait by itself; if it was another one, they look when it is over. Else it was another replica, and what is kept
+        of the job here is old: it would stay for long, for few jobs go on where they ended.
         """
         if job not in self._under_way:
+            self._scopes.drop_root(job)
             self._waiters.tell(job)
         elif self._waiters.awaited(job):
             self._changed_meanwhile.add(job)

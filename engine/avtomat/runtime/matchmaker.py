@@ -51,10 +51,14 @@ class Profile:
 
 @dataclass(slots=True, eq=False)
 class Standing:
-    """A poll and its place in the lines, which it keeps while it waits, is woken in vain and waits again."""
+    """A poll and its place in the lines, which it keeps while it waits, is woken in vain and waits again.
+
+    `queues` are those that it might take from when it looked; it looks again before it waits if that `is_old`.
+    """
 
     number: int
-    kinds: tuple[str, ...] = ()
+    is_old: bool = False
+    learnt: int = 0
     queues: list[str] = field(default_factory=list)
     profile: Profile | None = None
     turn: int = 0
@@ -107,6 +111,7 @@ class Matchmaker:
         self._asked: OrderedDict[str, Mapping[str, Json]] = OrderedDict()
         self._order: list[str] = []
         self._generation = 0
+        self.learnt = 0
         self.waiting = 0
 
     # --- what may be taken --------------------------------------------------------------------------------------------
@@ -120,6 +125,10 @@ class Matchmaker:
         if not self._order or profile is None:
             return list(kinds)
         return [*kinds, *(queue for queue in self._fits(profile) if kind_of(queue) in kinds)]
+
+    def is_old(self, standing: Standing) -> bool:
+        """Whether the poll may take from other queues by now than when it looked."""
+        return standing.is_old or standing.learnt != self.learnt
 
     def knows(self, queue: str) -> bool:
         """Whether it is known what this queue, of which there are news, asks of workers."""
@@ -140,6 +149,7 @@ class Matchmaker:
             self._forget_half()
         self._asked[queue] = asked
         self._order.append(queue)
+        self.learnt += 1
         kind = kind_of(queue)
         for standing in list(self._lines.get(kind, ())):
             if standing.profile is not None and queue in self._fits(standing.profile):
@@ -190,7 +200,8 @@ class Matchmaker:
         return queue in self._lines
 
     def recall(self, standing: Standing) -> None:
-        """What this poll's worker may take has changed: it looks again, if it waits."""
+        """What this poll's worker may take has changed: it looks again, at once or before it waits."""
+        standing.is_old = True
         if standing.called is not None:
             self._end(standing, woken=True)
 

@@ -130,7 +130,8 @@ class Queues:
         queues = self._matchmaker.queues_for(kinds, profile)
         if standing.queues and standing.queues != queues:
             self._pass_on(standing)  # what it was woken for may be among those that it may no longer take from
-        standing.kinds, standing.profile, standing.queues = tuple(kinds), profile, queues
+        standing.profile, standing.queues = profile, queues
+        standing.is_old, standing.learnt = False, self._matchmaker.learnt
         return queues
 
     async def wait(self, standing: Standing, seconds: float) -> bool:
@@ -140,7 +141,11 @@ class Queues:
         """
         if self._closed:
             return False
-        if self.unread or any(self._may_hold_work(queue) for queue in standing.queues):
+        if (
+            self.unread
+            or self._matchmaker.is_old(standing)
+            or any(self._may_hold_work(queue) for queue in standing.queues)
+        ):
             return True
         return await self._matchmaker.wait(standing, seconds)
 
