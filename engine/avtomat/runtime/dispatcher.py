@@ -89,7 +89,7 @@ class Dispatcher:
         self._vault = vault
         self._lease_ms = round(lease.total_seconds() * 1000)
         self._known_ms = max(self._lease_ms, REGISTRATION_MS_MIN)
-        self._seats = Seats(store.now_ms, kept_ms=max(self._known_ms, POLL_FRESH_MS))
+        self.seats = Seats(store.now_ms, kept_ms=max(self._known_ms, POLL_FRESH_MS))
         self._learning = asyncio.Lock()
 
     # --- who is there -------------------------------------------------------------------------------------------------
@@ -100,9 +100,9 @@ class Dispatcher:
         """
         worker = str(body["worker_id"])
         record = dumps({key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")})
-        self._seats.check(worker, record)
+        self.seats.check(worker, record)
         await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
-        self._registered(self._seats.of(worker), record)
+        self._registered(self.seats.of(worker), record)
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
@@ -110,7 +110,7 @@ class Dispatcher:
         stored = await repeat(lambda: store.touch_worker(worker, self._known_ms))
         if stored is None:
             return None
-        seat = self._seats.of(worker)
+        seat = self.seats.of(worker)
         if body.get("supported_skills"):
             await self.register({**loads(stored), **{key: body[key] for key in _SKILLS if key in body}})
         else:
@@ -128,24 +128,24 @@ class Dispatcher:
 
     def _registered(self, seat: Seat, record: bytes | None) -> None:
         """The worker's registration is this: polls of it that wait here look again if they may take something else."""
-        if self._seats.registered(seat, record):
+        if self.seats.registered(seat, record):
             for standing in tuple(seat.standings):
                 self._queues.recall(standing)
 
     def connect(self, worker: str, send: Send) -> None:
         """A socket to the worker: commands go there as well."""
-        self._seats.of(worker).sockets.append(send)
+        self.seats.of(worker).sockets.append(send)
 
     def disconnect(self, worker: str, send: Send) -> None:
         """The socket is gone."""
-        seat = self._seats.find(worker)
+        seat = self.seats.find(worker)
         if seat is not None and send in seat.sockets:
             seat.sockets.remove(send)
 
     def revoked(self, attempts: Sequence[Revoked]) -> None:
         """Attempts that workers hold are dead: tell those whose socket is here; the others learn it by heartbeat."""
         for attempt in attempts:
-            seat = self._seats.find(attempt.worker)
+            seat = self.seats.find(attempt.worker)
             if seat is None:
                 continue
             seat.held.pop(attempt.task_id, None)
@@ -156,7 +156,7 @@ class Dispatcher:
     def kinds_polled(self) -> dict[str, tuple[str, ...]]:
         """For which kinds each worker polled last, of those that polled here lately."""
         since_ms = self._store.now_ms() - max(self._lease_ms, POLL_FRESH_MS)
-        return {worker: seat.polled_kinds for worker, seat in self._seats if seat.polled_ms > since_ms}
+        return {worker: seat.polled_kinds for worker, seat in self.seats if seat.polled_ms > since_ms}
 
     # --- handing out --------------------------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Dispatcher:
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked; they keep their place and their number."""
         if task_ids:
-            seat = self._seats.of(worker)
+            seat = self.seats.of(worker)
             for task_id in task_ids:
                 seat.held.pop(task_id, None)
             await repeat(lambda: self._store.release(worker, task_ids))
@@ -250,7 +250,7 @@ class Dispatcher:
 
     async def _seat_of(self, asked: Poll) -> Seat:
         """The seat of a worker that polls, with what it registered at any replica."""
-        seat = self._seats.of(asked.worker)
+        seat = self.seats.of(asked.worker)
         seat.polled_kinds, seat.polled_ms = seat.takes(asked.kinds), self._store.now_ms()
         fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
         if seat.polled_ms >= seat.asked_ms + fresh_ms:
@@ -297,7 +297,7 @@ class Dispatcher:
             event = await self._blanked(event, job, task_id)
         cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
-        seat = self._seats.find(worker)
+        seat = self.seats.find(worker)
         if seat is not None:
             seat.held.pop(task_id, None)
         return verdict(handled.answer)

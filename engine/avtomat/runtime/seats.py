@@ -121,10 +121,9 @@ class Seats:
             raise RequestRefused(
                 text, status=413, code="registration.too_large", hint="leave out what no blueprint asks for"
             )
-        seat = self._seats.get(worker)
-        others = self._bytes - (0 if seat is None else seat.registered_bytes)
-        if others + len(record) > REGISTRATIONS_BYTES_MAX:
+        if self._bytes_beside(worker) + len(record) > REGISTRATIONS_BYTES_MAX:
             self._clear(self._now_ms())
+        if self._bytes_beside(worker) + len(record) > REGISTRATIONS_BYTES_MAX:
             raise RequestRefused(
                 f"the registrations of all workers have more than {REGISTRATIONS_BYTES_MAX} bytes",
                 status=429,
@@ -147,6 +146,10 @@ class Seats:
         seat.kinds = kinds_of(told)
         seat.profile = self._profile(told, seat.kinds)
         return seat.profile is not before
+
+    def _bytes_beside(self, worker: str) -> int:
+        seat = self._seats.get(worker)
+        return self._bytes - (0 if seat is None else seat.registered_bytes)
 
     def _profile(self, record: Mapping[str, Json], kinds: tuple[str, ...]) -> Profile:
         """What of a registration counts for matching; the same object for equal ones."""
