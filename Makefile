@@ -42,6 +42,7 @@ soak: $(STAMP)  ## 200,000 jobs over two replicas on a real Redis, and over one 
 
 docs: $(STAMP)  ## The parts of the documentation that are written from the code
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/commands_page.py
 	$(BIN)/python scripts/language_pages.py
 
 $(STAMP): pyproject.toml
