@@ -12,9 +12,10 @@ from avtomat.runtime import clients
 from avtomat.runtime.dispatcher import Poll
 from avtomat.runtime.service import Service
 from avtomat.runtime.submission import Submission
-from avtomat.storage.answers import Wakeups
 from avtomat.storage.memory import MemoryStore
+from avtomat.storage.redis import RedisStore
 from tests.runtime.replicas import SharedStore, replica_on
+from tests.servers import RedisServer
 from tests.storage.faults import Fault, Faults, faulty
 
 TEXT = "avtomat: 1\nblueprint: one\nstates: {a: {task: work, next: end}}\n"
@@ -32,8 +33,8 @@ def heard_only(monkeypatch: pytest.MonkeyPatch) -> None:
 class Pair:
     """Two replicas on one store. What goes wrong with the first one's calls is planned by `faults`."""
 
-    def __init__(self, shared: SharedStore, first: Service, second: Service, faults: Faults) -> None:
-        self.shared, self.first, self.second, self.faults = shared, first, second, faults
+    def __init__(self, first: Service, second: Service, faults: Faults) -> None:
+        self.first, self.second, self.faults = first, second, faults
 
     async def end_one(self) -> None:
         """The second replica's worker takes a task and ends its job."""
@@ -44,13 +45,12 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
+async def pair(tmp_path: Path, fresh_redis: RedisServer) -> AsyncIterator[Pair]:
     (tmp_path / "one.yaml").write_text(TEXT)
-    shared = SharedStore(MemoryStore())
-    await shared.begin()
-    store, faults = faulty(shared.store)
-    first, second = await replica_on(store, tmp_path), await replica_on(shared.store, tmp_path)
-    yield Pair(shared, first, second, faults)
+    store, faults = faulty(RedisStore(fresh_redis.url))
+    first = await replica_on(store, tmp_path)
+    second = await replica_on(RedisStore(fresh_redis.url), tmp_path)
+    yield Pair(first, second, faults)
     await first.stop()
     await second.stop()
 
@@ -80,12 +80,17 @@ async def test_an_end_that_comes_while_the_job_is_still_being_created_is_heard(p
     assert (await waiting).status == "finished"
 
 
-async def test_while_no_messages_come_the_client_looks_often(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_no_messages_come_the_client_looks_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "LOOK_AGAIN_DEAF_S", 0.01)
-    submitted = asyncio.create_task(pair.first.clients.submit(ASKED, WAIT_S))
-    ear: Wakeups = pair.shared.deafen()
+    (tmp_path / "one.yaml").write_text(TEXT)
+    shared = SharedStore(MemoryStore())
+    await shared.begin()
+    first, second = await replica_on(shared.store, tmp_path), await replica_on(shared.store, tmp_path)
+    submitted = asyncio.create_task(first.clients.submit(ASKED, WAIT_S))
 
-    ear.deaf(True)
-    await pair.end_one()
+    shared.deafen().deaf(True)
+    await Pair(first, second, Faults()).end_one()
 
     assert (await submitted).status == "finished"
+    await first.stop()
+    await second.stop()

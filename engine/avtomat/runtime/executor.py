@@ -150,14 +150,16 @@ class Executor:
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
     def job_changed(self, job: str) -> None:
-        """The store says that a job changed. A commit that is under way here most likely did that, and tells those who
-        wait by itself; if it was another one, they look when it is over. Else it was another replica, and what is kept
-        of the job here is old: it would stay for long, for few jobs go on where they ended.
+        """The store says that a job changed. A commit that is under way here tells those who wait by itself. Else it
+        was another replica, and what is kept of the job here is old: it would stay for long, for few jobs come back.
         """
         if job not in self._under_way:
             self._scopes.drop_root(job)
             self._waiters.tell(job)
-        elif self._waiters.awaited(job):
+
+    def changed_elsewhere(self, job: str) -> None:
+        """Another replica changed the job. While a commit is under way here, those who wait look when it is over."""
+        if job in self._under_way and self._waiters.awaited(job):
             self._changed_meanwhile.add(job)
 
     def stop(self) -> None:

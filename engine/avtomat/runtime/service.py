@@ -174,7 +174,11 @@ class Service:
 
     async def _open_store(self) -> None:
         wakeups = Wakeups(
-            queue=self.queues.has_work, job=self._job_changed, lost=self._news_lost, deaf=self._waiters.deaf
+            queue=self.queues.has_work,
+            job=self._job_changed,
+            elsewhere=self._executor.changed_elsewhere,
+            lost=self._news_lost,
+            deaf=self._waiters.deaf,
         )
         for number in range(1, STORE_TRIES + 1):
             try:

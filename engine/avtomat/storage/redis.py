@@ -152,6 +152,8 @@ class RedisStore:
     def _hear(self, channel: bytes, message: bytes) -> None:
         word, _, replica = message.partition(b"\n")
         if replica != self._replica:
+            if self._wakeups is not None and word[:1] == b"j":
+                self._wakeups.elsewhere(word[1:].decode())
             self._wake(int(channel[channel.index(b"{") + 1 : channel.index(b"}")]), word)
 
     def _wake(self, partition: int, word: bytes) -> None:
