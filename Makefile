@@ -9,7 +9,7 @@ STAMP := $(VENV)/installed-$(shell sha256sum pyproject.toml | cut -c1-16)
 PYTEST := $(BIN)/pytest
 JOBS ?= 2
 
-.PHONY: demo test check lint wheel bench foreach walks docs clean
+.PHONY: demo test check lint wheel bench foreach walks soak docs clean
 
 demo: $(STAMP)  ## The engine, workers and a job on screen, from start to result
 	scripts/demo.sh
@@ -36,6 +36,9 @@ foreach: $(STAMP)  ## A foreach over 100,000 items and one of 20,000 undos, on a
 
 walks: $(STAMP)  ## 500 generated programs, 200 random walks each
 	$(PYTEST) -n $(JOBS) --timeout=0 -m nightly -k walk
+
+soak: $(STAMP)  ## 200,000 jobs over two replicas on a real Redis, and over one on SQLite: memory is level
+	$(PYTEST) -s --timeout=0 -m nightly tests/soak
 
 docs: $(STAMP)  ## The parts of the documentation that are written from the code
 	$(BIN)/python scripts/settings_table.py

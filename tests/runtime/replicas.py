@@ -53,6 +53,10 @@ class SharedStore:
     async def close(self) -> None:
         """A replica leaves; the store stays."""
 
+    def deafen(self) -> Wakeups:
+        """Tell the replica that came first nothing any more; returns what it would be told by."""
+        return self._ears.pop(0)
+
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Commit, and write down what it did, even when whoever asked is gone before the answer is there."""
         return await asyncio.shield(asyncio.create_task(self._commit(job, path, version, cause, writes)))

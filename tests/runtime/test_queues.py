@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from avtomat.runtime.matchmaker import Standing
 from avtomat.runtime.queues import Queues
 
 ASKED = [(0, ["q"])]
@@ -17,12 +18,21 @@ LONG_S = 60
 
 @pytest.fixture
 def queues() -> Queues:
-    return Queues(1)
+    queues = Queues(1)
+    queues.unread.clear()
+    return queues
 
 
-async def waiting(queues: Queues, *names: str) -> asyncio.Task[bool]:
+def standing(queues: Queues, *kinds: str) -> Standing:
+    """The place of a poll for these kinds."""
+    place = queues.standing()
+    queues.look(place, kinds, None)
+    return place
+
+
+async def waiting(queues: Queues, *kinds: str) -> asyncio.Task[bool]:
     """A poll that waits."""
-    poll = asyncio.create_task(queues.wait(names, LONG_S))
+    poll = asyncio.create_task(queues.wait(standing(queues, *kinds), LONG_S))
     await asyncio.sleep(0)
     assert not poll.done()
     return poll
@@ -115,8 +125,9 @@ class SlowStore:
 
     async def poll(self) -> None:
         """Take one task, however long it takes."""
+        place = standing(self.queues, "q")
         while not (self.queues.worth_asking(["q"]) and await self.claim()):
-            await self.queues.wait(["q"], LONG_S)
+            await self.queues.wait(place, LONG_S)
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -309,6 +309,26 @@ async def test_a_lost_subscription_comes_back_and_tells_of_the_gap(connect: Conn
     await listener.subscriber.aclose()
 
 
+async def test_a_subscription_that_is_lost_is_deaf_until_it_is_back(connect: Connect, fresh_redis: RedisServer) -> None:
+    told: asyncio.Queue[bool | str] = asyncio.Queue()
+    redis, subscriber = (
+        await connect(),
+        RedisSubscriber(
+            parse_redis_url(fresh_redis.url),
+            ["a"],
+            on_message=lambda channel, message: None,
+            on_gap=lambda: told.put_nowait("gap"),
+            on_deaf=told.put_nowait,
+        ),
+    )
+    await subscriber.open()
+
+    await redis.execute("CLIENT", "KILL", "TYPE", "pubsub")
+
+    assert [await told.get() for _ in range(5)] == [False, "gap", True, False, "gap"]
+    await subscriber.aclose()
+
+
 async def test_a_subscription_that_is_not_permitted_is_an_error(connect: Connect, fresh_redis: RedisServer) -> None:
     admin = await connect()
     await admin.execute("ACL", "SETUSER", "deaf", "on", ">x", "~*", "+@all", "resetchannels")

@@ -163,14 +163,8 @@ class Engine:
             self._tell_all()  # whoever waits for a job must hear it if the worker broke
 
     def _learn(self, session: Session) -> None:
-        """Register the new kind, and let the poll that waits look for it."""
-
-        async def learn() -> None:
-            await session.learn()
-            for kind in self._handlers:
-                self.service.queues.wake_all(kind)
-
-        learning = asyncio.create_task(learn())
+        """Register the new kind: the poll that waits then looks for it."""
+        learning = asyncio.create_task(session.learn())
         self._learning.add(learning)
         learning.add_done_callback(self._learning.discard)
 

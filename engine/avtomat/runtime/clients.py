@@ -29,6 +29,9 @@ from avtomat.storage.rules import is_cursor, is_job_id
 LOOK_AGAIN_S = 5.0
 """A waiting client's job is looked at this often even when no news come."""
 
+LOOK_AGAIN_DEAF_S = 1.0
+"""And this often while the store's messages do not come."""
+
 WAITING_WORDS = frozenset(
     {
         "pending",
@@ -142,14 +145,17 @@ class ClientDoor:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def job(self, job_id: str, client: str | None, wait_s: float = 0) -> Mapping[str, Json] | None:
-        """The whole job; None when there is none that this client may see. Waits up to `wait_s` for its end."""
-        row = await self.row(job_id, client)
-        if row is not None and row.status not in ENDED and wait_s > 0:
-            with self._waiters.ticket(job_id) as ticket:
-                ended = await self._ended(job_id, ticket, wait_s)
-            if ended is not None:
-                return ended
+        """The whole job; None when there is none that this client may see. Waits up to `wait_s` for its end.
+
+        It waits for news before it looks, so that none comes unheard in between.
+        """
+        with self._waiters.ticket(job_id) as ticket:
             row = await self.row(job_id, client)
+            if row is not None and row.status not in ENDED and wait_s > 0:
+                ended = await self._ended(job_id, ticket, wait_s)
+                if ended is not None:
+                    return ended
+                row = await self.row(job_id, client)
         return None if row is None else await self._whole(row)
 
     async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
@@ -226,7 +232,7 @@ class ClientDoor:
         """
         until = time.monotonic() + wait_s
         while ticket.ended is None and not self._waiters.closed and (left := until - time.monotonic()) > 0:
-            await ticket.news(min(left, LOOK_AGAIN_S))
+            await ticket.news(min(left, LOOK_AGAIN_DEAF_S if self._waiters.is_deaf else LOOK_AGAIN_S))
             if ticket.ended is None:
                 row = await self.row(job, None)
                 if row is None or row.status in ENDED:

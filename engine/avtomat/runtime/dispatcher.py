@@ -6,10 +6,10 @@ worker's record nothing but what it registered can be set by it.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -22,11 +22,11 @@ from avtomat.runtime.blanking import blanked, says_an_error
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
-from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.results import OPEN_ATTEMPT, cause_of, event_of, progress_of, verdict
 from avtomat.runtime.scopes import Scopes
+from avtomat.runtime.seats import Seat, Seats, Send
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
 from avtomat.storage.codec import answer_as_json, dumps, loads
@@ -34,14 +34,11 @@ from avtomat.storage.ports import Store
 from avtomat.storage.rules import is_task_id, job_of_task
 from avtomat.storage.writes import ResultCause
 
-REQUIREMENTS_FRESH_S = 1.0
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
 TASKS_PER_HEARTBEAT_MAX = 500
 """So many attempts are looked at in one step of the store, where others wait meanwhile."""
 
-WORKERS_KEPT_MAX = 10_000
-UNANSWERED_MAX = 100
 POLL_FRESH_MS = 120_000
 """A worker that did not poll for so long is not taken for one that will; a poll may wait for half of it."""
 
@@ -49,9 +46,13 @@ NONCE_BYTES = 6
 REGISTRATION_MS_MIN = 90_000
 """A registration outlives a short lease: idle workers send a heartbeat every half a minute."""
 
-_SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
+REGISTRATION_FRESH_MS = 40_000
+"""A registration that was not heard of here for so long may have been changed at another replica: a poll reads it."""
 
-Send = Callable[[Mapping[str, Json]], None]
+REGISTRATION_ASKED_MS = 1_000
+"""So often at most it is asked whether a worker has registered at another replica."""
+
+_SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,28 +67,6 @@ class Poll:
     tasks_max: int = 1
     nonce: str = ""
     holding: frozenset[str] | None = None
-
-
-@dataclass(slots=True)
-class Seat:
-    """What this replica knows of one worker: what it registered, for which kinds it polled here last and when, what it
-    was handed here, its sockets here, and the nonces of claims whose answers were lost.
-    """
-
-    record: Mapping[str, Json] = field(default_factory=dict)
-    polled_kinds: tuple[str, ...] = ()
-    polled_ms: int = 0
-    held: set[str] = field(default_factory=set)
-    sockets: list[Send] = field(default_factory=list)
-    unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
-
-    def unanswered_in(self, partition: int) -> str | None:
-        """Take the nonce of a claim in this partition whose answer was lost."""
-        found = next((claim for claim in self.unanswered if claim[0] == partition), None)
-        if found is None:
-            return None
-        self.unanswered.remove(found)
-        return found[1]
 
 
 class Dispatcher:
@@ -110,18 +89,20 @@ class Dispatcher:
         self._vault = vault
         self._lease_ms = round(lease.total_seconds() * 1000)
         self._known_ms = max(self._lease_ms, REGISTRATION_MS_MIN)
-        self._seats: dict[str, Seat] = {}
-        self._requirements: Mapping[str, Mapping[str, Json]] = {}
-        self._requirements_until = 0.0
+        self.seats = Seats(store.now_ms, kept_ms=max(self._known_ms, POLL_FRESH_MS))
+        self._learning = asyncio.Lock()
 
     # --- who is there -------------------------------------------------------------------------------------------------
 
     async def register(self, body: Mapping[str, Json]) -> None:
-        """Keep what a worker says of itself, for every replica, until it falls silent."""
+        """Keep what a worker says of itself, for every replica, until it falls silent. Raises RequestRefused for a
+        registration that is too large, or one too many.
+        """
         worker = str(body["worker_id"])
-        record = {key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")}
-        await repeat(lambda: self._store.put_worker(worker, dumps(record), self._known_ms))
-        self._seat(worker).record = record
+        record = dumps({key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")})
+        self.seats.check(worker, record)
+        await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
+        self._registered(self.seats.of(worker), record)
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
@@ -129,9 +110,11 @@ class Dispatcher:
         stored = await repeat(lambda: store.touch_worker(worker, self._known_ms))
         if stored is None:
             return None
-        record = self._seat(worker).record = loads(stored)
+        seat = self.seats.of(worker)
         if body.get("supported_skills"):
-            await self.register({**record, **{key: body[key] for key in _SKILLS if key in body}})
+            await self.register({**loads(stored), **{key: body[key] for key in _SKILLS if key in body}})
+        else:
+            self._registered(seat, stored)
         tasks, dead = self._ours(body.get("current_tasks") or ()), []
         for first in range(0, len(tasks), TASKS_PER_HEARTBEAT_MAX):
             named = tasks[first : first + TASKS_PER_HEARTBEAT_MAX]
@@ -139,25 +122,33 @@ class Dispatcher:
         answer: dict[str, Json] = {"status": "ok"}
         if dead:
             answer["cancel_task_ids"] = dead
-        if not body.get("supported_skills") and body.get("skills_hash", _hash(record)) != _hash(record):
+        if not body.get("supported_skills") and body.get("skills_hash", seat.skills_hash) != seat.skills_hash:
             answer["require_full_sync"] = True
         return answer
 
+    def _registered(self, seat: Seat, record: bytes | None) -> None:
+        """The worker's registration is this: polls of it that wait here look again if they may take something else."""
+        if self.seats.registered(seat, record):
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
     def connect(self, worker: str, send: Send) -> None:
         """A socket to the worker: commands go there as well."""
-        self._seat(worker).sockets.append(send)
+        self.seats.of(worker).sockets.append(send)
 
     def disconnect(self, worker: str, send: Send) -> None:
         """The socket is gone."""
-        sockets = self._seat(worker).sockets
-        if send in sockets:
-            sockets.remove(send)
+        seat = self.seats.find(worker)
+        if seat is not None and send in seat.sockets:
+            seat.sockets.remove(send)
 
     def revoked(self, attempts: Sequence[Revoked]) -> None:
         """Attempts that workers hold are dead: tell those whose socket is here; the others learn it by heartbeat."""
         for attempt in attempts:
-            seat = self._seat(attempt.worker)
-            seat.held.discard(attempt.task_id)
+            seat = self.seats.find(attempt.worker)
+            if seat is None:
+                continue
+            seat.held.pop(attempt.task_id, None)
             job = attempt.task_id.partition("-")[0]
             for send in seat.sockets:
                 send({"command": "cancel_task", "task_id": attempt.task_id, "job_id": job})
@@ -165,49 +156,54 @@ class Dispatcher:
     def kinds_polled(self) -> dict[str, tuple[str, ...]]:
         """For which kinds each worker polled last, of those that polled here lately."""
         since_ms = self._store.now_ms() - max(self._lease_ms, POLL_FRESH_MS)
-        return {worker: seat.polled_kinds for worker, seat in self._seats.items() if seat.polled_ms > since_ms}
+        return {worker: seat.polled_kinds for worker, seat in self.seats if seat.polled_ms > since_ms}
 
     # --- handing out --------------------------------------------------------------------------------------------------
 
     async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
         """Wait for tasks, at most `asked.timeout_s`, and take them.
 
-        `gone` tells that the worker's connection is lost: nothing is taken then, and another poll is woken instead.
+        `gone` tells that the worker's connection is lost: nothing is taken then. However a poll ends, what it was woken
+        for and did not take wakes the next one.
         """
         until = time.monotonic() + asked.timeout_s
-        self._note_poll(asked)
+        seat = await self._seat_of(asked)
         if asked.holding is not None:
-            await self.release(asked.worker, sorted(self._seat(asked.worker).held - asked.holding))
-        while asked.tasks_max > 0:
-            queues = await self._queues_for(asked)
-            if gone():
-                self._queues.pass_on(queues)
-                return []
-            tasks = await self._take(asked, queues)
-            left = until - time.monotonic()
-            if tasks or left <= 0 or not await self._queues.wait(queues, left):
-                return tasks
-        return []
+            await self.release(asked.worker, [held for held in seat.held if held not in asked.holding])
+        if asked.tasks_max <= 0:
+            return []
+        standing = self._queues.standing()
+        seat.standings.add(standing)
+        try:
+            while True:
+                await self._learn_requirements()
+                kinds = seat.takes(asked.kinds)[:KINDS_PER_POLL_MAX]
+                queues = self._queues.look(standing, kinds, seat.profile)
+                if gone():
+                    return []
+                tasks = await self._take(asked, seat, queues)
+                left = until - time.monotonic()
+                if tasks or left <= 0 or not await self._queues.wait(standing, left):
+                    return tasks
+        finally:
+            seat.standings.discard(standing)
+            self._queues.leave(standing)
 
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked; they keep their place and their number."""
         if task_ids:
-            self._seat(worker).held.difference_update(task_ids)
+            seat = self.seats.of(worker)
+            for task_id in task_ids:
+                seat.held.pop(task_id, None)
             await repeat(lambda: self._store.release(worker, task_ids))
 
-    def has_work(self, partition: int, queue: str) -> None:
-        """The store says that a queue has work. Polls that do not know it yet look which queues there are."""
-        self._queues.has_work(partition, queue)
-        if "#" in queue and queue not in self._requirements:
-            self._requirements_until = 0.0
-            self._queues.wake_all(queue.partition("#")[0])
-
-    async def _take(self, asked: Poll, queues: Sequence[str]) -> list[dict[str, Json]]:
-        for partition, names in self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0):
+    async def _take(self, asked: Poll, seat: Seat, queues: Sequence[str]) -> list[dict[str, Json]]:
+        asking = dict(self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0))
+        unanswered = {partition: queues for partition, _ in seat.unanswered if partition not in asking and queues}
+        for partition, names in (unanswered | asking).items():
             claim, taken = self._queues.claim(partition, names), None
             try:
-                handouts, tasks = await self._claim(partition, asked, names)
-                taken = {handout.queue for handout in handouts}
+                taken, tasks = await self._claim(partition, asked, seat, names)
             finally:
                 self._queues.answered(claim, taken)
             if tasks:
@@ -215,13 +211,15 @@ class Dispatcher:
         return []
 
     async def _claim(
-        self, partition: int, asked: Poll, names: Sequence[str]
-    ) -> tuple[list[Handout], list[dict[str, Json]]]:
-        """Take tasks from the store, and make them ready for the worker. A claim whose answer was lost, on either way,
-        is repeated by the worker's next poll, as the same one.
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
+    ) -> tuple[set[str] | None, list[dict[str, Json]]]:
+        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
+
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one. What this
+        brings was taken before, so nothing is known of the queues now (None).
         """
-        seat = self._seat(asked.worker)
-        nonce = asked.nonce or seat.unanswered_in(partition) or random_hex(NONCE_BYTES)
+        unanswered = None if asked.nonce else seat.unanswered_in(partition)
+        nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
             handouts = await repeat(
@@ -229,13 +227,15 @@ class Dispatcher:
                     partition, asked.worker, names, nonce=nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
                 )
             )
-            ready = [await self._hand_out(asked.worker, handout) for handout in handouts]
-            return handouts, [task for task in ready if task is not None]
-        except StoreError:
+            taken = {handout.queue for handout in handouts}
+            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
+            ready = [await self._hand_out(asked.worker, seat, handout) for handout in handouts]
+            return None if taken and is_repeat else taken, [task for task in ready if task is not None]
+        except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
 
-    async def _hand_out(self, worker: str, handout: Handout) -> dict[str, Json] | None:
+    async def _hand_out(self, worker: str, seat: Seat, handout: Handout) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
         if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
             await self._scopes.keep(loaded, handout.task_id)
@@ -247,36 +247,36 @@ class Dispatcher:
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settle(handout.job, cause, event)
             return None
-        self._seat(worker).held.add(handout.task_id)
+        seat.hold(handout.task_id)
         return task
 
-    async def _queues_for(self, asked: Poll) -> list[str]:
-        """The queues that this worker may take from: its kinds, and those whose requirements it fulfils."""
-        record = self._seat(asked.worker).record
-        kinds = (asked.kinds or kinds_of(record))[:KINDS_PER_POLL_MAX]
-        if time.monotonic() >= self._requirements_until:
-            await self._refresh_requirements()
-        if not self._requirements:
-            return list(kinds)
-        asking = [
-            queue
-            for queue, wanted in self._requirements.items()
-            if (kind := queue.partition("#")[0]) in kinds and fulfils(record, wanted, kind)
-        ]
-        return [*kinds, *asking]
+    async def _seat_of(self, asked: Poll) -> Seat:
+        """The seat of a worker that polls, with what it registered at any replica."""
+        seat = self.seats.of(asked.worker)
+        seat.polled_kinds, seat.polled_ms = seat.takes(asked.kinds), self._store.now_ms()
+        fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
+        if seat.polled_ms >= seat.asked_ms + fresh_ms:
+            seat.asked_ms = seat.polled_ms
+            self._registered(seat, await repeat(lambda: self._store.touch_worker(asked.worker, self._known_ms)))
+            seat.polled_kinds = seat.takes(asked.kinds)
+        return seat
 
-    def _note_poll(self, asked: Poll) -> None:
-        seat = self._seat(asked.worker)
-        self._seats[asked.worker] = self._seats.pop(asked.worker)  # the last one of all
-        seat.polled_kinds, seat.polled_ms = asked.kinds or kinds_of(seat.record), self._store.now_ms()
-
-    async def _refresh_requirements(self) -> None:
-        """Ask which queues have requirements, once a second at most, and only while somebody polls."""
-        self._requirements_until = time.monotonic() + REQUIREMENTS_FRESH_S
-        found: dict[str, Mapping[str, Json]] = {}
-        for partition in range(self._store.partitions):
-            found.update({queue: loads(body) for queue, body in (await self._store.queues(partition)).items()})
-        self._requirements = found
+    async def _learn_requirements(self) -> None:
+        """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
+        that: they are put in line when it is known.
+        """
+        unread = self._queues.unread
+        if not unread:
+            return
+        async with self._learning:
+            while unread:
+                partition = unread.pop()
+                try:
+                    for queue, asked in (await self._store.queues(partition)).items():
+                        self._queues.learn(queue, loads(asked))
+                except BaseException:
+                    unread.add(partition)
+                    raise
 
     # --- taking results -----------------------------------------------------------------------------------------------
 
@@ -299,7 +299,9 @@ class Dispatcher:
         if not self._ours([cause.task_id]) or job_of_task(cause.task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
-        self._seat(cause.worker).held.discard(cause.task_id)
+        seat = self.seats.find(cause.worker)
+        if seat is not None:
+            seat.held.pop(cause.task_id, None)
         return verdict(handled.answer)
 
     async def _blanked(self, event: WorkerAnswer, job: str, task_id: str) -> WorkerAnswer:
@@ -312,22 +314,3 @@ class Dispatcher:
         """Those that can be tasks of this engine: a worker may serve several, and names the tasks of all."""
         partitions = self._store.partitions
         return [task for task in task_ids if isinstance(task, str) and is_task_id(task, partitions)]
-
-    def _seat(self, worker: str) -> Seat:
-        """The worker's seat; when there are too many, the one goes whose worker polled longest ago."""
-        seat = self._seats.get(worker)
-        if seat is None:
-            seat = self._seats[worker] = Seat()
-            if len(self._seats) > WORKERS_KEPT_MAX:
-                del self._seats[next(iter(self._seats))]
-        return seat
-
-
-def kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
-    """The kinds of task that a registration names."""
-    skills = (skill["name"] if isinstance(skill, dict) else skill for skill in record.get("supported_skills") or ())
-    return tuple(skill for skill in skills if isinstance(skill, str))
-
-
-def _hash(record: Mapping[str, Json]) -> Json:
-    return record.get("skills_hash")

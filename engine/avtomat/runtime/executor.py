@@ -90,6 +90,7 @@ class Executor:
         self._waiters = waiters
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
+        self._changed_meanwhile: set[str] = set()
         self._begins = Begins(
             self._begin_body, self._under_way, beside=AT_ONCE_GROUPED if store.commits_in_groups else 1
         )
@@ -149,9 +150,17 @@ class Executor:
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
     def job_changed(self, job: str) -> None:
-        """The store says that a job changed. A commit that is under way here tells those who wait by itself."""
+        """The store says that a job changed. A commit that is under way here tells those who wait by itself. Else it
+        was another replica, and what is kept of the job here is old: it would stay for long, for few jobs come back.
+        """
         if job not in self._under_way:
+            self._scopes.drop_root(job)
             self._waiters.tell(job)
+
+    def changed_elsewhere(self, job: str) -> None:
+        """Another replica changed the job. While a commit is under way here, those who wait look when it is over."""
+        if job in self._under_way and self._waiters.awaited(job):
+            self._changed_meanwhile.add(job)
 
     def stop(self) -> None:
         """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
@@ -297,6 +306,9 @@ class Executor:
     def _exit(self, job: str) -> None:
         if self._under_way[job] == 1:
             del self._under_way[job]
+            if job in self._changed_meanwhile:
+                self._changed_meanwhile.discard(job)
+                self._waiters.tell(job)
         else:
             self._under_way[job] -= 1
 

@@ -1,4 +1,4 @@
-"""Know which queues may hold work, and wake one waiting poll when one does; the store is asked only when it may help.
+"""Know which queues may hold work, so that the store is asked only when it may help, and have one waiting poll woken.
 
 A poll that found its queues empty makes them known as empty, unless news came while it was under way. News come from
 the store (`Wakeups.queue`), and every second for queues that somebody waits for, because messages may be lost.
@@ -9,10 +9,11 @@ has left something behind, all may ask at a time, until one finds nothing.
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from avtomat.core.formula import Json
+from avtomat.runtime.matchmaker import Matchmaker, Profile, Standing, kind_of
 
 QUEUES_KNOWN_MAX = 20_000
 
@@ -43,17 +44,18 @@ class Claim:
 
 
 class Queues:
-    """What this replica knows of the queues, and the polls that wait here, each queue's in the order of their
-    coming.
+    """What this replica knows of the queues. The polls that wait here stand with its matchmaker.
+
+    `unread` are the partitions in which there may be queues whose requirements are not known here.
     """
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._known: dict[Place, Known] = {}
-        self._waiting: defaultdict[str, deque[asyncio.Future[bool]]] = defaultdict(deque)
+        self._matchmaker = Matchmaker()
         self._next_partition = 0
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.unread = set(range(partitions))
 
     def worth_asking(self, queues: Sequence[str], *, at_once: bool = False) -> list[tuple[int, list[str]]]:
         """The partitions, a different one first each time, with those of the queues that may hold work there.
@@ -93,15 +95,21 @@ class Queues:
             if taken is not None and (not taken or queue in taken):
                 known.is_empty, known.has_many = True, False
             else:
-                self.wake(queue)
+                self._matchmaker.call(queue)
 
     def has_work(self, partition: int, queue: str) -> None:
-        """A queue has work: wake the poll that has waited for it longest."""
+        """A queue has work: wake the poll that is to take it. Where it is not known what the queue asks of workers, any
+        poll of its kind is woken to find out.
+        """
         known = self._of(partition, queue)
         known.news += 1
         known.asking = 0
         known.is_empty = False
-        self.wake(queue)
+        if self._matchmaker.knows(queue):
+            self._matchmaker.call(queue)
+        else:
+            self.unread.add(partition)
+            self._matchmaker.call(kind_of(queue))
 
     def _of(self, partition: int, queue: str) -> Known:
         known = self._known.get((partition, queue))
@@ -111,20 +119,48 @@ class Queues:
             known = self._known[partition, queue] = Known()
         return known
 
-    def wake(self, queue: str) -> None:
-        """Wake the poll that has waited longest for this queue, if any does."""
-        waiting = self._waiting.get(queue)
-        while waiting:
-            poll = waiting.popleft()
-            if not poll.done():
-                poll.set_result(True)
-                return
+    # --- polls --------------------------------------------------------------------------------------------------------
 
-    def wake_all(self, queue: str) -> None:
-        """Wake every poll that waits for this queue: there is another one that they may not know."""
-        for poll in list(self._waiting.get(queue, ())):
-            if not poll.done():
-                poll.set_result(True)
+    def standing(self) -> Standing:
+        """The place of a poll that comes now; `leave` must follow."""
+        return self._matchmaker.standing()
+
+    def look(self, standing: Standing, kinds: Sequence[str], profile: Profile | None) -> Sequence[str]:
+        """The queues that the poll may take from now; `profile` is what its worker registered."""
+        queues = self._matchmaker.queues_for(kinds, profile)
+        if standing.queues and standing.queues != queues:
+            self._pass_on(standing)  # what it was woken for may be among those that it may no longer take from
+        standing.profile, standing.queues = profile, queues
+        standing.is_old, standing.learnt = False, self._matchmaker.learnt
+        return queues
+
+    async def wait(self, standing: Standing, seconds: float) -> bool:
+        """Wait until one of the poll's queues may hold work; False when the time is over, or the engine is stopping.
+
+        News that came while the store was being asked found nobody waiting: then there is no waiting at all.
+        """
+        if self._closed:
+            return False
+        if (
+            self.unread
+            or self._matchmaker.is_old(standing)
+            or any(self._may_hold_work(queue) for queue in standing.queues)
+        ):
+            return True
+        return await self._matchmaker.wait(standing, seconds)
+
+    def leave(self, standing: Standing) -> None:
+        """The poll ends, however: what it was woken for and did not take is for the next one."""
+        self._pass_on(standing)
+
+    def recall(self, standing: Standing) -> None:
+        """What the poll's worker registered has changed: it looks again."""
+        self._matchmaker.recall(standing)
+
+    def learn(self, queue: str, asked: Mapping[str, Json]) -> None:
+        """The queue asks this of workers: wake the poll that is to take from it, if there may be work."""
+        if self._matchmaker.learn(queue, asked) and self._may_hold_work(queue):
+            self._matchmaker.call(queue)
 
     def look_again(self) -> None:
         """News may have been lost: no queue is known to be empty, and one poll of each looks."""
@@ -132,64 +168,22 @@ class Queues:
             known.news += 1
             known.asking = 0
             known.is_empty = False
-        for queue in list(self._waiting):
-            self.wake(queue)
-
-    async def wait(self, queues: Sequence[str], seconds: float) -> bool:
-        """Wait until one of the queues may hold work; False when the time is over, or the engine is stopping.
-
-        News that came while the store was being asked found nobody waiting: then there is no waiting at all.
-        """
-        if self._closed:
-            return False
-        if self._may_hold_work(queues):
-            return True
-        loop = self._loop = self._loop or asyncio.get_running_loop()  # which costs a system call in Python 3.11
-        poll: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(seconds, _send_home, poll)
-        for queue in queues:
-            self._waiting[queue].append(poll)
-        try:
-            return await poll
-        except asyncio.CancelledError:
-            if poll.done() and not poll.cancelled() and poll.result():
-                self.pass_on(queues)
-            raise
-        finally:
-            timer.cancel()
-            self._forget(poll, queues)
-
-    def _may_hold_work(self, queues: Sequence[str]) -> bool:
-        partitions = range(self._partitions)
-        return any(self._of(partition, queue).is_worth_asking for queue in queues for partition in partitions)
-
-    def pass_on(self, queues: Iterable[str]) -> None:
-        """A poll that was woken cannot take anything: others look instead."""
-        for queue in queues:
-            self.wake(queue)
+        self.unread.update(range(self._partitions))
+        self._matchmaker.call_one_of_each()
 
     def polls_waiting(self) -> int:
         """How many polls wait here."""
-        return len({poll for waiting in self._waiting.values() for poll in waiting})
+        return self._matchmaker.waiting
 
     def close(self) -> None:
-        """Send every waiting poll home, and those to come."""
+        """End the wait of every poll, and of those to come."""
         self._closed = True
-        for waiting in list(self._waiting.values()):
-            for poll in list(waiting):
-                _send_home(poll)
+        self._matchmaker.call_all(woken=False)
 
-    def _forget(self, poll: asyncio.Future[bool], queues: Sequence[str]) -> None:
-        for queue in queues:
-            waiting = self._waiting.get(queue)
-            if waiting is None:
-                continue
-            if poll in waiting:
-                waiting.remove(poll)
-            if not waiting:
-                del self._waiting[queue]
+    def _pass_on(self, standing: Standing) -> None:
+        for queue in standing.queues:
+            if self._matchmaker.awaited(queue) and (self.unread or self._may_hold_work(queue)):
+                self._matchmaker.call(queue)
 
-
-def _send_home(poll: asyncio.Future[bool]) -> None:
-    if not poll.done():
-        poll.set_result(False)
+    def _may_hold_work(self, queue: str) -> bool:
+        return any(self._of(partition, queue).is_worth_asking for partition in range(self._partitions))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.model import Around, Head, OnUnwind, Ref, Scope
+from avtomat.core.model import ROOT, Around, Head, OnUnwind, Ref, Scope
 from avtomat.core.program import Program
 from avtomat.core.reads import outputs_read
 from avtomat.runtime.forks import around_of
@@ -78,6 +78,10 @@ class Scopes:
     def drop(self, kept: Kept) -> None:
         """Keep the scope no longer."""
         self._kept.drop(kept.head.job, kept.scope.path)
+
+    def drop_root(self, job: str) -> None:
+        """Keep the job's root no longer."""
+        self._kept.drop(job, ROOT)
 
     def clear(self) -> None:
         """Keep nothing: the store may be another one."""

@@ -178,7 +178,12 @@ class Service:
 
     async def _open_store(self) -> None:
         wakeups = Wakeups(
-            queue=self.dispatcher.has_work, job=self._job_changed, lost=self._news_lost, broken=self._store_broken
+            queue=self.queues.has_work,
+            job=self._job_changed,
+            elsewhere=self._executor.changed_elsewhere,
+            lost=self._news_lost,
+            deaf=self._waiters.deaf,
+            broken=self._store_broken,
         )
         for number in range(1, STORE_TRIES + 1):
             try:

@@ -61,9 +61,12 @@ def _wake(news: asyncio.Future[None]) -> None:
 
 
 class Waiters:
-    """Who waits for which job on this replica."""
+    """Who waits for which job on this replica. `is_deaf`: the store's messages do not come for now, so that an end on
+    another replica makes no news here.
+    """
 
     def __init__(self) -> None:
+        self.is_deaf = False
         self._tickets: Tickets = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -82,6 +85,11 @@ class Waiters:
         for ticket in self._tickets.get(job, ()):
             ticket.ended = ended or ticket.ended
             ticket.tell()
+
+    def deaf(self, is_deaf: bool) -> None:
+        """The store's messages do not come any more, or come again: everybody looks."""
+        self.is_deaf = is_deaf
+        self.tell_all()
 
     def close(self) -> None:
         """The engine stops: nobody waits any longer."""

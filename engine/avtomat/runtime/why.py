@@ -27,12 +27,13 @@ from avtomat.core.walk import format_time
 from avtomat.runtime import causes
 from avtomat.runtime.causes import Place, Worker
 from avtomat.runtime.clients import ClientDoor
-from avtomat.runtime.dispatcher import Dispatcher, kinds_of
+from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.histories import Histories
 from avtomat.runtime.jobview import scope_of_row, status_word
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
+from avtomat.runtime.seats import kinds_of
 from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask
 from avtomat.storage.codec import from_ms, loads
 from avtomat.storage.ports import Store

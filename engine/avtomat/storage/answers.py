@@ -284,9 +284,13 @@ class Wakeups:
     job     a job has another stored status: it ended, above all (a store may tell of lesser changes as well)
     lost    messages may have been missed: look again
     broken  this store cannot be used any more by this process; once, and every call raises this error from now on
+    elsewhere  the change of this job, which `job` tells next, was made at another replica
+    deaf    other replicas' messages do not come from now on (True), or come again (False; `lost` follows)
     """
 
     queue: Callable[[int, str], None]
     job: Callable[[str], None]
     lost: Callable[[], None]
     broken: Callable[[StoreError], None] = lambda _: None
+    elsewhere: Callable[[str], None] = lambda _: None
+    deaf: Callable[[bool], None] = lambda _: None

@@ -101,7 +101,7 @@ class RedisStore:
         """Connect, agree on the format, listen."""
         self._wakeups = wakeups
         channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
-        await self._backend.open(channels, self._hear, wakeups.lost)
+        await self._backend.open(channels, self._hear, wakeups.lost, wakeups.deaf)
         try:
             await self._agree()
             await self.ping()
@@ -181,6 +181,8 @@ class RedisStore:
     def _hear(self, channel: bytes, message: bytes) -> None:
         word, _, replica = message.partition(b"\n")
         if replica != self._replica:
+            if self._wakeups is not None and word[:1] == b"j":
+                self._wakeups.elsewhere(word[1:].decode())
             self._wake(int(channel[channel.index(b"{") + 1 : channel.index(b"}")]), word)
 
     def _wake(self, partition: int, word: bytes) -> None:

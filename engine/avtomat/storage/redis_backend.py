@@ -25,7 +25,13 @@ class RedisBackend:
         self._timeout_s = timeout_s
         self.guard = Guard(self._address)
 
-    async def open(self, channels: Sequence[str], on_message: MessageHandler, on_gap: Callable[[], None]) -> None:
+    async def open(
+        self,
+        channels: Sequence[str],
+        on_message: MessageHandler,
+        on_gap: Callable[[], None],
+        on_deaf: Callable[[bool], None],
+    ) -> None:
         """Connect both ways."""
         self._connection = RedisConnection(
             self._address,
@@ -33,7 +39,9 @@ class RedisBackend:
             on_connected=self.guard.meet,
             on_server_changed=lambda _: on_gap(),
         )
-        self._subscriber = RedisSubscriber(self._address, channels, on_message=on_message, on_gap=on_gap)
+        self._subscriber = RedisSubscriber(
+            self._address, channels, on_message=on_message, on_gap=on_gap, on_deaf=on_deaf
+        )
         await self._connection.open(timeout_s=self._timeout_s)
         try:
             unfit = self.guard.refusal or self.guard.danger

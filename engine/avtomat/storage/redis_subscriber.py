@@ -1,8 +1,9 @@
 """Listen to channels of Redis, over a connection of its own, for as long as the process lives.
 
 Publish/subscribe forgets: what is published while nobody listens is lost. So `on_gap` is called each time the
-subscription begins, the first time included: from then on messages come, and before then some may have been missed. A
-PING every `ping_s` finds a connection that has died in silence.
+subscription begins, the first time included: from then on messages come, and before then some may have been missed.
+Before it, and when the subscription is lost, `on_deaf` tells which of the two it is. A PING every `ping_s` finds a
+connection that has died in silence.
 
 When messages follow each other closely, the socket is left alone for REST_S, and what comes meanwhile is read together.
 Waking up for each would cost a busy replica more than the messages, most of which tell it what it did itself.
@@ -35,12 +36,14 @@ class RedisSubscriber:
         *,
         on_message: MessageHandler,
         on_gap: Callable[[], None],
+        on_deaf: Callable[[bool], None] = lambda _: None,
         ping_s: float = 5.0,
         connect_timeout_s: float = 5.0,
     ) -> None:
         self._channels = tuple(channels)
         self._on_message = on_message
         self._on_gap = on_gap
+        self._on_deaf = on_deaf
         self._ping_s = ping_s
         self._link = Link(address, self, connect_timeout_s=connect_timeout_s)
         self._loop: asyncio.AbstractEventLoop
@@ -85,6 +88,9 @@ class RedisSubscriber:
         self._wire = None
         if self._pinging is not None:
             self._pinging.cancel()
+        if self._confirmed == len(self._channels):
+            self._confirmed = 0
+            self._on_deaf(True)
 
     def _take(self, push: list[Reply]) -> None:
         kind = push[0]
@@ -97,6 +103,7 @@ class RedisSubscriber:
             self._confirmed += 1
             if self._confirmed == len(self._channels):
                 self._listening.set()
+                self._on_deaf(False)
                 self._on_gap()
 
     def _ping(self) -> None:
