@@ -24,7 +24,7 @@ from tests.blueprint.evaluating import compiled, environment, render, render_fai
         ("{{ {'a': {'b': 1}}}}", {"a": {"b": 1}}),
         ("{{ '}}' }}", "}}"),
         ("{{ input.total }} ", 1200),
-        ("{{ now }}", "2026-01-31T23:00:00Z"),
+        ("{{ now }}", "2026-01-31T23:00:00.000Z"),
         ("{{ 'a' }}{{ 'b' }}", "ab"),
         ("plain", "plain"),
         ("a } b }} c { d", "a } b }} c { d"),

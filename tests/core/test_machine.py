@@ -260,7 +260,7 @@ def test_now_is_the_time_of_the_event() -> None:
 
     job.wakes(after="1h")
 
-    assert job.ended.output == "2026-02-01T00:00:00Z"
+    assert job.ended.output == "2026-02-01T00:00:00.000Z"
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)

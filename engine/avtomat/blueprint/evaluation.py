@@ -24,7 +24,7 @@ from avtomat.blueprint.limits import (
     MissingError,
     weigh,
 )
-from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth
+from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth, whole_of
 from avtomat.core.formula import Json
 
 Code = Callable[[Frame], Json]
@@ -144,15 +144,16 @@ def _missing_computed_key(value: Json, label: str) -> str:
 
 
 def _at_position(value: Json, wanted: Json, label: str) -> Json:
-    if isinstance(wanted, bool) or not isinstance(wanted, int):
+    position = whole_of(wanted)
+    if position is None:
         raise EvaluationError(f"{label}[…] takes a key or a position, not {kind_of(wanted)}")
     if not isinstance(value, list | str):
         raise MissingError(lambda: f"{label} is {kind_of(value)}, so it has no positions")
-    if not -len(value) <= wanted < len(value):
+    if not -len(value) <= position < len(value):
         raise MissingError(
             lambda: f"{label} has {len(value)} items, so there is none at the position that is asked for"
         )
-    return value[wanted]
+    return value[position]
 
 
 def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
@@ -162,14 +163,19 @@ def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
         value = base(frame)
         if not isinstance(value, list | str):
             raise EvaluationError(f"{label} is {kind_of(value)}; only lists and texts have parts")
-        bounds = [None if code is None else code(frame) for code in (start, stop)]
-        if any(isinstance(bound, bool) or not isinstance(bound, int | None) for bound in bounds):
-            raise EvaluationError(f"{label}[a:b] takes whole numbers")
+        bounds = [None if code is None else _bound(code(frame), label) for code in (start, stop)]
         part_length = len(range(*slice(*bounds).indices(len(value))))
         frame.spend(_PART_STEPS + (part_length if isinstance(value, list) else part_length // CHARS_PER_STEP))
         return value[bounds[0] : bounds[1]]
 
     return run
+
+
+def _bound(value: Json, label: str) -> int | None:
+    position = whole_of(value)
+    if position is None and value is not None:
+        raise EvaluationError(f"{label}[a:b] takes whole numbers")
+    return position
 
 
 def call(function: Function, arguments: Sequence[Code]) -> Code:
