@@ -14,10 +14,10 @@ from avtomat.core.formula import Environment, Json
 from tests.blueprint.evaluating import NOW, environment, evaluate, failure, render
 
 SPECIFIED = """
-len min max sum abs round fixed floor ceil int float str bool lower upper title trim starts_with ends_with contains matches replace
-split join pad glob keys values entries has default merge pick without sorted unique flatten group_by chunk range zip
-first last compact any all now time duration seconds format_time add_days add_months at start_of epoch to_json from_json base64 from_base64
-url_encode hash uuid is_text is_number is_list is_map
+len min max sum abs round fixed floor ceil int float str bool lower upper title trim starts_with ends_with contains
+matches replace split join pad glob keys values entries has default merge pick without sorted unique flatten group_by
+chunk range zip first last compact any all now time duration seconds format_time add_days add_months at start_of epoch
+to_json from_json base64 from_base64 url_encode hash uuid is_text is_number is_list is_map
 """
 
 VALUES: list[tuple[str, Any]] = [

@@ -279,7 +279,7 @@ def _search(frame: Frame, text: str, pattern: str) -> bool:
     problem = regex_problem(pattern)
     if problem is not None:
         raise EvaluationError(problem)
-    compiled = _compiled(pattern)
+    compiled = compiled_pattern(pattern)
     frame.spend(compiled.programsize * len(text) // REGEX_CELLS_PER_STEP)
     _check_characters(text)
     return compiled.search(text) is not None
@@ -297,7 +297,7 @@ def regex_problem(pattern: str) -> str | None:
     if len(pattern) > REGEX_PATTERN_CHARS_MAX:
         return f"a pattern may have at most {REGEX_PATTERN_CHARS_MAX:,} characters"
     try:
-        _compiled(pattern)
+        compiled_pattern(pattern)
     except (re2.error, UnicodeError, ValueError) as problem:
         return f"this pattern cannot be used: {_reason(problem)}"
     return None
@@ -309,7 +309,8 @@ def _reason(problem: Exception) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _compiled(pattern: str) -> "re2._Regexp[str]":
+def compiled_pattern(pattern: str) -> "re2._Regexp[str]":
+    """Return a pattern of RE2 in the one way in which this language searches."""
     options = re2.Options()
     options.max_mem = REGEX_MEMORY_BYTES_MAX
     options.log_errors = False
