@@ -25,6 +25,7 @@ from avtomat.blueprint import codes_source as codes
 from avtomat.blueprint.findings import Code, Finding
 from avtomat.blueprint.nodes import Mapping, Mark, Node, Scalar, Sequence, Span, span_between
 from avtomat.blueprint.scalars import SUSPECT, is_out_of_range, note_on, resolve
+from avtomat.blueprint.surrogates import SurrogatePairs
 
 DEPTH_MAX = 64
 ALIASES_MAX = 50
@@ -43,7 +44,8 @@ class Builder:
     def __init__(self, text: str) -> None:
         self.text = text
         self.findings: list[Finding] = []
-        self._parser = CParser(text)
+        self._pairs = SurrogatePairs(text)
+        self._parser = CParser(self._pairs.text)
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._unfinished: set[str] = set()
         self._nodes = 0
@@ -58,6 +60,11 @@ class Builder:
         except _Stop:
             return None
         except MarkedYAMLError as error:
+            lone = self._pairs.lone_at(error)
+            if lone is not None:
+                hint = "a character past U+FFFF is a pair such as \\ud83d\\ude00; remove the half, or write the whole"
+                self._find(codes.FORBIDDEN_CHARACTER, lone, "half of a character stands alone here", hint)
+                return None
             known = {finding.span.line for finding in self.findings if finding.code in accidents.CODES}
             explained = accidents.explain(error, self.text, self._last, self._open)
             if explained.span.line not in known:
@@ -119,12 +126,12 @@ class Builder:
         if event.__class__ is not ScalarEvent or event.ctag is not None or event.anchor is not None:
             return self._node(event, depth)
         self._nodes += 1
-        text: str = event.value
+        text = self._pairs.read(event)
         self._last = key = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
         return key
 
     def _scalar(self, event: Event) -> Scalar:
-        text: str = event.value
+        text = self._pairs.read(event)
         style: str = event.style or ""
         if style:
             scalar = Scalar(text, text, style, event.start_mark, event.end_mark)

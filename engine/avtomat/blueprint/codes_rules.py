@@ -184,6 +184,14 @@ EXPRESSION_AS_TEXT = Code(
     severity=Severity.WARNING,
 )
 
+FOREIGN_TEMPLATE = Code(
+    number="AVT321",
+    title="A template of another system",
+    about="Templates are written `{{ … }}`. `${{ x }}`, `={{ x }}`, `<% x %>`, `${x}`, `$(x)` and `$.x` are those of "
+    "other systems, and here texts, word for word.",
+    severity=Severity.WARNING,
+)
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 BAD_DURATION = Code(
@@ -250,6 +258,13 @@ DECLINES_NOTHING = Code(
     title="A fail that declines nothing",
     about="Undos belong to the job. A `fail` inside a block ends its branch or item alone, and whether the job fails "
     "is decided outside; so `compensate: false` stands only in the outermost machine.",
+)
+
+DOTTED_NAME = Code(
+    number="AVT413",
+    title="A variable with a dot in its name",
+    about="`set` and `data` give values to variables by their names. `a.b` would be a variable of that name, which "
+    "`data.a.b` does not read; `merge` gives a map one more key.",
 )
 
 DUPLICATE_BLUEPRINT = Code(
