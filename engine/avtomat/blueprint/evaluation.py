@@ -1,8 +1,8 @@
 """The parts that checked expressions and texts are made of: small closures over JSON values.
 
 An expression is compiled once to a tree of these and run many times. There is no Python object within reach of an
-author: a dot is a key of a map, a call is an entry of the table, and each loop pays from the frame's budget. Both front
-ends (`expression` on Python's syntax tree, `template` on Jinja's) build with the same parts, so both mean the same.
+author: a dot is a key of a map, a call is an entry of the table, and each loop pays from the frame's budget. Conditions
+and texts are built of the same parts, so both mean the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -325,17 +325,6 @@ def put(made: dict[str, Json], key: Json, value: Json) -> None:
         raise EvaluationError(f"the keys of a map are texts, not {kind_of(key)}: write str(…)")
     if value is not OMIT:
         made[key] = value
-
-
-def concatenation(codes: Sequence[Code]) -> Code:
-    """Write values one after the other, as they stand in a text."""
-
-    def run(frame: Frame) -> str:
-        parts = [written(frame, code(frame)) for code in codes]
-        frame.allow_text(sum(map(len, parts)))
-        return "".join(parts)
-
-    return run
 
 
 def settle(frame: Frame, value: Json) -> Json:

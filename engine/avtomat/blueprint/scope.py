@@ -1,4 +1,4 @@
-"""What both front ends gather while they read a source: faults, reads, loop variables, and how large it is."""
+"""What is gathered while a source is read: faults, reads, loop variables, and how large it is."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from avtomat.blueprint.evaluation import Code
 from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.functions import FORMS, FUNCTIONS, canonical, meant_by
 from avtomat.blueprint.functions_text import regex_problem
-from avtomat.blueprint.limits import DEPTH_MAX
+from avtomat.blueprint.limits import DEPTH_MAX, NODES_MAX
 from avtomat.blueprint.operators import OMIT
 from avtomat.core.formula import Json
 
@@ -35,6 +35,8 @@ class Scope:
         self.reads: list[Read] = []
         self._guards = 0
         self._slots = 0
+        self._loop_states: set[int] = set()
+        self._nodes_here_max = nodes_max
         self._variables: list[dict[str, int]] = []
 
     def fault(self, what: str, message: str, offset: int, length: int = 1, hint: str | None = None) -> Code:
@@ -43,14 +45,31 @@ class Scope:
         self.faults.append(Fault(code=code, message=message, offset=offset, length=length, hint=hint))
         return NOTHING
 
+    def fault_of_expression(self, message: str, offset: int, hint: str) -> None:
+        """Note a fault that has one code wherever the expression stands."""
+        self.faults.append(Fault(code="expression.syntax", message=message, offset=offset, hint=hint))
+
+    def sorted_faults(self) -> tuple[Fault, ...]:
+        """All that is wrong, in the order of the source."""
+        return tuple(sorted(self.faults, key=lambda fault: fault.offset))
+
+    def begin_expression(self, nodes_max: int) -> None:
+        """Allow what is read next so many nodes, within those of the whole source."""
+        self._nodes_here_max = min(self.nodes + nodes_max, self.nodes_max)
+
+    def end_expression(self) -> None:
+        """Go back to the bound of the whole source."""
+        self._nodes_here_max = self.nodes_max
+
     def visit(self, depth: int, price: int = 1) -> None:
         """Count one node at `depth`, and its price."""
         self.nodes += 1
         self.price += price
         if depth > DEPTH_MAX:
             raise TooComplexError(f"it is nested more than {DEPTH_MAX} deep")
-        if self.nodes > self.nodes_max:
-            raise TooComplexError(f"it has more than {self.nodes_max} parts")
+        if self.nodes > self._nodes_here_max:
+            most = self.nodes_max if self.nodes > self.nodes_max else NODES_MAX
+            raise TooComplexError(f"it has more than {most} parts")
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -82,6 +101,16 @@ class Scope:
             if name in names:
                 return names[name]
         return None
+
+    def bind_loop_state(self, offset: int) -> int:
+        """Give `loop`, which tells how far the loop of a text is, its slot."""
+        slot = self.bind("loop", offset)
+        self._loop_states.add(slot)
+        return slot
+
+    def is_loop_state(self, name: str) -> bool:
+        """Tell whether a name stands for how far the loop of a text is."""
+        return self.slot(name) in self._loop_states
 
     def path(self, name: str, keys: Sequence[str], offset: int) -> Code:
         """Read a path that begins with a name."""
