@@ -10,8 +10,9 @@ import pytest
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.blueprint.functions import FORMS, FUNCTIONS
 from avtomat.blueprint.limits import EvaluationError, Frame
+from avtomat.blueprint.probing import STAND_INS
 from avtomat.core.formula import Environment, Json
-from tests.blueprint.evaluating import NOW, environment, evaluate, failure, render
+from tests.blueprint.evaluating import NOW, compiled, environment, evaluate, failure, render
 
 SPECIFIED = """
 len min max sum abs round fixed floor ceil int float str bool lower upper title trim starts_with ends_with contains
@@ -323,6 +324,36 @@ def test_now_is_what_is_stored_of_it() -> None:
 
 def test_the_time_is_that_of_the_event_and_one_for_the_whole_evaluation() -> None:
     assert evaluate("now() == now and now() - now() == duration('0s')") is True
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "format_time(data.t, data.p, data.z)", "format_time(now, '%d')", "at(data.t, data.c)", "range(0, data.n)",
+        "range(data.n, 3, int(format_time(now, '%S')))", "default(first([]), 1)", "has(data.x) and duration(data.x)",
+        "sorted(data.l, data.k, 'desc')", "pad(data.t, 3, data.f)", "range(100000)", "uuid()", "first([data.x])",
+        "min([1, 2])", "round(1.5, data.n)", "[duration('1h') * x for x in [1, 2]]",
+    ],
+)  # fmt: skip
+def test_a_call_that_may_work_is_not_complained_about(source: str) -> None:
+    parsed = parse_expression(source)
+
+    assert isinstance(parsed, Expression)
+    assert parsed.failing == ()
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_the_stand_ins_of_a_function_are_taken_by_it(name: str) -> None:
+    function = FUNCTIONS[name]
+
+    for count in range(function.least, function.most + 1):
+        function.call(Frame(environment()), *STAND_INS[name][:count])
+
+
+def test_a_call_that_always_fails_is_placed_in_its_text() -> None:
+    template = compiled({"a": ["x", "{{ input.n }} {{ duration('soon') }}"]})
+
+    assert [(pointer, fault.offset, fault.length) for pointer, fault in template.failing] == [("/a/1", 17, 8)]
 
 
 ODD: list[Json] = [

@@ -106,7 +106,9 @@ UNKNOWN_FUNCTION = Code(
     number="AVT304", title="An unknown function", about="Only the functions of the language can be called."
 )
 WRONG_ARGUMENTS = Code(
-    number="AVT305", title="Wrong arguments", about="A function is called with too few or too many values."
+    number="AVT305",
+    title="Wrong arguments",
+    about="A function is called with too few or too many values, or with values that it can do nothing with.",
 )
 BAD_REGEX = Code(
     number="AVT306",

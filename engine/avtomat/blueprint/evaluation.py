@@ -24,10 +24,12 @@ from avtomat.blueprint.limits import (
     MissingError,
     weigh,
 )
-from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth, whole_of
+from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, is_number, kind_of, negate, truth, whole_of
 from avtomat.core.formula import Json
 
 Code = Callable[[Frame], Json]
+UNKNOWN: Json = object()
+"""What is worked out only when the job is there."""
 
 _PLAIN_STEPS = 6
 _PART_STEPS = 12
@@ -38,7 +40,18 @@ _KEY_CHARS_SHOWN_MAX = 40
 
 def constant(value: Json) -> Code:
     """Give the same value each time."""
-    return lambda _frame: value
+    return known(lambda _frame: value, value)
+
+
+def known(code: Code, value: Json) -> Code:
+    """Note that `code` gives this value each time, so that a checker can tell what it will do."""
+    code.value = value  # type: ignore[attr-defined]
+    return code
+
+
+def value_of(code: Code) -> Json:
+    """Return what a code gives each time, or UNKNOWN."""
+    return getattr(code, "value", UNKNOWN)
 
 
 def path(keys: tuple[str, ...]) -> Code:
@@ -242,7 +255,9 @@ def binary(sign: str, left: Code, right: Code) -> Code:
 
 def unary(operate: Callable[[Frame, Json], Json], operand: Code) -> Code:
     """Calculate with one operand."""
-    return lambda frame: operate(frame, operand(frame))
+    code: Code = lambda frame: operate(frame, operand(frame))  # noqa: E731 - one of the small closures
+    value = value_of(operand)
+    return known(code, -value) if operate is negate and is_number(value) else code
 
 
 def comparison(first: Code, rest: Sequence[tuple[str, Code]]) -> Code:
@@ -304,7 +319,12 @@ def choice(condition: Code, this: Code, that: Code) -> Code:
 
 def list_of(codes: Sequence[Code]) -> Code:
     """Make a list; what is `omit` is left out."""
-    return lambda frame: without_omitted([code(frame) for code in codes])
+    values = [value_of(code) for code in codes]
+
+    def run(frame: Frame) -> list[Json]:
+        return without_omitted([code(frame) for code in codes])
+
+    return run if UNKNOWN in values else known(run, without_omitted(values))
 
 
 def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:

@@ -5,7 +5,7 @@ Reading never raises and never runs anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from avtomat.blueprint import evaluation
@@ -28,13 +28,17 @@ _SOURCE_CHARS_SHOWN_MAX = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Expression:
-    """A checked expression. `secret` is the name where it is nothing but `secrets.name`."""
+    """A checked expression. `secret` is the name where it is nothing but `secrets.name`.
+
+    `failing` are calls in it that fail each time: a checker tells of them, and a stored program goes on as it was.
+    """
 
     source: str
     uses: tuple[Read, ...]
     code: Code
     builds: bool
     secret: str | None = None
+    failing: tuple[Fault, ...] = ()
 
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
@@ -44,7 +48,8 @@ class Expression:
     def moved(self, by: int) -> Expression:
         """The same expression in a text in which its source begins at the offset `by`."""
         uses = tuple(use.moved(by) for use in self.uses)
-        return Expression(source=self.source, uses=uses, code=self.code, builds=self.builds, secret=self.secret)
+        failing = tuple(fault.moved(by) for fault in self.failing)
+        return replace(self, uses=uses, failing=failing)
 
     def evaluate(self, env: Environment) -> Json | Failure:
         """Return the value as plain JSON, or why there is none."""
@@ -119,7 +124,7 @@ def _compiled(source: str, tokens: list[Token], *, allow_secrets: bool) -> Expre
         return scope.sorted_faults()
     uses = tuple(scope.reads)
     builds = not (len(uses) == 1 and isinstance(tree, Name | Member))
-    return Expression(source=source, uses=uses, code=code, builds=builds)
+    return Expression(source=source, uses=uses, code=code, builds=builds, failing=tuple(scope.failing))
 
 
 def _too_complex(problem: str) -> Fault:

@@ -93,11 +93,13 @@ def _read(place: Place) -> Reading:
         parsed = parse_expression(place.node.text)
         if isinstance(parsed, list):
             return Reading(place=place, formula=None, faults=tuple(("", fault) for fault in parsed))
-        return Reading(place=place, formula=parsed, uses=parsed.uses)
+        return Reading(
+            place=place, formula=parsed, uses=parsed.uses, faults=tuple(("", fault) for fault in parsed.failing)
+        )
     compiled = compile_value(place.node.value, allow_secrets=True)  # where they may not stand, a rule says so
     if isinstance(compiled, list):
         return Reading(place=place, formula=None, faults=tuple(compiled))
-    return Reading(place=place, formula=compiled, uses=compiled.uses)
+    return Reading(place=place, formula=compiled, uses=compiled.uses, faults=compiled.failing)
 
 
 def _at_pointer(node: Node, pointer: str) -> Node:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from avtomat.blueprint import evaluation
-from avtomat.blueprint.evaluation import Code
+from avtomat.blueprint.evaluation import UNKNOWN, Code
 from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.functions import FORMS, FUNCTIONS, canonical, meant_by
 from avtomat.blueprint.functions_text import regex_problem
-from avtomat.blueprint.limits import DEPTH_MAX, NODES_MAX
+from avtomat.blueprint.limits import DEPTH_MAX, NODES_MAX, EvaluationError
 from avtomat.blueprint.operators import OMIT
+from avtomat.blueprint.probing import probe
 from avtomat.core.formula import Json
 
 NOTHING: Code = evaluation.constant(None)
@@ -32,6 +33,8 @@ class Scope:
         self.price = 0
         """What one evaluation of all that was read so far costs in steps, loops inside not gone through."""
         self.faults: list[Fault] = []
+        self.failing: list[Fault] = []
+        """Calls that can be read, but never give a value."""
         self.reads: list[Read] = []
         self._guards = 0
         self._slots = 0
@@ -160,7 +163,19 @@ class Scope:
         if not function.least <= len(arguments) <= function.most:
             message = f"{name}() takes {_count(function.least, function.most)}, not {len(arguments)}"
             return self.fault("arguments", message, offset, len(written), f"it is written {function.usage}")
-        return evaluation.call(function, arguments)
+        found = UNKNOWN if name == "matches" else probe(name, function, arguments)
+        code = evaluation.call(function, arguments)
+        if isinstance(found, EvaluationError):
+            self._fails(str(found), offset, len(written), function.usage)
+            return code
+        return code if found is UNKNOWN else evaluation.known(code, found)
+
+    def _fails(self, message: str, offset: int, length: int, usage: str) -> None:
+        """Note a call that fails each time; inside `has` and `default` it may."""
+        if not self._guards:
+            fault = Fault(code=f"{self.kind}.arguments", message=message, offset=offset, length=length,
+                          hint=f"it is written {usage}")  # fmt: skip
+            self.failing.append(fault)
 
     def _unknown_function(self, written: str, offset: int) -> Code:
         if written.startswith("_"):

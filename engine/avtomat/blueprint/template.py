@@ -57,11 +57,15 @@ class _RenderError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledTemplate:
-    """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text."""
+    """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text.
+
+    `failing` are calls that fail each time, each with the pointer of its text.
+    """
 
     piece: _Piece
     uses: tuple[Read, ...]
     fixed: Rendered | None
+    failing: tuple[tuple[str, Fault], ...] = ()
 
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
@@ -88,25 +92,29 @@ class CompiledTemplate:
 def parse_text(source: str, *, allow_secrets: bool = False) -> CompiledTemplate | list[Fault]:
     """Compile one text, or return all that is wrong with it."""
     leaf = _leaf(source, allow_secrets)
-    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""))
+    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""), _failing(leaf, ""))
 
 
 def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTemplate | list[tuple[str, Fault]]:
     """Compile a JSON value, or return all that is wrong with it, each with the JSON pointer of its text or key."""
     compiler = _Compiler(allow_secrets=allow_secrets)
     piece = compiler.compile(value, "")
-    return compiler.faults or _template(piece, tuple(compiler.uses))
+    return compiler.faults or _template(piece, tuple(compiler.uses), tuple(compiler.failing))
 
 
-def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
+def _template(piece: _Piece, uses: tuple[Read, ...], failing: tuple[tuple[str, Fault], ...]) -> CompiledTemplate:
     fixed = Rendered(value=piece.value) if isinstance(piece, _Constant) else None
-    return CompiledTemplate(piece=piece, uses=uses, fixed=fixed)
+    return CompiledTemplate(piece=piece, uses=uses, fixed=fixed, failing=failing)
 
 
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
     if isinstance(leaf, _Constant):
         return ()
     return tuple(use.inside(pointer) for use in leaf.uses) if pointer else leaf.uses
+
+
+def _failing(leaf: _Leaf, pointer: str) -> tuple[tuple[str, Fault], ...]:
+    return () if isinstance(leaf, _Constant) else tuple((pointer, fault) for fault in leaf.failing)
 
 
 @lru_cache(maxsize=_CACHED_MAX)
@@ -151,6 +159,7 @@ class _Compiler:
         self.allow_secrets = allow_secrets
         self.faults: list[tuple[str, Fault]] = []
         self.uses: list[Read] = []
+        self.failing: list[tuple[str, Fault]] = []
 
     def compile(self, value: Json, pointer: str) -> _Piece:
         if isinstance(value, str):
@@ -167,6 +176,7 @@ class _Compiler:
             self.faults += [(pointer, fault) for fault in leaf]
             return _Constant(value=source)
         self.uses += _uses(leaf, pointer)
+        self.failing += _failing(leaf, pointer)
         return leaf
 
     def _map(self, value: dict[str, Json], pointer: str) -> _Piece:

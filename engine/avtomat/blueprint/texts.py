@@ -22,6 +22,7 @@ class Text:
     source: str
     uses: tuple[Read, ...]
     part: Part
+    failing: tuple[Fault, ...] = ()
 
     def write(self, frame: Frame) -> tuple[str, Sequence[tuple[int, str]]]:
         """Return the text, and the offset and name of each secret that is missing in it. Raises EvaluationError."""
@@ -48,7 +49,7 @@ def read_text(source: str, *, allow_secrets: bool) -> Text | tuple[Fault, ...]:
         return (_too_complex("the text is nested too deep"),)
     if scope.faults:
         return scope.sorted_faults()
-    return Text(source=source, uses=tuple(scope.reads), part=part)
+    return Text(source=source, uses=tuple(scope.reads), part=part, failing=tuple(scope.failing))
 
 
 def _too_complex(message: str) -> Fault:

@@ -31,7 +31,9 @@ def duration_of(value: Json) -> timedelta:
         found = parse_duration(value)
         if found is not None:
             return found
-        raise EvaluationError("a duration is needed, and this text is none: write it like 30s, 5m or 1h30m")
+        hint = duration_hint(value[:64])
+        better = f" ({hint})" if hint.startswith("write ") else ""
+        raise EvaluationError(f"a duration is needed, and this text is none: write it like 30s, 5m or 1h30m{better}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
     hint = duration_hint(str(value)) if number else "write duration('5m')"
     raise EvaluationError(f"a duration is needed here: {hint}")
