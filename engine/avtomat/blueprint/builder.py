@@ -6,6 +6,7 @@ or a fault of syntax ends it, and then there is no value.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # the package lists no exports
@@ -214,10 +215,24 @@ class Builder:
         start, end = event.start_mark, ending.end_mark
         written = self.text[start.index : end.index]
         if written.startswith("{{"):
-            self.findings.append(accidents.bare_template(span_between(start, end), written))
+            span = span_between(start, end)
+            rest = self._rest_of_the_line(end)
+            if span.end_column is not None and rest:
+                span = Span(line=span.line, column=span.column, end_column=span.end_column + len(rest))
+            told = accidents.bare_template(span, written)
+            hint = f"write {accidents.quoted(written + rest)}" if rest else told.hint
+            self.findings.append(replace(told, hint=hint))
         else:
             self._find(codes.KEY_NOT_TEXT, key.span, "a map or a list cannot be a key", "write a text before the colon")
         return Scalar(value=written, text=written, style="'", start=start, end=end)
+
+    def _rest_of_the_line(self, end: Mark) -> str:
+        """What follows a value that ends too early, where no bracket around it bounds the value."""
+        if any(event.flow_style for event in self._open[:-1]):
+            return ""
+        line_end = self.text.find("\n", end.index)
+        rest = self.text[end.index : line_end if line_end >= 0 else None]
+        return rest.split(" #")[0].rstrip()
 
     def _go_on_cutting(self, keys: dict[str, Scalar], items: dict[str, Node], name: str, rest: Scalar) -> str | None:
         """Join a value in a flow map that a comma had cut, and say so once the whole of it is there."""
