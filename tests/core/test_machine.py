@@ -198,7 +198,7 @@ def test_a_wait_may_name_the_time_at_which_it_ends() -> None:
     assert job.scope.waiting == OnTimer(until=NOW + timedelta(hours=1))
 
 
-@pytest.mark.parametrize("time", ["soon", 5, None, "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("time", ["soon", 5, None, "0001-01-01T00:00:00+14:00", "2026-01-02T00:00:00"])
 def test_a_wait_until_something_that_is_no_time_fails(time: object) -> None:
     job = begun("states: {pause: {wait: {until: '{{ input.at }}'}}}", {"at": time})
 
