@@ -269,6 +269,13 @@ DOTTED_NAME = Code(
     "`data.a.b` does not read; `merge` gives a map one more key.",
 )
 
+STORED_DURATIONS = Code(
+    number="AVT414",
+    title="Two stored durations",
+    about="A duration that is stored is a text, such as `1h30m`. Two of them cannot be added or put in order: "
+    "`duration(data.name)` makes a duration of one again.",
+)
+
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",

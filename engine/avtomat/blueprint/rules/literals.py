@@ -60,7 +60,7 @@ _BEGINNING = re.compile(r"\s*(data|input|outputs)\.([A-Za-z_]\w*)")
 def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
     """`set: {n: data.n + 1}` sets a text; told only where such a variable, input or output is declared."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else _texts(reading.place.node):
+        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
             if "." in scalar.text and "{{" not in scalar.text and _is_expression(subject, scalar.text):
                 message = f"{scalar.text[:40]} is a text here, word for word"
                 hint = "if its value is meant write " + quoted("{{ " + scalar.text + " }}")
@@ -86,7 +86,7 @@ _FOREIGN_CHARS_MAX = 1_000
 def templates_are_our_own(subject: Subject) -> Iterator[Finding]:
     """A value such as `${{ x }}` is a template in another system, and a text here."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else _texts(reading.place.node):
+        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
             text = scalar.text
             if ("$" in text or "<%" in text or "={{" in text or "#{" in text) and len(text) <= _FOREIGN_CHARS_MAX:
                 yield from _foreign(scalar)
@@ -125,16 +125,17 @@ def _is_expression(subject: Subject, text: str) -> bool:
 
 
 def _literal(key: str, node: Node | None) -> Iterator[Finding]:
-    for scalar in _texts(node) if node is not None else ():
+    for scalar in texts_of(node) if node is not None else ():
         if "{{" in scalar.text:
             span = scalar.span
             hint = _WHY.get(key, "it is literal: write the text itself")
             yield codes.LITERAL_PLACE.at(span, f"no template may stand in `{key}`", hint)
 
 
-def _texts(node: Node | None) -> Iterator[Scalar]:
+def texts_of(node: Node | None) -> Iterator[Scalar]:
+    """All single values in a value."""
     if isinstance(node, Scalar):
         yield node
     elif isinstance(node, Mapping | Sequence):
         for inner in node.items.values() if isinstance(node, Mapping) else node.items:
-            yield from _texts(inner)
+            yield from texts_of(inner)
