@@ -72,9 +72,7 @@ def _two_texts(subject: Subject, scalar: Scalar, stored: frozenset[str], *, is_g
         first, second = _variable(left), _variable(right)
         if first in stored and second in stored and isinstance(right, syntax.Member):
             length = right.key_at + len(right.key) - left.at
-            message = (
-                f"`{sign}` has two texts here: `data.{first}` and `data.{second}` are stored durations"
-            )
+            message = f"`{sign}` has two texts here: `data.{first}` and `data.{second}` are stored durations"
             hint = f"write duration(data.{first}) {sign} duration(data.{second})"
             span = scalar.place(start + left.at, subject.source, length)
             yield codes.STORED_DURATIONS.at(span, message, hint)
