@@ -41,7 +41,7 @@ _LEVELS = {
 """How tightly a sign between two operands binds."""
 _BINDS_TIGHTER = frozenset({"+", "-", "*", "/", "//", "%", "**", ".", "[", "("})
 """What would take the function after a bar for its own operand."""
-_SIMPLE = frozenset({"name", "text", "number"})
+_SIMPLE = frozenset({"name", "path", "text", "number"})
 _TRAILERS = frozenset({".", "[", "("})
 _NESTING_MAX = 2 * DEPTH_MAX
 """Brackets and operators are each bounded by DEPTH_MAX elsewhere; both together keep the stack of calls short."""
@@ -137,7 +137,7 @@ class Parser:
             self.nesting -= 1
             return operand
         if self.text == "+":
-            self._refuse("`+` before a value means nothing", at, 1, "leave it out")
+            self.scope.fault("forbidden", "`+` before a value means nothing", at, 1, "leave it out")
             self.advance()
         return self._primary()
 
@@ -210,6 +210,9 @@ class Parser:
         if kind == "name":
             self.advance()
             return Name(text, at)
+        if kind == "path":
+            self.advance()
+            return _path(text, at)
         if kind == "text":
             self.advance()
             return Constant(unescape(text), at, len(text))
@@ -375,12 +378,20 @@ class Parser:
     def _refuse_tuple(self, at: int) -> NoReturn:
         self._stop("values side by side cannot stand in an expression", at, 1, "write a list: [a, b]", "forbidden")
 
-    def _refuse(self, message: str, at: int, length: int, hint: str) -> None:
-        self.scope.fault("forbidden", message, at, length, hint)
-
     def _stop(self, message: str, at: int, length: int, hint: str | None, what: str = "syntax") -> NoReturn:
         self.scope.fault(what, message, at, length, hint)
         raise UnreadableError
+
+
+def _path(text: str, at: int) -> Node:
+    """Return the tree of names with dots between them."""
+    first, *keys = text.split(".")
+    node: Node = Name(first, at)
+    key_at = at + len(first) + 1
+    for key in keys:
+        node = Member(node, key, key_at, at)
+        key_at += len(key) + 1
+    return node
 
 
 _BRACKETS: dict[str, Callable[[Parser, int], Node]] = {
