@@ -39,6 +39,7 @@ walks: $(STAMP)  ## 500 generated programs, 200 random walks each
 
 docs: $(STAMP)  ## The parts of the documentation that are written from the code
 	$(BIN)/python scripts/settings_table.py
+	$(BIN)/python scripts/commands_page.py
 	$(BIN)/python scripts/language_pages.py
 
 $(STAMP): pyproject.toml

@@ -14,10 +14,10 @@ from tests.core.building import begun
 from tests.core.test_semantics import decided, told, value_of
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "docs/language"
+DOCS = ROOT / "docs"
 EXAMPLE = re.compile(r"```yaml\n(.*?)```\s*```trace\n(.*?)```", re.DOTALL)
-PAGES = ("blocks.md", "errors.md")
-EXAMPLES = [(page, *pair) for page in PAGES for pair in EXAMPLE.findall((FOLDER / page).read_text("utf-8"))]
+PAGES = ("language/blocks.md", "language/errors.md", "cookbook.md", "coming-from.md")
+EXAMPLES = [(page, *pair) for page in PAGES for pair in EXAMPLE.findall((DOCS / page).read_text("utf-8"))]
 
 
 def test_keys_and_functions_are_those_of_the_code() -> None:
@@ -40,14 +40,14 @@ def test_the_example_does_what_the_page_says(page: str, blueprint: str, trace: s
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_blueprint_on_the_page_has_a_trace(page: str) -> None:
-    text = (FOLDER / page).read_text("utf-8")
+    text = (DOCS / page).read_text("utf-8")
 
-    assert len(EXAMPLE.findall(text)) == text.count("```yaml") == text.count("```trace") > 3
+    assert len(EXAMPLE.findall(text)) == text.count("```yaml") == text.count("```trace") > 1
 
 
 @pytest.mark.parametrize("code", sorted(TASK_CODES | ENGINE_CODES))
 def test_every_code_has_an_example_that_comes_to_it(code: str) -> None:
-    _, _, section = (FOLDER / "errors.md").read_text("utf-8").partition(f"\n### {code}\n")
+    _, _, section = (DOCS / "language/errors.md").read_text("utf-8").partition(f"\n### {code}\n")
     examples = EXAMPLE.findall(section.partition("\n### ")[0])
 
     assert [trace for _, trace in examples if re.search(rf"-> (failed|parked) {code} in \S+$", trace.strip())]

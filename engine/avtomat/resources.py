@@ -1,4 +1,4 @@
-"""Find the files that are shipped with the package: the JSON Schemas.
+"""Find the files that are shipped with the package: the JSON Schemas, and the page about the checker's codes.
 
 In a wheel they lie inside the package; in an editable install, in the repository that the package is imported from.
 """
@@ -30,6 +30,12 @@ def schema_text(name: str) -> str:
             hint=f"did you mean {meant}?" if meant else None,
         )
     return (_schemas() / f"{name}{_SUFFIX}").read_text("utf-8")
+
+
+def diagnostics_page() -> str:
+    """docs/diagnostics.md."""
+    shipped = _PACKAGE / "diagnostics.md"
+    return (shipped if shipped.is_file() else _PACKAGE.parents[1] / "docs" / "diagnostics.md").read_text("utf-8")
 
 
 def _schemas() -> Path:

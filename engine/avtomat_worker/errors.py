@@ -10,25 +10,35 @@ Exception
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+
+def text_of(value: object) -> str:
+    """The text of any object, ready to be sent: what UTF-8 cannot say is escaped. An object that cannot say its text
+    gives the name of its type.
+    """
+    try:
+        text = str(value)
+    except Exception:
+        text = f"{type(value).__name__} (its text cannot be had)"
+    return text.encode(errors="backslashreplace").decode()
 
 
 class TaskError(Exception):
     """Raise it in a task to fail the attempt with a code that blueprints can name in `retry` and `catch`.
 
-    `code` is `[A-Z][A-Z0-9_]*`, your own or one that the engine knows (TRANSIENT_ERROR is retried by default,
-    PERMANENT_ERROR is not; your own codes are retried only where a policy names them). `details` is any JSON.
+    `code` is your own or one that the engine knows (TRANSIENT_ERROR is retried by default, PERMANENT_ERROR is not; your
+    own codes are retried only where a policy names them). Codes are `[A-Z][A-Z0-9_]*`; the engine makes another form
+    fit (`S3.NoSuchBucket` becomes S3_NOSUCHBUCKET), and keeps the original in the details. `message` is a text, or
+    anything that has one, such as the exception that was caught. `details` is any JSON.
     """
 
-    def __init__(self, code: str, message: str = "", details: Any = None) -> None:
-        if not CODE.fullmatch(code):
-            raise ValueError(f"an error code is upper case letters, digits and _ (CARD_DECLINED), not {code!r}")
+    def __init__(self, code: str, message: object = "", details: Any = None) -> None:
+        if not isinstance(code, str) or not code:
+            raise ValueError(f"an error code is a text like CARD_DECLINED, not {code!r}")
         super().__init__(code, message, details)
         self.code = code
-        self.message = message
+        self.message = "" if message is None else text_of(message)
         self.details = details
 
     def __str__(self) -> str:

@@ -15,11 +15,14 @@ from typing import Any, assert_never
 
 import orjson
 
+from avtomat_worker.errors import text_of
+
 Json = Any
 
 PROTOCOL_VERSION = "1.0b17"
 KIND = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-STATUS = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+STATUS_CHARACTERS_MAX = 128
+_RESERVED = frozenset({"failure", "failed", "error", "cancelled"})
 MESSAGE_CHARACTERS_MAX = 2_000
 
 
@@ -31,10 +34,11 @@ class Result:
     status: str = "success"
 
     def __post_init__(self) -> None:
-        if not STATUS.fullmatch(self.status) or self.status in {"failure", "cancelled"}:
+        is_text = 0 < len(self.status) <= STATUS_CHARACTERS_MAX and self.status.isprintable()
+        if not is_text or self.status.casefold() in _RESERVED:
             raise ValueError(
-                f"{self.status!r} cannot be a status: take one word other than failure and cancelled; "
-                "to fail, raise TaskError"
+                f"{self.status!r} cannot be a status: take a text of 1 to {STATUS_CHARACTERS_MAX} characters on one "
+                f"line, other than {', '.join(sorted(_RESERVED))}; to fail, raise TaskError"
             )
 
 
@@ -99,7 +103,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled:
-    """The attempt was given up because it was cancelled, or because the worker stops."""
+    """The attempt was given up because it was cancelled; or, `given_back`, because the worker stops before its end."""
+
+    given_back: bool = False
 
 
 Outcome = Succeeded | Failed | Cancelled
@@ -176,10 +182,10 @@ def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
         case Succeeded(data=data, status=status):
             return {"status": status, "data": orjson.Fragment(data)}
         case Failed(code=code, message=message, details=details):
-            error = {"code": code, "message": message[:MESSAGE_CHARACTERS_MAX], "details": details}
+            error = {"code": code, "message": text_of(message[:MESSAGE_CHARACTERS_MAX]), "details": details}
             return {"status": "failure", "error": error}
-        case Cancelled():
-            return {"status": "cancelled"}
+        case Cancelled(given_back=given_back):
+            return {"status": "cancelled", "given_back": True} if given_back else {"status": "cancelled"}
     assert_never(outcome)
 
 
@@ -191,7 +197,7 @@ def progress_event(assignment: Assignment, *, worker_id: str, fraction: float, m
             "worker_id": worker_id,
             "origin_worker_id": worker_id,
             "event_type": "progress",
-            "payload": {"progress": fraction, "message": message[:MESSAGE_CHARACTERS_MAX]},
+            "payload": {"progress": fraction, "message": text_of(message[:MESSAGE_CHARACTERS_MAX])},
             "target_job_id": assignment.job_id,
             "target_task_id": assignment.task_id,
             "timestamp": int(now),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from avtomat_worker.context import TaskContext
-from avtomat_worker.errors import TaskError
+from avtomat_worker.errors import TaskError, text_of
 from avtomat_worker.handlers import Handler
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import Assignment, Cancelled, Failed, Outcome, Result, Succeeded, encode_output
@@ -116,7 +116,7 @@ class RunningTasks:
         for execution in list(self._executions.values()):
             assert execution.guard is not None
             execution.guard.cancel()
-            self._end(execution, Cancelled())
+            self._end(execution, Cancelled(given_back=True))
 
     def _context(self, assignment: Assignment) -> TaskContext:
         loop = asyncio.get_running_loop()
@@ -138,7 +138,7 @@ class RunningTasks:
     async def _run(self, execution: Execution) -> None:
         async with self._slots:
             if execution.why is not None:
-                self._end(execution, Cancelled())
+                self._end(execution, _given_up(execution.why))
                 return
             execution.call = asyncio.create_task(self._call(execution))
             watch = asyncio.create_task(self._watch_deadline(execution))
@@ -147,7 +147,7 @@ class RunningTasks:
             finally:
                 watch.cancel()
                 execution.call.cancel()
-        self._end(execution, self._outcome(execution, execution.call))
+        self._end(execution, self._true_outcome(execution, execution.call))
 
     async def _call(self, execution: Execution) -> object:
         handler = self._handlers.get(execution.assignment.kind)
@@ -165,11 +165,18 @@ class RunningTasks:
             await self._clock.wait(asyncio.Event(), left_s)
             self.cancel(execution.assignment.task_id, Why.LATE)
 
+    def _true_outcome(self, execution: Execution, call: asyncio.Task[object]) -> Outcome:
+        """The outcome, whatever the function left behind: without one the task would count as running for ever."""
+        try:
+            return self._outcome(execution, call)
+        except Exception as broken:
+            logger.exception("the outcome of task %s cannot be told", execution.assignment.kind)
+            return Failed(code="INTERNAL_ERROR", message=f"the outcome cannot be told: {type(broken).__name__}")
+
     def _outcome(self, execution: Execution, call: asyncio.Task[object]) -> Outcome:
         error = None if call.cancelled() else call.exception()
         if execution.context.cancel_seen.is_set():
-            late = Failed(code="TIMEOUT_ERROR", message="the deadline passed before the task was done")
-            return late if execution.why is Why.LATE else Cancelled()
+            return _given_up(execution.why)
         if call.cancelled() or error is not None:
             return _failure(execution, error)
         return self._success(execution, call.result())
@@ -193,6 +200,13 @@ class RunningTasks:
         self._changed.notify()
 
 
+def _given_up(why: Why | None) -> Outcome:
+    """What the engine is told of an attempt that its function gave up."""
+    if why is Why.LATE:
+        return Failed(code="TIMEOUT_ERROR", message="the deadline passed before the task was done")
+    return Cancelled(given_back=why is Why.STOPPING)
+
+
 def _failure(execution: Execution, error: BaseException | None) -> Failed:
     """Name the failure; only a TaskError is expected, so everything else is logged with its traceback."""
     if isinstance(error, TaskError):
@@ -205,4 +219,4 @@ def _failure(execution: Execution, error: BaseException | None) -> Failed:
     if error is None:
         return Failed(code="INTERNAL_ERROR", message=f"task {kind} cancelled itself")
     logger.error("task %s of job %s failed", kind, execution.assignment.job_id, exc_info=error)
-    return Failed(code="INTERNAL_ERROR", message=f"{type(error).__name__}: {error}")
+    return Failed(code="INTERNAL_ERROR", message=f"{type(error).__name__}: {text_of(error)}")

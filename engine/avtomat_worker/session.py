@@ -178,7 +178,7 @@ class Session:
         self._nonce = secrets.token_urlsafe(12)
         try:
             for assignment in await self._client.poll(self._poll(0, 0)):
-                self._ended(assignment, Cancelled(), 0)
+                self._ended(assignment, Cancelled(given_back=True), 0)
         except EngineError as error:
             logger.info("tasks that never arrived go back when their leases end: %s", error)
 

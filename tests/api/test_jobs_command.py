@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,32 @@ async def avtomat(*arguments: str) -> int:
 async def test_jobs_are_listed(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert await avtomat("jobs", "list", "--status", "waiting_for_worker", "--limit", "2") == 0
 
-    heads, *rows = capsys.readouterr().out.splitlines()
-    assert heads.split() == ["JOB", "STATUS", "BLUEPRINT", "STATE", "CREATED"]
+    heads, *rows, more = capsys.readouterr().out.splitlines()
+    assert heads.split() == ["JOB", "STATUS", "BLUEPRINT", "STATE", "ERROR", "CREATED"]
     assert [row.split()[:3] for row in rows] == [[f"job{n}", "waiting_for_worker", "slow"] for n in range(2)]
+    assert more == "there are more; --limit 4 shows them"
+
+
+async def test_a_list_that_is_whole_does_not_say_that_there_is_more(
+    kept: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await avtomat("jobs", "list", "--limit", "3") == 0
+
+    assert "there are more" not in capsys.readouterr().out
+
+
+async def test_a_list_shows_why_jobs_failed(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    kept.engine.clients.jobs_by_id["job1"]["error_code"] = "CARD_DECLINED"
+
+    assert await avtomat("jobs", "list") == 0
+
+    assert capsys.readouterr().out.splitlines()[2].split()[4] == "CARD_DECLINED"
 
 
 async def test_a_list_is_followed_over_its_pages(
     kept: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avtomat.cli.jobs._PAGE", 1)
+    monkeypatch.setattr("avtomat.cli.jobs.reading.PAGE", 1)
     assert await avtomat("jobs", "list", "-o", "json") == 0
 
     assert [job["id"] for job in json.loads(capsys.readouterr().out)["jobs"]] == ["job0", "job1", "job2"]
@@ -66,7 +84,62 @@ async def test_history_is_shown_in_order(kept: Site, capsys: pytest.CaptureFixtu
     assert await avtomat("jobs", "history", "job1") == 0
 
     _, *rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[3] for row in rows] == ["JobCreated", "TaskSucceeded"]
+    assert [row.split(maxsplit=3)[3] for row in rows] == ["job created", "attempt 0 done"]
+
+
+async def test_flags_may_stand_anywhere(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (("-o", "json", "jobs", "list"), ("jobs", "-o", "json", "list"), ("jobs", "list", "-o", "json")):
+        assert await avtomat(*arguments) == 0
+        assert len(json.loads(capsys.readouterr().out)["jobs"]) == 3
+
+
+async def test_a_job_is_submitted(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    more = ("--input", '{"n": 7}', "--key", "k1", "--label", "team=a=b", "--priority", "3", "--timeout", "90s")
+    assert await avtomat("jobs", "submit", "slow", *more) == 0
+
+    assert capsys.readouterr().out == "job3\n"
+    asked = kept.engine.clients.submitted[-1]
+    assert (asked.blueprint, asked.input, asked.key) == ("slow", {"n": 7}, "k1")
+    assert (asked.labels, asked.priority, asked.timeout) == ({"team": "a=b"}, 3, timedelta(seconds=90))
+
+
+async def test_a_job_is_waited_for(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    kept.engine.clients.jobs_by_id["job1"]["status"] = "failed"
+    kept.engine.clients.jobs_by_id["job2"]["status"] = "finished"
+
+    assert await avtomat("jobs", "wait", "job2") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "job2"
+    assert await avtomat("jobs", "wait", "job1") == 1
+    assert await avtomat("jobs", "wait", "job0", "--timeout", "0s") == 124
+
+
+async def test_a_job_is_followed_to_its_end(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    kept.engine.clients.jobs_by_id["job1"]["status"] = "finished"
+
+    assert await avtomat("jobs", "follow", "job1") == 0
+
+    told = capsys.readouterr()
+    assert "attempt 0 done" in told.err
+    assert json.loads(told.out)["status"] == "finished"
+
+
+async def test_the_tasks_of_a_job_are_shown(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await avtomat("jobs", "tasks", "job1") == 0
+
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split()[:4] == ["greet", "1", "leased", "w1"]
+
+
+async def test_a_job_is_found_by_the_first_characters_of_its_id(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = kept.engine.clients.jobs_by_id
+    for number, name in enumerate(("00abcd1", "00abce2")):
+        jobs[name] = {**jobs[f"job{number}"], "id": name}
+
+    assert await avtomat("jobs", "show", "00abcd") == 0
+    assert "00abcd1" in capsys.readouterr().out
+    assert await avtomat("jobs", "show", "00abc") == 2
+    assert "00abcd1, 00abce2" in capsys.readouterr().err
+    assert await avtomat("jobs", "show", "00ff") == 3
 
 
 async def test_a_job_is_cancelled(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:

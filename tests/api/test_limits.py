@@ -48,6 +48,24 @@ async def test_a_larger_body_is_413_with_a_length_or_without(narrow: Site) -> No
     assert not narrow.engine.clients.submitted
 
 
+@pytest.mark.parametrize("order", [("job_id", "task_id", "data"), ("data", "job_id", "task_id")])
+async def test_a_result_that_is_too_large_fails_its_attempt(narrow: Site, order: tuple[str, ...]) -> None:
+    body = {"job_id": "00a", "task_id": "00a-x", "data": ["x" * RESULT_MAX, {"task_id": "00a-other"}]}
+    answer = await narrow.post(RESULT, json={name: body[name] for name in order}, headers={"X-Worker-ID": "w1"})
+
+    assert answer.status == 413
+    [told] = narrow.engine.dispatcher.results
+    assert (told["job_id"], told["task_id"], told["worker_id"]) == ("00a", "00a-x", "w1")
+    assert told["error"]["code"] == "LIMIT_EXCEEDED_ERROR"
+
+
+async def test_a_result_that_is_too_large_and_names_no_attempt_is_refused(narrow: Site) -> None:
+    answer = await narrow.post(RESULT, json={"data": "x" * RESULT_MAX}, headers={"X-Worker-ID": "w1"})
+
+    assert answer.status == 413
+    assert not narrow.engine.dispatcher.results
+
+
 async def test_a_result_may_be_larger(narrow: Site) -> None:
     body = {"job_id": "00a", "task_id": "00a-x", "worker_id": "w1", "data": "x" * BODY_MAX * 2}
     fits = await narrow.post(RESULT, json={**body, "data": "x" * bodies.LARGE_BYTES * 2})

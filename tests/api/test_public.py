@@ -49,7 +49,7 @@ async def test_the_page_loads_nothing_of_others_and_runs_nothing(site: Site) -> 
     assert "<script" not in text
     assert "style=" not in text
     assert not re.search(r'(src|href)="(https?:)?//', text)
-    assert "POST /api/v1/jobs/{blueprint}" in text
+    assert "POST /api/v1/blueprints/{blueprint}/jobs" in text
 
 
 def test_the_description_names_exactly_the_routes_that_there_are() -> None:
@@ -58,7 +58,8 @@ def test_the_description_names_exactly_the_routes_that_there_are() -> None:
     }
     served = {(method, path) for method, path in App(FakeEngine()).router.routes if method != "HEAD"}
 
-    assert described == served
+    assert served - described == {("POST", "/api/v1/jobs/{blueprint}")}  # the older address of a submission
+    assert described <= served
 
 
 async def test_the_description_is_served_and_every_reference_in_it_leads_somewhere(site: Site) -> None:

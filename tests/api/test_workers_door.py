@@ -156,8 +156,18 @@ async def test_a_result_of_the_predecessor_is_nested(site: Site) -> None:
     assert (told["status"], told["data"]) == ("found", {"n": None})
 
 
-@pytest.mark.parametrize("change", [{"task_id": ""}, {"job_id": 7}, {"status": 1}, {"status": "two words"}])
-async def test_a_result_that_makes_no_sense_is_400(site: Site, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"status": 1}, {"status": "two words"}, {"status": ""}, {"error": 5}, {"data": None}]
+)
+async def test_a_result_whose_ids_are_good_is_taken_whatever_it_says(site: Site, change: dict[str, Any]) -> None:
+    answer = await site.post(RESULT, json={**DONE, **change})
+
+    assert answer.status == 200
+    assert len(site.engine.dispatcher.results) == 1
+
+
+@pytest.mark.parametrize("change", [{"task_id": ""}, {"job_id": 7}])
+async def test_a_result_without_its_ids_is_400(site: Site, change: dict[str, Any]) -> None:
     answer = await site.post(RESULT, json={**DONE, **change})
 
     assert answer.status == 400

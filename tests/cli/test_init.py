@@ -14,20 +14,39 @@ from avtomat.cli.main import main
 Capture = pytest.CaptureFixture[str]
 
 
-def test_a_new_project_has_a_blueprint_settings_a_worker_and_a_readme(tmp_path: Path) -> None:
+def test_a_new_project_has_all_that_it_needs(tmp_path: Path) -> None:
     assert main(["init", str(tmp_path / "new/shop")]) == 0
 
     written = {str(path.relative_to(tmp_path / "new/shop")) for path in tmp_path.rglob("*") if path.is_file()}
     workflows = {"workflows/hello.yaml", "workflows/hello.test.yaml"}
-    assert written == {"avtomat.toml", "greet.sh", "README.md", *workflows}
+    schemas = {"blueprint.schema.json", "test.schema.json"}
+    others = {"avtomat.toml", "greet.sh", "README.md", ".gitignore", ".github/workflows/blueprints.yml"}
+    assert written == {*workflows, *schemas, *others}
+
+
+def test_the_first_lines_of_its_files_name_schemas_that_are_there(tmp_path: Path) -> None:
+    main(["init", str(tmp_path)])
+
+    for file in (tmp_path / "workflows").iterdir():
+        first = file.read_text("utf-8").splitlines()[0]
+        schema = (file.parent / first.partition("$schema=")[2]).resolve()
+        assert json.loads(schema.read_text("utf-8"))["$schema"]
+
+
+def test_the_commands_of_its_ci_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(["init", str(tmp_path)])
+    monkeypatch.chdir(tmp_path)
+    text = (tmp_path / ".github/workflows/blueprints.yml").read_text("utf-8")
+    commands = [line.partition("avtomat ")[2].split() for line in text.splitlines() if "run: avtomat" in line]
+
+    assert [main(command) for command in commands] == [0, 0]
 
 
 def test_the_last_line_says_how_to_check_and_test(tmp_path: Path, capsys: Capture) -> None:
     main(["init", str(tmp_path)])
 
     last = capsys.readouterr().out.splitlines()[-1]
-    folder = tmp_path / "workflows"
-    assert last.endswith(f"begin with: avtomat validate {folder} && avtomat test {folder}")
+    assert last.endswith(f"begin with: cd {tmp_path} && avtomat validate && avtomat test")
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path, capsys: Capture) -> None:
@@ -65,7 +84,7 @@ def test_the_blueprint_of_a_new_project_has_no_findings(tmp_path: Path, capsys: 
 
     assert main(["validate", str(tmp_path / "workflows"), "-o", "json"]) == 0
 
-    assert json.loads(capsys.readouterr().out) == {"diagnostics": [], "files": 1}
+    assert json.loads(capsys.readouterr().out) == {"diagnostics": [], "files": 2}
 
 
 def test_the_tests_of_a_new_project_are_good_and_exercise_all_of_its_blueprint(tmp_path: Path, capsys: Capture) -> None:

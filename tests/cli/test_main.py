@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from avtomat.cli.main import COMMANDS, Command, main
+from avtomat.cli.commands import COMMANDS, Command
+from avtomat.cli.main import main
 from avtomat.errors import AvtomatError, NotFoundError, RequestRefused, ServerUnreachableError, StoreError, UsageError
 
 AVTOMAT = [sys.executable, "-m", "avtomat"]
@@ -141,3 +142,61 @@ def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
 
     assert process.returncode == 141
     assert not errors
+
+
+def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["help", "validate"])
+
+    assert left.value.code == 0
+    assert "usage: avtomat validate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_help_has_an_example_and_no_placeholder_of_a_program(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["help", name])
+
+    out = capsys.readouterr().out
+    assert f"examples:\n  {'eval' if name == 'completion' else f'avtomat {name}'}" in out
+    assert "TO65535" not in out
+
+
+def test_a_code_is_explained_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "avt311"]) == 0
+
+    out = capsys.readouterr().out
+    assert out.startswith("AVT311: ")
+    assert "```yaml" in out
+    assert "##" not in out
+
+
+def test_an_unknown_code_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "AVT3111"]) == 3
+    assert "did you mean AVT311?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes_commands_actions_and_flags(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out.removeprefix("autoload -Uz bashcompinit && bashcompinit\n")
+
+    def completed(*words: str) -> list[str]:
+        line = " ".join(f"'{word}'" for word in words)
+        asked = f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _avtomat"
+        code = f"{script}\n{asked}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert completed("avtomat", "val") == ["validate"]
+    assert "history" in completed("avtomat", "jobs", "hi")
+    assert "--no-compensate" in completed("avtomat", "jobs", "cancel", "--no")
+    assert "--strict" in completed("avtomat", "validate", "--st")
+
+
+def test_the_script_for_fish_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "fish"]) == 0
+
+    out = capsys.readouterr().out
+    assert all(f"-a {name} " in out for name in COMMANDS)

@@ -87,6 +87,19 @@ def test_a_failed_case_is_shown_where_it_was_expected_otherwise_with_its_path(pr
     assert told.err == "2 cases in 1 file: 1 failed\n"
 
 
+def test_a_job_that_failed_is_told_with_the_place_in_its_blueprint_and_once(project: Path, capsys: Capture) -> None:
+    expect = "{path: [ask, short], result: hi, tasks: {ask: 2}}"
+    failing = f"  - {{name: no answer, tasks: {{ask: {{error: NO}}}}, expect: {expect}}}\n"
+    write("workflows/greet.test.yaml", GOOD + failing)
+
+    assert main(["test"]) == 1
+
+    out = capsys.readouterr().out
+    assert out.count("error AVT") == 1
+    assert "hint: other expectations may not hold because of that: path, result, tasks.ask" in out
+    assert "  workflows/greet.yaml:4:3: here it failed with NO\n" in out
+
+
 def test_a_file_that_is_wrong_is_not_run_and_its_findings_go_to_stderr(project: Path, capsys: Capture) -> None:
     write("workflows/other.test.yaml", WRONG)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -73,7 +74,10 @@ def test_json_is_one_object_with_these_keys(tmp_path: Path, capsys: pytest.Captu
                 "file": file,
                 "line": 4,
                 "column": 22,
+                "end_line": 4,
+                "end_column": 29,
                 "hint": "the states here: a",
+                "page": "docs/diagnostics.md#avt201",
             }
         ],
         "files": 2,
@@ -173,7 +177,8 @@ def test_when_nothing_has_changed_the_checker_itself_is_not_loaded(tmp_path: Pat
     file = file_with(tmp_path, GOOD)
     assert main(["validate", file]) == 0
     code = (
-        f"import sys; from avtomat.cli.main import main; main(['validate', {file!r}]); print('jinja2' in sys.modules)"
+        f"import sys; from avtomat.cli.main import main; main(['validate', {file!r}]); "
+        "print('avtomat.blueprint.compiler' in sys.modules)"
     )
 
     done = subprocess.run(
@@ -181,3 +186,91 @@ def test_when_nothing_has_changed_the_checker_itself_is_not_loaded(tmp_path: Pat
     )
 
     assert done.stdout.strip() == "False"
+
+
+def test_without_a_path_the_projects_blueprints_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flows").mkdir()
+    file_with(tmp_path / "flows", BAD)
+    (tmp_path / "avtomat.toml").write_text('blueprints = "flows"\n')
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["validate"]) == 1
+
+    assert "file.yaml:4:22: error AVT201" in capsys.readouterr().out
+
+
+def test_stdin_is_checked_under_the_name_that_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
+
+    assert main(["validate", "-", "--stdin-filename", "flows/pay.yaml"]) == 1
+
+    assert "flows/pay.yaml:4:22: error AVT201" in capsys.readouterr().out
+
+
+def test_a_name_for_stdin_without_stdin_is_a_usage_error(tmp_path: Path) -> None:
+    assert main(["validate", file_with(tmp_path, GOOD), "--stdin-filename", "x.yaml"]) == 2
+
+
+def test_strict_ends_with_1_for_a_warning(tmp_path: Path) -> None:
+    assert main(["validate", "--strict", file_with(tmp_path, WARNED)]) == 1
+    assert main(["validate", "--strict", file_with(tmp_path, GOOD)]) == 0
+
+
+def test_quiet_prints_errors_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-q", file_with(tmp_path, WARNED)]) == 0
+
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+
+
+def test_files_of_tests_are_checked_as_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file_with(tmp_path, GOOD, "good.yaml")
+    tests = file_with(tmp_path, "avtomat: 1\ntest: good.yaml\ncases: [{name: a, expct: {}}]\n", "good.test.yaml")
+
+    assert main(["validate", tests]) == 1
+    alone = capsys.readouterr().out
+    assert main(["validate", str(tmp_path)]) == 1
+    in_folder = capsys.readouterr().out
+
+    assert f"{tests}:3:19: error AVT101: unknown key `expct`" in alone
+    assert in_folder == alone
+
+
+def test_what_is_wrong_with_tests_is_found_anew_when_their_blueprint_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file_with(tmp_path, GOOD, "good.yaml")
+    text = "avtomat: 1\ntest: good.yaml\ncases: [{name: a, expect: {path: [a]}}]\n"
+    tests = file_with(tmp_path, text, "good.test.yaml")
+    assert main(["validate", tests]) == 0
+
+    file_with(tmp_path, GOOD.replace("{a:", "{b:"), "good.yaml")
+
+    assert main(["validate", tests]) == 1
+
+
+def test_settings_are_checked_as_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "avtomat.toml"
+    file.write_text("prot = 8080\n")
+
+    assert main(["validate", str(file)]) == 1
+
+    assert "avtomat.toml:1:1: error settings:" in capsys.readouterr().out
+
+
+def test_sarif_has_a_result_with_its_place_for_each_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_with(tmp_path, BAD)
+
+    assert main(["validate", file, "-o", "sarif"]) == 1
+
+    [run] = json.loads(capsys.readouterr().out)["runs"]
+    [result] = run["results"]
+    assert (result["ruleId"], result["level"]) == ("AVT201", "error")
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "AVT201"
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == Path(file).as_uri()
+    assert place["region"] == {"startLine": 4, "startColumn": 22, "endLine": 4, "endColumn": 29}

@@ -87,8 +87,12 @@ def sunk(job: Position, code: str) -> Decision:
 
 
 def joined(job: Position, outputs: str) -> Decision:
+    """Null stands for a body that was not needed; of one that succeeded alone it is told which it was."""
     values = value_of(outputs)
-    return job.tell(JoinDecided(number=job.scope.forks - 1, met=True, ok=len(values), failed=0, outputs=values))
+    done = [index for index, value in enumerate(values) if value is not None]
+    winner = done[0] if len(done) == 1 else None
+    verdict = JoinDecided(number=job.scope.forks - 1, met=True, ok=len(values), failed=0, outputs=values, winner=winner)
+    return job.tell(verdict)
 
 
 EVENTS: dict[str, Callable[[Position, str], Decision]] = {

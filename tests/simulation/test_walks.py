@@ -23,9 +23,9 @@ NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
 WAITS = {"OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnUnwind", "OnUndo", "NoneType"}
 EVENTS = {
-    "TaskSucceeded", "TaskFailed", "LeaseLost", "TaskTimedOut", "TimerFired", "StartReached", "DeadlinePassed",
-    "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested", "ResumeRequested",
-    "RerunRequested", "SkipRequested",
+    "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
+    "DeadlinePassed", "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested",
+    "ResumeRequested", "RerunRequested", "SkipRequested",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from avtomat.core.messages import (
+    AttemptReturned,
     CancelRequested,
     Change,
     DeadlinePassed,
@@ -136,7 +137,9 @@ class Walker:
         if task.limits.attempt is not None and random.random() < 0.2:
             return TaskTimedOut(attempt=task.attempt, limit=Limit.ATTEMPT)
         if random.random() < 0.2:
-            return LeaseLost(attempt=task.attempt)
+            return LeaseLost(attempt=task.attempt, gave_up=random.random() < 0.5)
+        if random.random() < 0.1:
+            return AttemptReturned(attempt=task.attempt)
         return TaskFailed(attempt=task.attempt, code=random.choice(CODES), message="m", details={"n": 1.0})
 
     def _wake(self, path: str) -> Decision:
@@ -207,6 +210,7 @@ class Walker:
             TaskSucceeded(attempt=open_attempt - 1),
             TaskFailed(attempt=open_attempt + 1, code="TRANSIENT_ERROR"),
             LeaseLost(attempt=open_attempt - 1),
+            AttemptReturned(attempt=open_attempt + 1),
             TimerFired(visit=scope.visit - 1),
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),

@@ -87,8 +87,22 @@ async def test_an_error_on_stdout_wins_over_the_exit_code(exit_code: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "output", [{"error": None}, {"error": {"code": "lower"}}, {"error": {"code": "A"}, "more": 1}, {"error": "text"}]
+    ("output", "code", "message", "details"),
+    [
+        ({"error": {"code": "not_found", "message": "x"}}, "not_found", "x", None),
+        ({"error": "disk full"}, "PERMANENT_ERROR", "disk full", None),
+        ({"error": {"message": "x", "details": [1]}}, "PERMANENT_ERROR", "x", [1]),
+        ({"error": {"code": 5, "message": {"a": 1}}}, "PERMANENT_ERROR", '{"a":1}', {"code": 5, "details": None}),
+        ({"error": ["a"]}, "PERMANENT_ERROR", '["a"]', None),
+        ({"error": {}}, "PERMANENT_ERROR", "", None),
+    ],
 )
+async def test_what_stands_alone_under_error_is_a_failure(output: Any, code: str, message: str, details: Any) -> None:
+    outcome = await shell("cat", output)
+    assert outcome == ShellFailed(code=code, message=message, details=details)
+
+
+@pytest.mark.parametrize("output", [{"error": None}, {"error": {"code": "A"}, "more": 1}])
 async def test_an_output_that_only_resembles_an_error_is_an_output(output: Any) -> None:
     assert await shell("cat", output) == ShellSucceeded(output=output)
 

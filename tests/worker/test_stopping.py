@@ -81,7 +81,8 @@ async def test_a_task_that_does_not_finish_in_time_is_cancelled_and_given_back(
     await clock.pass_by(lambda seconds: seconds == 17)
     await serving
     assert cleaned.is_set()
-    assert (await engine.result())["status"] == "cancelled"
+    result = await engine.result()
+    assert (result["status"], result["given_back"]) == ("cancelled", True)
 
 
 async def test_a_thread_that_never_ends_is_given_back_all_the_same(
@@ -102,7 +103,8 @@ async def test_a_thread_that_never_ends_is_given_back_all_the_same(
     await clock.pass_by(lambda seconds: seconds == 3)
     await serving
     go.set()
-    assert (await engine.result())["status"] == "cancelled"
+    result = await engine.result()
+    assert (result["status"], result["given_back"]) == ("cancelled", True)
 
 
 async def test_what_was_handed_out_and_never_arrived_is_given_back(engine: FakeEngine, new_worker: NewWorker) -> None:
@@ -198,7 +200,8 @@ async def test_a_signal_ends_the_process_although_a_thread_never_ends(engine: Fa
     process.send_signal(signal.SIGTERM)
     _, stderr = await process.communicate()
     assert process.returncode == 0, stderr
-    assert (await engine.result())["status"] == "cancelled"
+    result = await engine.result()
+    assert (result["status"], result["given_back"]) == ("cancelled", True)
 
 
 async def test_a_second_signal_ends_the_process_at_once(engine: FakeEngine) -> None:

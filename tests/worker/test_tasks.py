@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sys
 import threading
@@ -86,7 +87,7 @@ async def test_a_result_carries_a_status_word_of_its_own(engine: FakeEngine, new
     assert (result["status"], result["data"]) == ("needs_review", {"score": 3})
 
 
-@pytest.mark.parametrize("status", ["failure", "cancelled", "", "two words"])
+@pytest.mark.parametrize("status", ["failure", "Failed", "ERROR", "cancelled", "", "two\nlines", "x" * 129])
 def test_status_words_that_mean_something_else_are_refused(status: str) -> None:
     with pytest.raises(ValueError, match="cannot be a status"):
         Result({}, status=status)
@@ -102,9 +103,66 @@ async def test_a_task_error_fails_the_attempt_with_its_code(engine: FakeEngine, 
     assert "data" not in result
 
 
-def test_an_error_code_that_blueprints_could_not_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="upper case"):
-        TaskError("card declined")
+@pytest.mark.parametrize("code", ["", None, 5])
+def test_an_error_code_is_a_text(code: Any) -> None:
+    with pytest.raises(ValueError, match="an error code is a text"):
+        TaskError(code)
+
+
+class Mute(Exception):  # noqa: N818
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (TaskError("X", ValueError("no money")), "X", "no money"),  # type: ignore[arg-type, unused-ignore]
+        (TaskError("X", None), "X", ""),
+        (TaskError("X", 7), "X", "7"),
+        (TaskError("X", Mute()), "X", "Mute (its text cannot be had)"),
+        (TaskError("S3.NoSuchBucket", "b"), "S3.NoSuchBucket", "b"),
+        (TaskError("X", "file \udcff"), "X", "file \\udcff"),
+        (Mute(), "INTERNAL_ERROR", "Mute: Mute (its text cannot be had)"),
+        (ValueError("file \udcff"), "INTERNAL_ERROR", "ValueError: file \\udcff"),
+    ],
+)
+async def test_whatever_a_task_raises_is_told(
+    engine: FakeEngine,
+    new_worker: NewWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    code: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("avtomat_worker.running"), "disabled", True)  # pytest cannot pass it on
+
+    def fails() -> None:
+        raise raised
+
+    result = await outcome(engine, new_worker(), fails)
+
+    assert (result["status"], result["error"]["code"], result["error"]["message"]) == ("failure", code, message)
+
+
+async def test_a_task_whose_outcome_cannot_be_told_does_not_run_for_ever(
+    engine: FakeEngine, new_worker: NewWorker
+) -> None:
+    class Odd(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise RuntimeError("no items")
+
+        def values(self) -> Any:
+            raise RuntimeError("no values")
+
+    def fails() -> None:
+        raise TaskError("X", "no", Odd(a=None))
+
+    result = await outcome(engine, new_worker(), fails)
+
+    assert (result["status"], result["error"]["code"]) == ("failure", "INTERNAL_ERROR")
 
 
 async def test_any_other_exception_is_an_internal_error(engine: FakeEngine, new_worker: NewWorker) -> None:

@@ -24,6 +24,7 @@ from avtomat.storage.answers import Query
 from avtomat.suggest import did_you_mean
 
 JOBS: Final = "/api/v1/jobs"
+SUBMIT: Final = "/api/v1/blueprints/{blueprint}/jobs"
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 HISTORY_PAGE_MAX: Final = 1_000
@@ -42,7 +43,8 @@ class JobRoutes:
     def routes(self) -> Sequence[ClientRoute]:
         """The one that is asked most comes first: the router tries them in order."""
         return (
-            ("POST", JOBS + "/{blueprint}", self.submit),
+            ("POST", JOBS + "/{blueprint}", self.submit),  # the older address, which is no longer described
+            ("POST", SUBMIT, self.submit),
             ("GET", JOBS + "/{job}", self.show),
             ("GET", JOBS, self.list),
             ("GET", JOBS + "/{job}/history", self.history),

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
-from avtomat.api.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX
+from avtomat.api.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX, SUBMIT
 from avtomat.api.openapi_operating import OPERATING
 from avtomat.api.openapi_operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi_schemas import SCHEMAS, ref
@@ -42,7 +42,7 @@ _JOB: Final = "/api/v1/jobs/{job}"
 OPERATIONS: Final = (
     Operation(
         method="post",
-        path="/api/v1/jobs/{blueprint}",
+        path=SUBMIT,
         id="submitJob",
         door="client",
         summary="Submit a job, or a list of up to 100",

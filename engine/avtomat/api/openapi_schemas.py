@@ -66,6 +66,7 @@ _SUMMARY: Final = {
     "labels": _LABELS,
     "priority": _PRIORITY,
 }
+_LISTED: Final = {**_SUMMARY, "error_code": _TEXT_OR_NULL}
 _ERROR: Final = _object(
     {"code": _TEXT, "message": _TEXT, "details": _ANY, "state": _TEXT, "attempt": _NUMBER}, "code", "message"
 )
@@ -162,7 +163,7 @@ SCHEMAS: Final[dict[str, Json]] = {
     ),
     "Job": _JOB,
     "JobPage": _object(
-        {"jobs": {"type": "array", "items": _object(_SUMMARY, *_SUMMARY)}, "next_cursor": _TEXT_OR_NULL},
+        {"jobs": {"type": "array", "items": _object(_LISTED, *_LISTED)}, "next_cursor": _TEXT_OR_NULL},
         "jobs",
         "next_cursor",
     ),

@@ -17,6 +17,7 @@ from avtomat.api.answer import Answer
 from avtomat.api.answers import PROTOCOL_VERSION, no_task_answer, worker_answer
 from avtomat.api.bodies import json_body, optional_json_body
 from avtomat.api.doors import Route
+from avtomat.api.oversized import subject_of
 from avtomat.api.queries import count, query_of, seconds
 from avtomat.api.requests import Request
 from avtomat.api.worker_messages import check_id, read_event, read_heartbeat, read_registration, read_result
@@ -102,14 +103,26 @@ class WorkerRoutes:
 
     async def result(self, request: Request) -> Answer:
         """Use a result, or each of a list. A list of which one could not be used is sent again whole."""
-        body = await json_body(request, self._result_bytes_max)
         sender = request.headers.get("X-Worker-ID")
         try:
+            body = await json_body(request, self._result_bytes_max)
             if isinstance(body, list):
                 return worker_answer(await self._results(body, sender))
             return worker_answer(await self._dispatcher.result(read_result(body, sender)))
         except StoreError as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
+        except RequestRefused as refused:
+            if refused.status == 413 and sender is not None:
+                await self._fail_oversized(request, check_id(sender, "the worker's id"))
+            raise
+
+    async def _fail_oversized(self, request: Request, worker: str) -> None:
+        """The result will never be taken: its attempt fails now, and not when the lease ends."""
+        subject = await subject_of(request, self._result_bytes_max)
+        if subject is not None:
+            text = f"the result is larger than {self._result_bytes_max} bytes"
+            error = {"code": "LIMIT_EXCEEDED_ERROR", "message": text}
+            await self._dispatcher.result({**subject._asdict(), "worker_id": worker, "error": error})
 
     async def _results(self, bodies: Sequence[Json], sender: str | None) -> list[Json]:
         if len(bodies) > RESULTS_MAX:

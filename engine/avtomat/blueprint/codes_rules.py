@@ -119,7 +119,8 @@ BAD_REGEX = Code(
 TEMPLATE_SYNTAX = Code(
     number="AVT307",
     title="A template that cannot be read",
-    about="Texts with `{{ … }}` and `{% … %}` follow the syntax of Jinja.",
+    about="Texts with `{{ … }}` and `{% … %}` have the form of Jinja2: `{% if %}`, `{% elif %}`, `{% else %}`, "
+    "`{% endif %}`, `{% for %}`, `{% endfor %}`, `{% raw %}` and `{# a comment #}`.",
 )
 TEMPLATE_FORBIDDEN = Code(
     number="AVT308",

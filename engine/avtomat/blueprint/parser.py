@@ -41,6 +41,8 @@ _LEVELS = {
 """How tightly a sign between two operands binds."""
 _BINDS_TIGHTER = frozenset({"+", "-", "*", "/", "//", "%", "**", ".", "[", "("})
 """What would take the function after a bar for its own operand."""
+_SIMPLE = frozenset({"name", "path", "text", "number"})
+_TRAILERS = frozenset({".", "[", "("})
 _NESTING_MAX = 2 * DEPTH_MAX
 """Brackets and operators are each bounded by DEPTH_MAX elsewhere; both together keep the stack of calls short."""
 
@@ -60,12 +62,10 @@ class Parser:
         self.nesting = 0
         self.in_parentheses: Node | None = None
 
-    def advance(self) -> Token:
-        """Go on to the next token, and return the one before."""
-        before = self.tokens[self.index]
+    def advance(self) -> None:
+        """Go on to the next token."""
         self.index += 1
         self.kind, self.text, self.at = self.tokens[self.index]
-        return before
 
     def whole(self) -> Node:
         """Read the expression that all tokens make."""
@@ -103,7 +103,7 @@ class Parser:
 
     def infix(self, least: int = _OR) -> Node:
         """Read operands, and the signs between them that bind at least as tightly as `least`."""
-        left = self._prefix(least)
+        left = self._primary() if self.kind in _SIMPLE else self._prefix(least)
         while True:
             sign = self.text
             level = _LEVELS.get(sign, 0)
@@ -137,7 +137,7 @@ class Parser:
             self.nesting -= 1
             return operand
         if self.text == "+":
-            self._refuse("`+` before a value means nothing", at, 1, "leave it out")
+            self.scope.fault("forbidden", "`+` before a value means nothing", at, 1, "leave it out")
             self.advance()
         return self._primary()
 
@@ -185,6 +185,8 @@ class Parser:
     def _primary(self) -> Node:
         node = self._atom()
         while True:
+            if self.text not in _TRAILERS and self.kind != "number":
+                return node
             if self.text == ".":
                 self.advance()
                 if self.kind != "name":
@@ -204,20 +206,23 @@ class Parser:
                 return node
 
     def _atom(self) -> Node:
-        if self.kind == "name":
-            name = self.advance()
-            return Name(name.text, name.at)
-        if self.kind == "text":
-            text = self.advance()
-            return Constant(unescape(text.text), text.at, len(text.text))
-        if self.kind == "number":
-            number = self.advance()
-            value = int(number.text) if number.text.isdigit() else float(number.text)
-            return Constant(value, number.at, len(number.text))
-        read = _BRACKETS.get(self.text)
+        kind, text, at = self.kind, self.text, self.at
+        if kind == "name":
+            self.advance()
+            return Name(text, at)
+        if kind == "path":
+            self.advance()
+            return _path(text, at)
+        if kind == "text":
+            self.advance()
+            return Constant(unescape(text), at, len(text))
+        if kind == "number":
+            self.advance()
+            return Constant(int(text) if text.isdigit() else float(text), at, len(text))
+        read = _BRACKETS.get(text)
         if read is None:
             self.unexpected()
-        at = self.advance().at
+        self.advance()
         return read(self, at)
 
     def _parentheses(self, at: int) -> Node:
@@ -373,12 +378,20 @@ class Parser:
     def _refuse_tuple(self, at: int) -> NoReturn:
         self._stop("values side by side cannot stand in an expression", at, 1, "write a list: [a, b]", "forbidden")
 
-    def _refuse(self, message: str, at: int, length: int, hint: str) -> None:
-        self.scope.fault("forbidden", message, at, length, hint)
-
     def _stop(self, message: str, at: int, length: int, hint: str | None, what: str = "syntax") -> NoReturn:
         self.scope.fault(what, message, at, length, hint)
         raise UnreadableError
+
+
+def _path(text: str, at: int) -> Node:
+    """Return the tree of names with dots between them."""
+    first, *keys = text.split(".")
+    node: Node = Name(first, at)
+    key_at = at + len(first) + 1
+    for key in keys:
+        node = Member(node, key, key_at, at)
+        key_at += len(key) + 1
+    return node
 
 
 _BRACKETS: dict[str, Callable[[Parser, int], Node]] = {

@@ -59,11 +59,20 @@ class Reading:
         return node.place(offset, source, length) if isinstance(node, Scalar) else node.span
 
 
+class UnreadableFormulaError(Exception):
+    """Reading a formula raised `cause`, which nothing that an author writes should make it do."""
+
+    def __init__(self, span: Span, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.span = span
+        self.cause = cause
+
+
 class Readings:
     """All readings of a file, and the formulas by the node that they were read from."""
 
     def __init__(self, places: Iterable[Place]) -> None:
-        self.all = tuple(_read(place) for place in places)
+        self.all = tuple(_read_placed(place) for place in places)
         self._formulas = {(id(r.place.node), r.place.is_guard): r.formula for r in self.all}
 
     def expression(self, node: Scalar) -> Expression:
@@ -85,6 +94,13 @@ def find_places(blueprint: BlueprintSpec) -> Iterator[Place]:
     for machine in blueprint.machines.values():
         for state in machine.states.values():
             yield from _places_of_state(machine, state)
+
+
+def _read_placed(place: Place) -> Reading:
+    try:
+        return _read(place)
+    except Exception as problem:  # the compiler makes a finding of it, and needs the place
+        raise UnreadableFormulaError(place.node.span, problem) from problem
 
 
 def _read(place: Place) -> Reading:

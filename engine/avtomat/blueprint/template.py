@@ -72,6 +72,11 @@ class CompiledTemplate:
         """The paths that it may read, secrets left out."""
         return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secrets that may be missing in it."""
+        return frozenset(use.path[1] for use in self.uses if use.path[0] == SECRETS)
+
     def render(self, env: Environment) -> Rendered | Failure:
         """Return the value with every template in it evaluated."""
         if self.fixed is not None:

@@ -239,7 +239,7 @@ def _drop_line(pieces: Sequence[Piece], first: int, last: int, starts: dict[int,
     before_is_taken = False
     if first > 0:
         newline = pieces[first - 1].text.rfind("\n")
-        before_is_taken = left == "-" and newline >= 0
+        before_is_taken = left == "-" and newline >= starts[first - 1]
         if left != "+":
             ends[first - 1] = newline + 1
     if last + 1 < len(pieces) and right != "+":

@@ -44,17 +44,18 @@ class EngineApi:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return self._ask("GET", path + (f"?{urlencode(given)}" if given else ""), None)
 
-    def post(self, path: str, body: Json) -> Json:
+    def post(self, path: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
         """The answer to a POST."""
-        return self._ask("POST", path, json.dumps(body).encode())
+        return self._ask("POST", path, json.dumps(body).encode(), headers)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Json:
+    def _ask(self, method: str, path: str, body: bytes | None, more: Mapping[str, str] | None = None) -> Json:
         """Raises ServerUnreachableError when nobody answers, RequestRefused when the engine refuses."""
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        headers = {**headers, **(more or {})}
         try:
             self._connection.request(method, self._root + path, body, headers)
             response = self._connection.getresponse()

@@ -109,4 +109,5 @@ def _curl(engine: Service, address: str, names: Iterable[str]) -> str:
         return f"write a blueprint into {engine.settings.blueprints} first"
     blueprint = engine.clients.blueprint(name) or {}
     body: Json = {"input": sample_of(blueprint.get("input"))}
-    return f"curl '{address}/api/v1/jobs/{name}?wait=30' --json {shlex.quote(json.dumps(body, ensure_ascii=False))}"
+    text = shlex.quote(json.dumps(body, ensure_ascii=False))
+    return f"curl '{address}/api/v1/blueprints/{name}/jobs?wait=30' --json {text}"

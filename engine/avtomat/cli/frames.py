@@ -21,8 +21,10 @@ _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether a stream shows colours: a terminal, and nobody asked for none (NO_COLOR)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether a stream shows colours: a terminal does. NO_COLOR forbids them, FORCE_COLOR has them anywhere."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def as_text(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> Iterator[str]:
@@ -46,8 +48,16 @@ def as_map(diagnostic: Diagnostic) -> dict[str, str | int | None]:
         "file": diagnostic.file,
         "line": diagnostic.line,
         "column": diagnostic.column,
+        "end_line": diagnostic.line,
+        "end_column": diagnostic.end_column or diagnostic.column + 1,
         "hint": diagnostic.hint,
+        "page": page_of(diagnostic.code),
     }
+
+
+def page_of(code: str) -> str:
+    """Where the documentation explains a code."""
+    return f"docs/diagnostics.md#{code.lower()}"
 
 
 def as_github(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:

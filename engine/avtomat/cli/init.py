@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from avtomat.errors import UsageError
+from avtomat.resources import schema_text
 
 _SETTINGS: Final = """\
 # Settings of this project; `avtomat config` shows all of them, and where each comes from.
@@ -94,6 +95,30 @@ _WORKER: Final = """\
 sed -E 's/.*"name" *: *"([^"]*)".*/{"text": "Hello, \\1!"}/'
 """
 
+_IGNORED: Final = """\
+# Jobs of `avtomat dev` and of the embedded default
+.avtomat/
+*.db
+*.db-wal
+*.db-shm
+"""
+
+_CI: Final = """\
+# Checks the blueprints and runs their tests for each change; neither needs a server or a network.
+name: blueprints
+on: [push, pull_request]
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12"}
+      - run: pip install avtomat
+      - run: avtomat validate --strict -o github
+      - run: avtomat test --coverage -o github
+"""
+
 _README: Final = """\
 # An Avtomat project
 
@@ -101,7 +126,7 @@ _README: Final = """\
 
 Check the blueprints; no server is needed:
 
-    avtomat validate workflows
+    avtomat validate
 
 Run their tests, which are in `name.test.yaml` beside them:
 
@@ -118,12 +143,15 @@ Run the engine with reload, and a worker beside it (in two terminals):
 
 Then submit a job, and wait for its end:
 
-    curl 'http://127.0.0.1:8080/api/v1/jobs/hello?wait=30' --json '{"input": {"name": "Ada"}}'
+    curl 'http://127.0.0.1:8080/api/v1/blueprints/hello/jobs?wait=30' --json '{"input": {"name": "Ada"}}'
 
-Editors check blueprints and tests while you write, once the schemas are beside them:
+Editors check blueprints and tests while you write: the first line of each file names its schema, which lies beside
+avtomat.toml. After an update of Avtomat, write them anew:
 
     avtomat schema > blueprint.schema.json
     avtomat schema test > test.schema.json
+
+`.github/workflows/blueprints.yml` checks and tests each change at GitHub; other systems run the same two commands.
 """
 
 _FILES: Final = {
@@ -132,7 +160,11 @@ _FILES: Final = {
     "workflows/hello.test.yaml": _TESTS,
     "greet.sh": _WORKER,
     "README.md": _README,
+    ".gitignore": _IGNORED,
+    ".github/workflows/blueprints.yml": _CI,
 }
+_SCHEMAS: Final = {"blueprint.schema.json": "blueprint", "test.schema.json": "test"}
+"""Files that are the schemas of this version, which the first lines of blueprints and tests name."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -142,11 +174,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Write what is not there, and say what was done with each file."""
-    for name, text in _FILES.items():
+    schemas = {file: schema_text(name) for file, name in _SCHEMAS.items()}
+    for name, text in (*_FILES.items(), *schemas.items()):
         path = args.folder / name
         print(f"{'wrote' if _write_new(path, text) else 'kept '}  {path}")
-    workflows = args.folder / "workflows"
-    print(f"\nREADME.md says how to go on; begin with: avtomat validate {workflows} && avtomat test {workflows}")
+    there = "" if args.folder == Path() else f"cd {args.folder} && "
+    print(f"\nREADME.md says how to go on; begin with: {there}avtomat validate && avtomat test")
     return 0
 
 

@@ -13,8 +13,9 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, Final, Protocol, TextIO, cast
 
+from avtomat.cli.commands import COMMANDS
 from avtomat.errors import AvtomatError
 
 if TYPE_CHECKING:
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
-
-
-class Command(NamedTuple):
-    """Where a command lives, and what it does in one line."""
-
-    module: str
-    help: str
 
 
 class CommandModule(Protocol):
@@ -42,19 +36,8 @@ class CommandModule(Protocol):
         """Do it, and return the exit code."""
 
 
-COMMANDS: Final = {
-    "dev": Command("avtomat.cli.dev", "Run the engine here, with reload and without tokens"),
-    "serve": Command("avtomat.cli.serve", "Run the engine in production"),
-    "validate": Command("avtomat.cli.validate", "Check blueprints, without a network"),
-    "test": Command("avtomat.cli.test", "Run the tests of blueprints, without a network"),
-    "run": Command("avtomat.cli.run", "Run one job of a blueprint to its end, without a server"),
-    "worker": Command("avtomat.cli.worker", "Do tasks with shell commands, for an engine anywhere"),
-    "jobs": Command("avtomat.cli.jobs", "List, show, explain and operate the jobs of an engine"),
-    "schema": Command("avtomat.cli.schema", "Print a JSON Schema, for editors and other tools"),
-    "init": Command("avtomat.cli.init", "Begin a project: a blueprint, settings, a README"),
-    "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store"),
-    "config": Command("avtomat.cli.config", "Show all settings and where each comes from"),
-}
+_WITH_VALUE: Final = frozenset({"-o", "--output", "--url", "--token", "--settings"})
+"""Flags that may stand before the command, with the word behind them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,25 +60,49 @@ def _run(arguments: list[str]) -> int:
     match arguments:
         case []:
             return _print_help(sys.stderr, EXIT_USAGE)
+        case ["help", name, *rest] if name in COMMANDS:
+            return _run_command(name, [*rest, "--help"])
+        case ["help", name, *_] if not name.startswith("-"):
+            return _refuse(name)
         case ["-h" | "--help" | "help", *_]:
             return _print_help(sys.stdout, 0)
         case ["-V" | "--version" | "version", *_]:
             return _print_version()
         case [name, *rest] if name in COMMANDS:
             return _run_command(name, rest)
+        case [name, *rest] if name.startswith("-"):
+            return _run_behind_flags(name, rest)
         case [name, *_]:
             return _refuse(name)
     raise AssertionError(arguments)
 
 
+def _run_behind_flags(flag: str, rest: list[str]) -> int:
+    """Flags before the command count as if they stood behind it."""
+    flags = [flag]
+    if flag in _WITH_VALUE and rest:
+        flags.append(rest.pop(0))
+    if not rest:
+        return _print_help(sys.stderr, EXIT_USAGE)
+    return _run([rest[0], *flags, *rest[1:]] if not rest[0].startswith("-") else [*rest, *flags])
+
+
 def _run_command(name: str, arguments: list[str]) -> int:
+    module, parser = parser_of(name)
+    return module.run(parser.parse_args(arguments))
+
+
+def parser_of(name: str) -> tuple[CommandModule, ArgumentParser]:
+    """The module of a command, and what reads its arguments."""
     from argparse import ArgumentParser
+
+    from avtomat.cli.help import described
 
     command = COMMANDS[name]
     module = cast("CommandModule", import_module(command.module))
-    parser = ArgumentParser(prog=f"avtomat {name}", description=f"{command.help}.")
+    parser = ArgumentParser(prog=f"avtomat {name}", **described(command.help, command.examples))
     module.add_arguments(parser)
-    return module.run(parser.parse_args(arguments))
+    return module, parser
 
 
 def _print_help(stream: TextIO, code: int) -> int:

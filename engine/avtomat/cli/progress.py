@@ -28,14 +28,14 @@ _LIMITS: Final = {
 }
 
 
-_WISHES: Final = {
-    "PauseRequested": "paused",
-    "ResumeRequested": "goes on",
-    "RerunRequested": "entered anew",
-    "ReleaseRequested": "tried again",
-    "SkipRequested": "taken as done",
+_VERBS: Final = {
+    "CancelRequested": "cancel",
+    "PauseRequested": "pause",
+    "ResumeRequested": "resume",
+    "RerunRequested": "rerun",
+    "SkipRequested": "skip",
 }
-"""What operators wish for, in the words of their effect."""
+"""What operators ask for, in the words of the command line and the API."""
 
 
 class Tone(Enum):
@@ -85,18 +85,27 @@ class Narrator:
         self._scopes: dict[str, _Scope] = {}
         self._unwinding = False
 
-    def tell(self, entry: Mapping[str, Json]) -> list[str]:
-        """The lines of one entry."""
+    def lines(self, entry: Mapping[str, Json]) -> list[str]:
+        """The lines of one entry, with the seconds that have passed since the first one."""
         at = datetime.fromisoformat(entry["at"])
         self._began_at = self._began_at or at
         passed_s = (at - self._began_at).total_seconds()
+        return [self._line(passed_s, *each) for each in self.tell(entry)]
+
+    def untold(self, entry: Mapping[str, Json]) -> Told:
+        """What to say of an entry that `tell` has nothing to say of."""
+        words = "".join(f" {each.lower()}" if each.isupper() else each for each in entry["type"]).strip()
+        return self._scopes.get(entry.get("scope") or ROOT, _Scope()).here, words, Tone.PLAIN
+
+    def tell(self, entry: Mapping[str, Json]) -> list[Told]:
+        """What one entry says, in order; nothing where its news stands in another entry."""
         path = entry.get("scope") or ROOT
         scope = self._scope(path, entry)
         told = [*self._cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
         if "ended" in entry:
             told += [_job_ended(entry) if path == ROOT else _body_ended(scope, entry)]
             del self._scopes[path]
-        return [self._line(passed_s, *each) for each in told]
+        return told
 
     def _cause(self, scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         """What happened; while a job undoes, its timer only says that the next undo may begin."""
@@ -158,7 +167,10 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "TaskFailed":
             yield here, f"{attempt} failed: {_error_text(entry)}", Tone.WORRY
         case "LeaseLost":
-            yield here, f"{attempt} lost: its worker fell silent", Tone.WORRY
+            lost = "gave it up" if entry.get("gave_up") else "fell silent"
+            yield here, f"{attempt} lost: its worker {lost}", Tone.WORRY
+        case "AttemptReturned":
+            yield here, f"{attempt} given back: its worker stops", Tone.PLAIN
         case "TaskTimedOut":
             yield here, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
         case "TimerFired":
@@ -167,12 +179,12 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
             yield here, _joined(entry), Tone.WORRY if entry.get("failed") else Tone.GOOD
         case "DeadlinePassed":
             yield here, "the job's timeout passed", Tone.BAD
-        case "CancelRequested":
-            yield here, f"cancelled{_by(entry)}", Tone.WORRY
         case "Quarantined":
             yield here, f"the engine gave up: {_error_text(entry['error'])}", Tone.BAD
-        case wish if wish in _WISHES:
-            yield here, f"{_WISHES[wish]}{_by(entry)}", Tone.WORRY
+        case "ReleaseRequested":
+            yield here, f"{'release' if entry.get('data') else 'retry'}{_by(entry)}", Tone.WORRY
+        case verb if verb in _VERBS:
+            yield here, f"{_VERBS[verb]}{_by(entry)}", Tone.WORRY
 
 
 def _joined(entry: Mapping[str, Json]) -> str:

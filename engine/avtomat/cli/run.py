@@ -179,7 +179,7 @@ async def _follow(engine: Engine, job_id: str, *, quiet: bool) -> Mapping[str, J
     """Show what happens to the job until it has ended or is quarantined; return it."""
     narrator = Narrator(colour=wants_colour(sys.stderr))
     async for entry in engine.follow(job_id):
-        for line in narrator.tell(entry):
+        for line in narrator.lines(entry):
             if not quiet:
                 print(line, file=sys.stderr, flush=True)
     return await engine.job(job_id)

@@ -29,9 +29,22 @@ def add_setting_flags(parser: ArgumentParser, *names: str) -> None:
         group.add_argument(
             flag_of(name),
             dest=_DESTINATION + name,
-            metavar=KIND_OF[name].words.upper().replace(" ", ""),
-            help=DOC_OF[name].replace("%", "%%"),
+            metavar=_placeholder(KIND_OF[name].words),
+            help=f"{DOC_OF[name]} (default: {_default_of(name)})".replace("%", "%%"),
         )
+
+
+def _placeholder(words: str) -> str:
+    """`DURATION`, `1-256`, `text|json`: what people write there."""
+    if " to " in words:
+        return words.replace(" to ", "-")
+    return words.replace(", ", "|") if "," in words else words.upper()
+
+
+def _default_of(name: str) -> str:
+    """The default in the form in which it is written; for an empty one, so."""
+    value = getattr(Settings(), name)
+    return "none" if value in (None, "") else str(KIND_OF[name].show(value))
 
 
 def settings_of(args: Namespace, *, folder: Path | None = None) -> Settings:

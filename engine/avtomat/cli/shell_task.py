@@ -7,7 +7,7 @@
 - Exit code 75 (EX_TEMPFAIL of sysexits.h) and death by a signal are TRANSIENT_ERROR, which is retried by default; every
   other exit code is PERMANENT_ERROR, which is not. The end of stderr is the message.
 - `{"error": {"code": …, "message": …, "details": …}}` on stdout, and nothing beside it, fails with that error whatever
-  the exit code.
+  the exit code; so does `{"error": "text"}`, as PERMANENT_ERROR. The engine makes a code of another form fit.
 - The command is a process group. Whatever of it is still there when the command ends or is cancelled is killed.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -31,7 +30,6 @@ Json = Any
 
 EX_TEMPFAIL: Final = 75
 SHELL: Final = "/bin/sh"
-_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _PRIVATE: Final = ("AVTOMAT_SECRET_", *(variable_of(name) for name, kind in KIND_OF.items() if kind.hidden))
 """How the names of this process's own variables begin whose values nobody else should see, `…_FILE` included."""
 _SHOWN_CHARACTERS: Final = 200
@@ -234,10 +232,26 @@ def _violation(message: str) -> ShellFailed:
 
 
 def _declared_error(output: Json) -> ShellFailed | None:
+    """The failure that the output tells, in whatever words: nothing that stands under `error` alone is a success."""
     match output:
-        case {"error": {"code": str(code), **rest}} if len(output) == 1 and _CODE.fullmatch(code):
-            return ShellFailed(code=code, message=str(rest.get("message", "")), details=rest.get("details"))
+        case {"error": dict(error)} if len(output) == 1:
+            return _told(error)
+        case {"error": error} if len(output) == 1 and error is not None:
+            return ShellFailed(code="PERMANENT_ERROR", message=error if isinstance(error, str) else _json(error))
     return None
+
+
+def _told(error: dict[str, Json]) -> ShellFailed:
+    code, details, message = error.get("code"), error.get("details"), error.get("message")
+    text = "" if message is None else message if isinstance(message, str) else _json(message)
+    if isinstance(code, str) and code:
+        return ShellFailed(code=code, message=text, details=details)
+    told = {"code": code, "details": details} if "code" in error else details
+    return ShellFailed(code="PERMANENT_ERROR", message=text, details=told)
+
+
+def _json(value: Json) -> str:
+    return orjson.dumps(value).decode()[:_SHOWN_CHARACTERS]
 
 
 def _failure(process: _Process) -> ShellFailed:

@@ -69,7 +69,9 @@ def as_text(report: FileReport, *, colour: bool) -> str:
 def _failed(case: CaseReport, *, colour: bool) -> str:
     head = f"\n{frames.painted('FAILED', _BAD, colour)} {case.name.text}"
     found = frames.as_text(case.diagnostics, frames.sources_of(case.diagnostics), colour=colour)
-    return "\n".join([head, *found, f"  path: {_path(case)}\n"])
+    error = case.outcome.error or {}
+    failed = [] if case.failed_at is None else [f"  {case.failed_at}: here it failed with {error['code']}"]
+    return "\n".join([head, *found, f"  path: {_path(case)}", *failed, ""])
 
 
 def _path(case: CaseReport) -> str:

@@ -1,4 +1,4 @@
-"""`avtomat validate`: check blueprints without a network, an engine or a store.
+"""`avtomat validate`: check blueprints, their tests and settings, without a network, an engine or a store.
 
 Findings go to stdout, the summary to stderr. The exit code is 0 when nothing refuses a file, 1 when something does.
 Files that did not change since the last run are not checked again.
@@ -14,10 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from avtomat.blueprint.cache import FindingsCache, Remembered, user_cache_folder
-from avtomat.blueprint.files import find_blueprints, read_file
+from avtomat.blueprint.files import find_blueprints, find_tests, is_test, read_file
 from avtomat.cli import frames
 from avtomat.diagnostics import Diagnostic, Severity
-from avtomat.errors import NotFoundError
+from avtomat.errors import NotFoundError, UsageError
+
+STDIN = Path("-")
+STDIN_BYTES_MAX = 1_000_001
+FORMS = ("text", "json", "github", "sarif")
 
 Name = tuple[str, str, int, int]
 """A blueprint's name, and the file, line and column where it stands."""
@@ -25,37 +29,52 @@ Name = tuple[str, str, int, int]
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What to check, and how to tell."""
-    parser.add_argument("path", nargs="+", type=Path, help="a blueprint, or a folder of blueprints")
-    parser.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help="default: text")
+    parser.add_argument(
+        "path",
+        nargs="*",
+        type=Path,
+        help="a blueprint, a file of tests, avtomat.toml, a folder, or - for stdin (default: the project's blueprints)",
+    )
+    parser.add_argument("-o", "--output", choices=FORMS, default="text", help="form of the findings (default: text)")
+    parser.add_argument("--strict", action="store_true", help="warnings count as errors for the exit code")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only, and no summary")
     parser.add_argument("--no-cache", action="store_true", help="check all files, also those that did not change")
+    parser.add_argument(
+        "--stdin-filename", metavar="FILE", type=Path, help="what stdin is: findings name it (default: <stdin>)"
+    )
 
 
 def run(args: Namespace) -> int:
     """Check, tell, and return the exit code."""
-    for path in args.path:
-        if not path.exists():
+    paths = args.path or [_blueprints_of_the_project()]
+    for path in paths:
+        if path != STDIN and not path.exists():
             raise NotFoundError(f"there is no file or folder {path}")
+    if args.stdin_filename is not None and STDIN not in paths:
+        raise UsageError("--stdin-filename says what stdin is; give - as the path, too")
     findings_cache = FindingsCache(None if args.no_cache else user_cache_folder())
     gc.disable()  # one pass that keeps what it makes: collecting in between costs a third of the time
-    diagnostics, files = check(args.path, findings_cache)
+    diagnostics, files = check(paths, findings_cache, args.stdin_filename or Path("<stdin>"))
     if not files:
-        where = ", ".join(map(str, args.path))
+        where = ", ".join(map(str, paths))
         raise NotFoundError(f"there is no blueprint in {where}: their names end in .yaml or .yml")
     gc.freeze()  # the process ends soon, and so does all that was made: no need to look through it at the end
     gc.enable()
     findings_cache.save()
-    _tell(diagnostics, files, args.output)
-    return 1 if any(each.severity is Severity.ERROR for each in diagnostics) else 0
+    _tell(diagnostics, files, args)
+    refusing = {Severity.ERROR, Severity.WARNING} if args.strict else {Severity.ERROR}
+    return 1 if any(each.severity in refusing for each in diagnostics) else 0
 
 
-def check(paths: Sequence[Path], findings_cache: FindingsCache) -> tuple[list[Diagnostic], int]:
-    """Check all blueprints at these paths; return what was found, sorted, and the number of files."""
+def check(
+    paths: Sequence[Path], findings_cache: FindingsCache, stdin_name: Path = STDIN
+) -> tuple[list[Diagnostic], int]:
+    """Check all files at these paths; return what was found, sorted, and the number of files."""
     diagnostics: list[Diagnostic] = []
     names: list[Name] = []
     files = 0
-    for found in find_blueprints(paths):
+    for found, content in _contents(paths, stdin_name):
         files += 1
-        content = found if isinstance(found, Diagnostic) else read_file(found)
         if isinstance(content, Diagnostic):
             diagnostics.append(content)
             continue
@@ -63,10 +82,36 @@ def check(paths: Sequence[Path], findings_cache: FindingsCache) -> tuple[list[Di
         if known is None:
             known = _examine(content)
             findings_cache.put(content, known)
-        diagnostics += [replace(each, file=str(found)) for each in known.diagnostics]
-        names += [] if known.name is None else [(known.name[0], str(found), known.name[1], known.name[2])]
+        diagnostics += [replace(each, file=found) for each in known.diagnostics]
+        names += [] if known.name is None else [(known.name[0], found, known.name[1], known.name[2])]
     diagnostics += _duplicates(names)
-    return sorted(diagnostics, key=lambda each: each.order), files
+    for file in find_tests(path for path in paths if path.is_dir() or is_test(path.name)):
+        files += 1
+        diagnostics += [file] if isinstance(file, Diagnostic) else _findings_of_tests(file, findings_cache)
+    for path in paths:
+        if path.suffix == ".toml":
+            files += 1
+            diagnostics += _findings_of_settings(path)
+    return sorted(set(diagnostics), key=lambda each: each.order), files
+
+
+def _blueprints_of_the_project() -> Path:
+    import os
+
+    from avtomat.settings_loader import load_settings
+
+    return load_settings(environ=os.environ).settings.blueprints
+
+
+def _contents(paths: Sequence[Path], stdin_name: Path) -> Iterator[tuple[str, bytes | Diagnostic]]:
+    """The blueprints, each with the name that findings give it."""
+    for found in find_blueprints(path for path in paths if not is_test(path.name) and path.suffix != ".toml"):
+        if isinstance(found, Diagnostic):
+            yield found.file, found
+        elif found == STDIN:
+            yield str(stdin_name), sys.stdin.buffer.read(STDIN_BYTES_MAX)
+        else:
+            yield str(found), read_file(found)
 
 
 def _examine(content: bytes) -> Remembered:
@@ -80,6 +125,39 @@ def _examine(content: bytes) -> Remembered:
     )
 
 
+def _findings_of_tests(file: Path, findings_cache: FindingsCache) -> list[Diagnostic]:
+    """What is wrong with a file of tests, by itself and beside its blueprint. What was found is true as long as both
+    have the same contents.
+    """
+    from avtomat.rehearsal.checking import beside, check_tests
+
+    content = read_file(file)
+    if isinstance(content, Diagnostic):
+        return [content]
+    key = b"\0".join((content, beside(file, content)))
+    known = findings_cache.get(key)
+    if known is None:
+        known = Remembered(diagnostics=tuple(replace(each, file="") for each in check_tests(file)), name=None)
+        findings_cache.put(key, known)
+    return [replace(each, file=str(file)) for each in known.diagnostics]
+
+
+def _findings_of_settings(file: Path) -> list[Diagnostic]:
+    """What is wrong with a file of settings; its findings have no lines of their own."""
+    from avtomat.errors import SettingsError
+    from avtomat.settings_loader import load_settings
+
+    def finding(text: str, severity: Severity) -> Diagnostic:
+        message = text.removeprefix(f"{file}: ")
+        return Diagnostic(code="settings", severity=severity, message=message, file=str(file), line=1, column=1)
+
+    try:
+        loaded = load_settings(environ={}, file=file)
+    except SettingsError as wrong:
+        return [finding(line, Severity.ERROR) for line in wrong.message.splitlines()]
+    return [finding(warning, Severity.WARNING) for warning in loaded.warnings]
+
+
 def _duplicates(names: Sequence[Name]) -> Iterator[Diagnostic]:
     if len({name for name, *_place in names}) == len(names):
         return
@@ -89,14 +167,22 @@ def _duplicates(names: Sequence[Name]) -> Iterator[Diagnostic]:
     yield from duplicate_names(every)
 
 
-def _tell(diagnostics: Sequence[Diagnostic], files: int, output: str) -> None:
-    if output == "json":
-        print(frames.as_json(diagnostics, files))
-        return
-    if output == "github":
-        lines = [*frames.as_github(diagnostics)]
-    else:
-        lines = [*frames.as_text(diagnostics, frames.sources_of(diagnostics), colour=frames.wants_colour(sys.stdout))]
+def _tell(diagnostics: Sequence[Diagnostic], files: int, args: Namespace) -> None:
+    shown = [each for each in diagnostics if each.severity is Severity.ERROR or not args.quiet]
+    match args.output:
+        case "json":
+            print(frames.as_json(shown, files))
+            return
+        case "sarif":
+            from avtomat.cli.sarif import as_sarif
+
+            print(as_sarif(shown))
+            return
+        case "github":
+            lines = [*frames.as_github(shown)]
+        case _:
+            lines = [*frames.as_text(shown, frames.sources_of(shown), colour=frames.wants_colour(sys.stdout))]
     if lines:
-        print(("\n\n" if output == "text" else "\n").join(lines))
-    print(frames.summary(diagnostics, files), file=sys.stderr)
+        print(("\n\n" if args.output == "text" else "\n").join(lines))
+    if not args.quiet:
+        print(frames.summary(diagnostics, files), file=sys.stderr)

@@ -112,6 +112,10 @@ class Template(Protocol):
         """The paths of names that it may read, as in `Formula`."""
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secrets that may be missing in it."""
+
+    @property
     def fixed(self) -> Rendered | None:
         """What it is rendered to each time, where nothing in it is a template."""
 

@@ -16,6 +16,7 @@ from typing import assert_never
 from avtomat.core.blocks import Block, output_of, status_of
 from avtomat.core.flow import contract_error, end_failed, fail, fork, go_on, leave, make_error
 from avtomat.core.messages import (
+    AttemptReturned,
     CancelRequested,
     Change,
     DeadlinePassed,
@@ -41,6 +42,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
     View,
+    WorkerAnswer,
 )
 from avtomat.core.model import (
     ENDED,
@@ -63,7 +65,7 @@ from avtomat.core.program import (
     TaskState,
 )
 from avtomat.core.retry import delay_before_next
-from avtomat.core.taskwork import error_of_attempt
+from avtomat.core.taskwork import error_of_attempt, returned_again
 from avtomat.core.unwind import answer_undo, end_job, go_on_undoing
 from avtomat.core.walk import AuthorError, Walk
 
@@ -94,7 +96,7 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
-        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut():
+        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
             return _answer_task(walk, event)
         case TimerFired(visit=visit):
             return _answer_timer(walk, visit)
@@ -161,8 +163,10 @@ def _begin_body(walk: Walk) -> Decision:
 # --- what workers answer ---------------------------------------------------------------------------------------------
 
 
-def _answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | TaskTimedOut) -> Decision:
+def _answer_task(walk: Walk, event: WorkerAnswer | TaskTimedOut) -> Decision:
     waiting = walk.before.waiting
+    if isinstance(event, AttemptReturned):
+        return _offer_again(walk, event)
     if isinstance(waiting, OnUndo):
         return answer_undo(walk, waiting, event)
     if not isinstance(waiting, OnTask) or waiting.attempt != event.attempt:
@@ -179,6 +183,17 @@ def _answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Tas
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)
+
+
+def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
+    """A worker stops before the attempt is done: the same attempt goes to another one."""
+    waiting = walk.before.waiting
+    if not isinstance(waiting, OnTask | OnUndo) or waiting.attempt != event.attempt:
+        return Ignored(reason="the attempt is over")
+    again = returned_again(waiting)
+    if again is None:
+        return _answer_task(walk, LeaseLost(attempt=event.attempt, gave_up=True, worker=event.worker))
+    return walk.wait_for(again, DispatchTask(attempt=waiting.attempt, limits=waiting.limits))
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:

@@ -66,12 +66,15 @@ class Limit(StrEnum):
 
 @value
 class TaskSucceeded:
-    """A worker ended the attempt well. `status` is its own word for it; `worker` is for people."""
+    """A worker ended the attempt well. `status` is its own word for it; `worker` is for people, and so is `error`: what
+    it said beside an explicit `success`.
+    """
 
     attempt: int
     output: Json = None
     status: str = "success"
     worker: str = ""
+    error: Json = None
 
 
 @value
@@ -87,9 +90,19 @@ class TaskFailed:
 
 @value
 class LeaseLost:
-    """The worker that held the attempt fell silent."""
+    """The worker that held the attempt fell silent; or, with `gave_up`, it said that it will not finish the attempt."""
 
     attempt: int
+    gave_up: bool = False
+    worker: str = ""
+
+
+@value
+class AttemptReturned:
+    """The worker stops and gives the attempt back undone; RETURNS_MAX times in a row that is no attempt."""
+
+    attempt: int
+    worker: str = ""
 
 
 @value
@@ -98,6 +111,10 @@ class TaskTimedOut:
 
     attempt: int
     limit: Limit
+
+
+WorkerAnswer = TaskSucceeded | TaskFailed | LeaseLost | AttemptReturned
+"""What a worker may say of the attempt that it holds; silence is told as LeaseLost."""
 
 
 @value
@@ -210,6 +227,7 @@ Event = (
     TaskSucceeded
     | TaskFailed
     | LeaseLost
+    | AttemptReturned
     | TaskTimedOut
     | TimerFired
     | StartReached

@@ -139,10 +139,13 @@ class TaskLimits:
 
 @value
 class OnTask:
-    """A worker's answer is awaited; `attempt` counts from 1 within the visit."""
+    """A worker's answer is awaited; `attempt` counts from 1 within the visit. `returned` is how often in a row workers
+    that stop gave this attempt back.
+    """
 
     attempt: int
     limits: TaskLimits
+    returned: int = 0
 
 
 @value
@@ -195,6 +198,7 @@ class OnUndo:
     attempt: int
     unwind: OnUnwind
     limits: TaskLimits
+    returned: int = 0
 
 
 Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from avtomat.core.formula import Formula, Template
+from avtomat.core.model import OnUndo, Scope
 from avtomat.core.program import (
     Amount,
     CatchArm,
@@ -44,6 +45,16 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     if any(len(path) == 1 for path in paths):
         return None
     return frozenset(path[1] for path in paths)
+
+
+def secrets_read(program: Program, scope: Scope) -> frozenset[str]:
+    """Names of the secrets that the task which the scope waits for may have been given."""
+    if isinstance(scope.waiting, OnUndo):
+        states = [state for machine in program.machines.values() for state in machine.states.values()]
+        undos = [state.compensate for state in states if isinstance(state, TaskState) and state.compensate is not None]
+        return frozenset(name for undo in undos for name in undo.params.secrets)
+    state = program.machines[scope.machine].states.get(scope.state or "")
+    return state.params.secrets if isinstance(state, TaskState) else frozenset()
 
 
 def _reachable(program: Program, machine: str, state: str | None) -> list[State]:

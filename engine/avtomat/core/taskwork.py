@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
-from avtomat.core.model import Error, TaskLimits
+from avtomat.core.model import Error, OnTask, OnUndo, TaskLimits
 from avtomat.core.program import Timeouts
 from avtomat.core.walk import Names, Walk
 
@@ -14,6 +15,19 @@ _TIMEOUTS = {
     Limit.ATTEMPT: ("TIMEOUT_ERROR", "the attempt took longer than its timeout"),
     Limit.TOTAL: ("TIMEOUT_ERROR", "the task with all its attempts took longer than its total timeout"),
 }
+
+_LOST = {
+    "silent": "the worker that held the attempt fell silent",
+    "gave_up": "the worker gave the attempt up",
+}
+
+RETURNS_MAX = 5
+"""So often in a row an attempt may be given back by workers that stop; the next time it is lost."""
+
+
+def returned_again(waiting: OnTask | OnUndo) -> OnTask | OnUndo | None:
+    """What is awaited once a worker that stops gave the attempt back; None when that has happened too often."""
+    return None if waiting.returned >= RETURNS_MAX else replace(waiting, returned=waiting.returned + 1)
 
 
 def task_limits(walk: Walk, timeouts: Timeouts, names: Names) -> TaskLimits:
@@ -32,8 +46,9 @@ def error_of_attempt(event: TaskFailed | LeaseLost | TaskTimedOut) -> Error:
     match event:
         case TaskFailed(code=code, message=message, details=details):
             return Error(code=code, message=message, details=details)
-        case LeaseLost():
-            return Error(code="WORKER_LOST", message="the worker that held the attempt fell silent")
+        case LeaseLost(gave_up=gave_up):
+            reason = "gave_up" if gave_up else "silent"
+            return Error(code="WORKER_LOST", message=_LOST[reason], details={"reason": reason})
         case TaskTimedOut(limit=limit):
             code, message = _TIMEOUTS[limit]
             return Error(code=code, message=message)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from avtomat.blueprint import codes_tests as codes
 from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.nodes import Node
+from avtomat.blueprint.nodes import Node, Span
 from avtomat.blueprint.nodes import Sequence as SequenceNode
 from avtomat.blueprint.spec import entries_of, part_of, text_of, value_of
 from avtomat.core.duration import format_duration, parse_duration
@@ -67,9 +67,17 @@ def judge(case: Case, played: Played, outcome: Outcome, source: str) -> list[Fin
     if played.refused is not None and expected != REFUSED:
         message = f"the input would be refused: {played.refused.message}"
         return [codes.INPUT_REFUSED.at(case.input_span, message, "a case that shows this expects status: refused")]
-    found = [*_status(case, outcome), *_differences(case, outcome)][:DIFFERENCES_SHOWN_MAX]
-    findings = [codes.NOT_AS_EXPECTED.at(span, message) for span, message in found]
-    return sorted([*findings, *_conditions(case, outcome, source)], key=lambda finding: finding.span)
+    others = [codes.NOT_AS_EXPECTED.at(*each) for each in [*_differences(case, outcome)][:DIFFERENCES_SHOWN_MAX]]
+    others = sorted([*others, *_conditions(case, outcome, source)], key=lambda finding: finding.span)
+    ended = [*_status(case, outcome)]
+    return [_ended_otherwise(*ended[0], others)] if ended else others
+
+
+def _ended_otherwise(span: Span, message: str, others: Sequence[Finding]) -> Finding:
+    """The job did not end as expected: what else differs follows from that, and is named only."""
+    names = dict.fromkeys(finding.message.partition(":")[0].split(" ")[0] for finding in others)
+    hint = f"other expectations may not hold because of that: {', '.join(names)}" if names else None
+    return codes.NOT_AS_EXPECTED.at(span, message, hint)
 
 
 def _refusal(played: Played) -> dict[str, Json]:

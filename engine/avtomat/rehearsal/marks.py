@@ -147,7 +147,7 @@ def _timeouts(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Mark]:
             yield JOB_TIMEOUT
         case "TaskTimedOut", "task":
             yield scope.mark(Kind.TIMEOUT, entry["limit"])
-        case "LeaseLost", "task":
+        case "LeaseLost", "task" if not entry.get("gave_up"):
             yield scope.mark(Kind.TIMEOUT, HEARTBEAT)
         case "TimerFired", "fork" | "retry" if _passed(scope.waiting.get("deadline"), entry["at_ms"]):
             yield scope.mark(Kind.TIMEOUT, VISIT)
@@ -172,7 +172,7 @@ def _error_tried_again(
         case "TaskFailed":
             return error_of_attempt(TaskFailed(attempt=0, code=entry["code"], details=entry.get("details")))
         case "LeaseLost":
-            return error_of_attempt(LeaseLost(attempt=0))
+            return error_of_attempt(LeaseLost(attempt=0, gave_up=entry.get("gave_up", False)))
         case "TaskTimedOut":
             return error_of_attempt(TaskTimedOut(attempt=0, limit=Limit(entry["limit"])))
         case _:

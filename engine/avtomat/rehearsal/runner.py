@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from avtomat.blueprint import codes_tests as codes
 from avtomat.blueprint.compiler import Examined, examine_text
 from avtomat.blueprint.files import is_test, read_file
 from avtomat.blueprint.findings import Finding, arrange
-from avtomat.blueprint.spec import Name
+from avtomat.blueprint.spec import LANE, Name, StateSpec
 from avtomat.blueprint.spelling import nearest_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
@@ -22,18 +23,23 @@ from avtomat.rehearsal.naming import check_names
 from avtomat.rehearsal.reading import ReadTests, read_tests
 from avtomat.rehearsal.stage import play
 
+_INDEX = re.compile(r"\[\d+\]")
+
 Chosen = Callable[[str], bool]
 """Whether the case of this name is to be run."""
 
 
 @value
 class CaseReport:
-    """What came of a case; it is good when nothing was found. `seconds` are those that it really took."""
+    """What came of a case; it is good when nothing was found. `seconds` are those that it really took. `failed_at` is
+    where the blueprint has the state that failed the job, as `file:line:column`.
+    """
 
     name: Name
     diagnostics: tuple[Diagnostic, ...]
     outcome: Outcome
     seconds: float
+    failed_at: str | None = None
 
 
 @value
@@ -109,6 +115,7 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
     assert examined.blueprint is not None
     seen: set[Mark] = set()
     program = observed(examined.program(), seen)
+    states = [*examined.blueprint.states]
 
     def run(case: Case) -> CaseReport:
         begun = time.perf_counter()
@@ -116,7 +123,13 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
         seen.update(marks_in(played.entries, program, played.join_errors))
         outcome = outcome_of(played)
         found = tuple(finding.in_file(str(path)) for finding in judge(case, played, outcome, read.source))
-        return CaseReport(name=case.name, diagnostics=found, outcome=outcome, seconds=time.perf_counter() - begun)
+        return CaseReport(
+            name=case.name,
+            diagnostics=found,
+            outcome=outcome,
+            seconds=time.perf_counter() - begun,
+            failed_at=_place_of_error(outcome, states, blueprint),
+        )
 
     reports = tuple(map(run, cases))
     return FileReport(
@@ -126,6 +139,14 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
         cases=reports,
         coverage=coverage_of(examined.blueprint, blueprint, seen),
     )
+
+
+def _place_of_error(outcome: Outcome, states: Iterable[StateSpec], file: str) -> str | None:
+    """Where the state is written that the job's error names; items of a block have one state together."""
+    named = _INDEX.sub("", str((outcome.error or {}).get("state") or ""))
+    lone = f"{named}.{LANE}"
+    found = next((state.span for state in states if state.path in {named, lone}), None)
+    return None if found is None else f"{file}:{found.line}:{found.column}"
 
 
 def _neighbours(path: Path) -> Iterator[str]:

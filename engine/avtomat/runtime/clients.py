@@ -15,7 +15,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.histories import Histories
-from avtomat.runtime.jobview import job_of_row, refs_of, scope_of_row, status_word
+from avtomat.runtime.jobview import error_code_of, job_of_row, refs_of, scope_of_row, status_word
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
@@ -243,6 +243,7 @@ def _summary(row: JobRow) -> dict[str, Json]:
         "version": row.digest,
         "status": status_word(row.status, scope.waiting, row.tasks),
         "state": row.state or None,
+        "error_code": error_code_of(row),
         "created_at": format_time(from_ms(row.created_ms)),
         "updated_at": format_time(from_ms(row.updated_ms)),
         "finished_at": None if row.finished_ms is None else format_time(from_ms(row.finished_ms)),

@@ -14,16 +14,18 @@ from datetime import timedelta
 from functools import partial
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import TaskFailed
+from avtomat.core.messages import TaskFailed, WorkerAnswer
 from avtomat.core.model import ROOT
+from avtomat.core.reads import secrets_read
 from avtomat.errors import SecretError, StoreError
+from avtomat.runtime.blanking import blanked
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.handout import payload
 from avtomat.runtime.matching import fulfils
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT, WorkerEvent, event_of, progress_of, result_hash, verdict
+from avtomat.runtime.results import OPEN_ATTEMPT, event_of, progress_of, result_hash, verdict
 from avtomat.runtime.scopes import Scopes
 from avtomat.secrets import Secrets
 from avtomat.storage.answers import Committed, Handout, Outcome, Revoked
@@ -288,13 +290,21 @@ class Dispatcher:
             note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
-    async def _settle(self, task_id: str, job: str, worker: str, event: WorkerEvent, said: str) -> dict[str, Json]:
+    async def _settle(self, task_id: str, job: str, worker: str, event: WorkerAnswer, said: str) -> dict[str, Json]:
         if not self._ours([task_id]) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
+        if isinstance(event, TaskFailed) and self._vault.names:
+            event = await self._blanked(event, job, task_id)
         cause = ResultCause(task_id=task_id, worker=worker, hash=said, event=dumps(answer_as_json(event)))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=task_id)
         self._seat(worker).held.discard(task_id)
         return verdict(handled.answer)
+
+    async def _blanked(self, event: TaskFailed, job: str, task_id: str) -> TaskFailed:
+        """The failure without the secrets that the attempt was given, in case the worker repeats one in its words."""
+        kept = await self._scopes.at(job, ROOT, None, task_id)
+        names = frozenset[str]() if kept is None else secrets_read(kept.program, kept.scope)
+        return blanked(event, self._vault, names)
 
     def _ours(self, task_ids: Sequence[Json]) -> list[str]:
         """Those that can be tasks of this engine: a worker may serve several, and names the tasks of all."""

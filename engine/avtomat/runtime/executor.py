@@ -25,9 +25,9 @@ from avtomat.core.messages import (
     RerunRequested,
     ScopeBegun,
     SizeExceeded,
-    TaskFailed,
     TaskSucceeded,
     View,
+    WorkerAnswer,
 )
 from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
 from avtomat.core.value import value
@@ -335,16 +335,18 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
 
 def _numbered(event: Event, scope: Scope) -> Event:
     """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
-    if isinstance(event, TaskSucceeded | TaskFailed | LeaseLost) and event.attempt == OPEN_ATTEMPT:
+    if isinstance(event, WorkerAnswer) and event.attempt == OPEN_ATTEMPT:
         waiting = scope.waiting
         if isinstance(waiting, OnTask | OnUndo):
             return _of_attempt(event, waiting.attempt)
     return event
 
 
-def _of_attempt(event: TaskSucceeded | TaskFailed | LeaseLost, attempt: int) -> Event:
+def _of_attempt(event: WorkerAnswer, attempt: int) -> Event:
     if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
-        return TaskSucceeded(attempt=attempt, output=event.output, status=event.status, worker=event.worker)
+        return TaskSucceeded(
+            attempt=attempt, output=event.output, status=event.status, worker=event.worker, error=event.error
+        )
     return replace(event, attempt=attempt)
 
 
@@ -362,8 +364,10 @@ def due_of(writes: Writes) -> int | None:
 def describe(event: Event) -> dict[str, Json]:
     """The event as history tells it: its name, and what is not in the scope's record anyway."""
     match event:
-        case TaskSucceeded(attempt=attempt, status=status, worker=worker):
-            fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker}
+        case TaskSucceeded(attempt=attempt, status=status, worker=worker, error=error):
+            fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker, "error": error}
+        case LeaseLost(gave_up=False):
+            fields = {"attempt": event.attempt}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:

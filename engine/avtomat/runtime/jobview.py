@@ -112,6 +112,12 @@ def _why(row: JobRow) -> Json:
     return None if kept is None else loads(kept)
 
 
+def error_code_of(row: JobRow) -> str | None:
+    """The code of the error that ended the job, or for which it is parked."""
+    error = _why(row)
+    return None if error is None else str(error["code"])
+
+
 def refs_of(scope: Scope) -> dict[str, Ref]:
     """The outputs that are kept by reference."""
     return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref)}

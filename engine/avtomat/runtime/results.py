@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from avtomat.core.flow import is_error_code
 from avtomat.core.formula import Json
-from avtomat.core.messages import LeaseLost, TaskFailed, TaskSucceeded
+from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
 from avtomat.core.model import UNCATCHABLE
 from avtomat.storage.answers import Committed, Outcome
 from avtomat.storage.codec import dumps
@@ -17,20 +17,42 @@ OPEN_ATTEMPT = 0
 
 PROGRESS_CHARACTERS_MAX = 1_000
 
-WorkerEvent = TaskSucceeded | TaskFailed | LeaseLost
+STATUS_CHARACTERS_MAX = 128
+FAILURES = frozenset({"failure", "failed", "error"})
+"""Status words of a failure; these, `success` and `cancelled` are the same in small and capital letters."""
 
 
-def event_of(body: Mapping[str, Json]) -> WorkerEvent:
-    """What a result says. A missing status is success; any other word than failure and cancelled is one of success.
+def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
+    """What a result says. A missing status is success, and any word but those of failure and `cancelled` is one of
+    success. Whatever cannot be used is a failure of the attempt, so that a worker never sends the same in vain.
 
-    A worker that says `cancelled` although nobody cancelled has given the task up: its attempt is lost.
+    An error is a failure whatever the status, but for a `success` that is written out. `cancelled`, where the engine
+    did not cancel, is an attempt that the worker gave up; with `given_back` it is one that it never did.
     """
-    status, worker = body.get("status") or "success", str(body.get("worker_id") or "")
-    if status == "failure":
-        return _failure(body.get("error"), worker)
-    if status == "cancelled":
-        return LeaseLost(attempt=OPEN_ATTEMPT)
-    return TaskSucceeded(attempt=OPEN_ATTEMPT, output=body.get("data"), status=str(status), worker=worker)
+    status, error = body.get("status"), body.get("error")
+    worker = str(body.get("worker_id") or "")
+    if status is not None and not is_status(status):
+        return _unusable_status(status, worker)
+    word = "success" if status is None else status.casefold()
+    if word in FAILURES or (error is not None and (status is None or word != "success")):
+        return _failure(error, worker)
+    if word == "cancelled":
+        given_back = body.get("given_back") is True
+        lost = LeaseLost(attempt=OPEN_ATTEMPT, gave_up=True, worker=worker)
+        return AttemptReturned(attempt=OPEN_ATTEMPT, worker=worker) if given_back else lost
+    own = "success" if word == "success" else str(status)
+    return TaskSucceeded(attempt=OPEN_ATTEMPT, output=body.get("data"), status=own, worker=worker, error=error)
+
+
+def is_status(status: Json) -> bool:
+    """Whether this can be a status word: a short text of any script on one line."""
+    return isinstance(status, str) and 0 < len(status) <= STATUS_CHARACTERS_MAX and status.isprintable()
+
+
+def _unusable_status(status: Json, worker: str) -> TaskFailed:
+    found = repr(status)[: STATUS_CHARACTERS_MAX // 2]
+    text = f"a status is a text of 1 to {STATUS_CHARACTERS_MAX} characters on one line, not {found}"
+    return TaskFailed(attempt=OPEN_ATTEMPT, code="CONTRACT_VIOLATION_ERROR", message=text, worker=worker)
 
 
 def _failure(error: Json, worker: str) -> TaskFailed:

@@ -13,7 +13,15 @@ from typing import assert_never
 import orjson
 
 from avtomat.core.formula import Json, SecretRef
-from avtomat.core.messages import LeaseLost, TaskBody, TaskFailed, TaskSucceeded, Undo
+from avtomat.core.messages import (
+    AttemptReturned,
+    LeaseLost,
+    TaskBody,
+    TaskFailed,
+    TaskSucceeded,
+    Undo,
+    WorkerAnswer,
+)
 from avtomat.core.model import (
     Error,
     Head,
@@ -122,8 +130,8 @@ def _waiting_as_json(waiting: Waiting) -> Json:
     match waiting:
         case None:
             return None
-        case OnTask(attempt=attempt, limits=limits):
-            return {"for": "task", "attempt": attempt, **_limits_as_json(limits)}
+        case OnTask(attempt=attempt, limits=limits, returned=returned):
+            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_returned_as_json(returned)}
         case OnTimer(until=until):
             return {"for": "timer", "until": to_ms(until)}
         case OnStart(until=until):
@@ -134,10 +142,14 @@ def _waiting_as_json(waiting: Waiting) -> Json:
             return {"for": "retry", "until": to_ms(until), "attempt": attempt, "deadline": _time(deadline)}
         case OnUnwind():
             return {"for": "unwind", **_unwind_as_json(waiting)}
-        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits):
+        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits, returned=returned):
             place = {"seq": seq, "index": index, "attempt": attempt, "unwind": _unwind_as_json(unwind)}
-            return {"for": "undo", **place, **_limits_as_json(limits)}
+            return {"for": "undo", **place, **_limits_as_json(limits), **_returned_as_json(returned)}
     assert_never(waiting)
+
+
+def _returned_as_json(returned: int) -> dict[str, Json]:
+    return {"returned": returned} if returned else {}
 
 
 def _waiting_from_json(value: Json) -> Waiting:
@@ -145,7 +157,7 @@ def _waiting_from_json(value: Json) -> Waiting:
         case None:
             return None
         case {"for": "task", "attempt": attempt}:
-            return OnTask(attempt=attempt, limits=_limits_from_json(value))
+            return OnTask(attempt=attempt, limits=_limits_from_json(value), returned=value.get("returned", 0))
         case {"for": "timer", "until": until}:
             return OnTimer(until=from_ms(until))
         case {"for": "start", "until": until}:
@@ -158,7 +170,9 @@ def _waiting_from_json(value: Json) -> Waiting:
             return _unwind_from_json(value)
         case {"for": "undo", "seq": seq, "index": index, "attempt": attempt, "unwind": unwind}:
             limits = _limits_from_json(value)
-            return OnUndo(seq=seq, index=index, attempt=attempt, unwind=_unwind_from_json(unwind), limits=limits)
+            returned = value.get("returned", 0)
+            unwound = _unwind_from_json(unwind)
+            return OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwound, limits=limits, returned=returned)
     raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
 
 
@@ -309,19 +323,29 @@ def secrets_from_json(record: Mapping[str, Json]) -> tuple[SecretRef, ...]:
 # --- what workers answered --------------------------------------------------------------------------------------------
 
 
-def answer_as_json(event: TaskSucceeded | TaskFailed | LeaseLost) -> dict[str, Json]:
+def answer_as_json(event: WorkerAnswer) -> dict[str, Json]:
     """A worker's answer, as a paused job keeps it until it goes on."""
-    if isinstance(event, LeaseLost):
-        return {"attempt": event.attempt}
-    if isinstance(event, TaskFailed):
-        said: dict[str, Json] = {"code": event.code, "message": event.message, "details": event.details}
-    else:
-        said = {"output": event.output, "status": event.status}
+    said: dict[str, Json]
+    match event:
+        case TaskSucceeded(error=None):
+            said = {"output": event.output, "status": event.status}
+        case TaskSucceeded():
+            said = {"output": event.output, "status": event.status, "error": event.error}
+        case TaskFailed():
+            said = {"code": event.code, "message": event.message, "details": event.details}
+        case LeaseLost():
+            said = {"gave_up": event.gave_up}
+        case AttemptReturned():
+            said = {}
+        case _:
+            assert_never(event)
     return {"attempt": event.attempt, "worker": event.worker, **said}
 
 
-def answer_from_json(record: Mapping[str, Json]) -> TaskSucceeded | TaskFailed | LeaseLost:
+def answer_from_json(record: Mapping[str, Json]) -> WorkerAnswer:
     """The event that `answer_as_json` wrote down."""
     if "code" in record:
         return TaskFailed(**record)
-    return TaskSucceeded(**record) if "status" in record else LeaseLost(**record)
+    if "status" in record:
+        return TaskSucceeded(**record)
+    return LeaseLost(**record) if "gave_up" in record else AttemptReturned(**record)

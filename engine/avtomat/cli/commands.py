@@ -1,0 +1,74 @@
+"""List the commands: where each one lives, what it does, and how it is used. Nothing of them is imported here."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """The module of a command, what it does in one line, and examples of its use."""
+
+    module: str
+    help: str
+    examples: tuple[str, ...] = ()
+
+
+COMMANDS: Final = {
+    "dev": Command(
+        "avtomat.cli.dev",
+        "Run the engine here, with reload and without tokens",
+        ("avtomat dev", "avtomat dev shop --port 8081"),
+    ),
+    "serve": Command(
+        "avtomat.cli.serve",
+        "Run the engine in production",
+        ("avtomat serve --store redis://127.0.0.1:6379/0 --blueprints workflows",),
+    ),
+    "validate": Command(
+        "avtomat.cli.validate",
+        "Check blueprints, their tests and settings, without a network",
+        ("avtomat validate", "avtomat validate workflows --strict", "avtomat validate - < hello.yaml"),
+    ),
+    "test": Command(
+        "avtomat.cli.test",
+        "Run the tests of blueprints, without a network",
+        ("avtomat test --coverage", "avtomat test workflows/hello.yaml -k crowd"),
+    ),
+    "run": Command(
+        "avtomat.cli.run",
+        "Run one job of a blueprint to its end, without a server",
+        ("""avtomat run workflows/hello.yaml --input '{"name": "Ada"}' --exec greet='sh greet.sh'""",),
+    ),
+    "worker": Command(
+        "avtomat.cli.worker",
+        "Do tasks with shell commands, for an engine anywhere",
+        ("avtomat worker --url http://127.0.0.1:8080 --exec greet='sh greet.sh'",),
+    ),
+    "jobs": Command(
+        "avtomat.cli.jobs",
+        "Submit, list, show, follow, explain and operate the jobs of an engine",
+        (
+            """avtomat jobs submit hello --input '{"name": "Ada"}' --follow""",
+            "avtomat jobs list --status failed",
+            "avtomat jobs why 00a7f8",
+        ),
+    ),
+    "schema": Command(
+        "avtomat.cli.schema",
+        "Print a JSON Schema, for editors and other tools",
+        ("avtomat schema > blueprint.schema.json", "avtomat schema --list"),
+    ),
+    "explain": Command(
+        "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)
+    ),
+    "init": Command(
+        "avtomat.cli.init", "Begin a project: a blueprint with tests, settings, a README, CI", ("avtomat init shop",)
+    ),
+    "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store", ("avtomat doctor",)),
+    "config": Command("avtomat.cli.config", "Show all settings and where each comes from", ("avtomat config",)),
+    "completion": Command(
+        "avtomat.cli.completion",
+        "Print what makes a shell complete commands and flags",
+        ("""eval "$(avtomat completion bash)\"""", "avtomat completion fish | source"),
+    ),
+}

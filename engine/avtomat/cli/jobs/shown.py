@@ -1,0 +1,44 @@
+"""Print what an engine says of its jobs: tables and fields for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Json = Any
+
+
+def visible(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: clients and workers wrote parts of it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def print_json(value: Json) -> int:
+    """Print it, and return the exit code for having done so."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+    return 0
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns as wide as what stands in them."""
+    shown = [heads, *rows]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(heads))]
+    for row in shown:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_job(job: Mapping[str, Json], tasks: Iterable[Mapping[str, Json]]) -> None:
+    """Print a job's fields, one a line, those that say nothing left out."""
+    plain = ("id", "status", "blueprint", "version", "state", "priority", "created_at", "updated_at", "finished_at")
+    for name in plain:
+        if job[name] is not None:
+            print(f"{name:<12} {job[name]}")
+    for name in ("labels", "input", "data", "outputs", "result", "error"):
+        if job[name] not in (None, {}):
+            print(f"{name:<12} {visible(json.dumps(job[name], ensure_ascii=False))}")
+    for task in tasks:
+        worker = f" by {task['worker']}" if task["worker"] else ""
+        print(f"{'task':<12} {task['kind']} attempt {task['attempt']} {task['phase']}{worker} since {task['since']}")
