@@ -1,5 +1,6 @@
 """What expressions mean."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.core.formula import Failure
-from tests.blueprint.evaluating import environment, evaluate, failure
+from tests.blueprint.evaluating import environment, evaluate, failure, render
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,14 @@ from tests.blueprint.evaluating import environment, evaluate, failure
         ("input.total // 7 + 1", 172),
         ("7 % 3", 1),
         ("2 ** 10", 1024),
+        ("2 ** 3 ** 2", 512),
+        ("-3 ** 2", -9),
+        ("2 ** -1", 0.5),
+        ("-2 * -3 - -1", 7),
+        ("not 1 == 2 and not false", True),
+        ("1 + 2 * 3 // 2 % 4 - 1", 3),
+        ("1 if false else 2 if false else 3", 3),
+        ("'__class__x' in data", False),
         ("-input.total", -1200),
         ("'a' + 'b'", "ab"),
         ("[1] + [2]", [1, 2]),
@@ -58,6 +67,18 @@ def test_an_expression_has_the_value_that_an_author_expects(source: str, value: 
 
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "source", ["2 ** input.items[1].n ** 2", "-input.items[1].n ** 2", "input.total | str", "7 // 2 * 2"]
+)
+def test_an_expression_has_one_value_alone_and_in_a_text(source: str) -> None:
+    alone = render(f"{{{{ {source} }}}}")
+
+    assert render(f"{{{{ {source} }}}} s") == f"{json.dumps(alone) if not isinstance(alone, str) else alone} s"
+    assert render(f"{{% if {source} == {source} %}}{{{{ {source} }}}} s{{% endif %}}") == render(
+        f"{{{{ {source} }}}} s"
+    )
 
 
 @pytest.mark.parametrize(

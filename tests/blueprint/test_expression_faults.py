@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.core.formula import Failure
-from tests.blueprint.evaluating import environment, fault, faults
+from tests.blueprint.evaluating import environment, fault, faults, template_fault
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,20 @@ from tests.blueprint.evaluating import environment, fault, faults
         ("default(a.b)", 0, "default(a.b.c, 0)"),
         ("len(a, b)", 0, "len(x)"),
         ("f(a=1)", 3, "write =="),
+        ("a | round(digits=2)", 16, "in their order"),
+        ("10 / a | round", 0, "write (a + b) | f"),
+        ("a | round * 2", 4, "write (x | round) * …"),
+        ("a.b.0", 3, "write [0]"),
+        ("0x1F", 0, "numbers are decimal"),
+        ("a ~ b", 2, "write + to join texts"),
+        ("a.b is defined", 4, "write has(a.b)"),
+        ("a.b is not defined", 4, "write not has(a.b)"),
+        ("a['b'] is none", 7, "a['b'] == null"),
+        ("a is not none", 2, "a != null"),
+        ("a is string", 2, "is_text(a)"),
+        ("{'a': 1, 'b': 2, \"a\": 3}", 17, "leave one of them out"),
+        ("+a", 0, "leave it out"),
+        ("a << 2", 2, "2 ** n"),
     ],
 )
 def test_an_accident_is_named_where_it_stands(source: str, offset: int, hint: str | None) -> None:
@@ -177,6 +191,25 @@ def test_nothing_but_plain_expressions_is_accepted(source: str) -> None:
 )
 def test_a_source_that_is_too_large_or_too_deep_is_refused_at_load(source: str, code: str) -> None:
     assert fault(source).code == code
+
+
+def test_the_same_fault_is_told_in_the_same_words_alone_and_in_a_text() -> None:
+    sources = ["10 / a | round", "a + 2 | str", "0x1F", "1_000", "True", "a ~ b", "a.b.0", "'a' 'b'", "a is defined"]
+    for source in [*sources, "a.upper()", "round(a, digits=2)", "(1, 2)", "a[::2]", "a if b", "lambda: 1", "f'a'"]:
+        alone, inside = fault(source), template_fault(f"x {{{{ {source} }}}} y")
+
+        assert (inside.message, inside.hint, inside.offset) == (alone.message, alone.hint, alone.offset + 5)
+
+
+def test_what_looks_like_a_python_name_is_a_text_in_quotes() -> None:
+    for source in ("'__class__x' in a", "a['__class__']", "a == '_x'"):
+        assert isinstance(parse_expression(source), Expression)
+
+
+def test_a_long_source_is_refused_in_linear_time() -> None:
+    for source in ("'" + "\\'" * 2_000, "(" * 4_000, "a." * 2_000, "not " * 1_000, "-" * 4_000, "{# " * 1_300):
+        assert fault(source)
+        assert template_fault("x {{ " + source)
 
 
 def test_a_pattern_that_needs_more_than_linear_time_is_refused_at_load() -> None:

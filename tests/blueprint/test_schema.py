@@ -11,11 +11,13 @@ import pytest
 from avtomat.blueprint.json_schemas import SchemaCheck, check_schema
 from avtomat.blueprint.nodes import node_of
 from avtomat.blueprint.schema import check_shape, kind_names
+from avtomat.blueprint.schema_defaults import wrong_defaults
 from avtomat.blueprint.source import read_source
 from avtomat.blueprint.spec import KINDS
 from avtomat.blueprint.spelling import meant
 from avtomat.core.formula import Json
 from avtomat.resources import schema_text
+from tests.blueprint.evaluating import evaluate
 
 SCHEMAS = {name: json.loads(schema_text(name)) for name in ("blueprint", "test")}
 HEAD = "avtomat: 1\nblueprint: sample\n"
@@ -158,3 +160,39 @@ def test_a_value_is_checked_and_its_own_text_stays_out_of_the_message() -> None:
 
 def test_no_more_than_a_dozen_problems_are_told() -> None:
     assert len(SchemaCheck({"items": {"type": "string"}}).problems([*range(100)])) == 12
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^\s$", "\u00a0"), (r"^\s$", " "), (r"\bé", "é"), (r"^\S$", "\u00a0"), (r"[[:alpha:]]", "a"), (r"\w", "é"),
+        (r"^\p{L}$", "é"), (r"\d", "٣"), (r"^a$", "a\n"), (r"[\d-x]", "-"), (r"a{,3}", "a"), (r"(?i)k", "\u212a"),
+    ],
+)  # fmt: skip
+def test_a_pattern_means_the_same_in_a_schema_and_in_matches(pattern: str, text: str) -> None:
+    found = evaluate("matches(data.text, data.pattern)", data={"text": text, "pattern": pattern})
+
+    assert SchemaCheck({"pattern": pattern}).problems(text) is not found
+    assert SchemaCheck({"properties": {"p": {"pattern": pattern}}}).problems({"p": text}) is not found
+    assert SchemaCheck({"not": {"pattern": pattern}}).problems(text) == [] or found
+    assert SchemaCheck({"pattern": pattern}).problems(5) == []
+
+
+def test_a_text_without_its_pattern_is_told_so() -> None:
+    check = SchemaCheck({"properties": {"p": {"pattern": "^a", "allOf": [{"minLength": 3}]}}})
+
+    assert [(each.pointer, each.message) for each in check.problems({"p": "bcd"})] == [
+        ("/p", "expected a text that matches ^a")
+    ]
+    assert [each.message for each in check.problems({"p": "a"})] == ["minLength is 3"]
+
+
+def test_defaults_that_grow_without_measure_are_refused() -> None:
+    schema: Json = {"properties": {"p": {"$ref": "#/$defs/n0"}}, "$defs": {"n40": {"default": 1}}}
+    for number in range(40):
+        inner = {"$ref": f"#/$defs/n{number + 1}"}
+        schema["$defs"][f"n{number}"] = {"default": {}, "properties": {"a": inner, "b": inner}}
+
+    assert [fault.message for fault in wrong_defaults(node_of(schema))] == [
+        "the defaults are made of more than 10,000 values"
+    ]

@@ -177,3 +177,42 @@ def test_plain_json_is_a_node_too() -> None:
     assert node.value == value
     assert isinstance(node, Mapping)
     assert isinstance(node.items["a"], Sequence)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'{"a":"\ud83d\ude00"}', {"a": "😀"}),
+        (r'{"\uD83D\uDE00":"x\ud83d\ude00\ud83d\ude01y"}', {"😀": "x😀😁y"}),
+        (r'["\\\ud83d\ude00", "\\ud83d\\ude00", "\ue000\ud83d\ude00"]', ["\\😀", r"\ud83d\ude00", "\ue000😀"]),
+        ("['\\ud83d\\uDE00', \\uD83D\\ude00 x]", [r"\ud83d\uDE00", r"\uD83D\ude00 x"]),
+        ("a: |\n  x \\uD83D\\ude00\\ud83d\\udE01 y\n", {"a": "x \\uD83D\\ude00\\ud83d\\udE01 y\n"}),
+        # what JSON.stringify, json.dumps, encoding/json and jq write
+        (r'{"a":"\u003c\u2028\/\b\f\n\r\t","b":[],"c":{}}', {"a": "<\u2028/\b\f\n\r\t", "b": [], "c": {}}),
+        ("[1e-7,1e-07,1.5e-7,1e+21,1e21,0.00001,-1e-05]", [1e-7, 1e-7, 1.5e-7, 1e21, 1e21, 0.00001, -0.00001]),
+        ('{\n\t"a": [\n\t\t1,\n\t\ttrue\n\t]\n}\n', {"a": [1, True]}),
+    ],
+)
+def test_yaml_holds_json(text: str, value: Json) -> None:
+    read = read_source(text)
+
+    assert read.findings == ()
+    assert read.root is not None
+    assert read.root.value == value
+
+
+def test_places_after_an_escaped_pair_are_right() -> None:
+    read = read_source(r'{"a":"\ud83d\ude00 x","b":1}')
+
+    assert isinstance(read.root, Mapping)
+    assert (read.root.keys["b"].span.column, read.root.items["b"].span.column) == (23, 27)
+    text = read.root.items["a"]
+    assert isinstance(text, Scalar)
+    assert text.place(2, read.text).column == 20
+
+
+def test_pairs_are_read_whatever_else_the_file_holds() -> None:
+    every_block = "".join(chr(code) for code in range(0x1000, 0xD800, 0x800)) + "\ue000\ue800\uf000"
+
+    assert read_source(every_block[:-1] + r': "\ud83d\ude00"').root is not None
+    assert [finding.code.number for finding in read_source(every_block + r': "\ud83d\ude00"').findings] == ["AVT002"]

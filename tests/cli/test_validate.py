@@ -177,7 +177,8 @@ def test_when_nothing_has_changed_the_checker_itself_is_not_loaded(tmp_path: Pat
     file = file_with(tmp_path, GOOD)
     assert main(["validate", file]) == 0
     code = (
-        f"import sys; from avtomat.cli.main import main; main(['validate', {file!r}]); print('jinja2' in sys.modules)"
+        f"import sys; from avtomat.cli.main import main; main(['validate', {file!r}]); "
+        "print('avtomat.blueprint.compiler' in sys.modules)"
     )
 
     done = subprocess.run(

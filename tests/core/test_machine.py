@@ -31,6 +31,7 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import OnStart, OnTask, OnTimer, Status
+from avtomat.core.walk import AuthorError, as_count
 from tests.core.building import NOW, Position, begun, seconds
 
 PASSIVE = """
@@ -198,7 +199,7 @@ def test_a_wait_may_name_the_time_at_which_it_ends() -> None:
     assert job.scope.waiting == OnTimer(until=NOW + timedelta(hours=1), wall=True)
 
 
-@pytest.mark.parametrize("time", ["soon", 5, None, "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("time", ["soon", 5, None, "0001-01-01T00:00:00+14:00", "2026-01-02T00:00:00"])
 def test_a_wait_until_something_that_is_no_time_fails(time: object) -> None:
     job = begun("states: {pause: {wait: {until: '{{ input.at }}'}}}", {"at": time})
 
@@ -260,7 +261,32 @@ def test_now_is_the_time_of_the_event() -> None:
 
     job.wakes(after="1h")
 
-    assert job.ended.output == "2026-02-01T00:00:00Z"
+    assert job.ended.output == "2026-02-01T00:00:00.000Z"
+
+
+def test_stored_times_compare_in_the_order_in_which_they_came() -> None:
+    job = begun("""
+        states:
+          first: {set: {a: "{{ now }}"}, next: pause}
+          pause: {wait: 500ms, next: second}
+          second: {set: {b: "{{ now }}"}, next: done}
+          done: {succeed: "{{ [data.a < data.b, max(data.a, data.b) == data.b, data.b] }}"}
+        """)
+
+    job.wakes(after="500ms")
+
+    assert job.ended.output == [True, True, "2026-01-31T23:00:00.500Z"]
+
+
+@pytest.mark.parametrize(("value", "count"), [(0, 0), (2, 2), (2.0, 2)])
+def test_a_count_is_a_whole_number_however_it_is_written(value: object, count: int) -> None:
+    assert as_count(value, "`concurrency`") == count
+
+
+@pytest.mark.parametrize("value", [2.5, -1, True, "2", None])
+def test_what_is_no_count_is_the_authors_error(value: object) -> None:
+    with pytest.raises(AuthorError, match="expected a whole number from 0"):
+        as_count(value, "`concurrency`")
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)

@@ -128,10 +128,10 @@ states:
 now: 2026-01-31T23:30:00Z
 cases:
   - name: of the file
-    expect: {result: {then: "2026-01-31T23:30:00Z", now: "2026-02-01T00:30:00Z"}}
+    expect: {result: {then: "2026-01-31T23:30:00.000Z", now: "2026-02-01T00:30:00.000Z"}}
   - name: of the case
     now: 2024-02-29T12:00:00+02:00
-    expect: {result: {then: "2024-02-29T10:00:00Z", now: "2024-02-29T11:00:00Z"}}
+    expect: {result: {then: "2024-02-29T10:00:00.000Z", now: "2024-02-29T11:00:00.000Z"}}
 """
     assert messages(run_text(tmp_path, blueprint, cases)) == []
     assert (

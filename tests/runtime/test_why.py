@@ -243,7 +243,7 @@ async def test_a_job_that_starts_later_says_when(engine: Start) -> None:
 
     [cause] = await bench.why(job)
 
-    assert (cause["cause"], cause["details"]["until"]) == ("start_at", "2099-01-01T00:00:00Z")
+    assert (cause["cause"], cause["details"]["until"]) == ("start_at", "2099-01-01T00:00:00.000Z")
 
 
 async def test_a_foreach_says_how_far_it_is_and_what_its_items_wait_for(engine: Start) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -18,6 +17,7 @@ import orjson
 
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.errors import RequestRefused
 from avtomat.runtime.submission import Submission
 from avtomat.suggest import did_you_mean
@@ -135,11 +135,11 @@ def _timeout(value: Json, pointer: str) -> timedelta | None:
 def _start_at(value: Json, pointer: str) -> datetime | None:
     if value is None:
         return None
-    with suppress(TypeError, ValueError, OverflowError):
-        time = datetime.fromisoformat(value)
-        if time.tzinfo is not None:
-            return time.astimezone(UTC)
-    raise _invalid("start_at is a time with its offset, such as 2026-01-31T23:00:00Z", f"{pointer}/start_at")
+    time = parse_time(value) if isinstance(value, str) else None
+    if time is None:
+        hint = time_hint(value) if isinstance(value, str) else None
+        raise _invalid("start_at is a time with its offset, such as 2026-01-31T23:00:00Z", f"{pointer}/start_at", hint)
+    return time
 
 
 def _invalid(message: str, pointer: str, hint: str | None = None) -> RequestRefused:

@@ -6,6 +6,7 @@ or a fault of syntax ends it, and then there is no value.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # the package lists no exports
@@ -25,6 +26,7 @@ from avtomat.blueprint import codes_source as codes
 from avtomat.blueprint.findings import Code, Finding
 from avtomat.blueprint.nodes import Mapping, Mark, Node, Scalar, Sequence, Span, span_between
 from avtomat.blueprint.scalars import SUSPECT, is_out_of_range, note_on, resolve
+from avtomat.blueprint.surrogates import SurrogatePairs
 
 DEPTH_MAX = 64
 ALIASES_MAX = 50
@@ -43,7 +45,8 @@ class Builder:
     def __init__(self, text: str) -> None:
         self.text = text
         self.findings: list[Finding] = []
-        self._parser = CParser(text)
+        self._pairs = SurrogatePairs(text)
+        self._parser = CParser(self._pairs.text)
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._unfinished: set[str] = set()
         self._nodes = 0
@@ -58,6 +61,11 @@ class Builder:
         except _Stop:
             return None
         except MarkedYAMLError as error:
+            lone = self._pairs.lone_at(error)
+            if lone is not None:
+                hint = "a character past U+FFFF is a pair such as \\ud83d\\ude00; remove the half, or write the whole"
+                self._find(codes.FORBIDDEN_CHARACTER, lone, "half of a character stands alone here", hint)
+                return None
             known = {finding.span.line for finding in self.findings if finding.code in accidents.CODES}
             explained = accidents.explain(error, self.text, self._last, self._open)
             if explained.span.line not in known:
@@ -119,12 +127,12 @@ class Builder:
         if event.__class__ is not ScalarEvent or event.ctag is not None or event.anchor is not None:
             return self._node(event, depth)
         self._nodes += 1
-        text: str = event.value
+        text = self._pairs.read(event)
         self._last = key = Scalar(text, text, event.style or "", event.start_mark, event.end_mark)
         return key
 
     def _scalar(self, event: Event) -> Scalar:
-        text: str = event.value
+        text = self._pairs.read(event)
         style: str = event.style or ""
         if style:
             scalar = Scalar(text, text, style, event.start_mark, event.end_mark)
@@ -207,10 +215,24 @@ class Builder:
         start, end = event.start_mark, ending.end_mark
         written = self.text[start.index : end.index]
         if written.startswith("{{"):
-            self.findings.append(accidents.bare_template(span_between(start, end), written))
+            span = span_between(start, end)
+            rest = self._rest_of_the_line(end)
+            if span.end_column is not None and rest:
+                span = Span(line=span.line, column=span.column, end_column=span.end_column + len(rest))
+            told = accidents.bare_template(span, written)
+            hint = f"write {accidents.quoted(written + rest)}" if rest else told.hint
+            self.findings.append(replace(told, hint=hint))
         else:
             self._find(codes.KEY_NOT_TEXT, key.span, "a map or a list cannot be a key", "write a text before the colon")
         return Scalar(value=written, text=written, style="'", start=start, end=end)
+
+    def _rest_of_the_line(self, end: Mark) -> str:
+        """What follows a value that ends too early, where no bracket around it bounds the value."""
+        if any(event.flow_style for event in self._open[:-1]):
+            return ""
+        line_end = self.text.find("\n", end.index)
+        rest = self.text[end.index : line_end if line_end >= 0 else None]
+        return rest.split(" #")[0].rstrip()
 
     def _go_on_cutting(self, keys: dict[str, Scalar], items: dict[str, Node], name: str, rest: Scalar) -> str | None:
         """Join a value in a flow map that a comma had cut, and say so once the whole of it is there."""

@@ -106,7 +106,9 @@ UNKNOWN_FUNCTION = Code(
     number="AVT304", title="An unknown function", about="Only the functions of the language can be called."
 )
 WRONG_ARGUMENTS = Code(
-    number="AVT305", title="Wrong arguments", about="A function is called with too few or too many values."
+    number="AVT305",
+    title="Wrong arguments",
+    about="A function is called with too few or too many values, or with values that it can do nothing with.",
 )
 BAD_REGEX = Code(
     number="AVT306",
@@ -117,7 +119,8 @@ BAD_REGEX = Code(
 TEMPLATE_SYNTAX = Code(
     number="AVT307",
     title="A template that cannot be read",
-    about="Texts with `{{ … }}` and `{% … %}` follow the syntax of Jinja.",
+    about="Texts with `{{ … }}` and `{% … %}` have the form of Jinja2: `{% if %}`, `{% elif %}`, `{% else %}`, "
+    "`{% endif %}`, `{% for %}`, `{% endfor %}`, `{% raw %}` and `{# a comment #}`.",
 )
 TEMPLATE_FORBIDDEN = Code(
     number="AVT308",
@@ -181,6 +184,14 @@ EXPRESSION_AS_TEXT = Code(
     title="A text that looks like an expression",
     about="Only a `when` is an expression as it stands. Everywhere else a value without `{{ }}` is a text, word for "
     "word.",
+    severity=Severity.WARNING,
+)
+
+FOREIGN_TEMPLATE = Code(
+    number="AVT321",
+    title="A template of another system",
+    about="Templates are written `{{ … }}`. `${{ x }}`, `={{ x }}`, `<% x %>`, `${x}`, `$(x)` and `$.x` are those of "
+    "other systems, and here texts, word for word.",
     severity=Severity.WARNING,
 )
 
@@ -250,6 +261,20 @@ DECLINES_NOTHING = Code(
     title="A fail that declines nothing",
     about="Undos belong to the job. A `fail` inside a block ends its branch or item alone, and whether the job fails "
     "is decided outside; so `compensate: false` stands only in the outermost machine.",
+)
+
+DOTTED_NAME = Code(
+    number="AVT413",
+    title="A variable with a dot in its name",
+    about="`set` and `data` give values to variables by their names. `a.b` would be a variable of that name, which "
+    "`data.a.b` does not read; `merge` gives a map one more key.",
+)
+
+STORED_DURATIONS = Code(
+    number="AVT414",
+    title="Two stored durations",
+    about="A duration that is stored is a text, such as `1h30m`. Two of them cannot be added or put in order: "
+    "`duration(data.name)` makes a duration of one again.",
 )
 
 DUPLICATE_BLUEPRINT = Code(

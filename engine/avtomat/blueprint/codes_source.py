@@ -114,3 +114,9 @@ MERGE = Code(
     title="Nothing to merge",
     about="`<<` takes over the entries of a map, or of each map in a list; its value is usually an alias.",
 )
+CHECKER_FAILED = Code(
+    number="AVT029",
+    title="The checker failed on this file",
+    about="This is a fault of Avtomat, not of the file. The file is refused, and all others are checked and used as if "
+    "it had any other error. Please report it with the file and the line that the message names.",
+)

@@ -1,18 +1,21 @@
 """The one door: a blueprint's text becomes a Program, or Diagnostics.
 
-All that is wrong is found in one go, sorted by place. Nothing an author can write raises.
+All that is wrong is found in one go, sorted by place. Nothing an author can write raises: should the checker itself
+fail on a file, whatever the exception is, then that is a finding of this file, and the others go on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 
 from avtomat.blueprint.assemble import assemble
+from avtomat.blueprint.codes_source import CHECKER_FAILED
 from avtomat.blueprint.findings import Finding, arrange
-from avtomat.blueprint.nodes import Node, node_of
-from avtomat.blueprint.places import Readings, find_places
+from avtomat.blueprint.nodes import Node, Span, node_of
+from avtomat.blueprint.places import Readings, UnreadableFormulaError, find_places
 from avtomat.blueprint.rules import check_meaning
 from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.schema import check_shape
@@ -47,27 +50,62 @@ class Examined:
         assert self.readings is not None
         return assemble(self.blueprint, self.readings)
 
+    def built(self) -> Program | Finding:
+        """Build the Program of a text that is good, or say that the compiler failed on it."""
+        try:
+            return self.program()
+        except Exception as problem:  # whatever it is, it concerns this file alone
+            return _failed(problem, self.blueprint)
+
 
 def compile_text(content: str | bytes, *, file: str) -> Program | list[Diagnostic]:
     """Compile one blueprint, or return all that is wrong with it; warnings alone do not refuse it."""
     examined = examine_text(content)
-    return examined.program() if examined.is_good else [finding.in_file(file) for finding in examined.findings]
+    built = examined.built() if examined.is_good else None
+    if isinstance(built, Program):
+        return built
+    findings = examined.findings if built is None else (*examined.findings, built)
+    return [finding.in_file(file) for finding in findings]
 
 
 def examine_text(content: str | bytes) -> Examined:
     """Check one blueprint without building its Program."""
-    source = read_source(content)
-    if source.root is None:
-        return Examined(findings=tuple(arrange([*source.findings])))
-    checked = check_shape(source.root)
-    findings = [*source.findings, *checked.findings]
-    blueprint = read_spec(checked.root)
+    try:
+        source = read_source(content)
+        if source.root is None:
+            return Examined(findings=tuple(arrange([*source.findings])))
+        checked = check_shape(source.root)
+        findings = [*source.findings, *checked.findings]
+        blueprint = read_spec(checked.root)
+    except Exception as problem:  # whatever it is, it concerns this file alone
+        return Examined(findings=(_failed(problem, None),))
     if blueprint is None:
         return Examined(findings=tuple(arrange(findings)))
-    readings = Readings(find_places(blueprint))
+    return _examine_meaning(blueprint, source.text, findings)
+
+
+def _examine_meaning(blueprint: BlueprintSpec, text: str, findings: list[Finding]) -> Examined:
     is_whole = not any(finding.code.severity is Severity.ERROR for finding in findings)
-    findings += check_meaning(Subject(blueprint, source.text, readings, is_whole=is_whole))
-    return Examined(findings=tuple(arrange(findings)), blueprint=blueprint, readings=readings)
+    try:
+        readings = Readings(find_places(blueprint))
+        meaning = [*check_meaning(Subject(blueprint, text, readings, is_whole=is_whole))]
+        return Examined(findings=tuple(arrange([*findings, *meaning])), blueprint=blueprint, readings=readings)
+    except Exception as problem:  # whatever it is, it concerns this file alone
+        return Examined(findings=tuple(arrange([*findings, _failed(problem, blueprint)])), blueprint=blueprint)
+
+
+def _failed(problem: Exception, blueprint: BlueprintSpec | None) -> Finding:
+    """Return the finding that the checker failed, at the formula that was being read, or else at the name."""
+    name = None if blueprint is None else name_of(blueprint.part("blueprint"))
+    span = name.span if name is not None else Span(line=1, column=1)
+    if isinstance(problem, UnreadableFormulaError):
+        span, problem = problem.span, problem.cause
+    traceback, place = problem.__traceback__, ""
+    while traceback is not None:
+        place = f" at {Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    message = f"the checker failed on this file: {type(problem).__name__}{place}"
+    return CHECKER_FAILED.at(span, message, "this is a fault of Avtomat: report it with this file and this line")
 
 
 def build_program(canonical: str) -> Program:

@@ -1,8 +1,8 @@
 """The parts that checked expressions and texts are made of: small closures over JSON values.
 
 An expression is compiled once to a tree of these and run many times. There is no Python object within reach of an
-author: a dot is a key of a map, a call is an entry of the table, and each loop pays from the frame's budget. Both front
-ends (`expression` on Python's syntax tree, `template` on Jinja's) build with the same parts, so both mean the same.
+author: a dot is a key of a map, a call is an entry of the table, and each loop pays from the frame's budget. Conditions
+and texts are built of the same parts, so both mean the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +24,12 @@ from avtomat.blueprint.limits import (
     MissingError,
     weigh,
 )
-from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, kind_of, truth
+from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, is_number, kind_of, negate, truth, whole_of
 from avtomat.core.formula import Json
 
 Code = Callable[[Frame], Json]
+UNKNOWN: Json = object()
+"""What is worked out only when the job is there."""
 
 _PLAIN_STEPS = 6
 _PART_STEPS = 12
@@ -38,7 +40,18 @@ _KEY_CHARS_SHOWN_MAX = 40
 
 def constant(value: Json) -> Code:
     """Give the same value each time."""
-    return lambda _frame: value
+    return known(lambda _frame: value, value)
+
+
+def known(code: Code, value: Json) -> Code:
+    """Note that `code` gives this value each time, so that a checker can tell what it will do."""
+    code.value = value  # type: ignore[attr-defined]
+    return code
+
+
+def value_of(code: Code) -> Json:
+    """Return what a code gives each time, or UNKNOWN."""
+    return getattr(code, "value", UNKNOWN)
 
 
 def path(keys: tuple[str, ...]) -> Code:
@@ -144,15 +157,16 @@ def _missing_computed_key(value: Json, label: str) -> str:
 
 
 def _at_position(value: Json, wanted: Json, label: str) -> Json:
-    if isinstance(wanted, bool) or not isinstance(wanted, int):
+    position = whole_of(wanted)
+    if position is None:
         raise EvaluationError(f"{label}[…] takes a key or a position, not {kind_of(wanted)}")
     if not isinstance(value, list | str):
         raise MissingError(lambda: f"{label} is {kind_of(value)}, so it has no positions")
-    if not -len(value) <= wanted < len(value):
+    if not -len(value) <= position < len(value):
         raise MissingError(
             lambda: f"{label} has {len(value)} items, so there is none at the position that is asked for"
         )
-    return value[wanted]
+    return value[position]
 
 
 def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
@@ -162,14 +176,19 @@ def part(base: Code, start: Code | None, stop: Code | None, label: str) -> Code:
         value = base(frame)
         if not isinstance(value, list | str):
             raise EvaluationError(f"{label} is {kind_of(value)}; only lists and texts have parts")
-        bounds = [None if code is None else code(frame) for code in (start, stop)]
-        if any(isinstance(bound, bool) or not isinstance(bound, int | None) for bound in bounds):
-            raise EvaluationError(f"{label}[a:b] takes whole numbers")
+        bounds = [None if code is None else _bound(code(frame), label) for code in (start, stop)]
         part_length = len(range(*slice(*bounds).indices(len(value))))
         frame.spend(_PART_STEPS + (part_length if isinstance(value, list) else part_length // CHARS_PER_STEP))
         return value[bounds[0] : bounds[1]]
 
     return run
+
+
+def _bound(value: Json, label: str) -> int | None:
+    position = whole_of(value)
+    if position is None and value is not None:
+        raise EvaluationError(f"{label}[a:b] takes whole numbers")
+    return position
 
 
 def call(function: Function, arguments: Sequence[Code]) -> Code:
@@ -236,7 +255,9 @@ def binary(sign: str, left: Code, right: Code) -> Code:
 
 def unary(operate: Callable[[Frame, Json], Json], operand: Code) -> Code:
     """Calculate with one operand."""
-    return lambda frame: operate(frame, operand(frame))
+    code: Code = lambda frame: operate(frame, operand(frame))  # noqa: E731 - one of the small closures
+    value = value_of(operand)
+    return known(code, -value) if operate is negate and is_number(value) else code
 
 
 def comparison(first: Code, rest: Sequence[tuple[str, Code]]) -> Code:
@@ -298,7 +319,12 @@ def choice(condition: Code, this: Code, that: Code) -> Code:
 
 def list_of(codes: Sequence[Code]) -> Code:
     """Make a list; what is `omit` is left out."""
-    return lambda frame: without_omitted([code(frame) for code in codes])
+    values = [value_of(code) for code in codes]
+
+    def run(frame: Frame) -> list[Json]:
+        return without_omitted([code(frame) for code in codes])
+
+    return run if UNKNOWN in values else known(run, without_omitted(values))
 
 
 def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:
@@ -319,17 +345,6 @@ def put(made: dict[str, Json], key: Json, value: Json) -> None:
         raise EvaluationError(f"the keys of a map are texts, not {kind_of(key)}: write str(…)")
     if value is not OMIT:
         made[key] = value
-
-
-def concatenation(codes: Sequence[Code]) -> Code:
-    """Write values one after the other, as they stand in a text."""
-
-    def run(frame: Frame) -> str:
-        parts = [written(frame, code(frame)) for code in codes]
-        frame.allow_text(sum(map(len, parts)))
-        return "".join(parts)
-
-    return run
 
 
 def settle(frame: Frame, value: Json) -> Json:

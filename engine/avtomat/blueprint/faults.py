@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -15,6 +15,10 @@ class Fault:
     offset: int
     length: int = 1
     hint: str | None = None
+
+    def moved(self, by: int) -> Fault:
+        """The same fault in a text in which the source begins at the offset `by`."""
+        return replace(self, offset=self.offset + by)
 
 
 class Read(NamedTuple):

@@ -27,12 +27,13 @@ from avtomat.blueprint.limits import (
     Frame,
     weigh,
 )
-from avtomat.blueprint.operators import kind_of
-from avtomat.blueprint.times import format_rfc3339
+from avtomat.blueprint.operators import kind_of, whole_of
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import format_time
 
 _JSON_DEPTH_MAX = 64
+_ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512")  # no set: what an author gives may have no hash
 
 
 def to_json(frame: Frame, value: Json) -> str:
@@ -47,7 +48,7 @@ def to_json(frame: Frame, value: Json) -> str:
 
 def _time_text(value: Json) -> str:
     if hasattr(value, "isoformat"):
-        return format_rfc3339(value)
+        return format_time(value)
     if hasattr(value, "total_seconds"):
         return format_duration(value)
     raise TypeError(kind_of(value))
@@ -131,17 +132,35 @@ def url_encode(frame: Frame, value: Json) -> str:
     return quote(_utf8(text, "url_encode()'s argument"), safe="")
 
 
-def sha256(frame: Frame, value: Json) -> str:
-    """Of a text its own, of other values that of their JSON with sorted keys."""
+def digest(frame: Frame, value: Json, algorithm: Json = "sha256") -> str:
+    """Of a text its own; of other values that of their JSON with sorted keys, so that what is equal has one digest."""
+    if algorithm not in _ALGORITHMS:
+        raise EvaluationError(f"hash() takes one of {', '.join(_ALGORITHMS)}")
     if isinstance(value, str):
         frame.spend(len(value) // SEARCHED_CHARS_PER_STEP)
-        return hashlib.sha256(_utf8(value, "hash()'s argument")).hexdigest()
+        return _hexdigest(algorithm, _utf8(value, "hash()'s argument"))
     frame.spend(weigh(frame, value, TEXT_CHARS_MAX * NODE_WEIGHT) // NODE_WEIGHT)
     try:
         option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SORT_KEYS
-        return hashlib.sha256(orjson.dumps(value, default=_time_text, option=option)).hexdigest()
+        return _hexdigest(algorithm, orjson.dumps(_with_whole_numbers(value), default=_time_text, option=option))
     except (TypeError, RecursionError):
         raise EvaluationError("hash() takes JSON values; this one is nested too deep, or none") from None
+
+
+def _hexdigest(algorithm: str, source: bytes) -> str:
+    return hashlib.new(algorithm, source, usedforsecurity=False).hexdigest()
+
+
+def _with_whole_numbers(value: Json) -> Json:
+    """Return `value` with 1 for 1.0, which are equal."""
+    if isinstance(value, float):
+        whole = whole_of(value)
+        return value if whole is None or not INTEGER_MIN <= whole <= INTEGER_MAX else whole
+    if isinstance(value, list):
+        return [_with_whole_numbers(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(each) for key, each in value.items()}
+    return value
 
 
 def _utf8(value: Json, what: str) -> bytes:

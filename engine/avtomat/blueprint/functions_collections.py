@@ -1,17 +1,37 @@
 """The functions on lists and maps.
 
 Nothing is changed in place: lists and maps of the job are shared with whoever reads them. A `key` argument is the name
-of a key of each item, or a dotted path of names. Results keep the order of what they were made from.
+of a key of each item, or a path of names: 'a.b', or ['a', 'b'] where a name has a dot. Results keep the order of what
+they were made from.
 """
 
 # ruff: noqa: D103 – how each is called stands in the table of `functions`
 
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 from avtomat.blueprint.functions_text import text_of, whole_number_of, written
-from avtomat.blueprint.limits import CHARS_PER_STEP, EvaluationError, Frame, MissingError, weigh
-from avtomat.blueprint.operators import BINARY, OMIT, checked_number, contains, is_number, kind_of, ordered, truth
+from avtomat.blueprint.limits import (
+    CHARS_PER_STEP,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    EvaluationError,
+    Frame,
+    MissingError,
+    weigh,
+)
+from avtomat.blueprint.operators import (
+    BINARY,
+    OMIT,
+    checked_number,
+    contains,
+    is_number,
+    kind_of,
+    ordered,
+    truth,
+    whole_of,
+)
 from avtomat.core.formula import Json
 
 _UNIQUE_WEIGHT_MAX = 1_048_576
@@ -121,18 +141,30 @@ def _fields(frame: Frame, items: list[Json], key: Json, what: str) -> list[Json]
     """Return what stands at the dotted path `key` of each item; without a key, the items."""
     if key is None:
         return items
-    path = text_of(key, f"{what}'s key").split(".")
+    path = _path(key, what)
     frame.spend(len(items) * (4 + 3 * len(path)))
     return [_field(item, path, what) for item in items]
+
+
+def _path(key: Json, what: str) -> list[str]:
+    if isinstance(key, list) and key:
+        return [text_of(name, f"each name of {what}'s key") for name in key]
+    return text_of(key, f"{what}'s key").split(".")
 
 
 def _field(item: Json, path: list[str], what: str) -> Json:
     found = item
     for name in path:
         if not isinstance(found, dict) or name not in found:
-            raise MissingError(lambda: f"{what}: not every item has the key '{'.'.join(path)}'")
+            raise MissingError(partial(_no_field, path, what))
         found = found[name]
     return found
+
+
+def _no_field(path: list[str], what: str) -> str:
+    whole = ".".join(path)
+    hint = f"; a key with a dot in its name is written ['{whole}']" if len(path) > 1 else ""
+    return f"{what}: not every item has the key '{whole}'{hint}"
 
 
 def sort(frame: Frame, items: Json, key: Json = None, order: Json = "asc") -> list[Json]:
@@ -192,12 +224,36 @@ def flatten(frame: Frame, items: Json) -> list[Json]:
 
 
 def group_by(frame: Frame, items: Json, key: Json) -> dict[str, list[Json]]:
-    groups: dict[str, list[Json]] = {}
+    """One group for each value as `==` tells them apart, under the text that it is written as.
+
+    Where a text of the list would be written the same as another value, that one's kind is added: `null (null)`.
+    """
+    groups: dict[Json, tuple[str, list[Json]]] = {}
     source = list_of(items, "group_by()")
     frame.spend(len(source) * _GROUPED_STEPS)
-    for item, field in zip(source, _fields(frame, source, key, "group_by()"), strict=True):
-        groups.setdefault("null" if field is None else written(frame, field), []).append(item)
-    return groups
+    fields = _fields(frame, source, key, "group_by()")
+    texts = {field for field in fields if isinstance(field, str)}
+    for item, field in zip(source, fields, strict=True):
+        identity = field if isinstance(field, str) else _identity(frame, _same(field))
+        if identity not in groups:
+            groups[identity] = (_group_name(frame, field, texts), [])  # refuses lists and maps
+        groups[identity][1].append(item)
+    return dict(groups.values())
+
+
+def _group_name(frame: Frame, field: Json, texts: set[str]) -> str:
+    if isinstance(field, str):
+        return field
+    name = "null" if field is None else written(frame, _same(field))
+    while name in texts:
+        name = f"{name} ({kind_of(field).removeprefix('a ')})"
+    return name
+
+
+def _same(field: Json) -> Json:
+    """Return 1 for 1.0, so that what is equal is written the same."""
+    whole = whole_of(field) if isinstance(field, float) else None
+    return field if whole is None or not INTEGER_MIN <= whole <= INTEGER_MAX else whole
 
 
 def chunk(frame: Frame, items: Json, size: Json) -> list[list[Json]]:

@@ -26,10 +26,10 @@ from avtomat.blueprint.limits import (
     Frame,
     LimitError,
 )
-from avtomat.blueprint.operators import checked_number, is_number, kind_of
-from avtomat.blueprint.times import format_rfc3339
+from avtomat.blueprint.operators import checked_number, is_number, kind_of, whole_of
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import format_time
 
 _SIDES = ("left", "right")  # no set: what an author gives may have no hash
 _WRITTEN_STEPS = 5
@@ -44,10 +44,12 @@ def text_of(value: Json, what: str) -> str:
 
 
 def whole_number_of(value: Json, what: str) -> int:
-    """Return `value` if it is a whole number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise EvaluationError(f"{what} must be a whole number, not {kind_of(value)}")
+    """Return `value` if it is a whole number, 2.0 as 2."""
+    number = whole_of(value)
+    if number is not None:
+        return number
+    shown = value if isinstance(value, float) else kind_of(value)
+    raise EvaluationError(f"{what} must be a whole number, not {shown}")
 
 
 def number_of(value: Json, what: str) -> int | float:
@@ -71,7 +73,7 @@ def written(frame: Frame, value: Json) -> str:
         return orjson.dumps(value).decode()
     frame.spend(TIME_STEPS)
     if hasattr(value, "isoformat"):
-        return format_rfc3339(value)
+        return format_time(value)
     if hasattr(value, "total_seconds"):
         return format_duration(value)
     raise EvaluationError(f"{kind_of(value)} cannot stand in a text: write to_json(…)" + _null_hint(value))
@@ -137,7 +139,15 @@ def rounded(_frame: Frame, value: Json, places: Json = 0) -> Json:
 
 def fixed(_frame: Frame, value: Json, places: Json = 2) -> str:
     number = _quantized(number_of(value, "fixed()'s argument"), _places(places))
-    return f"{number:f}"
+    return f"{abs(number) if number.is_zero() else number:f}"
+
+
+def floor(_frame: Frame, value: Json) -> Json:
+    return checked_number(math.floor(number_of(value, "floor()'s argument")))
+
+
+def ceil(_frame: Frame, value: Json) -> Json:
+    return checked_number(math.ceil(number_of(value, "ceil()'s argument")))
 
 
 _ROUNDING = Context(prec=40, rounding=ROUND_HALF_UP)
@@ -269,7 +279,7 @@ def _search(frame: Frame, text: str, pattern: str) -> bool:
     problem = regex_problem(pattern)
     if problem is not None:
         raise EvaluationError(problem)
-    compiled = _compiled(pattern)
+    compiled = compiled_pattern(pattern)
     frame.spend(compiled.programsize * len(text) // REGEX_CELLS_PER_STEP)
     _check_characters(text)
     return compiled.search(text) is not None
@@ -287,7 +297,7 @@ def regex_problem(pattern: str) -> str | None:
     if len(pattern) > REGEX_PATTERN_CHARS_MAX:
         return f"a pattern may have at most {REGEX_PATTERN_CHARS_MAX:,} characters"
     try:
-        _compiled(pattern)
+        compiled_pattern(pattern)
     except (re2.error, UnicodeError, ValueError) as problem:
         return f"this pattern cannot be used: {_reason(problem)}"
     return None
@@ -299,7 +309,8 @@ def _reason(problem: Exception) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _compiled(pattern: str) -> "re2._Regexp[str]":
+def compiled_pattern(pattern: str) -> "re2._Regexp[str]":
+    """Return a pattern of RE2 in the one way in which this language searches."""
     options = re2.Options()
     options.max_mem = REGEX_MEMORY_BYTES_MAX
     options.log_errors = False

@@ -1,18 +1,21 @@
 """JSON Schemas that authors write: checked when the file is read, compiled to check values.
 
 Draft 2020-12. A keyword that the draft does not know is an error, because it would check nothing; `$ref` leads only to
-places in the same schema; `pattern` runs in linear time. `format` is checked.
+places in the same schema; `format` is checked. A `pattern` is searched by the same engine as that of `matches()`, in
+linear time, so that the language has one dialect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jsonschema_rs
 
+from avtomat.blueprint.functions_text import compiled_pattern, regex_problem
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.blueprint.spelling import nearest_hint
 from avtomat.core.formula import Json, Problem
@@ -23,6 +26,10 @@ _SCHEMA = "schema"
 _MAP = "map of schemas"
 _LIST = "list of schemas"
 _VALUE = "value"
+ROOT = "urn:schema"
+"""The address of a whole schema, for those that refer to its parts."""
+_PATTERN = "pattern:"
+"""Before a pattern that stands as a format."""
 
 KEYWORDS = {
     **dict.fromkeys(("additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
@@ -41,6 +48,16 @@ _FOREIGN_TYPES = {
     "str": "string", "text": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean",
     "dict": "object", "map": "object", "list": "array", "none": "null", "date": "string", "datetime": "string",
 }  # fmt: skip
+FORMATS = ("date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri",
+           "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference",
+           "uri-template", "uuid")  # fmt: skip
+_FOREIGN_FORMATS = {
+    "datetime": "date-time", "timestamp": "date-time", "rfc3339": "date-time", "iso8601": "date-time", "url": "uri",
+    "mail": "email", "guid": "uuid", "ip": "ipv4", "ip-address": "ipv4", "host": "hostname", "host-name": "hostname",
+}  # fmt: skip
+_OTHER_DIALECT = re.compile(r"(?:[^\\\[]|\\[^sSbB]|\[(?!\[?:))*(\\[sSbB]|\[\[?:\w+:\])")
+"""What two dialects of patterns understand differently beyond ASCII."""
+_PATTERN_HINT = "patterns are those of RE2, as in matches(): no looking around, no references back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +87,52 @@ class SchemaCheck:
 
     @cached_property
     def _validator(self) -> Any:
-        return _compile(self.schema)
+        return compile_schema(self.schema)
 
 
-def _compile(schema: Json) -> Any:
+def compile_schema(schema: Json, root: Json = None) -> Any:
+    """Compile a schema; with `root`, one that refers to parts of it as ROOT."""
+    formats: dict[str, Callable[[str], bool]] = {}
+    ours = _with_our_patterns(schema, formats)
+    registry = None
+    if root is not None:
+        resources = [(ROOT, _with_our_patterns(root, formats))]
+        registry = jsonschema_rs.Registry(resources, draft=jsonschema_rs.Draft202012)
     return jsonschema_rs.Draft202012Validator(
-        schema, validate_formats=True, pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        ours,
+        validate_formats=True,
+        formats=formats,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        offline=True,
+        registry=registry,
     )
+
+
+def _with_our_patterns(schema: Json, formats: dict[str, Callable[[str], bool]]) -> Json:
+    """Return the schema with a format in place of each `pattern`: the library's own dialect knows other words."""
+    if not isinstance(schema, dict):
+        return schema
+    ours = {key: _part_with_our_patterns(KEYWORDS.get(key), value, formats) for key, value in schema.items()}
+    pattern = ours.get("pattern")
+    if isinstance(pattern, str) and isinstance(ours.get("allOf", []), list) and regex_problem(pattern) is None:
+        del ours["pattern"]
+        formats[_PATTERN + pattern] = partial(_has, pattern)
+        ours["allOf"] = [*ours.get("allOf", ()), {"format": _PATTERN + pattern}]
+    return ours
+
+
+def _part_with_our_patterns(kind: str | None, value: Json, formats: dict[str, Callable[[str], bool]]) -> Json:
+    if kind == _SCHEMA:
+        return _with_our_patterns(value, formats)
+    if kind == _MAP and isinstance(value, dict):
+        return {name: _with_our_patterns(inner, formats) for name, inner in value.items()}
+    if kind == _LIST and isinstance(value, list):
+        return [_with_our_patterns(inner, formats) for inner in value]
+    return value
+
+
+def _has(pattern: str, text: str) -> bool:
+    return compiled_pattern(pattern).search(text) is not None
 
 
 def _without_value(error: Any) -> str:
@@ -91,6 +147,8 @@ def _without_value(error: Any) -> str:
             return f"not allowed: {', '.join(kind.unexpected)}"
         case "enum":
             return f"expected one of {', '.join(map(str, kind.options))}"
+        case "format" if kind.format.startswith(_PATTERN):
+            return f"expected a text that matches {kind.format.removeprefix(_PATTERN)}"
         case "format":
             return f"expected the format {kind.format}"
         case "pattern":
@@ -110,7 +168,7 @@ def check_schema(node: Node) -> list[SchemaFault]:
     if found:
         return found
     try:
-        _compile(node.value)
+        compile_schema(node.value)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         return [_compile_fault(node, error)]
     return []
@@ -133,6 +191,7 @@ def _faults(node: Node) -> Iterator[SchemaFault]:
             case "schema":
                 yield from _faults(value)
             case "map of schemas" if isinstance(value, Mapping):
+                yield from _names_of_patterns(value) if key == "patternProperties" else ()
                 for inner in value.items.values():
                     yield from _faults(inner)
             case "list of schemas" if isinstance(value, Sequence):
@@ -149,12 +208,34 @@ def _value_faults(key: str, value: Node) -> Iterator[SchemaFault]:
                 meant = _FOREIGN_TYPES.get(str(each.value).lower())
                 hint = f"write {meant}" if meant else f"types are {', '.join(TYPES)}"
                 yield SchemaFault(span=each.span, message=f"`{each.value}` is no type of JSON Schema", hint=hint)
+    elif key == "format" and value.value not in FORMATS:
+        yield SchemaFault(span=value.span, message=f"`{value.value}` is no format: it would check nothing",
+                          hint=_format_hint(str(value.value)))  # fmt: skip
+    elif key == "pattern" and isinstance(value.value, str) and (problem := regex_problem(value.value)):
+        yield SchemaFault(span=value.span, message=problem, hint=_PATTERN_HINT)
     elif key == "required" and not isinstance(value, Sequence):
         hint = "write a list beside properties: required: [order_id]"
         yield SchemaFault(span=value.span, message="`required` is a list of keys", hint=hint)
     elif key == "$ref" and not str(value.value).startswith("#"):
         hint = "write what it stands for, or put it under $defs: {$ref: '#/$defs/name'}"
         yield SchemaFault(span=value.span, message="`$ref` leads only to places in the same schema", hint=hint)
+
+
+def _format_hint(written: str) -> str:
+    meant = _FOREIGN_FORMATS.get(written.lower())
+    return f"write {meant}" if meant else nearest_hint(written, FORMATS) or f"formats are {', '.join(FORMATS)}"
+
+
+def _names_of_patterns(patterns: Mapping) -> Iterator[SchemaFault]:
+    """Patterns of keys are searched by the library, so they hold nothing that it understands in its own way."""
+    for pattern, key in patterns.keys.items():
+        other = _OTHER_DIALECT.match(pattern)
+        problem = regex_problem(pattern)
+        if problem is not None:
+            yield SchemaFault(span=key.span, message=problem, hint=_PATTERN_HINT)
+        elif other is not None:
+            message = f"`{other[1]}` cannot stand in patterns of keys"
+            yield SchemaFault(span=key.span, message=message, hint="write the characters: [ \\t] or [a-z]")
 
 
 def _hint(key: str, node: Mapping) -> str:
@@ -177,5 +258,4 @@ def _compile_fault(node: Node, error: Exception) -> SchemaFault:
         elif isinstance(at, Sequence) and isinstance(step, int) and step < len(at.items):
             at = at.items[step]
     message = str(getattr(error, "message", error)).strip().partition("\n")[0]
-    hint = "patterns run in linear time: no looking around, no references back" if "regex" in message else None
-    return SchemaFault(span=at.span, message=f"this JSON Schema cannot be used: {message}", hint=hint)
+    return SchemaFault(span=at.span, message=f"this JSON Schema cannot be used: {message}")

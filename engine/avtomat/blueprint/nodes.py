@@ -158,7 +158,8 @@ def _after(source: str, at: int, end: int, char: str, style: str) -> int:
     if style == '"' and source[at] == "\\":
         digits = _ESCAPE_DIGITS.get(source[at + 1])
         if digits is not None:
-            return at + 2 + digits
+            is_pair = digits == 4 and ord(char) > 0xFFFF
+            return at + (2 + digits) * (2 if is_pair else 1)
         if _ESCAPES.get(source[at + 1], source[at + 1]) == char:
             return at + 2
     if char.isspace():

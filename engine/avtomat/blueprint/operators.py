@@ -20,12 +20,13 @@ from avtomat.blueprint.limits import (
     EvaluationError,
     Frame,
 )
-from avtomat.blueprint.times import duration_of, time_of
+from avtomat.blueprint.times import duration_of, spells_duration, time_of
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json
 
 _EQUAL_STEPS = 5
 _ORDERED_STEPS = 5
+_SIGNS = frozenset({"+", "<", "<=", ">", ">="})
 
 
 class Omit:
@@ -62,7 +63,10 @@ def is_number(value: Json) -> bool:
 
 
 def equal(frame: Frame, left: Json, right: Json) -> bool:
-    """Compare by JSON value: 1 is 1.0 and not true, the order of keys does not count; a text may spell a time."""
+    """Compare by JSON value: 1 is 1.0 and not true, the order of keys does not count.
+
+    A text beside a time or a duration is read as one, as the other comparisons do.
+    """
     kind, other = type(left), type(right)
     if kind is other:
         if kind is list or kind is dict:
@@ -70,8 +74,8 @@ def equal(frame: Frame, left: Json, right: Json) -> bool:
         frame.spend(_EQUAL_STEPS + (len(left) // CHARS_PER_STEP if kind is str else 0))
         return bool(left == right)
     frame.spend(_EQUAL_STEPS)
-    if kind is datetime or other is datetime:
-        return _times_equal(frame, left, right)
+    if kind is str or other is str:
+        return _spelled_equal(frame, left, right)
     return is_number(left) and is_number(right) and left == right
 
 
@@ -87,10 +91,14 @@ def _collections_equal(frame: Frame, left: Json, right: Json) -> bool:
     return all(map(partial(equal, frame), left, right))
 
 
-def _times_equal(frame: Frame, left: Json, right: Json) -> bool:
-    if isinstance(left, str) or isinstance(right, str):
+def _spelled_equal(frame: Frame, left: Json, right: Json) -> bool:
+    """Compare a text with a value of another kind."""
+    if isinstance(left, datetime) or isinstance(right, datetime):
         frame.spend(TIME_STEPS)
         return time_of(left) == time_of(right)
+    if isinstance(left, timedelta) or isinstance(right, timedelta):
+        frame.spend(TIME_STEPS)
+        return duration_of(left) == duration_of(right)
     return False
 
 
@@ -126,6 +134,7 @@ def ordered(frame: Frame, left: Json, right: Json, sign: str) -> tuple[Json, Jso
         return left, right
     if isinstance(left, str) and isinstance(right, str):
         frame.spend(min(len(left), len(right)) // CHARS_PER_STEP)
+        _refuse_durations(left, right, sign)
         return left, right
     frame.spend(TIME_STEPS)
     if isinstance(left, datetime) or isinstance(right, datetime):
@@ -135,6 +144,14 @@ def ordered(frame: Frame, left: Json, right: Json, sign: str) -> tuple[Json, Jso
     raise EvaluationError(
         f"`{sign}` compares {kind_of(left)} with {kind_of(right)}; it needs two numbers, texts or times"
     )
+
+
+def _refuse_durations(left: str, right: str, sign: str) -> None:
+    """Texts go by their letters: 10h before 9h, and 2h + 30m is a text. Two stored durations are not meant so."""
+    if spells_duration(left) and spells_duration(right):
+        hint = f"write duration(a) {sign} duration(b)" if sign in _SIGNS else "write duration(…) around each"
+        joined = "; to join the texts write join([a, b])" if sign == "+" else ""
+        raise EvaluationError(f"`{sign}` has two texts that are durations: {hint}{joined}")
 
 
 def _ordering(sign: str, compare: Callable[[Json, Json], Json]) -> Callable[[Frame, Json, Json], bool]:
@@ -150,6 +167,7 @@ def _add(frame: Frame, left: Json, right: Json) -> Json:
     if is_number(left) and is_number(right):
         return checked_number(left + right)
     if isinstance(left, str) and isinstance(right, str):
+        _refuse_durations(left, right, "+")
         frame.allow_text(len(left) + len(right))
         return left + right
     if isinstance(left, list) and isinstance(right, list):
@@ -253,13 +271,22 @@ def _numbers(sign: str, left: Json, right: Json, calculate: Callable[[Json, Json
 
 
 def checked_number(value: Json) -> Json:
-    """Return `value` if JSON has a place for it."""
+    """Return `value` if JSON has a place for it; there is no zero with a minus."""
     if type(value) is int:
         if not INTEGER_MIN <= value <= INTEGER_MAX:
             raise EvaluationError("the number is larger than 64 bits")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise EvaluationError("the number is too large")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise EvaluationError("the number is too large")
+        return value + 0.0
     return value
+
+
+def whole_of(value: Json) -> int | None:
+    """Return the whole number that `value` is, or None: 2.0 is 2, and true is no number."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def negate(_frame: Frame, value: Json) -> Json:

@@ -59,11 +59,20 @@ class Reading:
         return node.place(offset, source, length) if isinstance(node, Scalar) else node.span
 
 
+class UnreadableFormulaError(Exception):
+    """Reading a formula raised `cause`, which nothing that an author writes should make it do."""
+
+    def __init__(self, span: Span, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.span = span
+        self.cause = cause
+
+
 class Readings:
     """All readings of a file, and the formulas by the node that they were read from."""
 
     def __init__(self, places: Iterable[Place]) -> None:
-        self.all = tuple(_read(place) for place in places)
+        self.all = tuple(_read_placed(place) for place in places)
         self._formulas = {(id(r.place.node), r.place.is_guard): r.formula for r in self.all}
 
     def expression(self, node: Scalar) -> Expression:
@@ -87,17 +96,26 @@ def find_places(blueprint: BlueprintSpec) -> Iterator[Place]:
             yield from _places_of_state(machine, state)
 
 
+def _read_placed(place: Place) -> Reading:
+    try:
+        return _read(place)
+    except Exception as problem:  # the compiler makes a finding of it, and needs the place
+        raise UnreadableFormulaError(place.node.span, problem) from problem
+
+
 def _read(place: Place) -> Reading:
     if place.is_guard:
         assert isinstance(place.node, Scalar)
         parsed = parse_expression(place.node.text)
         if isinstance(parsed, list):
             return Reading(place=place, formula=None, faults=tuple(("", fault) for fault in parsed))
-        return Reading(place=place, formula=parsed, uses=parsed.uses)
+        return Reading(
+            place=place, formula=parsed, uses=parsed.uses, faults=tuple(("", fault) for fault in parsed.failing)
+        )
     compiled = compile_value(place.node.value, allow_secrets=True)  # where they may not stand, a rule says so
     if isinstance(compiled, list):
         return Reading(place=place, formula=None, faults=tuple(compiled))
-    return Reading(place=place, formula=compiled, uses=compiled.uses)
+    return Reading(place=place, formula=compiled, uses=compiled.uses, faults=compiled.failing)
 
 
 def _at_pointer(node: Node, pointer: str) -> Node:

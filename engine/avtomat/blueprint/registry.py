@@ -39,7 +39,7 @@ class Named:
 def compile_folder(*paths: Path) -> Registry | list[Diagnostic]:
     """Compile all blueprints in these folders and files; one error refuses them all, and all errors are returned."""
     diagnostics: list[Diagnostic] = []
-    good: list[Examined] = []
+    good: list[tuple[str, Examined]] = []
     names: list[Named] = []
     for found in find_blueprints(paths):
         content = found if isinstance(found, Diagnostic) else read_file(found)
@@ -49,12 +49,18 @@ def compile_folder(*paths: Path) -> Registry | list[Diagnostic]:
         examined = examine_text(content)
         diagnostics += [finding.in_file(str(found)) for finding in examined.findings]
         names += name_in(examined, str(found))
-        good += [examined] if examined.is_good else []
+        good += [(str(found), examined)] if examined.is_good else []
     diagnostics += duplicate_names(names)
+    programs: dict[str, Program] = {}
+    for file, examined in good:
+        built = examined.built()
+        if isinstance(built, Program):
+            programs[built.name] = built
+        else:
+            diagnostics.append(built.in_file(file))
     if any(each.severity is Severity.ERROR for each in diagnostics):
         return sorted(diagnostics, key=lambda each: each.order)
-    programs = [examined.program() for examined in good]
-    return Registry(programs={program.name: program for program in programs}, diagnostics=tuple(diagnostics))
+    return Registry(programs=programs, diagnostics=tuple(diagnostics))
 
 
 def name_in(examined: Examined, file: str) -> Iterator[Named]:

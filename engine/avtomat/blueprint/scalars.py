@@ -1,13 +1,15 @@
 """Tell what a plain scalar is: null, true, false, a decimal number, or a text.
 
-Only a number that would be written back the same is one. `1.10`, `0755`, `1_000`, `1e3` stay texts, so that a version,
-a postcode or a file mode is not changed on its way; the author gets a note.
+Only a number that would be written back the same is one, be it by the JSON writers of Python, JavaScript or Go. `1.10`,
+`0755`, `1_000`, `1e3` stay texts, so that a version, a postcode or a file mode is not changed on its way; the author
+gets a note.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 from avtomat.core.formula import Json
 
@@ -40,8 +42,19 @@ def resolve(text: str) -> Json:
         return integer if str(integer) == text and INTEGER_MIN <= integer <= INTEGER_MAX else text
     if _FLOAT.fullmatch(text):
         number = float(text)
-        return number if math.isfinite(number) and repr(number) == text else text
+        return number if math.isfinite(number) and _is_written_so(number, text) else text
     return text
+
+
+def _is_written_so(number: float, text: str) -> bool:
+    """Whether a JSON writer gives this text for the number: 1e-7, 1e-07 or 0.0000001, and 1e+21 or 1e21."""
+    shown = repr(number)
+    mantissa, _, exponent = shown.partition("e")
+    if shown == text or not exponent:
+        return shown == text
+    short = int(exponent)
+    forms = {f"{mantissa}e{short}", f"{mantissa}e{short:+}"}
+    return text in forms or (short < 0 and f"{Decimal(shown):f}" == text)
 
 
 def is_out_of_range(text: str) -> bool:

@@ -28,6 +28,7 @@ from avtomat.blueprint.schema_words import (
     name_hint,
 )
 from avtomat.blueprint.spelling import listed, meant
+from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json
 from avtomat.resources import schema_text
 
@@ -97,7 +98,7 @@ def _misspelt(root: Node, faults: list[Any], schema: str) -> Iterator[tuple[Path
         node = node_at(root, _path(fault))
         taken = set(node.value) if isinstance(node, Mapping) else set()
         for word in _in_order(fault.kind.unexpected, node):
-            new = _meant(word, fault, taken, schema)
+            new = _meant(word, node, fault, taken, schema)
             if new is not None:
                 taken.add(new)
                 message = f"unknown key `{word}`"
@@ -111,15 +112,22 @@ def _in_order(words: list[str], node: Node) -> list[str]:
     return [key for key in node.value if key in unexpected]
 
 
-def _meant(word: str, fault: Any, taken: set[str], schema: str) -> str | None:
+def _meant(word: str, node: Node, fault: Any, taken: set[str], schema: str) -> str | None:
     kinds = kind_names(schema)
     allowed = list(_definition(fault, schema).get("properties", {}))
     if "transitions" in allowed and not taken & set(kinds):
         allowed += kinds
     if word in kinds and taken & set(kinds) - {word}:
         return None
-    new = meant(word, (name for name in allowed if name not in taken))
+    free = [name for name in allowed if name not in taken]
+    if {"factor", "delay"} <= {*free} and isinstance(node, Mapping) and _is_duration(node.items[word]):
+        free.remove("factor")
+    new = meant(word, free)
     return None if new is None or (word == "type" and new == "task") else new
+
+
+def _is_duration(node: Node) -> bool:
+    return isinstance(node.value, str) and parse_duration(node.value) is not None
 
 
 @cache

@@ -6,6 +6,7 @@ import re
 
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence
 from avtomat.core.duration import duration_hint
+from avtomat.core.model import ENGINE_CODES, TASK_CODES
 
 _SHOWN_MAX = 40
 _BODIES = {
@@ -15,6 +16,12 @@ _BODIES = {
 """Keys whose value is a map, and what a single word there stands for."""
 _WORD = re.compile(r"[\w.-]+")
 _TRUE_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false", "True": "true", "False": "false"}
+_FOREIGN_CODES = {
+    "ALL": "ANY", "EXCEPTION": "ANY", "ERROR": "ANY", "TASK_FAILED": "ANY", "HEARTBEAT_TIMEOUT": "WORKER_LOST",
+    "PERMISSIONS": "SECURITY_ERROR", "TIMEOUT_EXCEPTION": "TIMEOUT_ERROR", "TIMED_OUT": "TIMEOUT_ERROR",
+}  # fmt: skip
+"""Codes of other systems, by their words, and what is caught for them here."""
+_CODES = {"ANY", *TASK_CODES, *ENGINE_CODES}
 _DURATIONS = {
     "timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind", "takes",
     "elapsed", "at_most",
@@ -105,6 +112,8 @@ def _hint_on_meaning(path: tuple[str | int, ...], key: str | int, node: Scalar) 
     """What a single word or number stands for, where there should be more than one."""
     if key in _BODIES and isinstance(node.value, str) and _WORD.fullmatch(node.text):
         return f"write {key}: {_BODIES[str(key)].format(node.text)}"
+    if key == "tolerate" and isinstance(node.value, float) and 0 < node.value < 1:
+        return f"write tolerate: {node.value * 100:g}%"
     if key == "next" and node.value is None:
         return "write next: end, if the machine ends here"
     if path[:-1] == ("policies",) and isinstance(node.value, int):
@@ -121,12 +130,18 @@ def name_hint(name: str) -> str | None:
 
 def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     """What to write for a value that should be a name: of a blueprint in small letters, of an error in capitals."""
+    if not {"errors", "error"}.isdisjoint(path):
+        return error_code_hint(str(node.value))
     hint = name_hint(str(node.value))
-    if hint is None:
-        return None
-    word = hint.removeprefix("write ")
-    is_code = not {"errors", "error"}.isdisjoint(path)
-    return f"write {word.lower() if path == ('blueprint',) else word.upper() if is_code else word}"
+    return hint.lower() if hint is not None and path == ("blueprint",) else hint
+
+
+def error_code_hint(word: str) -> str | None:
+    """The code that was probably meant: one of the engine's, or the form that a worker's own is brought into."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", word.removeprefix("States.")).strip("_").upper()
+    known = _FOREIGN_CODES.get(parts) or next(iter({parts, f"{parts}_ERROR"} & _CODES), None)
+    hint = name_hint(word)
+    return f"write {known}" if known else hint and f"write {hint.removeprefix('write ').upper()}"
 
 
 def hint_on_unknown(word: str, node: Node, allowed: list[str]) -> str | None:

@@ -1,15 +1,16 @@
-"""What both front ends gather while they read a source: faults, reads, loop variables, and how large it is."""
+"""What is gathered while a source is read: faults, reads, loop variables, and how large it is."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from avtomat.blueprint import evaluation
-from avtomat.blueprint.evaluation import Code
+from avtomat.blueprint.evaluation import UNKNOWN, Code
 from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.functions import FORMS, FUNCTIONS, canonical, meant_by
 from avtomat.blueprint.functions_text import regex_problem
-from avtomat.blueprint.limits import DEPTH_MAX
+from avtomat.blueprint.limits import DEPTH_MAX, NODES_MAX, EvaluationError
 from avtomat.blueprint.operators import OMIT
+from avtomat.blueprint.probing import probe
 from avtomat.core.formula import Json
 
 NOTHING: Code = evaluation.constant(None)
@@ -32,9 +33,13 @@ class Scope:
         self.price = 0
         """What one evaluation of all that was read so far costs in steps, loops inside not gone through."""
         self.faults: list[Fault] = []
+        self.failing: list[Fault] = []
+        """Calls that can be read, but never give a value."""
         self.reads: list[Read] = []
         self._guards = 0
         self._slots = 0
+        self._loop_states: set[int] = set()
+        self._nodes_here_max = nodes_max
         self._variables: list[dict[str, int]] = []
 
     def fault(self, what: str, message: str, offset: int, length: int = 1, hint: str | None = None) -> Code:
@@ -43,14 +48,31 @@ class Scope:
         self.faults.append(Fault(code=code, message=message, offset=offset, length=length, hint=hint))
         return NOTHING
 
+    def fault_of_expression(self, message: str, offset: int, hint: str) -> None:
+        """Note a fault that has one code wherever the expression stands."""
+        self.faults.append(Fault(code="expression.syntax", message=message, offset=offset, hint=hint))
+
+    def sorted_faults(self) -> tuple[Fault, ...]:
+        """All that is wrong, in the order of the source."""
+        return tuple(sorted(self.faults, key=lambda fault: fault.offset))
+
+    def begin_expression(self, nodes_max: int) -> None:
+        """Allow what is read next so many nodes, within those of the whole source."""
+        self._nodes_here_max = min(self.nodes + nodes_max, self.nodes_max)
+
+    def end_expression(self) -> None:
+        """Go back to the bound of the whole source."""
+        self._nodes_here_max = self.nodes_max
+
     def visit(self, depth: int, price: int = 1) -> None:
         """Count one node at `depth`, and its price."""
         self.nodes += 1
         self.price += price
         if depth > DEPTH_MAX:
             raise TooComplexError(f"it is nested more than {DEPTH_MAX} deep")
-        if self.nodes > self.nodes_max:
-            raise TooComplexError(f"it has more than {self.nodes_max} parts")
+        if self.nodes > self._nodes_here_max:
+            most = self.nodes_max if self.nodes > self.nodes_max else NODES_MAX
+            raise TooComplexError(f"it has more than {most} parts")
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -82,6 +104,16 @@ class Scope:
             if name in names:
                 return names[name]
         return None
+
+    def bind_loop_state(self, offset: int) -> int:
+        """Give `loop`, which tells how far the loop of a text is, its slot."""
+        slot = self.bind("loop", offset)
+        self._loop_states.add(slot)
+        return slot
+
+    def is_loop_state(self, name: str) -> bool:
+        """Tell whether a name stands for how far the loop of a text is."""
+        return self.slot(name) in self._loop_states
 
     def path(self, name: str, keys: Sequence[str], offset: int) -> Code:
         """Read a path that begins with a name."""
@@ -131,7 +163,19 @@ class Scope:
         if not function.least <= len(arguments) <= function.most:
             message = f"{name}() takes {_count(function.least, function.most)}, not {len(arguments)}"
             return self.fault("arguments", message, offset, len(written), f"it is written {function.usage}")
-        return evaluation.call(function, arguments)
+        found = UNKNOWN if name == "matches" else probe(name, function, arguments)
+        code = evaluation.call(function, arguments)
+        if isinstance(found, EvaluationError):
+            self._fails(str(found), offset, len(written), function.usage)
+            return code
+        return code if found is UNKNOWN else evaluation.known(code, found)
+
+    def _fails(self, message: str, offset: int, length: int, usage: str) -> None:
+        """Note a call that fails each time; inside `has` and `default` it may."""
+        if not self._guards:
+            fault = Fault(code=f"{self.kind}.arguments", message=message, offset=offset, length=length,
+                          hint=f"it is written {usage}")  # fmt: skip
+            self.failing.append(fault)
 
     def _unknown_function(self, written: str, offset: int) -> Code:
         if written.startswith("_"):

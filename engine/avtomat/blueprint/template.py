@@ -1,8 +1,8 @@
 """Compile any value whose texts may be templates: params, data, set, succeed and the like.
 
-A text that is exactly one `{{ … }}` is an expression and keeps its type; another text with `{{`, `{%` or `{#` is a
-Jinja text and becomes a text; all else is literal. Maps and lists are followed; their keys are literal. All templates
-of one value share one budget.
+A text that is exactly one `{{ … }}` is an expression and keeps its type; another text with `{{`, `{%` or `{#` has
+templates in it and becomes a text; all else is literal. Maps and lists are followed; their keys are literal. All
+templates of one value share one budget.
 """
 
 import re
@@ -15,8 +15,8 @@ from avtomat.blueprint.lexer import scan
 from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, LimitError, weigh
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.scope import SECRETS
-from avtomat.blueprint.text_reader import Part, literal, secret, sequence, value
-from avtomat.blueprint.texts import Text, not_closed, parse_jinja
+from avtomat.blueprint.text_lexer import not_closed
+from avtomat.blueprint.texts import Text, read_text
 from avtomat.core.formula import Environment, Failure, Json, Rendered, SecretRef
 
 __all__ = ["CompiledTemplate", "Fault", "Read", "compile_value", "parse_text"]
@@ -26,9 +26,8 @@ _UNWEIGHED_MAX = 16
 _LEAF_STEPS = 30
 _MARKS = ("{{", "{%", "{#")
 _INSIDE = r"""(?:[^{}'"\\]++|'[^'\\\n]*+'|"[^"\\\n]*+")*+"""
-_LONE = re.compile(rf"\s*+\{{\{{(?!-)({_INSIDE})\}}\}}\s*+")
+_LONE = re.compile(rf"\s*+\{{\{{(?!-)({_INSIDE})(?<!-)\}}\}}\s*+")
 """A text that is one expression without maps and escapes in it, so that its end can be seen without reading it."""
-_OUTPUT = re.compile(rf"\{{\{{(?!-)({_INSIDE})\}}\}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,11 +57,15 @@ class _RenderError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledTemplate:
-    """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text."""
+    """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text.
+
+    `failing` are calls that fail each time, each with the pointer of its text.
+    """
 
     piece: _Piece
     uses: tuple[Read, ...]
     fixed: Rendered | None
+    failing: tuple[tuple[str, Fault], ...] = ()
 
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
@@ -94,25 +97,29 @@ class CompiledTemplate:
 def parse_text(source: str, *, allow_secrets: bool = False) -> CompiledTemplate | list[Fault]:
     """Compile one text, or return all that is wrong with it."""
     leaf = _leaf(source, allow_secrets)
-    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""))
+    return list(leaf) if isinstance(leaf, tuple) else _template(leaf, _uses(leaf, ""), _failing(leaf, ""))
 
 
 def compile_value(value: Json, *, allow_secrets: bool = False) -> CompiledTemplate | list[tuple[str, Fault]]:
     """Compile a JSON value, or return all that is wrong with it, each with the JSON pointer of its text or key."""
     compiler = _Compiler(allow_secrets=allow_secrets)
     piece = compiler.compile(value, "")
-    return compiler.faults or _template(piece, tuple(compiler.uses))
+    return compiler.faults or _template(piece, tuple(compiler.uses), tuple(compiler.failing))
 
 
-def _template(piece: _Piece, uses: tuple[Read, ...]) -> CompiledTemplate:
+def _template(piece: _Piece, uses: tuple[Read, ...], failing: tuple[tuple[str, Fault], ...]) -> CompiledTemplate:
     fixed = Rendered(value=piece.value) if isinstance(piece, _Constant) else None
-    return CompiledTemplate(piece=piece, uses=uses, fixed=fixed)
+    return CompiledTemplate(piece=piece, uses=uses, fixed=fixed, failing=failing)
 
 
 def _uses(leaf: _Leaf, pointer: str) -> tuple[Read, ...]:
     if isinstance(leaf, _Constant):
         return ()
     return tuple(use.inside(pointer) for use in leaf.uses) if pointer else leaf.uses
+
+
+def _failing(leaf: _Leaf, pointer: str) -> tuple[tuple[str, Fault], ...]:
+    return () if isinstance(leaf, _Constant) else tuple((pointer, fault) for fault in leaf.failing)
 
 
 @lru_cache(maxsize=_CACHED_MAX)
@@ -126,64 +133,28 @@ def _leaf(source: str, allow_secrets: bool) -> _Leaf | tuple[Fault, ...]:
         start, close, faults = _first_expression(source)
         if close is None:
             return faults
-        if not source[close + 2 :].strip():
+        if not source[close:].removeprefix("-")[2:].strip():
             return _lone_leaf(source, start, close, allow_secrets=allow_secrets)
-    return _plain_text(source, allow_secrets=allow_secrets) or parse_jinja(source, allow_secrets=allow_secrets)
+    return read_text(source, allow_secrets=allow_secrets)
 
 
 def _first_expression(source: str) -> tuple[int, int | None, tuple[Fault, ...]]:
     """Return where the expression after the first `{{` begins and where its `}}` stands, or why there is none."""
     start = source.index("{{") + 2
     start += source.startswith("-", start)
-    scanned = scan(source, start, until_close=True)
+    scanned = scan(source, start, "}}")
     if scanned.close is not None or scanned.faults:
         return start, scanned.close, tuple(scanned.faults)
-    return start, None, (not_closed(source.index("{{")),)
+    return start, None, (not_closed(source.index("{{"), "{{", "}}"),)
 
 
 def _lone_leaf(source: str, start: int, close: int, *, allow_secrets: bool) -> Expression | tuple[Fault, ...]:
-    end = close - (source[close - 1] == "-" and close > start)
-    inside = source[start:end].lstrip()
-    start = end - len(inside)
+    inside = source[start:close].lstrip()
+    start = close - len(inside)
     parsed = parse_expression(inside, allow_secrets=allow_secrets)
     if isinstance(parsed, list):
         return tuple(replace(fault, offset=fault.offset + start) for fault in parsed)
     return parsed.moved(start)
-
-
-def _plain_text(source: str, *, allow_secrets: bool) -> Text | None:
-    """Compile a text with nothing but `{{ … }}` in it, without Jinja's parser: most texts are so.
-
-    None is for that parser, which also knows what to say about mistakes.
-    """
-    parts: list[Part] = []
-    uses: list[Read] = []
-    end = 0
-    for found in _OUTPUT.finditer(source):
-        before = source[end : found.start()]
-        start = found.start(1)
-        expression = None if "{" in before else _output(found.group(1), allow_secrets=allow_secrets)
-        if expression is None:
-            return None
-        parts += [literal(before), _part_of(expression)]
-        uses += [use.moved(start) for use in expression.uses]
-        end = found.end()
-    rest = source[end:]
-    if "{" in rest or "\r" in source:
-        return None
-    return Text(source=source, uses=tuple(uses), part=sequence([*parts, literal(rest)]))
-
-
-def _output(inside: str, *, allow_secrets: bool) -> Expression | None:
-    """Read what is written out; what the two parsers could understand differently is left to Jinja's."""
-    if inside.endswith("-") or "**" in inside:
-        return None
-    parsed = parse_expression(inside, allow_secrets=allow_secrets)
-    return parsed if isinstance(parsed, Expression) else None
-
-
-def _part_of(expression: Expression) -> Part:
-    return value(expression.code) if expression.secret is None else secret(expression.secret)
 
 
 class _Compiler:
@@ -193,6 +164,7 @@ class _Compiler:
         self.allow_secrets = allow_secrets
         self.faults: list[tuple[str, Fault]] = []
         self.uses: list[Read] = []
+        self.failing: list[tuple[str, Fault]] = []
 
     def compile(self, value: Json, pointer: str) -> _Piece:
         if isinstance(value, str):
@@ -209,6 +181,7 @@ class _Compiler:
             self.faults += [(pointer, fault) for fault in leaf]
             return _Constant(value=source)
         self.uses += _uses(leaf, pointer)
+        self.failing += _failing(leaf, pointer)
         return leaf
 
     def _map(self, value: dict[str, Json], pointer: str) -> _Piece:

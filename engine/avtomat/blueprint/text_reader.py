@@ -1,51 +1,39 @@
-"""Compile Jinja's syntax tree of a text to closures; each kind of node is either on the list here or refused.
-
-Values mean what they mean in expressions: the same paths, functions and operators, built from the same parts. A node's
-`lineno` is the offset of its token in the text (see `texts`).
-"""
+"""Compile the pieces of a text to parts that write it; `{% if %}` and `{% for %}` mean what they mean in Jinja."""
 
 from collections.abc import Callable, Sequence
 
-from jinja2 import nodes
-
-from avtomat.blueprint import evaluation, operators
+from avtomat.blueprint import operators
 from avtomat.blueprint.evaluation import Code
+from avtomat.blueprint.expression import secret_name
+from avtomat.blueprint.expression_reader import ExpressionReader
 from avtomat.blueprint.faults import Read
-from avtomat.blueprint.functions import FORMS
 from avtomat.blueprint.functions_text import written
-from avtomat.blueprint.limits import (
-    CHARS_PER_STEP,
-    OUTPUT_CHARS_MAX,
-    TEMPLATE_NODES_MAX,
-    EvaluationError,
-    Frame,
-    LimitError,
-)
+from avtomat.blueprint.limits import CHARS_PER_STEP, NODES_MAX, OUTPUT_CHARS_MAX, Frame, LimitError
 from avtomat.blueprint.loops import Loop, bind, rounds
+from avtomat.blueprint.parser import Parser, UnreadableError
 from avtomat.blueprint.scope import NOTHING, SECRETS, Scope
+from avtomat.blueprint.syntax import Name, Node
+from avtomat.blueprint.text_lexer import Kind, Piece
 
-_BINARY: dict[type[nodes.BinExpr], str] = {
-    nodes.Add: "+", nodes.Sub: "-", nodes.Mul: "*", nodes.Div: "/", nodes.FloorDiv: "//", nodes.Mod: "%",
-    nodes.Pow: "**",
-}  # fmt: skip
-_COMPARISONS = {
-    "eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "in": "in", "notin": "not in",
-}  # fmt: skip
-_REFUSED = {
-    "Assign": "set", "AssignBlock": "set", "Macro": "macro", "CallBlock": "call", "FilterBlock": "filter",
-    "Block": "block", "Extends": "extends", "Include": "include", "Import": "import", "FromImport": "from … import",
-    "With": "with", "ScopedEvalContextModifier": "autoescape",
-}  # fmt: skip
-
-
-_PRICES: dict[type[nodes.Node], int] = {
-    **dict.fromkeys(_BINARY, 8), nodes.Neg: 4, nodes.Not: 4, nodes.CondExpr: 3, nodes.And: 4, nodes.Or: 4,
-    nodes.Compare: 4, nodes.Getitem: 6, nodes.List: 8, nodes.Dict: 6, nodes.Concat: 12, nodes.Test: 6,
-    nodes.Output: 4, nodes.If: 4, nodes.For: 40,
-}  # fmt: skip
-"""Steps of the kinds of nodes that cost more than one; functions have theirs in the table."""
+_OUTPUT_STEPS = 4
+_IF_STEPS = 4
+_FOR_STEPS = 40
 _LOOP_STATE_STEPS = 12
 _WRITE_STEPS = 4
+
+_IF_STOPS = frozenset({"elif", "else", "endif"})
+_FOR_STOPS = frozenset({"else", "endfor"})
+_NOWHERE = frozenset({"endif", "endfor", "else", "elif", "endraw"})
+_REFUSED = frozenset(
+    {"set", "macro", "call", "filter", "block", "extends", "include", "import", "from", "with", "autoescape"}
+)
+_TAGS_HINT = "texts have {% if %}, {% elif %}, {% else %}, {% for %} and {% raw %}"
+_MEANT = {
+    **dict.fromkeys(("elseif", "elsif"), "write {% elif %}"),
+    **dict.fromkeys(("foreach", "each"), "write {% for x in list %}"),
+    "unless": "write {% if not … %}",
+    "end": "write {% endif %} or {% endfor %}",
+}
 
 
 class Output:
@@ -69,6 +57,166 @@ class Output:
 
 
 Part = Callable[[Frame, Output], None]
+
+
+class TextReader:
+    """Reads the pieces of one text; what it finds is in `scope`."""
+
+    def __init__(self, pieces: Sequence[Piece], scope: Scope, *, allow_secrets: bool) -> None:
+        self.pieces = pieces
+        self.scope = scope
+        self.allow_secrets = allow_secrets
+        self.index = 0
+        self.refused: set[str] = set()
+        self.expressions = ExpressionReader(scope)
+
+    def whole(self) -> Part:
+        """Read all pieces. Raises UnreadableError when a tag is not closed, TooComplexError past the limits."""
+        return self._body(0, frozenset())
+
+    def _body(self, depth: int, stops: frozenset[str]) -> Part:
+        """Read pieces up to a tag of `stops`, or all."""
+        parts: list[Part] = []
+        while self.index < len(self.pieces):
+            piece = self.pieces[self.index]
+            if piece.kind is Kind.TAG and piece.text in stops:
+                break
+            self.index += 1
+            if piece.kind is Kind.TAG:
+                parts.append(self._tag(piece, depth))
+            elif piece.kind is Kind.OUTPUT:
+                self.scope.visit(depth, _OUTPUT_STEPS)
+                parts.append(self._output(piece, depth + 1))
+            elif piece.text:
+                self.scope.visit(depth)
+                parts.append(literal(piece.text))
+        return sequence(parts)
+
+    def _tag(self, piece: Piece, depth: int) -> Part:
+        if piece.text == "if":
+            self.scope.visit(depth, _IF_STEPS)
+            return self._if(piece, depth + 1)
+        if piece.text == "for":
+            self.scope.visit(depth, _FOR_STEPS)
+            return self._for(piece, depth + 1)
+        self._refuse(piece)
+        return literal("")
+
+    def _refuse(self, piece: Piece) -> None:
+        word, at = piece.text, piece.word_at
+        if word in _REFUSED:
+            self.refused.add(word)
+            hint = "texts have {% if %}, {% for %} and {% raw %}; put values into `set` of a state before"
+            self.scope.fault("forbidden", f"{{% {word} %}} cannot stand in a text", at, len(word), hint)
+        elif word in _NOWHERE:
+            message = f"{{% {word} %}} belongs to nothing that is open"
+            self.scope.fault("syntax", message, at, 1, "add what it belongs to, or remove it")
+        elif not word:
+            self.scope.fault("syntax", "a tag begins with a word", at, 1, _TAGS_HINT)
+        elif word.removeprefix("end") not in self.refused:
+            self.scope.fault("syntax", f"there is no {{% {word} %}}", at, 1, _MEANT.get(word, _TAGS_HINT))
+
+    def _if(self, piece: Piece, depth: int) -> Part:
+        arms = [(self._condition(piece, depth), self._body(depth, _IF_STOPS))]
+        while (tag := self._closing("if")).text == "elif":
+            arms.append((self._condition(tag, depth), self._body(depth, _IF_STOPS)))
+        otherwise = self._otherwise(tag, "if", depth)
+
+        def run(frame: Frame, output: Output) -> None:
+            for condition, part in arms:
+                if operators.truth(condition(frame)):
+                    return part(frame, output)
+            return otherwise(frame, output)
+
+        return run
+
+    def _otherwise(self, tag: Piece, word: str, depth: int) -> Part:
+        """Read what follows `{% else %}`, if `tag` is one, up to the end."""
+        part = literal("")
+        if tag.text == "else":
+            self._check_alone(tag)
+            part = self._body(depth, frozenset({f"end{word}"}))
+            tag = self._closing(word)
+        self._check_alone(tag)
+        return part
+
+    def _closing(self, word: str) -> Piece:
+        """Return the tag that ends a body, and go over it."""
+        if self.index == len(self.pieces):
+            message, hint = f"{{% {word} %}} is not closed", f"add {{% end{word} %}}"
+            self.scope.fault("syntax", message, self.pieces[-1].close, 1, hint)
+            raise UnreadableError
+        self.index += 1
+        return self.pieces[self.index - 1]
+
+    def _check_alone(self, tag: Piece) -> None:
+        if tag.tokens and tag.tokens[0].kind != "end":
+            word = tag.text
+            is_elif = word == "else" and tag.tokens[0].text == "if"
+            hint = "write {% elif … %}" if is_elif else f"write {{% {word} %}}"
+            self.scope.fault("syntax", f"{{% {word} %}} stands alone", tag.tokens[0].at, 1, hint)
+
+    def _for(self, piece: Piece, depth: int) -> Part:
+        before = self.scope.price
+        names, source, condition = self._head(piece)
+        source_code = self._code(source, depth)
+        with self.scope.variables():
+            slots = tuple(self.scope.bind(each.name, each.at) for each in names)
+            conditions = () if condition is None else (self._code(condition, depth),)
+            state = self.scope.bind_loop_state(piece.word_at)
+            part = self._body(depth, _FOR_STOPS)
+        otherwise = self._otherwise(self._closing("for"), "for", depth)
+        loop = Loop(slots=slots, source=source_code, conditions=conditions)
+        return _looped(loop, state, part, otherwise, self.scope.price - before)
+
+    def _head(self, piece: Piece) -> tuple[tuple[Name, ...], Node | None, Node | None]:
+        """Return the variables, the source and the condition of a loop; none of them when it cannot be read."""
+        if not piece.tokens:
+            return (), None, None
+        parser = Parser(piece.tokens, self.scope)
+        try:
+            names = parser.names()
+            parser.expect("in")
+            source, condition = parser.infix(), None
+            if parser.text == "if":
+                parser.advance()
+                condition = parser.expression()
+            if parser.text == "recursive":
+                self.scope.fault("forbidden", "`recursive` cannot stand in a text", parser.at, 9, "leave it out")
+            elif parser.kind != "end":
+                parser.unexpected()
+        except UnreadableError:
+            return (), None, None
+        return names, source, condition
+
+    def _condition(self, piece: Piece, depth: int) -> Code:
+        return self._code(self._tree(piece), depth)
+
+    def _output(self, piece: Piece, depth: int) -> Part:
+        if piece.keys is not None:
+            self.scope.visit(depth)
+            return value(self.scope.path(piece.keys[0], piece.keys[1:], piece.word_at))
+        tree = self._tree(piece)
+        name = secret_name(tree) if tree is not None and self.allow_secrets else None
+        if tree is not None and name is not None:
+            self.scope.reads.append(Read(path=(SECRETS, name), offset=tree.at, guarded=False))
+            return secret(name)
+        return value(self._code(tree, depth))
+
+    def _tree(self, piece: Piece) -> Node | None:
+        """Read the one expression of a piece; None when that is not possible, which is noted."""
+        try:
+            return Parser(piece.tokens, self.scope).whole() if piece.tokens else None
+        except UnreadableError:
+            return None
+
+    def _code(self, tree: Node | None, depth: int) -> Code:
+        if tree is None:
+            return NOTHING
+        self.scope.begin_expression(NODES_MAX)
+        code = self.expressions.read(tree, depth)
+        self.scope.end_expression()
+        return code
 
 
 def literal(text: str) -> Part:
@@ -103,246 +251,6 @@ def secret(name: str) -> Part:
     return lambda _frame, output: output.secrets.append((output.chars, name))
 
 
-class TextReader:
-    """Reads one tree; what it finds is in `scope`."""
-
-    def __init__(self, *, allow_secrets: bool) -> None:
-        self.allow_secrets = allow_secrets
-        self.scope = Scope("template", TEMPLATE_NODES_MAX)
-        self.statements: dict[type[nodes.Node], Callable[..., Part]] = {
-            nodes.Output: self._output,
-            nodes.If: self._if,
-            nodes.For: self._for,
-        }
-        self.handlers: dict[type[nodes.Node], Callable[..., Code]] = {
-            nodes.Const: self._constant,
-            nodes.Name: self._path,
-            nodes.Getattr: self._path,
-            nodes.Getitem: self._getitem,
-            nodes.Call: self._call,
-            nodes.Filter: self._filter,
-            nodes.Test: self._test,
-            nodes.Compare: self._comparison,
-            nodes.CondExpr: self._choice,
-            nodes.Concat: self._concat,
-            nodes.And: self._and,
-            nodes.Or: self._or,
-            nodes.Not: self._not,
-            nodes.Neg: self._negative,
-            nodes.List: self._list,
-            nodes.Dict: self._map,
-            **dict.fromkeys(_BINARY, self._binary),
-        }
-
-    def body(self, statements: Sequence[nodes.Node], depth: int) -> Part:
-        """Compile statements that follow each other."""
-        parts: list[Part] = []
-        for statement in statements:
-            self.scope.visit(depth, _PRICES.get(type(statement), 1))
-            handler = self.statements.get(type(statement))
-            parts.append(self._refuse_statement(statement) if handler is None else handler(statement, depth + 1))
-        return sequence(parts)
-
-    def read(self, node: nodes.Node, depth: int) -> Code:
-        """Compile one value, and count it."""
-        self.scope.visit(depth, _PRICES.get(type(node), 1))
-        handler = self.handlers.get(type(node))
-        if handler is None:
-            hint = "write a list, [a, b]" if isinstance(node, nodes.Tuple) else None
-            return self.scope.fault("forbidden", "this cannot stand in a text", node.lineno, 1, hint)
-        return handler(node, depth + 1)
-
-    def _refuse_statement(self, node: nodes.Node) -> Part:
-        word = _REFUSED.get(type(node).__name__, "this")
-        hint = "texts have {% if %}, {% for %} and {% raw %}; put values into `set` of a state before"
-        self.scope.fault("forbidden", f"{{% {word} %}} cannot stand in a text", node.lineno, len(word), hint)
-        return literal("")
-
-    def _output(self, node: nodes.Output, depth: int) -> Part:
-        return sequence([self._written(each, depth) for each in node.nodes])
-
-    def _written(self, node: nodes.Expr, depth: int) -> Part:
-        if isinstance(node, nodes.TemplateData):
-            return literal(node.data)
-        if self.allow_secrets and isinstance(node, nodes.Getattr) and _is_secrets(node.node):
-            self.scope.reads.append(Read(path=(SECRETS, node.attr), offset=node.node.lineno, guarded=False))
-            return secret(node.attr)
-        return value(self.read(node, depth))
-
-    def _if(self, node: nodes.If, depth: int) -> Part:
-        arms = [(self.read(arm.test, depth), self.body(arm.body, depth)) for arm in (node, *node.elif_)]
-        otherwise = self.body(node.else_, depth)
-
-        def run(frame: Frame, output: Output) -> None:
-            for condition, part in arms:
-                if operators.truth(condition(frame)):
-                    return part(frame, output)
-            return otherwise(frame, output)
-
-        return run
-
-    def _for(self, node: nodes.For, depth: int) -> Part:
-        if node.recursive:
-            self.scope.fault("forbidden", "`recursive` cannot stand in a text", node.lineno)
-        before = self.scope.price
-        source = self.read(node.iter, depth)
-        with self.scope.variables():
-            slots = tuple(self._bind(target) for target in _targets(node.target))
-            conditions = () if node.test is None else (self.read(node.test, depth),)
-            state = self.scope.bind("loop", node.lineno)
-            part = self.body(node.body, depth)
-        otherwise = self.body(node.else_, depth)
-        loop = Loop(slots=slots, source=source, conditions=conditions)
-        return _looped(loop, state, part, otherwise, self.scope.price - before)
-
-    def _bind(self, target: nodes.Node) -> int:
-        if isinstance(target, nodes.Name):
-            return self.scope.bind(target.name, target.lineno)
-        self.scope.fault("syntax", "`for` takes names", target.lineno, 1, "write: {% for x in list %}")
-        return 0
-
-    def _constant(self, node: nodes.Const, _depth: int) -> Code:
-        if isinstance(node.value, int | float):
-            try:
-                operators.checked_number(node.value)
-            except EvaluationError as problem:
-                return self.scope.fault("limit", str(problem), node.lineno)
-        return evaluation.constant(node.value)
-
-    def _path(self, node: nodes.Expr, depth: int) -> Code:
-        keys, base = self._chain(node)
-        if isinstance(base, nodes.Name):
-            return self.scope.path(base.name, keys, base.lineno)
-        return self.scope.members(self.read(base, depth), keys, _label(base))
-
-    def _chain(self, node: nodes.Expr) -> tuple[list[str], nodes.Expr]:
-        """Return the keys that are known beforehand, and what they start from."""
-        keys: list[str] = []
-        while isinstance(node, nodes.Getattr | nodes.Getitem):
-            if isinstance(node, nodes.Getattr):
-                if not self._is_loop_state(node.node):
-                    self.scope.check_key(node.attr, node.lineno + 1)
-                keys.append(node.attr)
-            elif isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
-                keys.append(node.arg.value)
-            else:
-                break
-            self.scope.visit(len(keys))
-            node = node.node
-        return keys[::-1], node
-
-    def _is_loop_state(self, node: nodes.Node) -> bool:
-        return isinstance(node, nodes.Name) and node.name == "loop" and self.scope.slot("loop") is not None
-
-    def _getitem(self, node: nodes.Getitem, depth: int) -> Code:
-        if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
-            return self._path(node, depth)
-        base, label = self.read(node.node, depth), _label(node.node)
-        if not isinstance(node.arg, nodes.Slice):
-            return evaluation.item(base, self.read(node.arg, depth), label)
-        if node.arg.step is not None:
-            self.scope.fault("forbidden", "a part has no step", node.lineno, 1, "write list[from:to]")
-        bounds = (node.arg.start, node.arg.stop)
-        start, stop = (None if bound is None else self.read(bound, depth) for bound in bounds)
-        return evaluation.part(base, start, stop, label)
-
-    def _call(self, node: nodes.Call, depth: int) -> Code:
-        if isinstance(node.node, nodes.Getattr):
-            return self.scope.check_method(node.node.attr, node.node.lineno + 1)
-        if not isinstance(node.node, nodes.Name):
-            return self.scope.fault("forbidden", "this is no function", node.lineno, 1, "functions have names: len(x)")
-        self._check_positional(node)
-        return self._function(node.node.name, node.args, node.node.lineno, depth)
-
-    def _filter(self, node: nodes.Filter, depth: int) -> Code:
-        if node.node is None:
-            return self.scope.fault("forbidden", "there is nothing before the bar", node.lineno)
-        self._check_positional(node)
-        return self._function(node.name, [node.node, *node.args], node.lineno, depth)
-
-    def _check_positional(self, node: nodes.Call | nodes.Filter) -> None:
-        if node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None:
-            hint = "give the arguments in their order, without names and stars"
-            self.scope.fault("syntax", "arguments have no names here", node.lineno, 1, hint)
-
-    def _function(self, name: str, arguments: Sequence[nodes.Expr], offset: int, depth: int) -> Code:
-        if name in FORMS:
-            return self._form(name, arguments, offset, depth)
-        if len(arguments) == 2 and isinstance(arguments[1], nodes.Const):
-            self.scope.check_pattern(name, arguments[1].value, arguments[1].lineno)
-        return self.scope.call(name, [self.read(each, depth) for each in arguments], offset)
-
-    def _form(self, name: str, arguments: Sequence[nodes.Expr], offset: int, depth: int) -> Code:
-        if not self.scope.form(name, len(arguments), offset):
-            return NOTHING
-        if name == "has" and not isinstance(arguments[0], nodes.Name | nodes.Getattr | nodes.Getitem):
-            return self.scope.fault("syntax", "has() takes a path", offset, len(name), "write has(a.b.c)")
-        with self.scope.guarded():
-            target = self.read(arguments[0], depth)
-        if name == "has":
-            return evaluation.has(target)
-        return evaluation.default(target, self.read(arguments[1], depth))
-
-    def _test(self, node: nodes.Test, depth: int) -> Code:
-        """`is defined` and `is none`, which everybody who knows Jinja writes."""
-        if node.name == "none":
-            return evaluation.comparison(self.read(node.node, depth), [("==", evaluation.constant(None))])
-        if node.name not in {"defined", "undefined"}:
-            hint = "write a comparison or a function: x == 1, is_text(x)"
-            return self.scope.fault(
-                "forbidden", f"there is no test `is {node.name}`", node.lineno, len(node.name), hint
-            )
-        found = self._form("has", [node.node], node.lineno, depth)
-        return found if node.name == "defined" else evaluation.negation(found)
-
-    def _comparison(self, node: nodes.Compare, depth: int) -> Code:
-        self.scope.price += 4 * len(node.ops)
-        rest = [(_COMPARISONS[operand.op], self.read(operand.expr, depth)) for operand in node.ops]
-        return evaluation.comparison(self.read(node.expr, depth), rest)
-
-    def _choice(self, node: nodes.CondExpr, depth: int) -> Code:
-        if node.expr2 is None:
-            return self.scope.fault(
-                "syntax", "`if` without `else`", node.lineno, 1, "write: this if condition else that"
-            )
-        return evaluation.choice(*(self.read(each, depth) for each in (node.test, node.expr1, node.expr2)))
-
-    def _concat(self, node: nodes.Concat, depth: int) -> Code:
-        self.scope.price += 6 * len(node.nodes)
-        return evaluation.concatenation([self.read(each, depth) for each in node.nodes])
-
-    def _binary(self, node: nodes.BinExpr, depth: int) -> Code:
-        return evaluation.binary(_BINARY[type(node)], self.read(node.left, depth), self.read(node.right, depth))
-
-    def _and(self, node: nodes.And, depth: int) -> Code:
-        return evaluation.both([self.read(node.left, depth), self.read(node.right, depth)])
-
-    def _or(self, node: nodes.Or, depth: int) -> Code:
-        return evaluation.either([self.read(node.left, depth), self.read(node.right, depth)])
-
-    def _not(self, node: nodes.Not, depth: int) -> Code:
-        return evaluation.negation(self.read(node.node, depth))
-
-    def _negative(self, node: nodes.Neg, depth: int) -> Code:
-        return evaluation.unary(operators.negate, self.read(node.node, depth))
-
-    def _list(self, node: nodes.List, depth: int) -> Code:
-        self.scope.price += len(node.items)
-        return evaluation.list_of([self.read(each, depth) for each in node.items])
-
-    def _map(self, node: nodes.Dict, depth: int) -> Code:
-        self.scope.price += 4 * len(node.items)
-        return evaluation.map_of([(self.read(pair.key, depth), self.read(pair.value, depth)) for pair in node.items])
-
-
-def _is_secrets(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == SECRETS
-
-
-def _targets(target: nodes.Node) -> Sequence[nodes.Node]:
-    return target.items if isinstance(target, nodes.Tuple) else [target]
-
-
 def _looped(loop: Loop, state: int, part: Part, otherwise: Part, cost: int) -> Part:
     def run(frame: Frame, output: Output) -> None:
         items = list(rounds(frame, loop, cost if loop.conditions else 0))
@@ -368,14 +276,3 @@ def _loop_state(index: int, count: int) -> dict[str, int | bool]:
         "revindex": count - index,
         "revindex0": count - index - 1,
     }
-
-
-def _label(node: nodes.Node) -> str:
-    """Return how messages call what stands before a bracket; computed parts are left open."""
-    if isinstance(node, nodes.Name):
-        return node.name
-    if isinstance(node, nodes.Getattr):
-        return f"{_label(node.node)}.{node.attr}"
-    if isinstance(node, nodes.Getitem):
-        return f"{_label(node.node)}[…]"
-    return "the value"

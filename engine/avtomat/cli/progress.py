@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from avtomat.core.formula import Json
-from avtomat.core.walk import format_time
+from avtomat.core.timestamp import format_time
 
 STATE_WIDTH: Final = 20
 ROOT: Final = "/"

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
 from avtomat.core.program import Amount, Machine, Program, Sets, State
+from avtomat.core.timestamp import format_time, parse_time, time_hint
 
 Names = Mapping[str, Json]
 """What expressions see, by name."""
-
-TIMES_WRITTEN_MAX = 1_024
-"""Times are written again and again: the same for a job's beginning, its change and its end."""
 
 Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
 
@@ -181,15 +178,13 @@ class Walk:
         return span
 
     def render_time(self, template: Template, names: Names) -> datetime:
-        """A time in RFC 3339; one without an offset is UTC."""
+        """A time in RFC 3339; a date alone is its midnight in UTC."""
         text = self.render(template, names).value
-        try:
-            time = datetime.fromisoformat(text)
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            raise AuthorError(
-                "TEMPLATE_ERROR", f"expected a time such as 2026-01-31T23:00:00Z, got {_kind(text)}"
-            ) from None
+        time = parse_time(text) if isinstance(text, str) else None
+        if time is None:
+            hint = time_hint(text) if isinstance(text, str) else time_hint("")
+            raise AuthorError("TEMPLATE_ERROR", f"expected a time, got {_kind(text)}: {hint}")
+        return time
 
     def apply(self, sets: Sets, names: Names) -> None:
         """Evaluate `set` against the data before it, then merge it by top-level name."""
@@ -359,16 +354,10 @@ class Walk:
         )
 
 
-@lru_cache(maxsize=TIMES_WRITTEN_MAX)
-def format_time(time: datetime) -> str:
-    """Write a time as the language does: RFC 3339, UTC, with milliseconds where there are any."""
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="milliseconds" if time.microsecond else "seconds")[:-6] + "Z"
-
-
 def as_count(value: Json, what: str) -> int:
-    """A number of things; anything but a whole number from 0 is the author's error."""
+    """A number of things; anything but a whole number from 0 is the author's error. 2.0 is one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     got = f"{value}" if isinstance(value, int | float) and not isinstance(value, bool) else _kind(value)

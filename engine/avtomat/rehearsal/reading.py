@@ -17,9 +17,9 @@ from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.blueprint.schema import check_shape, span_of_key
 from avtomat.blueprint.source import read_source
 from avtomat.blueprint.spec import entries_of, flag, items_of, name_of, part_of, text_of, value_of
-from avtomat.blueprint.times import parse_time
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
 from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile
@@ -169,8 +169,7 @@ class _Reader:
             return otherwise
         time = parse_time(text)
         if time is None:
-            hint = "write a time such as 2026-01-31T23:00:00Z"
-            self.findings.append(codes_rules.BAD_TIME.at(node.span, f"{text} is not a time", hint))
+            self.findings.append(codes_rules.BAD_TIME.at(node.span, f"{text} is not a time", time_hint(text)))
         return time or otherwise
 
 

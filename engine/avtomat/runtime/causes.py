@@ -12,8 +12,8 @@ from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.core.model import ROOT, OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.timestamp import format_time
 from avtomat.core.value import value
-from avtomat.core.walk import format_time
 from avtomat.runtime.matching import lacks
 from avtomat.storage.answers import Below, Held, OpenTask
 from avtomat.storage.codec import from_ms, loads

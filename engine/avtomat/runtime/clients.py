@@ -10,7 +10,7 @@ from datetime import timedelta
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
-from avtomat.core.walk import format_time
+from avtomat.core.timestamp import format_time
 from avtomat.errors import RequestRefused
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.executor import Executor

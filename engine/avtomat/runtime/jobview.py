@@ -8,7 +8,7 @@ from datetime import datetime
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
 from avtomat.core.model import ENDED, Head, OnFork, OnRetry, OnStart, OnTask, OnTimer, Ref, Scope, Status, Waiting
-from avtomat.core.walk import format_time
+from avtomat.core.timestamp import format_time
 from avtomat.storage.answers import JobRow, OpenTask
 from avtomat.storage.codec import from_ms, loads, scope_from_record
 

@@ -14,8 +14,8 @@ from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
 from avtomat.core.model import Around, Head, OnStart, Ref
 from avtomat.core.program import Program
+from avtomat.core.timestamp import format_time
 from avtomat.core.value import value
-from avtomat.core.walk import format_time
 from avtomat.errors import RequestRefused
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.kept import Kept

@@ -22,8 +22,8 @@ from avtomat.core.model import (
     OnUnwind,
     Status,
 )
+from avtomat.core.timestamp import format_time
 from avtomat.core.value import value
-from avtomat.core.walk import format_time
 from avtomat.runtime import causes
 from avtomat.runtime.causes import Place, Worker
 from avtomat.runtime.clients import ClientDoor

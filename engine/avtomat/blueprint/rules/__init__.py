@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.rules import blocks, data_flow, later, literals, machines, names, schemas, values
+from avtomat.blueprint.rules import (
+    blocks,
+    data_flow,
+    durations,
+    later,
+    literals,
+    machines,
+    names,
+    schemas,
+    values,
+    variables,
+)
 from avtomat.blueprint.rules.subject import Subject
 
 Rule = Callable[[Subject], Iterator[Finding]]
@@ -36,6 +47,9 @@ RULES: tuple[Rule, ...] = (
     data_flow.inputs_are_declared,
     literals.literal_places_hold_no_templates,
     literals.texts_are_meant_as_texts,
+    literals.templates_are_our_own,
+    variables.variables_have_plain_names,
+    durations.stored_durations_are_read_as_durations,
     values.durations_can_be_read,
     values.policies_exist,
     values.policies_are_used,

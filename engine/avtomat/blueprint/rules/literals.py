@@ -10,6 +10,7 @@ from avtomat.blueprint.accidents import quoted
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence
+from avtomat.blueprint.rules.names import ALL_NAMES
 from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.spec import entries_of, part_of
 
@@ -59,11 +60,55 @@ _BEGINNING = re.compile(r"\s*(data|input|outputs)\.([A-Za-z_]\w*)")
 def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
     """`set: {n: data.n + 1}` sets a text; told only where such a variable, input or output is declared."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else _texts(reading.place.node):
+        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
             if "." in scalar.text and "{{" not in scalar.text and _is_expression(subject, scalar.text):
                 message = f"{scalar.text[:40]} is a text here, word for word"
                 hint = "if its value is meant write " + quoted("{{ " + scalar.text + " }}")
                 yield codes.EXPRESSION_AS_TEXT.at(scalar.span, message, hint)
+
+
+_NAMES = "input|data|outputs|output|item|job|config|secrets|error|status|index"
+_FOREIGN = re.compile(
+    rf"""\s*\$\{{\{{(?P<actions>(?:(?!\}}\}}).)*)\}}\}}\s*
+    |.*\$\{{\{{(?P<secret>\s*secrets\.\w+\s*)\}}\}}.*
+    |\s*=\{{\{{(?P<equals>(?:(?!\}}\}}).)*)\}}\}}\s*
+    |.*?<%=?(?P<percent>(?:(?!%>).)*)%>.*
+    |\s*[$\#]\{{(?P<dollar>[^{{}}]+)\}}\s*
+    |.*[$\#]\{{(?P<known>\s*(?:{_NAMES})\.[^{{}}]+)\}}.*
+    |\s*\$\((?P<round>[\w.\-]+)\)\s*
+    |\s*\$\.(?P<path>[A-Za-z_][\w.]*)\s*""",
+    re.VERBOSE | re.DOTALL,
+)
+_OF_THE_INPUT = re.compile(r"(?:inputs|params|parameters|workflow\.input|\$\.?)\.?(?=[A-Za-z_])")
+_FOREIGN_CHARS_MAX = 1_000
+
+
+def templates_are_our_own(subject: Subject) -> Iterator[Finding]:
+    """A value such as `${{ x }}` is a template in another system, and a text here."""
+    for reading in subject.readings.all:
+        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
+            text = scalar.text
+            if ("$" in text or "<%" in text or "={{" in text or "#{" in text) and len(text) <= _FOREIGN_CHARS_MAX:
+                yield from _foreign(scalar)
+
+
+def _foreign(scalar: Scalar) -> Iterator[Finding]:
+    found = _FOREIGN.fullmatch(scalar.text)
+    if found is None or not isinstance(scalar.value, str):
+        return
+    form = found.lastgroup or ""
+    start, end = found.span(form)
+    inside = found[form].strip()
+    ours = f"input.{inside}" if form == "path" else _OF_THE_INPUT.sub("input.", inside, count=1)
+    before = scalar.text[:start].rstrip("{=%<$#(.")
+    after = scalar.text[end:].lstrip("}%>)")
+    hint = 'values are written "{{ input.name }}"'
+    parsed = parse_expression(ours, allow_secrets=True)
+    if isinstance(parsed, Expression) and {use.path[0] for use in parsed.uses} <= {*ALL_NAMES}:
+        hint = f"write {quoted(f'{before}{{{{ {ours} }}}}{after}')}"
+    shown = scalar.text.strip()
+    shown = shown if len(shown) <= 40 else f"{shown[:39]}…"
+    yield codes.FOREIGN_TEMPLATE.at(scalar.span, f"{shown} is the template of another system", hint)
 
 
 def _is_expression(subject: Subject, text: str) -> bool:
@@ -80,16 +125,17 @@ def _is_expression(subject: Subject, text: str) -> bool:
 
 
 def _literal(key: str, node: Node | None) -> Iterator[Finding]:
-    for scalar in _texts(node) if node is not None else ():
+    for scalar in texts_of(node) if node is not None else ():
         if "{{" in scalar.text:
             span = scalar.span
             hint = _WHY.get(key, "it is literal: write the text itself")
             yield codes.LITERAL_PLACE.at(span, f"no template may stand in `{key}`", hint)
 
 
-def _texts(node: Node | None) -> Iterator[Scalar]:
+def texts_of(node: Node | None) -> Iterator[Scalar]:
+    """All single values in a value."""
     if isinstance(node, Scalar):
         yield node
     elif isinstance(node, Mapping | Sequence):
         for inner in node.items.values() if isinstance(node, Mapping) else node.items:
-            yield from _texts(inner)
+            yield from texts_of(inner)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
-from datetime import datetime
 
 from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint import codes_schema, codes_source
@@ -16,6 +15,7 @@ from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
 from avtomat.blueprint.spelling import listed, nearest_hint
 from avtomat.core.duration import duration_hint, parse_duration
+from avtomat.core.timestamp import parse_time, time_hint
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
@@ -47,16 +47,8 @@ def times_can_be_read(subject: Subject) -> Iterator[Finding]:
     for _state, wait in subject.parts("wait"):
         node = part_of(wait, "until")
         text = text_of(node)
-        if node is not None and text is not None and "{{" not in text and not _is_time(text):
-            hint = "write a time such as 2026-01-31T23:00:00Z, or a template"
-            yield codes.BAD_TIME.at(node.span, f"{text} is not a time", hint)
-
-
-def _is_time(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).year > 0
-    except ValueError:
-        return False
+        if node is not None and text is not None and "{{" not in text and parse_time(text) is None:
+            yield codes.BAD_TIME.at(node.span, f"{text} is not a time", f"{time_hint(text)}, or a template")
 
 
 def policies_exist(subject: Subject) -> Iterator[Finding]:
