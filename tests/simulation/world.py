@@ -258,7 +258,7 @@ class World:
             state = self.program.machines[kept.around.machine].states[kept.scope.state or ""]
             assert isinstance(state, TaskState)
             policies = state.retry
-        return max((policy.attempts for policy in policies), default=1)
+        return 1 + sum(policy.attempts - 1 for policy in policies)
 
     def _note_start(self, waiting: OnUndo) -> None:
         """An undo begins: the newest that has not run, or the same again when an operator wants it."""

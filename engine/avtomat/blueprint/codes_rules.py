@@ -251,6 +251,12 @@ DECLINES_NOTHING = Code(
     about="Undos belong to the job. A `fail` inside a block ends its branch or item alone, and whether the job fails "
     "is decided outside; so `compensate: false` stands only in the outermost machine.",
 )
+DELAY_OVER_ITS_CAP = Code(
+    number="AVT414",
+    title="A delay over its own limit",
+    about="`max_delay` is the longest wait between two attempts, so it cannot be shorter than the first one, `delay`. "
+    "Left out, it is a minute, or the second delay where that is longer.",
+)
 
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",

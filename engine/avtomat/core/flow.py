@@ -31,6 +31,7 @@ from avtomat.core.model import (
     UNCATCHABLE,
     Error,
     OnFork,
+    OnRetry,
     OnTask,
     OnTimer,
     Ref,
@@ -85,7 +86,7 @@ def _enter(walk: Walk, state: State) -> Step:
             case WaitState():
                 return walk.wait_for(OnTimer(until=_wait_until(walk, state)))
             case ParallelState() | ForeachState():
-                return fork(walk, state, attempt=1, deadline=_block_deadline(walk, state))
+                return fork(walk, state, OnRetry(until=walk.now, attempt=1, deadline=_block_deadline(walk, state)))
             case SucceedState():
                 return _end_well(walk, walk.render(state.result, walk.names()).value)
             case FailState():
@@ -126,14 +127,16 @@ def _block_deadline(walk: Walk, block: Block) -> datetime | None:
     return None if span is None else walk.now + span
 
 
-def fork(walk: Walk, block: Block, *, attempt: int, deadline: datetime | None) -> Step:
-    """Begin the bodies of a block, for its `attempt`th time; one that needs none of them is done at once."""
+def fork(walk: Walk, block: Block, due: OnRetry) -> Step:
+    """Begin the bodies of a block for the attempt that is `due`; one that needs none of them is done at once."""
     order = fork_of(walk, block)
     walk.forks += 1
     if order.need == 0:
         nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0, outputs=(None,) * order.total)
         return leave(walk, block, output_of(block, nothing, order.total))
-    waiting = OnFork(number=order.number, total=order.total, attempt=attempt, deadline=deadline)
+    waiting = OnFork(
+        number=order.number, total=order.total, attempt=due.attempt, deadline=due.deadline, taken=due.taken
+    )
     return walk.wait_for(waiting, fork=order)
 
 

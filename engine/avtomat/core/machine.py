@@ -64,7 +64,7 @@ from avtomat.core.program import (
     Program,
     TaskState,
 )
-from avtomat.core.retry import delay_before_next
+from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, returned_again
 from avtomat.core.unwind import answer_undo, end_job, go_on_undoing
 from avtomat.core.walk import AuthorError, Walk
@@ -197,11 +197,11 @@ def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
-    delay = delay_before_next(state.retry, error, seed=walk.seed)
-    if delay is None:
+    again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken)
+    if again is None:
         return go_on(walk, fail(walk, error))
-    again = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + delay)
-    return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits), again)
+    order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)
+    return walk.wait_for(OnTask(attempt=order.attempt, limits=waiting.limits, taken=again.taken), order)
 
 
 # --- ending early ----------------------------------------------------------------------------------------------------
@@ -244,11 +244,11 @@ def _answer_join(walk: Walk, event: JoinDecided) -> Decision:
 
 
 def _retry_block_or_fail(walk: Walk, block: Block, waiting: OnFork, error: Error) -> Change:
-    delay = delay_before_next(block.retry, replace(error, attempt=waiting.attempt), seed=walk.seed)
-    if delay is None:
+    again = try_after(block.retry, replace(error, attempt=waiting.attempt), seed=walk.seed, taken=waiting.taken)
+    if again is None:
         return go_on(walk, fail(walk, error))
-    again = OnRetry(until=walk.now + delay, attempt=waiting.attempt + 1, deadline=waiting.deadline)
-    return walk.wait_for(again)
+    until, attempt = walk.now + again.delay, waiting.attempt + 1
+    return walk.wait_for(OnRetry(until=until, attempt=attempt, deadline=waiting.deadline, taken=again.taken))
 
 
 def _answer_timer(walk: Walk, visit: int) -> Decision:
@@ -273,7 +273,7 @@ def _fork_again(walk: Walk, waiting: OnRetry) -> Change:
     block = walk.current
     assert isinstance(block, Block)
     try:
-        return go_on(walk, fork(walk, block, attempt=waiting.attempt, deadline=waiting.deadline))
+        return go_on(walk, fork(walk, block, waiting))
     except AuthorError as fault:
         return go_on(walk, fail(walk, walk.fault_as_error(fault, waiting.attempt)))
 

@@ -37,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     literals.literal_places_hold_no_templates,
     literals.texts_are_meant_as_texts,
     values.durations_can_be_read,
+    values.delays_fit_their_cap,
     values.policies_exist,
     values.policies_are_used,
     values.times_can_be_read,

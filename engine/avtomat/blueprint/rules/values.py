@@ -59,6 +59,16 @@ def _is_time(text: str) -> bool:
         return False
 
 
+def delays_fit_their_cap(subject: Subject) -> Iterator[Finding]:
+    """No `max_delay` is shorter than the `delay` beside it."""
+    for policy in subject.policies:
+        node, cap_node = part_of(policy, "delay"), part_of(policy, "max_delay")
+        delay, cap = (parse_duration(text_of(each) or "") for each in (node, cap_node))
+        if cap_node is not None and delay is not None and cap is not None and cap < delay:
+            message = f"`max_delay` {text_of(cap_node)} is shorter than `delay` {text_of(node)}"
+            yield codes.DELAY_OVER_ITS_CAP.at(cap_node.span, message, "write a shorter delay, or leave max_delay out")
+
+
 def policies_exist(subject: Subject) -> Iterator[Finding]:
     """`retry` names a policy that there is."""
     known = dict(entries_of(subject.blueprint.part("policies")))
