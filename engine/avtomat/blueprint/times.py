@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from avtomat.blueprint.limits import EvaluationError
-from avtomat.core.duration import duration_hint, parse_duration
+from avtomat.core.duration import duration_hint, parse_span
 from avtomat.core.formula import Json
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
@@ -49,7 +49,7 @@ def duration_of(value: Json) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str):
-        found = parse_duration(value)
+        found = parse_span(value)
         if found is not None:
             return found
         raise EvaluationError("a duration is needed, and this text is none: write it like 30s, 5m or 1h30m")

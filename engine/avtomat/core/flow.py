@@ -13,6 +13,7 @@ The rules
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -54,6 +55,9 @@ from avtomat.core.program import (
 from avtomat.core.taskwork import task_limits
 from avtomat.core.unwind import end_job, note_undo
 from avtomat.core.walk import AuthorError, Names, Walk
+
+CODE_LENGTH_MAX = 128
+_NOT_OF_CODES = re.compile(r"[^A-Za-z0-9]+")
 
 Step = str | Change
 """Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
@@ -116,14 +120,14 @@ def _wait_until(walk: Walk, state: WaitState) -> datetime:
     names = walk.names()
     if state.until is not None:
         return walk.render_time(state.until, names)
-    return walk.now + (walk.render_span(state.amount, names) or timedelta())
+    return walk.now + max(walk.render_span(state.amount, names) or timedelta(), timedelta())
 
 
 # --- entering blocks --------------------------------------------------------------------------------------------------
 
 
 def _block_deadline(walk: Walk, block: Block) -> datetime | None:
-    span = walk.render_span(block.timeout, walk.names())
+    span = walk.render_timeout(block.timeout, walk.names())
     return None if span is None else walk.now + span
 
 
@@ -245,12 +249,15 @@ def _end_by_fail(walk: Walk, state: FailState) -> Change:
         again = walk.caught or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
         return _end_badly(walk, again, compensate=state.compensate)
     code, message = walk.render(state.code, names).value, ""
-    if not isinstance(code, str) or not is_error_code(code):
+    fitting = fitting_code(code) if isinstance(code, str) else None
+    if fitting is None:
         raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
     if state.message is not None:
         message = walk.render_text(state.message, names)
     details = None if state.details is None else walk.render(state.details, names).value
-    return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
+    if fitting != code:
+        details = {"code": code, "details": details}
+    return _end_badly(walk, make_error(walk, fitting, message, details), compensate=state.compensate)
 
 
 def end_failed(walk: Walk, error: Error) -> Change:
@@ -274,6 +281,14 @@ def contract_error(text: str, problems: Sequence[Problem]) -> Error:
     """The error of a value that is not what its schema describes."""
     details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
     return Error(code="CONTRACT_VIOLATION_ERROR", message=text, details=details)
+
+
+def fitting_code(text: str) -> str | None:
+    """The error code that `text` means: `S3_NOSUCHBUCKET` for `S3.NoSuchBucket`; None where no letter begins it."""
+    if is_error_code(text):
+        return text
+    fitting = _NOT_OF_CODES.sub("_", text[:CODE_LENGTH_MAX]).strip("_").upper()
+    return fitting if is_error_code(fitting) else None
 
 
 def is_error_code(text: str) -> bool:

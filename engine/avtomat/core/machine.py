@@ -77,8 +77,12 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     """
     later = start_at is not None and start_at > now
     walk = Walk(program, View(head=head, scope=Scope()), now)
+    begins_at = start_at if start_at is not None and later else now
     try:
-        walk.complete_head(_complete_head(walk, start_at if start_at is not None and later else now))
+        walk.complete_head(_complete_head(walk, begins_at))
+        if _passed(walk.head.deadline, begins_at):
+            late = make_error(walk, "DEADLINE", "the job's timeout had passed before it began")
+            return walk.head, walk.end(ScopeEnded(error=late, status=Status.FAILED))
         if start_at is not None and later:
             return walk.head, walk.wait_for(OnStart(until=start_at))
     except AuthorError as fault:
@@ -261,7 +265,7 @@ def _answer_timer(walk: Walk, visit: int) -> Decision:
             return go_on(walk, leave(walk, walk.current))
         case OnUnwind():
             return go_on_undoing(walk, waiting)
-        case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(walk, deadline):
+        case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(deadline, walk.now):
             return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")))
         case OnRetry():
             return _fork_again(walk, waiting)
@@ -278,5 +282,5 @@ def _fork_again(walk: Walk, waiting: OnRetry) -> Change:
         return go_on(walk, fail(walk, walk.fault_as_error(fault, waiting.attempt)))
 
 
-def _passed(walk: Walk, deadline: datetime | None) -> bool:
-    return deadline is not None and deadline <= walk.now
+def _passed(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now

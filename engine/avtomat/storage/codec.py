@@ -181,8 +181,8 @@ def _waiting_from_json(value: Json) -> Waiting:
             until = _from_time(deadline)
             return OnFork(number=number, total=total, attempt=attempt, deadline=until, **_taken_from_json(value))
         case {"for": "retry", "until": until, "attempt": attempt, "deadline": deadline}:
-            times = {"until": from_ms(until), "deadline": _from_time(deadline)}
-            return OnRetry(attempt=attempt, **times, **_taken_from_json(value))
+            begins, ends = from_ms(until), _from_time(deadline)
+            return OnRetry(until=begins, attempt=attempt, deadline=ends, **_taken_from_json(value))
         case {"for": "unwind"}:
             return _unwind_from_json(value)
         case {"for": "undo", "seq": seq, "index": index, "attempt": attempt, "unwind": unwind}:

@@ -20,7 +20,7 @@ from avtomat.core.duration import duration_hint, parse_duration
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
-_SHARE = re.compile(r"\d{1,3}%", re.ASCII)
+_SHARE = re.compile(r"\d{1,3}(\.\d{1,9})?%", re.ASCII)
 _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
 
 
