@@ -75,12 +75,10 @@ def _fork_items(walk: Walk, block: ForeachState, names: Names) -> ForkScopes:
 
 def _window(walk: Walk, block: ForeachState, names: Names) -> int:
     """How many bodies run at once; no number, or 0, is no limit of the block's own."""
-    live: int = walk.program.limits.scopes_live
-    count: Json = block.concurrency
-    if count is not None and not isinstance(count, int):
-        count = walk.render(count, names).value
-    asked = 0 if count is None else as_count(count, "concurrency")
-    return min(asked or live, live)
+    live, count = walk.program.limits.scopes_live, block.concurrency
+    if count is None:
+        return live
+    return min(_count(walk, count, "concurrency", names, otherwise=0) or live, live)
 
 
 def _need(walk: Walk, join: Join, total: int, names: Names) -> int:
@@ -99,12 +97,16 @@ def _tolerated(walk: Walk, block: ForeachState, total: int, names: Names) -> int
     value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, names).value
     if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
         decimals = share[2] or ""
-        return min(total, total * int(share[1] + decimals) // (100 * 10 ** len(decimals)))
+        return min(total, total * int(share[1] + decimals) // int("100" + "0" * len(decimals)))
     return min(total, as_count(value, "tolerate"))
 
 
-def _count(walk: Walk, count: Json, what: str, names: Names) -> int:
-    return count if isinstance(count, int) else as_count(walk.render(count, names).value, what)
+def _count(walk: Walk, count: Json, what: str, names: Names, otherwise: Json = None) -> int:
+    """A number that is written out or rendered; `otherwise` stands for null."""
+    if isinstance(count, int):
+        return count
+    value = walk.render(count, names).value
+    return as_count(otherwise if value is None else value, what)
 
 
 def output_of(block: Block, event: JoinDecided, total: int) -> Json | Ref:
