@@ -215,7 +215,7 @@ def test_tolerate_lets_so_many_items_fail_rounded_down(tolerate: str, tolerated:
     assert each(f"tolerate: {tolerate}").forked.tolerated == tolerated
 
 
-@pytest.mark.parametrize("tolerate", [-1, 0.5, True, "half", None, "12.5%", "-1%", "٣%", "9" * 6_000 + "%"])
+@pytest.mark.parametrize("tolerate", [-1, 0.5, True, "half", None, "12.%", ".5%", "-1%", "٣%", "9" * 6_000 + "%"])
 def test_a_number_that_is_none_fails_the_block(tolerate: object) -> None:
     job = begun(EACH.replace("KEYS", "tolerate: '{{ input.n }}',"), {"items": [1], "n": tolerate})
 
@@ -239,7 +239,7 @@ def test_a_block_that_needs_none_of_its_bodies_is_done_at_once() -> None:
     assert (job.ended.output, job.change.fork) == ([None, None, None], None)
 
 
-@pytest.mark.parametrize(("concurrency", "window"), [("2", 2), ("'{{ 0 }}'", 1), ("5000", 1000)])
+@pytest.mark.parametrize(("concurrency", "window"), [("2", 2), ("'{{ 0 }}'", 1000), ("5000", 1000)])
 def test_concurrency_is_a_window_that_throttles_and_never_fails(concurrency: str, window: int) -> None:
     assert each(f"concurrency: {concurrency}").forked.window == window
 
@@ -405,3 +405,20 @@ def test_collect_sees_the_error_that_was_caught_around_the_block() -> None:
     row.joins(1, 2, 3)
 
     assert row.ended.output == "DECLINED"
+
+
+@pytest.mark.parametrize("concurrency", ["0", "null", "'{{ null }}'", "'{{ default(input.c, 0) }}'"])
+def test_a_concurrency_of_nothing_is_no_limit(concurrency: str) -> None:
+    text = f"states: {{all: {{foreach: [1, 2, 3], concurrency: {concurrency}, do: {{task: t}}, next: end}}}}"
+
+    assert begun(text, {}).forked.window == 1000
+
+
+@pytest.mark.parametrize(("share", "tolerated"), [("0.5%", 1), ("'{{ '0.5%' }}'", 1), ("0.49%", 0), ("12.5%", 25)])
+def test_a_share_may_have_a_fraction_and_is_rounded_down(share: str, tolerated: int) -> None:
+    share = share.replace("'0.5%'", '"0.5%"')
+    items = "'{{ range(200) }}'"
+
+    job = begun(f"states: {{all: {{foreach: {items}, tolerate: {share}, do: {{task: t}}, next: end}}}}")
+
+    assert job.forked.tolerated == tolerated

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtomat.core.duration import duration_hint, format_duration, parse_duration
+from avtomat.core.duration import duration_hint, format_duration, parse_duration, parse_span
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,25 @@ def test_a_negative_duration_is_shown_with_its_sign() -> None:
 @given(st.text(max_size=20))
 def test_no_text_makes_parsing_or_hinting_raise(text: str) -> None:
     assert parse_duration(text) is not None or duration_hint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("-5m", -300), ("-1h30m", -5_400), ("90s", 90), ("86399.877s", 86_399.877), ("-0.5s", -0.5), ("1e-05s", 1e-05)],
+)
+def test_a_span_that_was_computed_may_be_negative_or_have_a_fraction(text: str, seconds: float) -> None:
+    assert parse_span(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "--5m", "1.5h", "5m-", ".5s", "1.s", "9" * 38 + ".5s", "1." + "0" * 10**6 + "s"]
+)
+def test_anything_else_is_no_span(text: str) -> None:
+    assert parse_span(text) is None
+
+
+@given(st.integers(min_value=-(10**12), max_value=10**12))
+def test_a_span_is_read_back_as_it_was_written(milliseconds: int) -> None:
+    span = timedelta(milliseconds=milliseconds)
+
+    assert parse_span(format_duration(span)) == span

@@ -243,7 +243,7 @@ def test_a_message_that_is_no_text_is_written_as_json(value: object, text: str) 
     assert job.error.message == text
 
 
-@pytest.mark.parametrize("code", ["lower", "", "9A", "A-B", "Ä", 5, None])
+@pytest.mark.parametrize("code", ["", "9A", "Ä", 5, None])
 def test_a_rendered_code_that_has_not_the_form_of_one_is_a_template_error(code: object) -> None:
     job = begun("states: {no: {fail: {code: '{{ input.x }}'}}}", {"x": code})
 
@@ -291,3 +291,17 @@ def test_a_fail_state_ends_the_job_even_where_errors_are_parked() -> None:
     job = begun("unhandled: quarantine\nstates: {no: {fail: {code: A}}}")
 
     assert (job.ended.status, job.head.status) == (Status.FAILED, Status.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("code", "fitting"), [("Some.x", "SOME_X"), ("S3.NoSuchBucket", "S3_NOSUCHBUCKET"), ("not found", "NOT_FOUND")]
+)
+def test_a_code_of_fail_is_made_to_fit_and_the_original_stays_in_the_details(code: str, fitting: str) -> None:
+    job = begun("states: {no: {fail: {code: '{{ input }}', details: {a: 1}}}}", code)
+
+    assert (job.error.code, job.error.details) == (fitting, {"code": code, "details": {"a": 1}})
+
+
+@pytest.mark.parametrize("code", ["", "404", "9A", "…"])
+def test_a_code_of_fail_that_begins_with_no_letter_is_none(code: str) -> None:
+    assert begun("states: {no: {fail: {code: '{{ input }}'}}}", code).error.code == "TEMPLATE_ERROR"

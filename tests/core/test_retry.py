@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.core.messages import DispatchTask, LeaseLost, Limit, TaskTimedOut
+from avtomat.core.messages import DispatchTask, LeaseLost, Limit, RerunRequested, TaskTimedOut
 from avtomat.core.model import Error, OnTask, Status, TaskLimits
 from avtomat.core.program import ANY, Jitter, RetryPolicy
-from avtomat.core.retry import delay_before_next
+from avtomat.core.retry import Again, try_after
+from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
 from tests.core.building import NOW, begun, seconds
 
 STEADY = "jitter: none"
@@ -15,7 +16,7 @@ STEADY = "jitter: none"
 
 def retried(code: str, details: object = None, *, policy: RetryPolicy | None = None, attempt: int = 1) -> bool:
     error = Error(code=code, details=details, attempt=attempt)
-    return delay_before_next((policy or RetryPolicy(),), error, seed="s") is not None
+    return try_after((policy or RetryPolicy(),), error, seed="s") is not None
 
 
 def test_a_task_is_tried_three_times_by_default_and_the_first_counts() -> None:
@@ -54,19 +55,19 @@ def test_the_delay_grows_by_the_factor_up_to_its_limit() -> None:
 def test_a_delay_too_large_for_a_number_is_the_limit() -> None:
     policy = RetryPolicy(attempts=10_000, factor=1e300, jitter=Jitter.NONE)
 
-    assert delay_before_next((policy,), Error(code="WORKER_LOST", attempt=9_000), seed="s") == policy.delay_max
+    assert try_after((policy,), Error(code="WORKER_LOST", attempt=9_000), seed="s") == Again(delay=policy.delay_max)
 
 
 @pytest.mark.parametrize(("jitter", "least"), [(Jitter.FULL, 0.0), (Jitter.EQUAL, 5.0)])
 def test_jitter_spreads_the_delay_and_is_the_same_on_replay(jitter: Jitter, least: float) -> None:
     policy = RetryPolicy(delay=seconds(10), jitter=jitter)
     error = Error(code="WORKER_LOST", attempt=1)
-    delays = [delay_before_next((policy,), error, seed=f"j{job} / 1") for job in range(200)]
-    again = [delay_before_next((policy,), error, seed=f"j{job} / 1") for job in range(200)]
+    delays = [try_after((policy,), error, seed=f"j{job} / 1") for job in range(200)]
+    repeated = [try_after((policy,), error, seed=f"j{job} / 1") for job in range(200)]
 
-    assert delays == again
+    assert delays == repeated
     assert len(set(delays)) == 200
-    assert all(delay is not None and seconds(least) <= delay <= seconds(10) for delay in delays)
+    assert all(again is not None and seconds(least) <= again.delay <= seconds(10) for again in delays)
 
 
 def test_jitter_differs_from_attempt_to_attempt_and_from_visit_to_visit() -> None:
@@ -201,3 +202,87 @@ def test_defaults_and_named_policies_reach_every_task() -> None:
     job.tell(TaskTimedOut(attempt=1, limit=Limit.ATTEMPT))
 
     assert job.pause == 9
+
+
+def pauses(retry: str, *, failures: int, code: str = "TRANSIENT_ERROR") -> list[float]:
+    """The delays that a task with this policy is given after so many failures."""
+    job = begun(f"states: {{work: {{task: t, retry: {{attempts: {failures + 1}, {STEADY}, {retry}}}}}}}")
+    found = []
+    for _ in range(failures):
+        job.fails(code)
+        found.append(job.pause)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("retry", "delays"),
+    [
+        ("delay: 0s", [0, 0]),
+        ("delay: 0s, max_delay: 0s", [0, 0]),
+        ("delay: 5m", [300, 600]),
+        ("delay: 30s, factor: 10", [30, 300]),
+        ("delay: 40s", [40, 80]),
+        ("delay: 1s, factor: 100", [1, 100]),
+        ("factor: 1", [1, 1]),
+    ],
+)
+def test_zero_is_a_delay_and_an_unwritten_limit_is_never_below_the_delay(retry: str, delays: list[float]) -> None:
+    assert pauses(retry, failures=2) == delays
+
+
+def test_a_thousand_attempts_without_a_delay_take_no_time_at_all() -> None:
+    policy = RetryPolicy(attempts=10**6, delay=seconds(0), factor=2.0, jitter=Jitter.NONE)
+
+    for attempt in (1, 999, 5_000, 999_999):
+        assert try_after((policy,), Error(code="WORKER_LOST", attempt=attempt), seed="s") == Again(delay=seconds(0))
+
+
+TWO = """
+states:
+  work:
+    task: t
+    retry:
+      - {errors: [BUSY], attempts: 4, delay: 2s, factor: 3, max_delay: 10s, jitter: none}
+      - {errors: [ANY], attempts: 3, delay: 1s, jitter: none}
+"""
+
+
+def test_each_policy_counts_the_failures_that_it_took() -> None:
+    job = begun(TWO)
+    found = []
+
+    for code in ("BUSY", "OWN", "BUSY", "OWN", "BUSY"):
+        job.fails(code)
+        found.append(job.pause)
+
+    assert found == [2, 1, 6, 2, 10]
+    assert job.scope.waiting == OnTask(attempt=6, limits=TaskLimits(), taken=(3, 2))
+
+
+@pytest.mark.parametrize("last", ["BUSY", "OWN"])
+def test_a_visit_has_as_many_attempts_as_its_policies_allow_together_and_the_first(last: str) -> None:
+    job = begun(TWO)
+
+    for code in ("OWN", "BUSY", "BUSY", "OWN", "BUSY", last):
+        job.fails(code)
+
+    assert (job.ended.status, job.error.attempt) == (Status.FAILED, 1 + 3 + 2)
+
+
+def test_a_task_that_an_operator_tries_again_has_all_its_attempts_again() -> None:
+    job = begun(TWO + "unhandled: quarantine\n")
+    for code in ("OWN", "OWN", "OWN"):
+        job.fails(code)
+
+    job.tell(RerunRequested())
+    job.fails("OWN")
+
+    assert (job.pause, job.scope.waiting.taken) == (1, (0, 1))
+
+
+def test_what_the_policies_took_is_kept_with_the_scope() -> None:
+    job = begun(TWO)
+    job.fails("BUSY")
+    kept = loads(dumps(scope_as_record(job.scope)))
+
+    assert scope_from_record(kept, job.scope.path, job.scope.version).waiting == job.scope.waiting

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from avtomat.core.messages import DeadlinePassed, Ignored, Limit, TaskTimedOut, TimerFired
-from avtomat.core.model import OnFork, OnTask, Status, TaskLimits
+from avtomat.core.model import OnFork, OnTask, OnTimer, Status, TaskLimits
 from tests.core.building import NOW, begun, seconds
 
 BLOCK = """
@@ -133,3 +133,45 @@ def test_a_passed_deadline_cancels_what_is_below() -> None:
     job.tell(DeadlinePassed(), after="5s")
 
     assert (job.error.code, job.change.close) == ("DEADLINE", (0,))
+
+
+OVER = "{{ time(input) - now }}"
+BEFORE = "2000-01-01T00:00:00Z"
+
+
+def test_a_wait_for_a_time_that_is_over_ends_at_once() -> None:
+    job = begun(f"states: {{rest: {{wait: '{OVER}', next: more}}, more: {{task: t, next: end}}}}", BEFORE)
+
+    assert job.scope.waiting == OnTimer(until=job.now)
+
+
+def test_a_wait_of_seconds_that_were_counted_may_have_a_fraction() -> None:
+    job = begun("states: {rest: {wait: \"{{ str(input.n) + 's' }}\", next: end}}", {"n": 12.25})
+
+    assert job.scope.waiting == OnTimer(until=job.now + seconds(12.25))
+
+
+@pytest.mark.parametrize(
+    ("time", "code"), [("attempt", "TIMEOUT_ERROR"), ("total", "TIMEOUT_ERROR"), ("queue", "NO_WORKER")]
+)
+def test_a_timeout_of_which_nothing_is_left_fails_the_state_on_entering(time: str, code: str) -> None:
+    text = f"states: {{work: {{task: t, timeout: {{{time}: '{OVER}'}}, retry: {{errors: [ANY], attempts: 9}}}}}}"
+
+    job = begun(text, BEFORE)
+
+    assert (job.error.code, job.error.attempt, job.change.dispatch) == (code, 0, None)
+
+
+def test_a_block_of_whose_timeout_nothing_is_left_begins_no_body() -> None:
+    text = f"states: {{all: {{foreach: [1, 2], timeout: '{OVER}', do: {{task: t}}, next: end}}}}"
+
+    job = begun(text, BEFORE)
+
+    assert (job.error.code, job.change.fork) == ("TIMEOUT_ERROR", None)
+
+
+@pytest.mark.parametrize("timeout", [OVER, "0s"])
+def test_a_job_of_whose_timeout_nothing_is_left_misses_its_deadline_and_enters_no_state(timeout: str) -> None:
+    job = begun(f"timeout: '{timeout}'\nstates: {{work: {{task: t, next: end}}}}", BEFORE)
+
+    assert (job.ended.status, job.error.code, job.change.trail) == (Status.FAILED, "DEADLINE", ())

@@ -30,6 +30,16 @@ cases:
 """
 
 
+@pytest.mark.parametrize("items", ["[a, b, c]", "[c, a, b]", "[a, c, b]"])
+def test_answers_with_conditions_leave_the_others_to_the_defaults_in_any_order_of_items(
+    tmp_path: Path, items: str
+) -> None:
+    tasks = "{pick: [{when: params.sku == 'a', output: a}, {when: params.sku == 'b', output: b}]}"
+    cases = cases_of(tasks, items, defaults="{pick: {output: c}}").replace("[a, b, c]", items, 1)
+
+    assert messages(run_text(tmp_path, EACH, cases)) == []
+
+
 @pytest.mark.parametrize(
     ("tasks", "result"),
     [

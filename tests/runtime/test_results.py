@@ -22,7 +22,7 @@ def test_a_workers_own_code_comes_as_it_is(code: str) -> None:
     assert failed({"code": code}).code == code
 
 
-@pytest.mark.parametrize("code", ["declined", "A B", "1A", "\u00c4", 5, ["A"], "DEADLINE", "LIMIT_EXCEEDED"])
+@pytest.mark.parametrize("code", ["1A", "\u00c4", 5, ["A"], "DEADLINE", "LIMIT_EXCEEDED"])
 def test_a_code_that_is_none_or_that_nothing_would_catch_is_a_permanent_error_with_the_code_in_details(
     code: Any,
 ) -> None:
@@ -35,3 +35,12 @@ def test_a_code_that_is_none_or_that_nothing_would_catch_is_a_permanent_error_wi
 @pytest.mark.parametrize("error", [None, {}, {"code": None}, "no", 5, []])
 def test_a_failure_without_a_code_is_an_internal_error(error: Any) -> None:
     assert failed(error).code == "INTERNAL_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("code", "fitting"), [("S3.NoSuchBucket", "S3_NOSUCHBUCKET"), ("declined", "DECLINED"), ("A B", "A_B")]
+)
+def test_a_code_of_another_form_is_made_to_fit_and_kept_in_the_details(code: str, fitting: str) -> None:
+    event = failed({"code": code, "message": "no", "details": 7})
+
+    assert (event.code, event.details) == (fitting, {"code": code, "details": 7})

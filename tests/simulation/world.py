@@ -296,7 +296,7 @@ class World:
             state = self.program.machines[kept.around.machine].states[kept.scope.state or ""]
             assert isinstance(state, TaskState)
             policies = state.retry
-        return max((policy.attempts for policy in policies), default=1)
+        return 1 + sum(policy.attempts - 1 for policy in policies)
 
     def _reach(self, waiting: OnUndo) -> None:
         """It is an undo's turn: the newest that has not run, or the same again when an operator wants it."""

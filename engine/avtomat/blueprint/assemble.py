@@ -27,7 +27,7 @@ from avtomat.blueprint.spec import (
     value_of,
 )
 from avtomat.blueprint.template import CompiledTemplate, compile_value
-from avtomat.core.duration import parse_duration
+from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json, Template
 from avtomat.core.program import (
     Amount,
@@ -308,14 +308,25 @@ def _policy(node: Node) -> RetryPolicy:
     written: dict[str, Json] = {key: value.value for key, value in entries_of(node)}
     errors = written.get("errors")
     usual = RetryPolicy()
+    delay, delay_max = _span(written.get("delay")), _span(written.get("max_delay"))
+    delay = usual.delay if delay is None else delay
+    factor = float(written.get("factor", usual.factor))
     return RetryPolicy(
         errors=None if errors is None else frozenset(errors),
         attempts=written.get("attempts", usual.attempts),
-        delay=_span(written.get("delay")) or usual.delay,
-        factor=float(written.get("factor", usual.factor)),
-        delay_max=_span(written.get("max_delay")) or usual.delay_max,
+        delay=delay,
+        factor=factor,
+        delay_max=_usual_cap(delay, factor) if delay_max is None else delay_max,
         jitter=Jitter(written.get("jitter", usual.jitter)),
     )
+
+
+def _usual_cap(delay: timedelta, factor: float) -> timedelta:
+    """The longest delay where none is written: a minute, or the second delay where that is longer."""
+    try:
+        return max(RetryPolicy().delay_max, delay, min(delay * factor, DURATION_MAX))
+    except OverflowError:
+        return DURATION_MAX
 
 
 def _requirements(node: Node | None) -> Requirements | None:

@@ -262,7 +262,6 @@ DECLINES_NOTHING = Code(
     about="Undos belong to the job. A `fail` inside a block ends its branch or item alone, and whether the job fails "
     "is decided outside; so `compensate: false` stands only in the outermost machine.",
 )
-
 DOTTED_NAME = Code(
     number="AVT413",
     title="A variable with a dot in its name",
@@ -275,6 +274,13 @@ STORED_DURATIONS = Code(
     title="Two stored durations",
     about="A duration that is stored is a text, such as `1h30m`. Two of them cannot be added or put in order: "
     "`duration(data.name)` makes a duration of one again.",
+)
+
+DELAY_OVER_ITS_CAP = Code(
+    number="AVT415",
+    title="A delay over its own limit",
+    about="`max_delay` is the longest wait between two attempts, so it cannot be shorter than the first one, `delay`. "
+    "Left out, it is a minute, or the second delay where that is longer.",
 )
 
 DUPLICATE_BLUEPRINT = Code(

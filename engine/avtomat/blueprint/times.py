@@ -6,7 +6,7 @@ A time needs its offset (`Z`, `+02:00`); a date alone is its midnight in UTC.
 from datetime import datetime, timedelta
 
 from avtomat.blueprint.limits import EvaluationError
-from avtomat.core.duration import duration_hint, format_duration, parse_duration
+from avtomat.core.duration import duration_hint, format_duration, parse_span
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
 
@@ -28,7 +28,7 @@ def duration_of(value: Json) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, str):
-        found = parse_duration(value)
+        found = parse_span(value)
         if found is not None:
             return found
         hint = duration_hint(value[:64])
@@ -43,5 +43,5 @@ def spells_duration(text: str) -> bool:
     """Tell whether `text` is a duration as the engine writes it; most texts are seen to be none at once."""
     if not text or text[-1] not in "smhd" or not (text[0].isdigit() or text[0] == "-"):
         return False
-    found = parse_duration(text)
+    found = parse_span(text)
     return found is not None and format_duration(found) == text

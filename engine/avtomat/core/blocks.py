@@ -18,7 +18,7 @@ from avtomat.core.walk import AuthorError, Names, Walk, as_count
 
 Block = ParallelState | ForeachState
 
-_SHARE = re.compile(r"([0-9]{1,9})%")
+_SHARE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%")
 
 
 def fork_of(walk: Walk, block: Block) -> ForkScopes:
@@ -59,10 +59,7 @@ def _fork_items(walk: Walk, block: ForeachState, names: Names) -> ForkScopes:
     total = len(items)
     need = _need(walk, block.join, total, names)
     tolerated = total - need if block.join.at_least is not None else _tolerated(walk, block, total, names)
-    live = walk.program.limits.scopes_live
-    window = (
-        live if block.concurrency is None else max(1, min(_count(walk, block.concurrency, "concurrency", names), live))
-    )
+    window = _window(walk, block, names)
     return ForkScopes(
         number=walk.forks,
         total=total,
@@ -74,6 +71,14 @@ def _fork_items(walk: Walk, block: ForeachState, names: Names) -> ForkScopes:
         item_name=block.item_name,
         items=items,
     )
+
+
+def _window(walk: Walk, block: ForeachState, names: Names) -> int:
+    """How many bodies run at once; no number, or 0, is no limit of the block's own."""
+    live, count = walk.program.limits.scopes_live, block.concurrency
+    if count is None:
+        return live
+    return min(_count(walk, count, "concurrency", names, otherwise=0) or live, live)
 
 
 def _need(walk: Walk, join: Join, total: int, names: Names) -> int:
@@ -91,12 +96,17 @@ def _tolerated(walk: Walk, block: ForeachState, total: int, names: Names) -> int
         return 0
     value = tolerate if isinstance(tolerate, int | str) else walk.render(tolerate, names).value
     if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
-        return min(total, total * int(share[1]) // 100)
+        decimals = share[2] or ""
+        return min(total, total * int(share[1] + decimals) // int("100" + "0" * len(decimals)))
     return min(total, as_count(value, "tolerate"))
 
 
-def _count(walk: Walk, count: Json, what: str, names: Names) -> int:
-    return count if isinstance(count, int) else as_count(walk.render(count, names).value, what)
+def _count(walk: Walk, count: Json, what: str, names: Names, otherwise: Json = None) -> int:
+    """A number that is written out or rendered; `otherwise` stands for null."""
+    if isinstance(count, int):
+        return count
+    value = walk.render(count, names).value
+    return as_count(otherwise if value is None else value, what)
 
 
 def output_of(block: Block, event: JoinDecided, total: int) -> Json | Ref:

@@ -10,6 +10,8 @@ from datetime import timedelta
 DURATION_MAX = timedelta(days=36_500)
 
 _FORM = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?", re.ASCII)
+_SECONDS = re.compile(r"\d+\.\d+(?:e-\d+)?s|\de-\d+s", re.ASCII)
+_SECONDS_LENGTH_MAX = 40
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII | re.IGNORECASE)
 _WORDS = re.compile(r"(\d+)\s*([A-Za-z]+)", re.ASCII)
@@ -32,8 +34,22 @@ def parse_duration(text: str) -> timedelta | None:
     return value if value <= DURATION_MAX else None
 
 
+def parse_span(text: str) -> timedelta | None:
+    """Return the span that an expression gave: a duration, a negative one as in `-5m`, or seconds with a fraction.
+
+    Such a span may be what is left of a time that is over; and seconds that were counted have fractions on every real
+    clock. An author writes neither out, so that `parse_duration` does not read them.
+    """
+    size = text.removeprefix("-")
+    span = parse_duration(size)
+    if span is None and len(size) <= _SECONDS_LENGTH_MAX and _SECONDS.fullmatch(size):
+        seconds = float(size[:-1])
+        span = timedelta(seconds=seconds) if seconds <= DURATION_MAX.total_seconds() else None
+    return -span if span is not None and size != text else span
+
+
 def format_duration(value: timedelta) -> str:
-    """Return the shortest text that `parse_duration` reads back, to the millisecond; a negative one has a `-`."""
+    """Return the shortest text that `parse_span` reads back, to the millisecond; a negative one has a `-`."""
     rest_us = round(abs(value) / timedelta(milliseconds=1)) * 1_000
     text = ""
     for unit, size_us in _UNITS_US:

@@ -13,6 +13,7 @@ The rules
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from avtomat.core.model import (
     UNCATCHABLE,
     Error,
     OnFork,
+    OnRetry,
     OnTask,
     OnTimer,
     Ref,
@@ -53,6 +55,9 @@ from avtomat.core.program import (
 from avtomat.core.taskwork import task_limits
 from avtomat.core.unwind import end_job, note_attempt
 from avtomat.core.walk import AuthorError, Names, Walk
+
+CODE_LENGTH_MAX = 128
+_NOT_OF_CODES = re.compile(r"[^A-Za-z0-9]+")
 
 Step = str | Change
 """Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
@@ -85,7 +90,7 @@ def _enter(walk: Walk, state: State) -> Step:
             case WaitState():
                 return walk.wait_for(OnTimer(until=_wait_until(walk, state), wall=state.until is not None))
             case ParallelState() | ForeachState():
-                return fork(walk, state, attempt=1, deadline=_block_deadline(walk, state))
+                return fork(walk, state, OnRetry(until=walk.now, attempt=1, deadline=_block_deadline(walk, state)))
             case SucceedState():
                 return _end_well(walk, walk.render(state.result, walk.names()).value)
             case FailState():
@@ -115,25 +120,27 @@ def _wait_until(walk: Walk, state: WaitState) -> datetime:
     names = walk.names()
     if state.until is not None:
         return walk.render_time(state.until, names)
-    return walk.now + (walk.render_span(state.amount, names) or timedelta())
+    return walk.now + max(walk.render_span(state.amount, names) or timedelta(), timedelta())
 
 
 # --- entering blocks --------------------------------------------------------------------------------------------------
 
 
 def _block_deadline(walk: Walk, block: Block) -> datetime | None:
-    span = walk.render_span(block.timeout, walk.names())
+    span = walk.render_timeout(block.timeout, walk.names())
     return None if span is None else walk.now + span
 
 
-def fork(walk: Walk, block: Block, *, attempt: int, deadline: datetime | None) -> Step:
-    """Begin the bodies of a block, for its `attempt`th time; one that needs none of them is done at once."""
+def fork(walk: Walk, block: Block, due: OnRetry) -> Step:
+    """Begin the bodies of a block for the attempt that is `due`; one that needs none of them is done at once."""
     order = fork_of(walk, block)
     walk.forks += 1
     if order.need == 0:
         nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0, outputs=(None,) * order.total)
         return leave(walk, block, output_of(block, nothing, order.total))
-    waiting = OnFork(number=order.number, total=order.total, attempt=attempt, deadline=deadline)
+    waiting = OnFork(
+        number=order.number, total=order.total, attempt=due.attempt, deadline=due.deadline, taken=due.taken
+    )
     return walk.wait_for(waiting, fork=order)
 
 
@@ -240,12 +247,15 @@ def _end_by_fail(walk: Walk, state: FailState) -> Change:
         again = walk.caught or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
         return _end_badly(walk, again, compensate=state.compensate)
     code, message = walk.render(state.code, names).value, ""
-    if not isinstance(code, str) or not is_error_code(code):
+    fitting = fitting_code(code) if isinstance(code, str) else None
+    if fitting is None:
         raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
     if state.message is not None:
         message = walk.render_text(state.message, names)
     details = None if state.details is None else walk.render(state.details, names).value
-    return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
+    if fitting != code:
+        details = {"code": code, "details": details}
+    return _end_badly(walk, make_error(walk, fitting, message, details), compensate=state.compensate)
 
 
 def end_failed(walk: Walk, error: Error) -> Change:
@@ -269,6 +279,14 @@ def contract_error(text: str, problems: Sequence[Problem]) -> Error:
     """The error of a value that is not what its schema describes."""
     details = [{"pointer": problem.pointer, "message": problem.message} for problem in problems]
     return Error(code="CONTRACT_VIOLATION_ERROR", message=text, details=details)
+
+
+def fitting_code(text: str) -> str | None:
+    """The error code that `text` means: `S3_NOSUCHBUCKET` for `S3.NoSuchBucket`; None where no letter begins it."""
+    if is_error_code(text):
+        return text
+    fitting = _NOT_OF_CODES.sub("_", text[:CODE_LENGTH_MAX]).strip("_").upper()
+    return fitting if is_error_code(fitting) else None
 
 
 def is_error_code(text: str) -> bool:

@@ -64,7 +64,7 @@ from avtomat.core.program import (
     Program,
     TaskState,
 )
-from avtomat.core.retry import delay_before_next
+from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, returned_again
 from avtomat.core.unwind import answer_undo, end_job, go_on_undoing, note_bad_effect, note_effect
 from avtomat.core.walk import AuthorError, Walk
@@ -77,8 +77,12 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     """
     later = start_at is not None and start_at > now
     walk = Walk(program, View(head=head, scope=Scope()), now)
+    begins_at = start_at if start_at is not None and later else now
     try:
-        walk.complete_head(_complete_head(walk, start_at if start_at is not None and later else now))
+        walk.complete_head(_complete_head(walk, begins_at))
+        if _passed(walk.head.deadline, begins_at):
+            late = make_error(walk, "DEADLINE", "the job's timeout had passed before it began")
+            return walk.head, walk.end(ScopeEnded(error=late, status=Status.FAILED))
         if start_at is not None and later:
             return walk.head, walk.wait_for(OnStart(until=start_at))
     except AuthorError as fault:
@@ -227,11 +231,12 @@ def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
-    delay = delay_before_next(state.retry, error, seed=walk.seed)
-    if delay is None:
+    again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken)
+    if again is None:
         return go_on(walk, fail(walk, error))
-    again = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + delay)
-    return walk.wait_for(OnTask(attempt=again.attempt, limits=waiting.limits, owes=waiting.owes), again)
+    order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)
+    awaited = OnTask(attempt=order.attempt, limits=waiting.limits, owes=waiting.owes, taken=again.taken)
+    return walk.wait_for(awaited, order)
 
 
 # --- ending early ----------------------------------------------------------------------------------------------------
@@ -274,11 +279,11 @@ def _answer_join(walk: Walk, event: JoinDecided) -> Decision:
 
 
 def _retry_block_or_fail(walk: Walk, block: Block, waiting: OnFork, error: Error) -> Change:
-    delay = delay_before_next(block.retry, replace(error, attempt=waiting.attempt), seed=walk.seed)
-    if delay is None:
+    again = try_after(block.retry, replace(error, attempt=waiting.attempt), seed=walk.seed, taken=waiting.taken)
+    if again is None:
         return go_on(walk, fail(walk, error))
-    again = OnRetry(until=walk.now + delay, attempt=waiting.attempt + 1, deadline=waiting.deadline)
-    return walk.wait_for(again)
+    until, attempt = walk.now + again.delay, waiting.attempt + 1
+    return walk.wait_for(OnRetry(until=until, attempt=attempt, deadline=waiting.deadline, taken=again.taken))
 
 
 def _answer_timer(walk: Walk, visit: int) -> Decision:
@@ -291,7 +296,7 @@ def _answer_timer(walk: Walk, visit: int) -> Decision:
             return go_on(walk, leave(walk, walk.current))
         case OnUnwind():
             return go_on_undoing(walk, waiting)
-        case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(walk, deadline):
+        case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(deadline, walk.now):
             return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")))
         case OnRetry():
             return _fork_again(walk, waiting)
@@ -303,10 +308,10 @@ def _fork_again(walk: Walk, waiting: OnRetry) -> Change:
     block = walk.current
     assert isinstance(block, Block)
     try:
-        return go_on(walk, fork(walk, block, attempt=waiting.attempt, deadline=waiting.deadline))
+        return go_on(walk, fork(walk, block, waiting))
     except AuthorError as fault:
         return go_on(walk, fail(walk, walk.fault_as_error(fault, waiting.attempt)))
 
 
-def _passed(walk: Walk, deadline: datetime | None) -> bool:
-    return deadline is not None and deadline <= walk.now
+def _passed(deadline: datetime | None, now: datetime) -> bool:
+    return deadline is not None and deadline <= now

@@ -141,13 +141,14 @@ class TaskLimits:
 class OnTask:
     """A worker's answer is awaited; `attempt` counts from 1 within the visit. `returned` is how often in a row workers
     that stop gave this attempt back. `owes` says that an earlier attempt of the visit took effect and that its undo was
-    noted with an error.
+    noted with an error. `taken` is how many failures each of several retry policies took.
     """
 
     attempt: int
     limits: TaskLimits
     returned: int = 0
     owes: bool = False
+    taken: tuple[int, ...] = ()
 
 
 @value
@@ -167,21 +168,28 @@ class OnStart:
 
 @value
 class OnFork:
-    """Bodies below this scope are awaited: fork `number`, the block's attempt `attempt`, at most until `deadline`."""
+    """Bodies below this scope are awaited: fork `number`, the block's attempt `attempt`, at most until `deadline`;
+    `taken` as in `OnTask`.
+    """
 
     number: int
     total: int
     attempt: int = 1
     deadline: datetime | None = None
+    taken: tuple[int, ...] = ()
 
 
 @value
 class OnRetry:
-    """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before."""
+    """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before.
+
+    `taken` is as in `OnTask`.
+    """
 
     until: datetime
     attempt: int
     deadline: datetime | None = None
+    taken: tuple[int, ...] = ()
 
 
 @value
@@ -198,7 +206,9 @@ class OnUnwind:
 
 @value
 class OnUndo:
-    """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`."""
+    """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`.
+    `taken` as in `OnTask`.
+    """
 
     seq: int
     index: int
@@ -206,6 +216,7 @@ class OnUndo:
     unwind: OnUnwind
     limits: TaskLimits
     returned: int = 0
+    taken: tuple[int, ...] = ()
 
 
 Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | None

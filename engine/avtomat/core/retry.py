@@ -12,6 +12,7 @@ from hashlib import blake2b
 from avtomat.core.formula import Json
 from avtomat.core.model import Error
 from avtomat.core.program import ANY, Jitter, RetryPolicy
+from avtomat.core.value import value
 
 RETRIED_BY_DEFAULT = frozenset(
     {"TRANSIENT_ERROR", "TIMEOUT_ERROR", "RESOURCE_EXHAUSTED_ERROR", "INTERNAL_ERROR", "WORKER_LOST"}
@@ -21,18 +22,35 @@ _PASSING_STATUSES = frozenset({408, 425, 429})
 _SPAN = 2**64
 
 
-def delay_before_next(policies: Sequence[RetryPolicy], error: Error, *, seed: str) -> timedelta | None:
-    """Return how long to wait before the attempt after `error.attempt`, or None when there is none.
+@value
+class Again:
+    """Another attempt: after which delay, and how many failures each policy has taken by now."""
 
-    The first policy that names the error's code counts, and no other. `seed` is the place of the visit in the world:
-    job, path and visit.
+    delay: timedelta
+    taken: tuple[int, ...] = ()
+
+
+def try_after(policies: Sequence[RetryPolicy], error: Error, *, seed: str, taken: tuple[int, ...] = ()) -> Again | None:
+    """Return when to make the attempt after `error.attempt`, or None when there is none.
+
+    The first policy that names the error's code counts, and no other; it goes by the failures that it took itself.
+    `taken` are these numbers so far, in the order of the policies; it is empty before the first failure, and where one
+    policy took them all, so that the attempt is the number. `seed` is the place of the visit in the world: job, path
+    and visit.
     """
     if error.code in NEVER_RETRIED:
         return None
     policy = policy_for(policies, error)
-    if policy is None or error.attempt >= policy.attempts:
+    if policy is None:
         return None
-    return _spread(policy, _backoff(policy, error.attempt), f"{seed} {error.attempt}")
+    failures = error.attempt
+    if len(policies) > 1:
+        place, before = policies.index(policy), taken or (0,) * len(policies)
+        failures = before[place] + 1
+        taken = (*before[:place], failures, *before[place + 1 :])
+    if failures >= policy.attempts:
+        return None
+    return Again(delay=_spread(policy, _backoff(policy, failures), f"{seed} {error.attempt}"), taken=taken)
 
 
 def policy_for(policies: Sequence[RetryPolicy], error: Error) -> RetryPolicy | None:
@@ -52,9 +70,11 @@ def _passes(details: Json) -> bool:
     return not isinstance(status, int) or status in _PASSING_STATUSES or status >= 500
 
 
-def _backoff(policy: RetryPolicy, attempt: int) -> timedelta:
+def _backoff(policy: RetryPolicy, failures: int) -> timedelta:
+    if not policy.delay:
+        return policy.delay
     try:
-        return min(policy.delay * policy.factor ** (attempt - 1), policy.delay_max)
+        return min(policy.delay * policy.factor ** (failures - 1), policy.delay_max)
     except OverflowError:
         return policy.delay_max
 

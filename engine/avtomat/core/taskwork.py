@@ -31,12 +31,12 @@ def returned_again(waiting: OnTask | OnUndo) -> OnTask | OnUndo | None:
 
 
 def task_limits(walk: Walk, timeouts: Timeouts, names: Names) -> TaskLimits:
-    """The times of this visit; the total one begins now."""
-    total = walk.render_span(timeouts.total, names)
+    """The times of this visit; the total one begins now. Raises AuthorError for one of which nothing is left."""
+    total = walk.render_timeout(timeouts.total, names)
     return TaskLimits(
-        queue=walk.render_span(timeouts.queue, names),
-        attempt=walk.render_span(timeouts.attempt, names),
-        heartbeat=walk.render_span(timeouts.heartbeat, names),
+        queue=walk.render_timeout(timeouts.queue, names, code="NO_WORKER"),
+        attempt=walk.render_timeout(timeouts.attempt, names),
+        heartbeat=walk.render_timeout(timeouts.heartbeat, names),
         total_at=None if total is None else walk.now + total,
     )
 

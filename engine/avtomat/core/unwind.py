@@ -32,7 +32,7 @@ from avtomat.core.messages import (
 )
 from avtomat.core.model import Error, OnUndo, OnUnwind, Status, TaskLimits
 from avtomat.core.program import Compensation, TaskState
-from avtomat.core.retry import delay_before_next
+from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, task_limits
 from avtomat.core.walk import AuthorError, Names, Walk
 
@@ -140,12 +140,12 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
     error = replace(error_of_attempt(event), state=undo.place, attempt=event.attempt)
     policies = _compensation(walk, undo).retry
     final = isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL
-    delay = None if final else delay_before_next(policies, error, seed=f"{walk.seed} undo {waiting.seq}")
-    if delay is None:
+    seed = f"{walk.seed} undo {waiting.seq}"
+    again = None if final else try_after(policies, error, seed=seed, taken=waiting.taken)
+    if again is None:
         return _park(walk, undo, error, waiting)
-    again = replace(waiting, attempt=waiting.attempt + 1)
-    order = DispatchTask(attempt=again.attempt, limits=waiting.limits, not_before=walk.now + delay)
-    return walk.wait_for(again, order)
+    order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)
+    return walk.wait_for(replace(waiting, attempt=order.attempt, taken=again.taken), order)
 
 
 def try_again(walk: Walk, waiting: OnUndo) -> Change:

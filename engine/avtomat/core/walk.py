@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from avtomat.core.duration import parse_duration
+from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
@@ -168,13 +168,20 @@ class Walk:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def render_span(self, amount: Amount | None, names: Names) -> timedelta | None:
-        """A duration, written out or rendered."""
+        """A duration, written out or rendered; a rendered one may be negative."""
         if amount is None or isinstance(amount, timedelta):
             return amount
         text = self.render(amount, names).value
-        span = parse_duration(text) if isinstance(text, str) else None
+        span = parse_span(text) if isinstance(text, str) else None
         if span is None:
             raise AuthorError("TEMPLATE_ERROR", f"expected a duration such as 30s or 1h30m, got {_kind(text)}")
+        return span
+
+    def render_timeout(self, amount: Amount | None, names: Names, *, code: str = "TIMEOUT_ERROR") -> timedelta | None:
+        """A time that something may take; where none of it is left, it has passed already."""
+        span = self.render_span(amount, names)
+        if span is not None and span <= timedelta():
+            raise AuthorError(code, "the timeout had passed when the state was entered")
         return span
 
     def render_time(self, template: Template, names: Names) -> datetime:

@@ -12,8 +12,8 @@ from avtomat.core.formula import Json
 from avtomat.core.value import value
 from avtomat.rehearsal.conditions import Condition
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-"""When jobs are submitted, where a file does not say."""
+NOW = datetime(2026, 1, 1, microsecond=387_000, tzinfo=UTC)
+"""When jobs are submitted, where a file does not say: within a second, as on every real clock."""
 
 
 @value

@@ -1,7 +1,8 @@
 """Choose what a worker answers: by path of the state, then by kind of task; the case's own answers, then the defaults.
 
 One answer is for every attempt that it fits. Of a list each is for one attempt: the first that is left and whose `when`
-holds. Where no `when` holds, the next key is asked; a list with nothing left ends the case.
+holds. Where no `when` holds, the next key is asked; a list with nothing left ends the case, unless all in it had a
+`when`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Script:
         if not answers.is_list:
             return next((each for each in answers.each if _fits(each, task, now)), None)
         left = self._left.setdefault(id(answers), list(answers.each))
-        if not left:
+        if not left and any(each.when is None for each in answers.each):
             message = f"the list of {len(answers.each)} ran out: nothing is left for {_named(task)}"
             hint = "add an answer, or write one that is no list: it is for every attempt"
             raise CaseStopped(codes.ANSWERS_RAN_OUT.at(answers.span, message, hint))

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from orjson import Fragment
 
-from avtomat.core.flow import is_error_code
+from avtomat.core.flow import fitting_code
 from avtomat.core.formula import Json
 from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
 from avtomat.core.model import UNCATCHABLE
@@ -59,18 +59,23 @@ def _unusable_status(status: Json, worker: str) -> TaskFailed:
 
 
 def _failure(error: Json, worker: str) -> TaskFailed:
-    """A failure with a code that is none, or that is the engine's own because nothing catches it, is for good."""
+    """A failure. A code of another form is made to fit; one that is none, or that nothing catches, is for good.
+
+    The code as the worker gave it is kept in the details.
+    """
     if error is None:
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
     if not isinstance(error, dict):
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
     code = error.get("code") or "INTERNAL_ERROR"
     details = error.get("details")
-    if not isinstance(code, str) or not is_error_code(code) or code in UNCATCHABLE:
+    fitting = fitting_code(code) if isinstance(code, str) else None
+    if fitting is None or fitting in UNCATCHABLE:
+        fitting = "PERMANENT_ERROR"
+    if fitting != code:
         details = {"code": code, "details": details}
-        code = "PERMANENT_ERROR"
     message = str(error.get("message") or "")
-    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=message, details=details, worker=worker)
+    return TaskFailed(attempt=OPEN_ATTEMPT, code=fitting, message=message, details=details, worker=worker)
 
 
 def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 import orjson
 
@@ -130,27 +130,42 @@ def _waiting_as_json(waiting: Waiting) -> Json:
     match waiting:
         case None:
             return None
-        case OnTask(attempt=attempt, limits=limits, returned=returned, owes=owes):
+        case OnTask(attempt=attempt, limits=limits, owes=owes):
             owed = {"owes": True} if owes else {}
-            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_returned_as_json(returned), **owed}
+            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_counts_as_json(waiting), **owed}
         case OnTimer(until=until, wall=wall):
             return {"for": "timer", "until": to_ms(until)} | ({"wall": True} if wall else {})
         case OnStart(until=until):
             return {"for": "start", "until": to_ms(until)}
         case OnFork(number=number, total=total, attempt=attempt, deadline=deadline):
-            return {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": _time(deadline)}
+            place = {"for": "fork", "number": number, "total": total, "attempt": attempt}
+            return {**place, "deadline": _time(deadline), **_taken_as_json(waiting.taken)}
         case OnRetry(until=until, attempt=attempt, deadline=deadline):
-            return {"for": "retry", "until": to_ms(until), "attempt": attempt, "deadline": _time(deadline)}
+            place = {"for": "retry", "until": to_ms(until), "attempt": attempt}
+            return {**place, "deadline": _time(deadline), **_taken_as_json(waiting.taken)}
         case OnUnwind():
             return {"for": "unwind", **_unwind_as_json(waiting)}
-        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits, returned=returned):
+        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits):
             place = {"seq": seq, "index": index, "attempt": attempt, "unwind": _unwind_as_json(unwind)}
-            return {"for": "undo", **place, **_limits_as_json(limits), **_returned_as_json(returned)}
+            return {"for": "undo", **place, **_limits_as_json(limits), **_counts_as_json(waiting)}
     assert_never(waiting)
 
 
-def _returned_as_json(returned: int) -> dict[str, Json]:
-    return {"returned": returned} if returned else {}
+def _counts_as_json(waiting: OnTask | OnUndo) -> dict[str, Json]:
+    returned: dict[str, Json] = {"returned": waiting.returned} if waiting.returned else {}
+    return {**returned, **_taken_as_json(waiting.taken)}
+
+
+def _taken_as_json(taken: tuple[int, ...]) -> dict[str, Json]:
+    return {"taken": taken} if taken else {}
+
+
+def _counts_from_json(value: Mapping[str, Json]) -> dict[str, Any]:
+    return {"returned": value.get("returned", 0), **_taken_from_json(value)}
+
+
+def _taken_from_json(value: Mapping[str, Json]) -> dict[str, Any]:
+    return {"taken": tuple(value.get("taken", ()))}
 
 
 def _waiting_from_json(value: Json) -> Waiting:
@@ -158,23 +173,24 @@ def _waiting_from_json(value: Json) -> Waiting:
         case None:
             return None
         case {"for": "task", "attempt": attempt}:
-            returned, owes = value.get("returned", 0), value.get("owes", False)
-            return OnTask(attempt=attempt, limits=_limits_from_json(value), returned=returned, owes=owes)
+            limits, owes = _limits_from_json(value), value.get("owes", False)
+            return OnTask(attempt=attempt, limits=limits, owes=owes, **_counts_from_json(value))
         case {"for": "timer", "until": until}:
             return OnTimer(until=from_ms(until), wall="wall" in value)
         case {"for": "start", "until": until}:
             return OnStart(until=from_ms(until))
         case {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": deadline}:
-            return OnFork(number=number, total=total, attempt=attempt, deadline=_from_time(deadline))
+            until = _from_time(deadline)
+            return OnFork(number=number, total=total, attempt=attempt, deadline=until, **_taken_from_json(value))
         case {"for": "retry", "until": until, "attempt": attempt, "deadline": deadline}:
-            return OnRetry(until=from_ms(until), attempt=attempt, deadline=_from_time(deadline))
+            begins, ends = from_ms(until), _from_time(deadline)
+            return OnRetry(until=begins, attempt=attempt, deadline=ends, **_taken_from_json(value))
         case {"for": "unwind"}:
             return _unwind_from_json(value)
         case {"for": "undo", "seq": seq, "index": index, "attempt": attempt, "unwind": unwind}:
-            limits = _limits_from_json(value)
-            returned = value.get("returned", 0)
+            place = {"seq": seq, "index": index, "attempt": attempt}
             unwound = _unwind_from_json(unwind)
-            return OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwound, limits=limits, returned=returned)
+            return OnUndo(**place, unwind=unwound, limits=_limits_from_json(value), **_counts_from_json(value))
     raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
 
 

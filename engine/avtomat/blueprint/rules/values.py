@@ -20,7 +20,7 @@ from avtomat.core.timestamp import parse_time, time_hint
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
-_SHARE = re.compile(r"\d{1,3}%", re.ASCII)
+_SHARE = re.compile(r"\d{1,3}(\.\d{1,9})?%", re.ASCII)
 _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
 
 
@@ -49,6 +49,16 @@ def times_can_be_read(subject: Subject) -> Iterator[Finding]:
         text = text_of(node)
         if node is not None and text is not None and "{{" not in text and parse_time(text) is None:
             yield codes.BAD_TIME.at(node.span, f"{text} is not a time", f"{time_hint(text)}, or a template")
+
+
+def delays_fit_their_cap(subject: Subject) -> Iterator[Finding]:
+    """No `max_delay` is shorter than the `delay` beside it."""
+    for policy in subject.policies:
+        node, cap_node = part_of(policy, "delay"), part_of(policy, "max_delay")
+        delay, cap = (parse_duration(text_of(each) or "") for each in (node, cap_node))
+        if cap_node is not None and delay is not None and cap is not None and cap < delay:
+            message = f"`max_delay` {text_of(cap_node)} is shorter than `delay` {text_of(node)}"
+            yield codes.DELAY_OVER_ITS_CAP.at(cap_node.span, message, "write a shorter delay, or leave max_delay out")
 
 
 def policies_exist(subject: Subject) -> Iterator[Finding]:
