@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 WORD_CHARS_MAX: Final = 80
-COMPARED_MAX: Final = 100
+COMPARED_MAX: Final = 30
 
 
 def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
