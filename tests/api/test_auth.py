@@ -104,3 +104,12 @@ async def test_tokens_are_in_no_log(kept: Site, caplog: pytest.LogCaptureFixture
     assert "broken" in caplog.text
     assert CLIENT not in caplog.text
     assert WORKER not in caplog.text
+
+
+@pytest.mark.parametrize("second", [CLIENT, "other"])
+async def test_two_tokens_in_one_header_are_400(kept: Site, second: str) -> None:
+    headers = [("Authorization", f"Bearer {CLIENT}"), ("Authorization", f"Bearer {second}")]
+
+    answer = await kept.get(JOBS, headers=headers)
+
+    assert (answer.status, answer.code) == (400, "auth.repeated")

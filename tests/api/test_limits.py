@@ -152,3 +152,27 @@ async def test_closing_takes_no_longer_than_the_drain_time_although_a_client_wai
     assert await reader.read() == b""
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize("charset", ["rot13", "utf-16", "latin-1", '"utf-7"', ""])
+async def test_another_charset_beside_json_is_415(site: Site, charset: str) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+
+    answer = await site.post(HELLO, data=b'{"input": {}}', headers=headers)
+
+    assert (answer.status, answer.code) == (415, "request.media_type")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/jobs?status=finished&status=failed",
+        "/api/v1/jobs/00a?wait=1&wait=2",
+        "/_worker/workers/w1/tasks/next?timeout=0&timeout=1",
+    ],
+)
+async def test_a_parameter_that_stands_twice_is_refused(site: Site, path: str) -> None:
+    answer = await site.get(path)
+
+    assert answer.status == (400 if path.startswith("/_worker") else 422)  # workers know no 422
+    assert answer.json["code"] == "request.parameter"

@@ -54,6 +54,18 @@ def require_json(request: Request) -> None:
             code="request.media_type",
             hint=f"send the header Content-Type: {_JSON}",
         )
+    if ";" in kind and (charset := _charset_of(kind)) not in {"utf-8", "utf8"}:
+        text = f"the body is said to be in {charset[:40]}; JSON is in utf-8"
+        raise RequestRefused(text, status=415, code="request.media_type", hint="leave the charset out")
+
+
+def _charset_of(kind: str) -> str:
+    """The charset that a media type names, in small letters; utf-8 when it names none."""
+    for parameter in kind.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return "utf-8"
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:

@@ -21,7 +21,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def query_of(request: Request) -> Mapping[str, str]:
-    """The parameters by name; of several with one name the last counts."""
+    """The parameters by name; a name that stands there twice is refused."""
     raw = request.rel_url.raw_query_string
     return _parameters(raw) if raw else _NOTHING
 
@@ -29,9 +29,12 @@ def query_of(request: Request) -> Mapping[str, str]:
 @lru_cache(maxsize=QUERIES_KNOWN_MAX)
 def _parameters(raw: str) -> Mapping[str, str]:
     """They are the same in each poll of a worker."""
-    found = {}
+    found: dict[str, str] = {}
     for pair in raw.split("&"):
         name, _, value = pair.partition("=")
+        if name and name in found:
+            text = f"the parameter {name[:80]!r} stands there more than once"
+            raise RequestRefused(text, status=422, code="request.parameter", hint="send it once")
         found[name] = unquote_plus(value) if "%" in value or "+" in value else value
     return found
 

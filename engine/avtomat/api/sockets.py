@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
+from avtomat.api.bodies import LARGE_BYTES
 from avtomat.api.requests import Request
+from avtomat.api.socket_budget import SocketBudget
 from avtomat.api.worker_messages import check_id, read_event
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 SOCKET: Final = "/_worker/ws/{worker}"
 PING_EVERY_S: Final = 30.0
+BODIES_AT_ONCE: Final = 4
+"""The bytes of so many largest messages may come at once."""
 COMMANDS_PENDING_MAX: Final = 1_000
 """A worker that takes none of so many commands is let go; it hears of them by heartbeat."""
 
@@ -63,11 +67,20 @@ class SocketRoute:
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 
     async def _read(self, socket: web.WebSocketResponse) -> None:
+        now = asyncio.get_running_loop().time
+        budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+            is_text = message.type is WSMsgType.TEXT
+            raw = message.data.encode() if is_text else message.data
+            if not budget.take(len(raw), now()):
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many frames or bytes at once")
+                return
+            await asyncio.sleep(0)  # frames that are there already come without a pause
+            if not is_text:
                 continue
             try:
-                await self._dispatcher.event(read_event(read_json(message.data.encode())))
+                value = read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
+                await self._dispatcher.event(read_event(value))
             except RequestRefused as refused:
                 await socket.send_str(_refused(refused))
             except StoreError as away:

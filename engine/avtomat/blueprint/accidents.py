@@ -18,6 +18,10 @@ from avtomat.blueprint.nodes import Mark, Node, Scalar, Sequence, Span
 CODES = (codes.BARE_TEMPLATE, codes.CUT_BY_COMMA, codes.TAG)
 """Accidents after which the parser may stumble on the same line; its own complaint is then left out."""
 
+LINE_CHARS_MAX = 2_000
+"""Longer lines are written by programs: what a person may have meant there is not looked for."""
+LINES_ABOVE_MAX = 1_000
+
 _MARKS = re.compile(r"[(\[{'\"]")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
@@ -38,14 +42,15 @@ def is_cut_short(node: Node) -> bool:
 
 def is_unbalanced(text: str) -> bool:
     """Whether a bracket or a quote is open at the end of `text`."""
-    if not _MARKS.search(text):
+    if len(text) > LINE_CHARS_MAX or not _MARKS.search(text):
         return False
+    is_odd = {char: text.count(char) % 2 == 1 for char in "\"'"}
     expected: list[str] = []
     quote = ""
     for char in text:
         if quote:
             quote = "" if char == quote else quote
-        elif char in "\"'" and not expected and text.count(char) % 2 == 1:
+        elif char in "\"'" and not expected and is_odd[char]:
             return True
         elif char in "\"'":
             quote = char
@@ -81,7 +86,7 @@ def cut_by_comment(scalar: Node, source: str) -> Iterator[Finding]:
     """A ` #` that was probably meant as part of the text: no space after it, or a template cut in two."""
     at = scalar.end.index + 1
     end = source.find("\n", at)
-    rest = source[at : end if end >= 0 else len(source)]
+    rest = source[at : end if end >= 0 else len(source)][:LINE_CHARS_MAX]
     if re.match(r"#[^\s#!]", rest) or "}}" in rest or "{{" in rest:
         line, column = scalar.end.line + 1, scalar.end.column + 2
         span = Span(line=line, column=column, end_column=column + len(rest))
@@ -141,6 +146,13 @@ class _Scene:
         self.span = Span(line=self.line + 1, column=self.column + 1, end_column=self.column + 2 if self.char else None)
 
     @property
+    def is_long(self) -> bool:
+        """Whether one of the lines that an explanation looks at is longer than a person writes."""
+        marks = (self.started, *(event.start_mark for event in self.flows))
+        numbers = {self.line, *(mark.line for mark in marks if mark is not None)}
+        return any(len(self.lines[number]) > LINE_CHARS_MAX for number in numbers if number < len(self.lines))
+
+    @property
     def last_on_line(self) -> Scalar | None:
         """The last scalar, if it ends on the line of the problem."""
         return self.last if self.last is not None and self.last.end.line == self.line else None
@@ -149,7 +161,7 @@ class _Scene:
 def explain(error: Any, source: str, last: Scalar | None, opened: list[Any]) -> Finding:
     """Say in the author's words why the parser could not go on."""
     scene = _Scene(error, source, last, opened)
-    for tell in _EXPLANATIONS:
+    for tell in () if scene.is_long else _EXPLANATIONS:
         finding = tell(scene)
         if finding is not None:
             return finding
@@ -345,7 +357,8 @@ def _tell_indentation(scene: _Scene) -> Finding | None:
     what = "the list" if "'-'" in scene.problem else "the map"
     message = f"this line begins in column {scene.column + 1}, but {what} that began in line {mark.line + 1} has its "
     message += f"{'dashes' if what == 'the list' else 'keys'} in column {mark.column + 1}"
-    above = re.findall(r"^( *)- ", "\n".join(scene.lines[mark.line : scene.line]), re.MULTILINE)
+    lines = scene.lines[max(mark.line, scene.line - LINES_ABOVE_MAX) : scene.line]
+    above = [found[1] for line in lines if (found := re.match("( *)- ", line))]
     if scene.char == "-" and above:
         message = f"this dash stands in column {scene.column + 1}, the one above in column {len(above[-1]) + 1}"
         hint = "give all dashes of a list the same column"

@@ -6,10 +6,18 @@ table from which docs/diagnostics.md is written; a code's number never changes i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from avtomat.blueprint.nodes import Span
 from avtomat.diagnostics import Diagnostic, Severity
+
+FOUND_MAX = 300
+"""So many findings of a rule are made of a file."""
+SHOWN_MAX = 100
+"""So many findings of a file are shown, and the number of the others."""
+WORDS_CHARS_MAX = 400
+"""So long a message or a hint may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +41,7 @@ class Code:
 
     def at(self, span: Span, message: str, hint: str | None = None) -> Finding:
         """Return a finding of this kind."""
-        return Finding(code=self, span=span, message=message, hint=hint)
+        return Finding(code=self, span=span, message=_cut(message), hint=_cut(hint) if hint else hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +67,18 @@ class Finding:
         )
 
 
+def within_budget(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Return the first FOUND_MAX findings, and if no error is among them, the first error, too: it refuses the file."""
+    has_error = False
+    for made, finding in enumerate(findings):
+        is_error = finding.code.severity is Severity.ERROR
+        if made < FOUND_MAX or (is_error and not has_error):
+            yield finding
+        has_error = has_error or is_error
+        if has_error and made + 1 >= FOUND_MAX:
+            return
+
+
 def arrange(findings: list[Finding]) -> list[Finding]:
     """Return them in the order of the file, without repetitions.
 
@@ -76,4 +96,18 @@ def arrange(findings: list[Finding]) -> list[Finding]:
         if (stage := stages.get((f.span.line, f.span.column))) is None
         or (f.code.severity is Severity.ERROR and f.code.stage == stage)
     }
-    return [kept[place] for place in sorted(kept)]
+    shown = [kept[place] for place in sorted(kept)]
+    return shown if len(shown) <= SHOWN_MAX else _first_of(shown)
+
+
+def _first_of(findings: list[Finding]) -> list[Finding]:
+    """The first findings, errors before others; the last of them says how many are left out."""
+    errors = [finding for finding in findings if finding.code.severity is Severity.ERROR]
+    shown = (errors or findings)[:SHOWN_MAX]
+    others = f"at least {len(findings) - len(shown)} more findings in this file are not shown"
+    hint = shown[-1].hint
+    return [*shown[:-1], replace(shown[-1], hint=f"{hint}; {others}" if hint else others)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= WORDS_CHARS_MAX else f"{text[:WORDS_CHARS_MAX]}…"

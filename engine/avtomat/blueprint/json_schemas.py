@@ -14,13 +14,13 @@ from functools import cached_property, partial
 from typing import Any
 
 import jsonschema_rs
+import orjson
 
 from avtomat.blueprint.functions_text import compiled_pattern, regex_problem
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
+from avtomat.blueprint.schema_explainer import explain
 from avtomat.blueprint.spelling import nearest_hint
 from avtomat.core.formula import Json, Problem
-
-PROBLEMS_MAX = 12
 
 _SCHEMA = "schema"
 _MAP = "map of schemas"
@@ -74,16 +74,18 @@ class SchemaCheck:
 
     def __init__(self, schema: Json) -> None:
         self.schema = schema
+        self._keywords: dict[bytes, Any] = {}
 
     def problems(self, value: Json) -> list[Problem]:
         """Return what is wrong with `value`, at most a dozen findings; empty when it conforms."""
-        found: list[Problem] = []
-        for error in self._validator.iter_errors(value):
-            pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error.instance_path)
-            found.append(Problem(pointer=pointer, message=_without_value(error)))
-            if len(found) == PROBLEMS_MAX:
-                break
-        return found
+        return [] if self._validator.is_valid(value) else explain(self.schema, value, self._meets)
+
+    def _meets(self, keyword: Json, value: Json) -> bool:
+        """Whether `value` meets a schema of one keyword, as the whole validator decides it."""
+        of_keyword = orjson.dumps(keyword)
+        if of_keyword not in self._keywords:
+            self._keywords[of_keyword] = compile_schema(keyword)
+        return bool(self._keywords[of_keyword].is_valid(value))
 
     @cached_property
     def _validator(self) -> Any:
@@ -133,30 +135,6 @@ def _part_with_our_patterns(kind: str | None, value: Json, formats: dict[str, Ca
 
 def _has(pattern: str, text: str) -> bool:
     return compiled_pattern(pattern).search(text) is not None
-
-
-def _without_value(error: Any) -> str:
-    """Say what was expected; values of jobs stay out of messages."""
-    kind = error.kind
-    match kind.name:
-        case "type":
-            return f"expected {' or '.join(kind.types)}"
-        case "required":
-            return f"`{kind.property}` is missing"
-        case "additionalProperties" | "unevaluatedProperties":
-            return f"not allowed: {', '.join(kind.unexpected)}"
-        case "enum":
-            return f"expected one of {', '.join(map(str, kind.options))}"
-        case "format" if kind.format.startswith(_PATTERN):
-            return f"expected a text that matches {kind.format.removeprefix(_PATTERN)}"
-        case "format":
-            return f"expected the format {kind.format}"
-        case "pattern":
-            return f"expected a text that matches {kind.pattern}"
-        case name if hasattr(kind, "limit"):
-            return f"{name} is {kind.limit}"
-        case name:
-            return f"does not fulfil `{name}`"
 
 
 # --- checking the schema itself --------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
 from avtomat.blueprint import codes_schema as codes
-from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.findings import FOUND_MAX, Finding
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.blueprint.schema_words import (
     better_name,
@@ -54,15 +55,14 @@ def check_shape(root: Node, schema: str = BLUEPRINT) -> Checked:
     """Check the whole file against the shipped schema of this name; the findings are in no order."""
     findings: list[Finding] = []
     for _ in range(REPAIRS_MAX):
-        faults = [*_validator(schema).iter_errors(root.value)]
+        faults = [*islice(_validator(schema).iter_errors(root.value), FOUND_MAX)]
         if not faults:
             break
-        renamed = [*_misspelt(root, faults, schema)]
+        renamed = [*islice(_misspelt(root, faults, schema), FOUND_MAX)]
         if not renamed:
-            return Checked(root=root, findings=(*findings, *_explain_all(root, faults, schema)))
-        for path, old, new, finding in renamed:
-            findings.append(finding)
-            root = _rename(root, path, old, new)
+            return Checked(root=root, findings=(*findings, *islice(_explain_all(root, faults, schema), FOUND_MAX)))
+        findings += [finding for *_, finding in renamed]
+        root = _rename(root, _tree_of(renamed))
     return Checked(root=root, findings=tuple(findings))
 
 
@@ -144,20 +144,35 @@ def kinds_with(key: str) -> tuple[str, ...]:
     return tuple(kind for kind in kind_names() if key in definitions[f"{kind}State"]["properties"])
 
 
-def _rename(node: Node, path: Path_, old: str, new: str) -> Node:
-    """Return the same value with a key renamed; nodes are never changed."""
-    if isinstance(node, Sequence) and path:
-        at = int(path[0])
-        items = tuple(_rename(item, path[1:], old, new) if n == at else item for n, item in enumerate(node.items))
+@dataclass(slots=True)
+class _Renames:
+    """The keys of one map that get another name, and those below it, by step."""
+
+    names: dict[str, str]
+    below: dict[str | int, _Renames]
+
+
+def _tree_of(renamed: list[tuple[Path_, str, str, Finding]]) -> _Renames:
+    root = _Renames({}, {})
+    for path, old, new, _ in renamed:
+        at = root
+        for step in path:
+            at = at.below.setdefault(step, _Renames({}, {}))
+        at.names[old] = new
+    return root
+
+
+def _rename(node: Node, renames: _Renames) -> Node:
+    """Return the same value with keys renamed, in one walk; nodes are never changed."""
+    below = renames.below
+    if isinstance(node, Sequence):
+        items = tuple(_rename(item, below[n]) if n in below else item for n, item in enumerate(node.items))
         return Sequence(value=[item.value for item in items], items=items, start=node.start, end=node.end)
     if not isinstance(node, Mapping):
         return node
-    if path:
-        inner = {k: _rename(v, path[1:], old, new) if k == path[0] else v for k, v in node.items.items()}
-        keys = dict(node.keys)
-    else:
-        inner = {new if key == old else key: value for key, value in node.items.items()}
-        keys = {new if key == old else key: value for key, value in node.keys.items()}
+    named = {key: renames.names.get(key, key) for key in node.items}
+    inner = {named[k]: _rename(v, below[k]) if k in below else v for k, v in node.items.items()}
+    keys = {named.get(key, key): value for key, value in node.keys.items()}
     return Mapping(value={k: v.value for k, v in inner.items()}, keys=keys, items=inner, start=node.start, end=node.end)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
-from avtomat.blueprint.json_schemas import KEYWORDS, PROBLEMS_MAX, ROOT, SchemaFault, compile_schema
+from avtomat.blueprint.json_schemas import KEYWORDS, ROOT, SchemaFault, compile_schema
 from avtomat.blueprint.nodes import Mapping, Node, Sequence
+from avtomat.blueprint.schema_explainer import PROBLEMS_MAX
 from avtomat.core.defaults import filled_default
 from avtomat.core.formula import Json
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from avtomat.suggest import did_you_mean
+from avtomat.suggest import WORD_CHARS_MAX, did_you_mean
 
 _FOREIGN = {
     "if": ("when",), "condition": ("when",), "guard": ("when",), "unless": ("when",), "cond": ("when",),
@@ -49,6 +48,8 @@ _FOREIGN = {
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """Return the one of `known` that `word` probably stands for: a slip of the pen, or a word of another system."""
+    if len(word) > WORD_CHARS_MAX:
+        return None
     names = list(known)
     plain = _plain(word)
     by_plain = {_plain(name): name for name in names}
@@ -57,15 +58,17 @@ def meant(word: str, known: Iterable[str]) -> str | None:
     for candidate in (*_FOREIGN.get(word, ()), *_FOREIGN.get(plain, ())):
         if candidate in names:
             return candidate
-    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.74)
-    return by_plain[close[0]] if close else None
+    close = did_you_mean(plain, by_plain, 0.74)
+    return by_plain[close] if close else None
 
 
 def nearest_hint(word: str, known: Iterable[str]) -> str | None:
     """Return a hint for a name that is not there, or None when nothing comes near."""
-    names = list(known)
-    by_lower = {name.lower(): name for name in names}
-    near = by_lower.get(word.lower()) or did_you_mean(word, names)
+    if len(word) > WORD_CHARS_MAX:
+        return None
+    names = [name for name in known if len(name) <= 2 * WORD_CHARS_MAX]
+    lower = word.lower()
+    near = next((name for name in reversed(names) if name.lower() == lower), None) or did_you_mean(word, names)
     return f"did you mean {near}?" if near else None
 
 

@@ -9,6 +9,8 @@ from datetime import timedelta
 
 DURATION_MAX = timedelta(days=36_500)
 
+TEXT_CHARS_MAX = 80
+
 _FORM = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?", re.ASCII)
 _SECONDS = re.compile(r"\d+\.\d+(?:e-\d+)?s|\de-\d+s", re.ASCII)
 _SECONDS_LENGTH_MAX = 40
@@ -24,7 +26,7 @@ _UNIT_OF_WORD = {
 
 def parse_duration(text: str) -> timedelta | None:
     """Return the duration that `text` spells, or None when it is not one, or is longer than a hundred years."""
-    found = _FORM.fullmatch(text)
+    found = _FORM.fullmatch(text) if len(text) <= TEXT_CHARS_MAX else None
     if not text or found is None:
         return None
     days, hours, minutes, seconds, milliseconds = (int(part or 0) for part in found.groups())
@@ -62,7 +64,7 @@ def format_duration(value: timedelta) -> str:
 
 def duration_hint(text: str) -> str:
     """Return what to write instead of `text`, which `parse_duration` refused."""
-    written = text.strip()
+    written = text.strip() if len(text) <= TEXT_CHARS_MAX else ""
     if _NUMBER.fullmatch(written):
         return f"a number needs its unit: {written}s are seconds, {written}ms milliseconds" + _fraction_hint(written)
     meant = _from_iso(written) or _from_words(written)

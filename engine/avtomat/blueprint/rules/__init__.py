@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.findings import Finding, within_budget
 from avtomat.blueprint.rules import (
     blocks,
     data_flow,
@@ -67,6 +67,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def check_meaning(subject: Subject) -> Iterator[Finding]:
-    """Return what all rules find."""
+    """Return what all rules find, of each within a budget."""
     for rule in RULES:
-        yield from rule(subject)
+        yield from within_budget(rule(subject))

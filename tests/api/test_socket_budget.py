@@ -1,0 +1,42 @@
+"""Promises of what a worker may send on its socket."""
+
+from __future__ import annotations
+
+from aiohttp import WSMsgType
+
+from avtomat.api.socket_budget import BYTES_PER_S, FRAMES_MAX, FRAMES_PER_S, SocketBudget
+from tests.api.conftest import Site
+
+LARGE = 10 * BYTES_PER_S
+
+
+def test_frames_come_back_with_time() -> None:
+    budget = SocketBudget(LARGE, 0.0)
+    assert all(budget.take(2, 0.0) for _ in range(FRAMES_MAX))
+
+    assert all(budget.take(2, 1.0) for _ in range(FRAMES_PER_S))
+    assert not budget.take(2, 1.0)
+
+
+def test_bytes_come_back_with_time() -> None:
+    budget = SocketBudget(LARGE, 0.0)
+    assert budget.take(LARGE, 0.0)
+
+    assert budget.take(BYTES_PER_S, 1.0)
+    assert not budget.take(1, 1.0)
+
+
+async def test_a_socket_that_sends_too_many_frames_is_closed_and_others_are_served(site: Site) -> None:
+    async with site.http.ws_connect(site.url + "/_worker/ws/w1") as socket:
+        for _ in range(3 * FRAMES_MAX):
+            if socket.closed:
+                break
+            try:
+                await socket.send_str("{}")
+            except ConnectionError:
+                break
+        assert (await site.get("/healthz")).status == 200
+        while (await socket.receive()).type is WSMsgType.TEXT:
+            pass
+
+    assert socket.close_code in {1008, 1006}  # 1006 where the connection ends before its last words are read

@@ -1,0 +1,133 @@
+"""Promises of the words about a value that does not conform: they agree with the library's answer, and cost little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avtomat.blueprint import schema_explainer
+from avtomat.blueprint.json_schemas import SchemaCheck, compile_schema
+from avtomat.core.formula import Json
+
+FILTER: Json = {
+    "$ref": "#/$defs/filter",
+    "$defs": {
+        "filter": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in ("all", "any", "is")]},
+        "all": {"required": ["all"], "properties": {"all": {"items": {"$ref": "#/$defs/filter"}}}, "type": "object"},
+        "any": {"required": ["any"], "properties": {"any": {"items": {"$ref": "#/$defs/filter"}}}, "type": "object"},
+        "is": {"required": ["is"], "properties": {"is": {"type": "string"}}, "additionalProperties": False},
+    },
+}
+
+
+def nested(levels: int, width: int = 1) -> Json:
+    value: Json = {"is": 1}
+    for _ in range(levels):
+        value = {"all": [value] * width}
+    return value
+
+
+def test_the_alternative_that_fits_best_is_named_and_followed() -> None:
+    problems = SchemaCheck(FILTER).problems({"all": [{"is": 1}]})
+
+    assert ("", "fits none of the 3 alternatives of `anyOf`; nearest is `all`") in {
+        (each.pointer, each.message) for each in problems
+    }
+    assert ("/all/0/is", "expected string, found integer") in {(each.pointer, each.message) for each in problems}
+
+
+def test_a_const_tells_which_alternative_was_meant() -> None:
+    schema = {
+        "oneOf": [
+            {"title": "a card", "properties": {"kind": {"const": "card"}, "pan": {"type": "string"}},
+             "required": ["kind", "pan", "cvc", "holder"]},
+            {"title": "cash", "properties": {"kind": {"const": "cash"}}, "required": ["kind"]},
+        ]
+    }  # fmt: skip
+
+    first = SchemaCheck(schema).problems({"kind": "card"})[0]
+
+    assert first.message == "fits none of the 2 alternatives of `oneOf`; nearest is `a card`"
+
+
+@pytest.mark.parametrize("value", [nested(30), nested(30, 2), nested(60, 8)])
+def test_a_recursive_schema_of_alternatives_stays_within_the_budget(
+    value: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+    problems_of = schema_explainer._Walk._problems
+
+    def counted(*given: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return problems_of(*given)
+
+    monkeypatch.setattr(schema_explainer._Walk, "_problems", counted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonschema_rs, "Draft202012Validator", _never)
+        problems = schema_explainer.explain(FILTER, value, lambda _keyword, _value: True)
+
+    assert 0 < len(problems) <= schema_explainer.PROBLEMS_MAX
+    assert steps <= schema_explainer.STEPS_MAX
+
+
+def _never(*_args: Any, **_more: Any) -> Any:
+    raise AssertionError("nothing is compiled here")
+
+
+def test_what_no_word_explains_is_refused_in_general_words() -> None:
+    problems = SchemaCheck({"properties": {"a": {}}, "unevaluatedProperties": False}).problems({"b": 1})
+
+    assert [each.message for each in problems] == ["does not conform to its JSON Schema"]
+
+
+def test_messages_are_short() -> None:
+    long = "x" * 10_000
+    problems = SchemaCheck({"additionalProperties": False}).problems({f"{long}{n}": 1 for n in range(100)})
+
+    assert all(len(each.message) < 1_000 and len(each.pointer) < 1_000 for each in problems)
+
+
+_LEAVES = st.sampled_from(
+    [{"type": "string"}, {"type": "integer"}, {"type": ["number", "null"]}, {"const": 1}, {"enum": ["a", True, 2.0]},
+     {"minimum": 2}, {"maxLength": 1}, {"pattern": "^a"}, {"uniqueItems": True}, True, False, {"minItems": 1}]
+)  # fmt: skip
+_SCHEMAS = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"items": inner}),
+        st.fixed_dictionaries({"prefixItems": st.lists(inner, min_size=1, max_size=2), "items": inner}),
+        st.fixed_dictionaries({"properties": st.fixed_dictionaries({"a": inner}), "additionalProperties": inner}),
+        st.fixed_dictionaries({"patternProperties": st.fixed_dictionaries({"^b": inner}), "required": st.just(["a"])}),
+        st.fixed_dictionaries({"propertyNames": inner}),
+        st.fixed_dictionaries({"not": inner}),
+        st.fixed_dictionaries({"contains": inner}),
+        st.fixed_dictionaries({"oneOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries({"if": inner, "then": inner, "else": inner}),
+    ),
+    max_leaves=8,
+)
+_VALUES = st.recursive(
+    st.sampled_from([None, True, False, 0, 1, 1.0, 2, 2.5, "", "a", "ab"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "bc"]), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_SCHEMAS, _VALUES)
+def test_the_words_agree_with_the_answer_of_the_library(schema: Json, value: Json) -> None:
+    """Of these keywords each no is explained, and nothing is found in what conforms."""
+    check = SchemaCheck(schema)
+    general = "does not conform to its JSON Schema"
+    messages = [each.message for each in schema_explainer.explain(schema, value, check._meets)]
+
+    conforms = compile_schema(schema).is_valid(value)
+    assert (messages == [general]) == conforms
+    assert (check.problems(value) == []) == conforms

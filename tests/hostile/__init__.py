@@ -1,0 +1,1 @@
+"""Hostile files, schemas and requests: each ends with an answer, within its bounds."""
