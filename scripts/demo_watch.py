@@ -51,7 +51,7 @@ def follow(engine: Engine, job_id: str) -> Json:
         job = engine.ask_until_answered("GET", f"/api/v1/jobs/{job_id}")
         for entry in engine.ask_until_answered("GET", f"/api/v1/jobs/{job_id}/history?cursor={seq}")["history"]:
             seq = entry["seq"]
-            for line in narrator.tell(entry):
+            for line in narrator.lines(entry):
                 _say(line)
         if job["status"] in ENDED:
             return job
