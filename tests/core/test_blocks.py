@@ -407,7 +407,11 @@ def test_collect_sees_the_error_that_was_caught_around_the_block() -> None:
     assert row.ended.output == "DECLINED"
 
 
-@pytest.mark.parametrize("concurrency", ["0", "null", "'{{ null }}'", "'{{ default(input.c, 0) }}'"])
+@pytest.mark.parametrize(
+    "concurrency",
+    ["0", "null", "'{{ null }}'", "'{{ 0.0 }}'", "'{{ default(input.c, 0) }}'", "'{{ omit }}'",
+     "'{{ input.c if has(input.c) else omit }}'"],
+)  # fmt: skip
 def test_a_concurrency_of_nothing_is_no_limit(concurrency: str) -> None:
     text = f"states: {{all: {{foreach: [1, 2, 3], concurrency: {concurrency}, do: {{task: t}}, next: end}}}}"
 

@@ -243,11 +243,14 @@ def test_a_message_that_is_no_text_is_written_as_json(value: object, text: str) 
     assert job.error.message == text
 
 
-@pytest.mark.parametrize("code", ["", "9A", "Ä", 5, None])
-def test_a_rendered_code_that_has_not_the_form_of_one_is_a_template_error(code: object) -> None:
-    job = begun("states: {no: {fail: {code: '{{ input.x }}'}}}", {"x": code})
+@pytest.mark.parametrize("code", ["", "404", "9A", "Ä", "…", 5, None, ["A"], "A" * 129, "DEADLINE", "Limit exceeded"])
+def test_a_code_of_fail_that_cannot_be_made_to_fit_is_a_permanent_error_with_the_original_in_the_details(
+    code: object,
+) -> None:
+    job = begun("states: {no: {fail: {code: '{{ input.x }}', message: m, details: {a: 1}}}}", {"x": code})
 
-    assert (job.error.code, job.error.state) == ("TEMPLATE_ERROR", "no")
+    assert (job.error.code, job.error.message, job.error.state) == ("PERMANENT_ERROR", "m", "no")
+    assert job.error.details == {"code": code, "details": {"a": 1}}
 
 
 def test_fail_without_a_code_fails_again_with_the_error_that_was_caught() -> None:
@@ -300,8 +303,3 @@ def test_a_code_of_fail_is_made_to_fit_and_the_original_stays_in_the_details(cod
     job = begun("states: {no: {fail: {code: '{{ input }}', details: {a: 1}}}}", code)
 
     assert (job.error.code, job.error.details) == (fitting, {"code": code, "details": {"a": 1}})
-
-
-@pytest.mark.parametrize("code", ["", "404", "9A", "…"])
-def test_a_code_of_fail_that_begins_with_no_letter_is_none(code: str) -> None:
-    assert begun("states: {no: {fail: {code: '{{ input }}'}}}", code).error.code == "TEMPLATE_ERROR"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -208,7 +209,7 @@ class _Assembler:
             **self._block(state),
             items=self._template(state, "foreach"),
             item_name=self.blueprint.machines[state.inner[LANE]].items[-1],
-            concurrency=self._count(state.part("concurrency")),
+            concurrency=self._concurrency(state.part("concurrency")),
             tolerate=self._tolerated(state.part("tolerate")),
             collects=collect is None or collect.value is not False,
         )
@@ -265,6 +266,10 @@ class _Assembler:
     def _count(self, node: Node | None) -> Count | None:
         value = value_of(node)
         return self.readings.template(node) if node is not None and isinstance(value, str) else value
+
+    def _concurrency(self, node: Node | None) -> Count | None:
+        count = self._count(node)
+        return replace(count, optional=True) if isinstance(count, CompiledTemplate) else count
 
     def _tolerated(self, node: Node | None) -> Count | str | None:
         text = text_of(node)
