@@ -135,6 +135,8 @@ class Service:
             reasons["starting"] = True
         if self._draining:
             reasons["draining"] = True
+        if not self._reloader.loaded:
+            reasons["blueprints"] = "none could be loaded"
         trouble = self.store.trouble()
         if trouble is not None:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
