@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.core.model import Status
+from avtomat.core.model import Error, Status
 from tests.core.building import begun
 
 
@@ -127,6 +127,25 @@ def test_a_catch_with_an_output_goes_on_as_if_the_state_had_succeeded_with_statu
     job.fails("A")
 
     assert job.ended.output == [7, {"n": 7}]
+
+
+def test_a_block_that_a_catch_gave_an_output_has_no_status_either() -> None:
+    job = begun(
+        """
+        states:
+          both:
+            parallel: {a: {task: t}, b: {task: t}}
+            join: any
+            transitions: [{when: status == null and output == 'none', to: good}, {to: bad}]
+            catch: [{errors: [A], output: none}]
+          good: {succeed: 1}
+          bad: {fail: {code: BAD}}
+        """
+    )
+
+    job.joins(failed=2, error=Error(code="A", state="both.a"))
+
+    assert job.ended.output == 1
 
 
 def test_an_error_on_the_way_out_with_the_catchs_output_goes_outward_and_never_to_the_same_list() -> None:
