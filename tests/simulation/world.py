@@ -45,7 +45,7 @@ from avtomat.core.model import (
     Waiting,
 )
 from avtomat.core.program import FailState, Limits, Program, TaskState
-from avtomat.runtime.writing import TooLargeError, within
+from avtomat.runtime.bounds import TooLargeError, within
 from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
 from avtomat.storage.rules import child_path, covers, fork_path, join_word, parent_of
 from tests.core.building import NOW, around_of
