@@ -74,7 +74,8 @@ def _failure(error: Json, worker: str) -> TaskFailed:
         fitting = "PERMANENT_ERROR"
     if fitting != code:
         details = {"code": code, "details": details}
-    message = str(error.get("message") or "")
+    message = error.get("message")
+    message = "" if message is None else str(message)
     return TaskFailed(attempt=OPEN_ATTEMPT, code=fitting, message=message, details=details, worker=worker)
 
 
