@@ -25,13 +25,15 @@ CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
 DEPTH_MAX = 2
 GUARDS = (
     "data.n % 2 == 0", "data.n > 3", "data.flag", "input.n > 1", "has(outputs.none_such)", "len(data.list) > 1",
-    "default(input.n, 0) >= 0", "data.list[0] == 1",
+    "default(input.n, 0) >= 0", "data.list[0] == 1", "has(outputs.s1.ok)", "default(outputs.s2.n, 0) > 1",
+    "default(outputs.s3.ok, false)", "default(outputs.s5.n, 0) == 3",
 )  # fmt: skip
 GUARDS_OF_WORK = ("output.ok", "output.n > 1", "default(output.ok, false)", "default(output.n, 0) == 3")
 GUARDS_OF_TASKS = ("status == 'later'", "status != null")
 VALUES = (
     1, None, 1.0, True, "text", {"a": [1, None]}, "{{ data.n + 1 }}", "{{ input.n }}", "{{ data.list }}",
     "n is {{ data.n }}", "{{ uuid() }}", "{{ now() }}", "{{ default(input.none_such, 'none') }}",
+    "{{ default(outputs.s1, null) }}", "{{ default(outputs.s2.n, 0) }}", "{{ len(outputs) }}",
 )  # fmt: skip
 
 
