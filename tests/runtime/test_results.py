@@ -44,3 +44,8 @@ def test_a_code_of_another_form_is_made_to_fit_and_kept_in_the_details(code: str
     event = failed({"code": code, "message": "no", "details": 7})
 
     assert (event.code, event.details) == (fitting, {"code": code, "details": 7})
+
+
+def test_a_message_that_counts_as_nothing_in_python_is_still_a_message() -> None:
+    assert failed({"code": "X1", "message": 0}).message == "0"
+    assert failed({"code": "X1", "message": None}).message == ""

@@ -70,8 +70,9 @@ def _failure(error: Json, worker: str) -> TaskFailed:
     code, details = code_of_failure(said), error.get("details")
     if code != said:
         details = {"code": said, "details": details}
-    message = str(error.get("message") or "")
-    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=message, details=details, worker=worker)
+    message = error.get("message")
+    text = "" if message is None else str(message)
+    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=text, details=details, worker=worker)
 
 
 def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:

@@ -80,6 +80,7 @@ class Service:
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
         timers = Timers(self.store, self._executor)
+        self._relay: Relay | None = None
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._reloader = Reloader(settings.blueprints, self.programs)
@@ -129,7 +130,9 @@ class Service:
         await self.store.close()
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
-        """Whether this replica should get requests, and what is to be known: findings that refused the last reload."""
+        """Whether this replica should get requests, and what is to be known: findings that refused the last reload, and
+        why history is not carried.
+        """
         reasons: dict[str, Json] = {}
         if not self._started:
             reasons["starting"] = True
@@ -143,6 +146,8 @@ class Service:
         ready = not reasons
         if self._reloader.problems:
             reasons["reload"] = self.reload_problems()
+        if self._relay is not None and (away := self._relay.trouble) is not None:
+            reasons["history"] = {"code": away.code, "message": away.message, "hint": away.hint}
         return ready, reasons
 
     def reload_problems(self) -> list[dict[str, Json]]:
@@ -174,7 +179,7 @@ class Service:
     def _further_duties(self) -> dict[str, Duty]:
         duties: dict[str, Duty] = {"sampling": self.measures.run}
         if self._history is not None:
-            relay = Relay(self.store, self._history, retention=self.settings.history_retention)
+            self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
         return duties
 

@@ -121,7 +121,7 @@ def begin(
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = encoded(change)
-    new = _new_job(head, change, written, asked, program.retention or retention)
+    new = _new_job(head, change, written, asked, retention if program.retention is None else program.retention)
     kept = Kept(
         program=program,
         head=head,
