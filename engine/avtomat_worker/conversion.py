@@ -22,6 +22,9 @@ from avtomat_worker.errors import TaskError
 Json = Any
 Converter = Callable[[Json, str], Any]
 
+KEY_COMPARED_MAX = 80
+"""A longer key is no slip for a parameter: comparing it would only cost."""
+
 _LISTS = (list, Sequence, Iterable, Collection)
 
 
@@ -53,7 +56,7 @@ def refuse_unknown_keys(value: Mapping[str, Json], known: Collection[str], path:
     """Raise INVALID_INPUT_ERROR for the first key that nobody asked for, with the one that was probably meant."""
     for key in value:
         if key not in known:
-            close = get_close_matches(key, known, 1)
+            close = get_close_matches(key, known, 1) if len(key) <= KEY_COMPARED_MAX else []
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise invalid(path, f"unknown key {key[:80]!r}{hint}")
 

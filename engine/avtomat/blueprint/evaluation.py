@@ -7,7 +7,6 @@ and texts are built of the same parts, so both mean the same.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from functools import partial
 
 from avtomat.blueprint.functions import Function
@@ -26,6 +25,7 @@ from avtomat.blueprint.limits import (
 )
 from avtomat.blueprint.operators import BINARY, COMPARISONS, OMIT, is_number, kind_of, negate, truth, whole_of
 from avtomat.core.formula import Json
+from avtomat.suggest import did_you_mean
 
 Code = Callable[[Frame], Json]
 UNKNOWN: Json = object()
@@ -86,8 +86,8 @@ def _missing_key(value: Json, key: str, label: str) -> str:
         length = f"; its length is len({label})" if key in {"length", "size"} and isinstance(value, list | str) else ""
         return f"{label} is {kind_of(value)}, so it has no key '{_shown(key)}'{length}"
     comparable = [each for each in list(value)[:_KEYS_COMPARED_MAX] if len(each) <= _KEY_CHARS_SHOWN_MAX]
-    close = get_close_matches(key[:_KEY_CHARS_SHOWN_MAX], comparable, n=1, cutoff=0.6)
-    meant = f"; did you mean '{_shown(close[0])}'?" if close else "."
+    close = did_you_mean(key[:_KEY_CHARS_SHOWN_MAX], comparable)
+    meant = f"; did you mean '{_shown(close)}'?" if close else "."
     return f"{label} has no key '{_shown(key)}'{meant} {_inventory(value)}"
 
 

@@ -156,6 +156,9 @@ _ELSEWHERE = {
     "seconds": "to_duration",
 }
 _FOREIGN = {word: name for name, words in _ELSEWHERE.items() for word in words.split()}
+_NAME_COMPARED_MAX = 40
+"""A longer name is no slip for that of a function: comparing it would only cost."""
+
 _LOOPS = frozenset({"map", "filter", "forEach", "each", "reduce", "select", "selectattr", "rejectattr", "collect"})
 
 
@@ -169,5 +172,7 @@ def meant_by(name: str) -> str | None:
     if name in _LOOPS:
         return "[x.name for x in list if x.count > 1]"
     known = name if name in FUNCTIONS else _FOREIGN.get(name)
+    if not known and len(name) > _NAME_COMPARED_MAX:
+        return None
     close = [known] if known else get_close_matches(name, [*FUNCTIONS, *FORMS], n=1, cutoff=0.6)
     return (FORMS.get(close[0]) or FUNCTIONS[close[0]].usage) if close else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -12,6 +11,7 @@ from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.spec import LANE, Arm, MachineSpec, Name, StateSpec, is_end, items_of, name_of, part_of
 from avtomat.blueprint.spelling import listed, nearest_hint
+from avtomat.suggest import did_you_mean
 
 KNOWN_ERRORS = (
     "ANY", "TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "TIMEOUT_ERROR", "RESOURCE_EXHAUSTED_ERROR",
@@ -232,8 +232,8 @@ def _near(code: str) -> str | None:
     near = {"TIMEOUT": "TIMEOUT_ERROR", "TIMED_OUT": "TIMEOUT_ERROR", "HTTP_ERROR": "CALL_FAILED"}
     if code in near:
         return f"did you mean {near[code]}?"
-    close = difflib.get_close_matches(code, KNOWN_ERRORS, n=1, cutoff=0.9)
-    return f"did you mean {close[0]}?" if close else None
+    close = did_you_mean(code, KNOWN_ERRORS, cutoff=0.9)
+    return f"did you mean {close}?" if close else None
 
 
 def calls_have_one_body(subject: Subject) -> Iterator[Finding]:
