@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from avtomat.blueprint.compiler import build_program
+from avtomat.blueprint.pieces import compile_piece
+from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import format_time
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
@@ -22,7 +25,7 @@ from avtomat.runtime.operating import Operators
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.relay import Relay
-from avtomat.runtime.reload import Reloader
+from avtomat.runtime.reload import Reloader, counts_of
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
@@ -30,6 +33,7 @@ from avtomat.runtime.why import Explainer
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.codec import from_ms
 from avtomat.storage.history import HistoryDatabase
 from avtomat.storage.ports import Store
 
@@ -82,7 +86,9 @@ class Service:
         timers = Timers(self.store, self._executor)
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
-        self._reloader = Reloader(settings.blueprints, self.programs)
+        self._reloader = Reloader(
+            settings.blueprints, self.programs, _compiled, self.store.now_ms, hold=settings.blueprints_hold
+        )
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
@@ -129,7 +135,9 @@ class Service:
         await self.store.close()
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
-        """Whether this replica should get requests, and what is to be known: findings that refused the last reload."""
+        """Whether this replica should get requests, and what is to be known; it is `degraded` with a blueprint that is
+        not what the folder has.
+        """
         reasons: dict[str, Json] = {}
         if not self._started:
             reasons["starting"] = True
@@ -138,15 +146,30 @@ class Service:
         trouble = self.store.trouble()
         if trouble is not None:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
-        ready = not reasons
-        if self._reloader.problems:
-            reasons["reload"] = self.reload_problems()
+        counts = counts_of(self._reloader, self.programs)
+        ready = not reasons and not counts["never_good"]
+        if counts["broken"] or counts["held_back"]:
+            reasons["degraded"] = True
+            reasons["blueprints"] = {word: number for word, number in counts.items() if number}
+        if self.reloader_dead:
+            reasons["reloader"] = "dead"
         return ready, reasons
 
+    @property
+    def reloader_dead(self) -> bool:
+        """Whether nobody watches the folder of blueprints any more, although somebody should."""
+        return self._reloader.is_dead
+
+    def blueprint_counts(self) -> Mapping[str, int]:
+        """Blueprints by how they stand."""
+        return counts_of(self._reloader, self.programs)
+
     def reload_problems(self) -> list[dict[str, Json]]:
-        """The findings that refused the last reload; empty when what is in the folder is current."""
+        """What is wrong in the folder, by blueprint; empty when what is in the folder is current."""
         return [
             {
+                "blueprint": name or None,
+                "since": format_time(from_ms(since_ms)),
                 "code": each.code,
                 "message": each.message,
                 "file": each.file,
@@ -154,11 +177,11 @@ class Service:
                 "column": each.column,
                 "hint": each.hint,
             }
-            for each in self._reloader.problems
+            for name, since_ms, each in self._reloader.problems
         ]
 
     async def reload(self) -> bool:
-        """Load the folder now; False when the set was refused."""
+        """Load the folder now; False when something in it is wrong."""
         return await self._reloader.load()
 
     def _admission(self) -> Admission:
@@ -170,7 +193,7 @@ class Service:
         )
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run}
+        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self.programs.run}
         if self._history is not None:
             relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
@@ -211,6 +234,10 @@ class Service:
         self._scopes.clear()
         self.queues.look_again()
         self._waiters.tell_all()
+
+
+async def _compiled(contents: Sequence[bytes]) -> Sequence[Compiled]:
+    return await asyncio.to_thread(lambda: [compile_piece(content) for content in contents])
 
 
 def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -> Store:
