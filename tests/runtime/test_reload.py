@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -65,7 +64,7 @@ def tasks_of(programs: Programs) -> dict[str, str]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():
+        while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -400,7 +399,7 @@ async def test_a_link_to_the_folder_that_is_swapped_is_followed_each_time(tmp_pa
     reloader.start()
     for number in (1, 2):
         (tmp_path / "next").symlink_to(str(number))
-        os.replace(tmp_path / "next", link)
+        (tmp_path / "next").replace(link)
         await until(lambda: tasks_of(programs) == {"one": f"w{number}"})  # noqa: B023
     await reloader.stop()
 
@@ -415,6 +414,6 @@ async def test_the_links_of_a_config_map_are_followed_each_time(tmp_path: Path, 
     reloader.start()
     for number in (1, 2):
         (tmp_path / "..next").symlink_to(f"..{number}")
-        os.replace(tmp_path / "..next", tmp_path / "..data")
+        (tmp_path / "..next").replace(tmp_path / "..data")
         await until(lambda: tasks_of(programs) == {"one": f"w{number}"})  # noqa: B023
     await reloader.stop()

@@ -26,6 +26,7 @@ from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.relay import Relay
 from avtomat.runtime.reload import Reloader, counts_of
+from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
@@ -160,9 +161,9 @@ class Service:
         """Whether nobody watches the folder of blueprints any more, although somebody should."""
         return self._reloader.is_dead
 
-    def blueprint_counts(self) -> Mapping[str, int]:
-        """Blueprints by how they stand."""
-        return counts_of(self._reloader, self.programs)
+    def blueprint_counts(self) -> tuple[Mapping[str, int], bool]:
+        """Blueprints by how they stand, and whether the reloader is dead."""
+        return counts_of(self._reloader, self.programs), self.reloader_dead
 
     def reload_problems(self) -> list[dict[str, Json]]:
         """What is wrong in the folder, by blueprint; empty when what is in the folder is current."""
@@ -179,6 +180,10 @@ class Service:
             }
             for name, since_ms, each in self._reloader.problems
         ]
+
+    async def restore(self, name: str, digest: str) -> None:
+        """Make an earlier version of a blueprint current again; RequestRefused: it is not kept."""
+        await repeat(lambda: self.programs.restore(name, digest))
 
     async def reload(self) -> bool:
         """Load the folder now; False when something in it is wrong."""
