@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from avtomat.blueprint.compiler import build_program
+from avtomat.blueprint.building import build_program
 from avtomat.blueprint.pieces import compile_piece
 from avtomat.blueprint.registry import Compiled
 from avtomat.errors import RequestRefused, StoreAnswerLost
@@ -417,3 +417,33 @@ async def test_the_links_of_a_config_map_are_followed_each_time(tmp_path: Path, 
         (tmp_path / "..next").replace(tmp_path / "..data")
         await until(lambda: tasks_of(programs) == {"one": f"w{number}"})  # noqa: B023
     await reloader.stop()
+
+
+# --- what is known already --------------------------------------------------------------------------------------------
+
+
+async def test_a_start_compiles_only_what_the_store_does_not_know(tmp_path: Path, world: World) -> None:
+    for number in range(20):
+        write(tmp_path, f"n{number}")
+    await world.replica(tmp_path)[0].load()
+    write(tmp_path, "n7", "other")
+    world.compiled.clear()
+
+    reloader, programs = world.replica(tmp_path)
+    await reloader.load()
+
+    assert world.compiled == [(tmp_path / "n7.yaml").read_bytes()]
+    assert len(programs.current) == 20
+    assert tasks_of(programs)["n7"] == "other"
+
+
+async def test_another_checker_compiles_all_again(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "one")
+    await world.replica(tmp_path)[0].load()
+    monkeypatch.setattr(reload, "checker_identity", lambda: "another")
+
+    await world.replica(tmp_path)[0].load()
+
+    assert len(world.compiled) == 2

@@ -12,9 +12,11 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from avtomat.blueprint.cache import checker_identity
 from avtomat.blueprint.registry import Compiled, Registry, Texts, read_texts, registry_of
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import StoreError
@@ -71,12 +73,13 @@ class Reloader:
         `problems` and the log.
         """
         texts = await asyncio.to_thread(read_texts, self._folder)
-        await self._compile_new(texts)
         await self._programs.follow()
+        await self._compile_new(texts)
         by_file = {file: self._compiled[digest] for file, digest in texts.digests.items()}
         found = registry_of(texts, by_file, self._held())
         await self._offer(found)
         self._read = texts.digests
+        self._forget_texts(found)
         self._note(found)
         return not self.problems
 
@@ -96,10 +99,31 @@ class Reloader:
 
     async def _compile_new(self, texts: Texts) -> None:
         """Compile the texts that were not there when the folder was read last."""
-        new = {digest: texts.contents[file] for file, digest in texts.digests.items() if digest not in self._compiled}
-        made = dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
-        known = {**self._compiled, **made}
+        known = {**self._current_texts(), **self._compiled}
+        new = {digest: texts.contents[file] for file, digest in texts.digests.items() if digest not in known}
+        known |= dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
         self._compiled = {digest: known[digest] for digest in texts.digests.values()}
+
+    def _current_texts(self) -> dict[str, Compiled]:
+        """Texts from which this very checker made what is current: they are not compiled again at a start."""
+        checker, current = checker_identity(), self._programs.current
+        return {
+            text: Compiled(name=(name, 1, 1), digest=each.digest)
+            for name, each in self._programs.standing.items()
+            if (text := each.source.removeprefix(f"{checker}:")) != each.source
+            and name in current
+            and current[name].digest == each.digest
+        }
+
+    def _forget_texts(self, found: Registry) -> None:
+        """Keep no canonical form that the store has."""
+        current = self._programs.current
+        stored = {
+            part.text for name, part in found.parts.items() if name in current and current[name].digest == part.digest
+        }
+        self._compiled = {
+            text: replace(each, canonical=None) if text in stored else each for text, each in self._compiled.items()
+        }
 
     def _held(self) -> dict[str, str]:
         """The name that each file stood for last."""
@@ -121,13 +145,13 @@ class Reloader:
             if part is None:
                 is_kept = now is None or now.is_retired or (at_start and now.since_ms > held_from_ms)
                 return None if is_kept or now is None else now.retired(now_ms)
-            file = self._short(part.file)
+            file, source = self._short(part.file), f"{checker_identity()}:{part.text}"
             if now is None:
-                return Standing(digest=part.digest, since_ms=now_ms, file=file, source=part.text)
+                return Standing(digest=part.digest, since_ms=now_ms, file=file, source=source)
             if at_start and now.was_replaced_after(part.digest, held_from_ms):
                 held[name] = part.digest
                 return None
-            return now.followed_by(part.digest, now_ms, file=file, source=part.text)
+            return now.followed_by(part.digest, now_ms, file=file, source=source)
 
         texts = {part.digest: part.canonical for part in found.parts.values() if part.canonical is not None}
         changed = await self._programs.change([*new, *gone], change, texts)

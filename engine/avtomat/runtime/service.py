@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from avtomat.blueprint.compiler import build_program
-from avtomat.blueprint.pieces import compile_piece
+from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
+from avtomat.runtime.compiling import CompileChild, compile_here
 from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.duties import Duties, Duty
 from avtomat.runtime.executor import Executor, Listeners
@@ -87,8 +87,9 @@ class Service:
         timers = Timers(self.store, self._executor)
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
+        self._child: CompileChild | None = None
         self._reloader = Reloader(
-            settings.blueprints, self.programs, _compiled, self.store.now_ms, hold=settings.blueprints_hold
+            settings.blueprints, self.programs, self._compile, self.store.now_ms, hold=settings.blueprints_hold
         )
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
@@ -101,9 +102,11 @@ class Service:
         nothing left open.
         """
         await self._open_store()
+        self._child = CompileChild() if watch else None
         try:
             await self._reloader.load()
         except BaseException:
+            await self._end_child()
             await self.store.close()
             raise
         self._duties.start()
@@ -129,6 +132,7 @@ class Service:
         """End the duties and leave the store."""
         self.drain()
         await self._reloader.stop()
+        await self._end_child()
         await self._duties.stop()
         self._executor.stop()
         if self._history is not None:
@@ -189,6 +193,13 @@ class Service:
         """Load the folder now; False when something in it is wrong."""
         return await self._reloader.load()
 
+    async def _compile(self, contents: Sequence[bytes]) -> Sequence[Compiled]:
+        return await (compile_here if self._child is None else self._child.compile)(contents)
+
+    async def _end_child(self) -> None:
+        if self._child is not None:
+            await self._child.close()
+
     def _admission(self) -> Admission:
         return Admission(
             lambda: self.measures.latest,
@@ -239,10 +250,6 @@ class Service:
         self._scopes.clear()
         self.queues.look_again()
         self._waiters.tell_all()
-
-
-async def _compiled(contents: Sequence[bytes]) -> Sequence[Compiled]:
-    return await asyncio.to_thread(lambda: [compile_piece(content) for content in contents])
 
 
 def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -> Store:
