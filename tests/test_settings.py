@@ -150,6 +150,7 @@ def test_retention_follows_the_store_where_nothing_is_set() -> None:
     assert Settings().retention_span == timedelta(days=7)
     assert Settings(store="redis://h").retention_span == timedelta(hours=24)
     assert Settings(retention=timedelta(hours=1)).retention_span == timedelta(hours=1)
+    assert Settings(retention=timedelta()).retention_span == timedelta()
 
 
 def test_a_token_may_be_in_a_file(tmp_path: Path) -> None:

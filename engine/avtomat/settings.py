@@ -178,7 +178,8 @@ class Settings:
     @property
     def retention_span(self) -> timedelta:
         """How long ended jobs are kept, by the store where nothing is set."""
-        return self.retention or timedelta(days=7 if self.embedded else 1)
+        usual = timedelta(days=7 if self.embedded else 1)
+        return usual if self.retention is None else self.retention
 
     @property
     def sqlite_path(self) -> Path | None:

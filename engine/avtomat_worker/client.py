@@ -109,7 +109,7 @@ class EngineClient:
     ) -> Json:
         """Return the answer's JSON, None for 204 and for an empty body."""
         assert self._http is not None
-        timeout = aiohttp.ClientTimeout(total=timeout_s or self._limits.request_timeout_s)
+        timeout = aiohttp.ClientTimeout(total=self._limits.request_timeout_s if timeout_s is None else timeout_s)
         headers = _JSON if body else None
         try:
             async with self._http.request(

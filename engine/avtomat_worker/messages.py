@@ -61,7 +61,7 @@ class Assignment:
         """Return the deadline by the clock that reads `now` on receipt; the two clocks need not agree."""
         if self.deadline is None:
             return None
-        left_s = self.deadline - (self.timestamp or now)
+        left_s = self.deadline - (now if self.timestamp is None else self.timestamp)
         return datetime.fromtimestamp(now + left_s, UTC)
 
 

@@ -113,3 +113,16 @@ async def test_two_tokens_in_one_header_are_400(kept: Site, second: str) -> None
     answer = await kept.get(JOBS, headers=headers)
 
     assert (answer.status, answer.code) == (400, "auth.repeated")
+
+
+@pytest.mark.parametrize("name", ["X-Client-Token", "X-Avtomatika-Token"])
+async def test_two_headers_that_carry_a_token_are_400(kept: Site, name: str) -> None:
+    answer = await kept.get(JOBS, headers=[(name, CLIENT), (name, CLIENT)])
+
+    assert (answer.status, answer.code) == (400, "auth.repeated")
+
+
+async def test_two_tokens_of_a_worker_are_400(kept: Site) -> None:
+    answer = await kept.post(EVENTS, json={}, headers=[("X-Worker-Token", WORKER), ("X-Worker-Token", WORKER)])
+
+    assert answer.status == 400

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -83,4 +84,30 @@ def test_a_key_that_stands_twice_is_found_beside_any_values(
     with pytest.raises(RequestRefused) as refused:
         read_json(text.encode())
 
+    assert refused.value.code == "request.duplicate_key"
+
+
+@pytest.mark.parametrize("beside", ["1", "1.5", "null", '"t"', '"a: b"', "{}"])
+@pytest.mark.parametrize("integer", [str(2**63), str(-(2**63) - 1), str(2**64), str(10**30)])
+def test_an_integer_past_64_bits_is_found_among_many_values(integer: str, beside: str) -> None:
+    for places in ([integer], [integer, "2"], [integer, "2.5"]):
+        text = f'{{"data":[{",".join([beside] * 40 + places)}]}}'
+
+        with pytest.raises(RequestRefused) as refused:
+            read_json(text.encode())
+        assert refused.value.code == "request.integer"
+
+
+@pytest.mark.parametrize("beside", ["1", "null", '"a: b"', r'"\":"'])
+def test_the_edges_of_64_bits_and_a_single_key_are_taken_among_many_values(beside: str) -> None:
+    text = f'{{"data":[{",".join([beside] * 40)},{-(2**63)},{2**63 - 1}],"a":{{"data":1}}}}'
+
+    assert read_json(text.encode()) == json.loads(text)
+
+
+def test_a_key_that_stands_twice_is_found_among_many_maps() -> None:
+    text = "[" + ",".join(['{"a":1}'] * 40 + ['{"a":1,"a":2}']) + "]"
+
+    with pytest.raises(RequestRefused) as refused:
+        read_json(text.encode())
     assert refused.value.code == "request.duplicate_key"

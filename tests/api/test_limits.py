@@ -4,13 +4,17 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from avtomat.api import answer as answer_module
 from avtomat.api import bodies
 from avtomat.api.app import App
-from avtomat.api.server import listen
+from avtomat.api.server import HEAD_LINE_BYTES_MAX, HEADERS_MAX, listen
+from avtomat.runtime.json_door import DEPTH_MAX
 from avtomat.settings import Settings
 from tests.api.conftest import Serve, Site
 from tests.api.fakes import FakeEngine
@@ -176,3 +180,42 @@ async def test_a_parameter_that_stands_twice_is_refused(site: Site, path: str) -
 
     assert answer.status == (400 if path.startswith("/_worker") else 422)  # workers know no 422
     assert answer.json["code"] == "request.parameter"
+
+
+async def test_a_client_that_does_not_read_its_answers_is_let_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_module, "READ_DEADLINE_S", 0.01)
+    monkeypatch.setattr(answer_module, "WHOLE_BYTES_MAX", 0)
+    let_go = asyncio.Event()
+    whole = answer_module._read_in_time
+
+    async def read_in_time(transport: Any, written: Any) -> None:
+        try:
+            await whole(transport, written)
+        except ConnectionError:
+            let_go.set()
+            raise
+
+    monkeypatch.setattr(answer_module, "_read_in_time", read_in_time)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    writer.write(ask * 500)
+    async with asyncio.timeout(20):
+        await let_go.wait()
+    assert (await site.get("/healthz")).status == 200
+    writer.close()
+
+
+def test_the_page_says_the_limits_of_the_engine() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "http-api.md").read_text("utf-8").split())
+    settings = Settings()
+
+    for text in (
+        f"at most {HEADERS_MAX} headers, with lines of at most {HEAD_LINE_BYTES_MAX:,} bytes",
+        f"does not read its answers for {answer_module.READ_DEADLINE_S:g} s",
+        f"the body did not come within {bodies.BODY_DEADLINE_S:g} s",
+        f"at most {DEPTH_MAX} levels",
+        f"a body over {settings.body_bytes_max // 10**6} MB",
+        f"results of workers over {settings.result_bytes_max // 10**6} MB",
+        f"at most {settings.wait_max.total_seconds():g}, by the setting `wait_max`",
+    ):
+        assert text in page

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiohttp import WSMsgType
 
+from avtomat.api import socket_budget
 from avtomat.api.socket_budget import BYTES_PER_S, FRAMES_MAX, FRAMES_PER_S, SocketBudget
 from tests.api.conftest import Site
+
+if TYPE_CHECKING:
+    import pytest
 
 LARGE = 10 * BYTES_PER_S
 
@@ -40,3 +46,24 @@ async def test_a_socket_that_sends_too_many_frames_is_closed_and_others_are_serv
             pass
 
     assert socket.close_code in {1008, 1006}  # 1006 where the connection ends before its last words are read
+
+
+async def test_a_large_message_is_answered_and_a_larger_one_closes_the_socket(site: Site) -> None:
+    async with site.http.ws_connect(site.url + "/_worker/ws/w1") as socket:
+        await socket.send_str("[" * 900_000)
+        assert (await socket.receive_json())["code"].startswith("request.")
+        await socket.send_str('"' + "x" * site.engine.settings.body_bytes_max + '"')
+        await socket.receive()
+
+    assert socket.close_code == 1009
+
+
+async def test_a_socket_whose_client_reads_is_told_1008(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket_budget, "FRAMES_MAX", 5)
+    async with site.http.ws_connect(site.url + "/_worker/ws/w1") as socket:
+        for _ in range(7):
+            await socket.send_str("{}")
+        while (await socket.receive()).type is WSMsgType.TEXT:
+            pass
+
+    assert socket.close_code == 1008

@@ -407,11 +407,25 @@ def test_collect_sees_the_error_that_was_caught_around_the_block() -> None:
     assert row.ended.output == "DECLINED"
 
 
-@pytest.mark.parametrize("concurrency", ["0", "null", "'{{ null }}'", "'{{ default(input.c, 0) }}'"])
+@pytest.mark.parametrize(
+    "concurrency",
+    ["0", "null", "'{{ null }}'", "'{{ 0.0 }}'", "'{{ default(input.c, 0) }}'", "'{{ omit }}'",
+     "'{{ input.c if has(input.c) else omit }}'"],
+)  # fmt: skip
 def test_a_concurrency_of_nothing_is_no_limit(concurrency: str) -> None:
     text = f"states: {{all: {{foreach: [1, 2, 3], concurrency: {concurrency}, do: {{task: t}}, next: end}}}}"
 
     assert begun(text, {}).forked.window == 1000
+
+
+@pytest.mark.parametrize("two", ["2", "2.0", "'{{ 2.0 }}'", "'{{ input.n }}'"])
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(two: str) -> None:
+    text = "states: {all: {foreach: [1, 2, 3], KEYS, do: {task: t}, next: end}}"
+    windowed = begun(text.replace("KEYS", f"concurrency: {two}, tolerate: {two}"), {"n": 2.0}).forked
+    needing = begun(text.replace("KEYS", f"join: {{at_least: {two}}}"), {"n": 2.0}).forked
+
+    assert (windowed.window, windowed.tolerated, needing.need) == (2, 2, 2)
+    assert {type(each) for each in (windowed.window, windowed.tolerated, needing.need)} == {int}
 
 
 @pytest.mark.parametrize(("share", "tolerated"), [("0.5%", 1), ("'{{ '0.5%' }}'", 1), ("0.49%", 0), ("12.5%", 25)])

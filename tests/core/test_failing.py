@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.core.model import Status
+from avtomat.core.model import Error, Status
 from tests.core.building import begun
 
 
@@ -129,6 +129,25 @@ def test_a_catch_with_an_output_goes_on_as_if_the_state_had_succeeded_with_statu
     assert job.ended.output == [7, {"n": 7}]
 
 
+def test_a_block_that_a_catch_gave_an_output_has_no_status_either() -> None:
+    job = begun(
+        """
+        states:
+          both:
+            parallel: {a: {task: t}, b: {task: t}}
+            join: any
+            transitions: [{when: status == null and output == 'none', to: good}, {to: bad}]
+            catch: [{errors: [A], output: none}]
+          good: {succeed: 1}
+          bad: {fail: {code: BAD}}
+        """
+    )
+
+    job.joins(failed=2, error=Error(code="A", state="both.a"))
+
+    assert job.ended.output == 1
+
+
 def test_an_error_on_the_way_out_with_the_catchs_output_goes_outward_and_never_to_the_same_list() -> None:
     job = begun(
         """
@@ -243,11 +262,14 @@ def test_a_message_that_is_no_text_is_written_as_json(value: object, text: str) 
     assert job.error.message == text
 
 
-@pytest.mark.parametrize("code", ["", "9A", "Ä", 5, None])
-def test_a_rendered_code_that_has_not_the_form_of_one_is_a_template_error(code: object) -> None:
-    job = begun("states: {no: {fail: {code: '{{ input.x }}'}}}", {"x": code})
+@pytest.mark.parametrize("code", ["", "404", "9A", "Ä", "…", 5, None, ["A"], "A" * 129, "DEADLINE", "Limit exceeded"])
+def test_a_code_of_fail_that_cannot_be_made_to_fit_is_a_permanent_error_with_the_original_in_the_details(
+    code: object,
+) -> None:
+    job = begun("states: {no: {fail: {code: '{{ input.x }}', message: m, details: {a: 1}}}}", {"x": code})
 
-    assert (job.error.code, job.error.state) == ("TEMPLATE_ERROR", "no")
+    assert (job.error.code, job.error.message, job.error.state) == ("PERMANENT_ERROR", "m", "no")
+    assert job.error.details == {"code": code, "details": {"a": 1}}
 
 
 def test_fail_without_a_code_fails_again_with_the_error_that_was_caught() -> None:
@@ -300,8 +322,3 @@ def test_a_code_of_fail_is_made_to_fit_and_the_original_stays_in_the_details(cod
     job = begun("states: {no: {fail: {code: '{{ input }}', details: {a: 1}}}}", code)
 
     assert (job.error.code, job.error.details) == (fitting, {"code": code, "details": {"a": 1}})
-
-
-@pytest.mark.parametrize("code", ["", "404", "9A", "…"])
-def test_a_code_of_fail_that_begins_with_no_letter_is_none(code: str) -> None:
-    assert begun("states: {no: {fail: {code: '{{ input }}'}}}", code).error.code == "TEMPLATE_ERROR"

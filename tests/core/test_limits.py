@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.core.messages import SizeExceeded
+from avtomat.core.messages import DeadlinePassed, SizeExceeded
 from avtomat.core.model import Error, Status
 from tests.core.building import Position, begun, program_of
 
@@ -83,6 +83,46 @@ def test_no_catch_takes_what_is_over_the_limits_not_even_one_for_any(code: str) 
     job.joins(failed=1, error=Error(code=code, state="all[0]"))
 
     assert (job.ended.status, job.error.code) == (Status.FAILED, code)
+
+
+ANY_EVERYWHERE = """
+unhandled: quarantine
+timeout: 1h
+limits: {transitions_at_once: 2}
+catch: [{errors: [ANY], to: end}]
+states:
+  all:
+    foreach: "{{ [1] }}"
+    retry: {errors: [ANY], attempts: 3}
+    catch: [{errors: [ANY], output: 1}]
+    next: end
+    do:
+      start: work
+      states:
+        work: {task: t, retry: {errors: [ANY]}, catch: [{errors: [ANY], to: end}], next: a}
+        a: {set: {n: 1}, transitions: [{when: input.go, to: b}, {to: end}]}
+        b: {set: {n: 2}, transitions: [{when: input.go, to: a}, {to: end}]}
+"""
+
+
+def test_a_deadline_ends_the_job_whatever_catches_and_policies_there_are() -> None:
+    job = begun(ANY_EVERYWHERE, {"go": True})
+
+    job.tell(DeadlinePassed(), after="1h")
+
+    assert (job.ended.status, job.error.code, job.change.close) == (Status.FAILED, "DEADLINE", (0,))
+
+
+def test_a_limit_that_a_body_exceeds_ends_the_body_the_block_and_the_job() -> None:
+    job = begun(ANY_EVERYWHERE, {"go": True})
+    body = job.body(0)
+
+    body.succeeds()
+    assert is_over_the_limits(body)
+    job.joins(failed=1, error=body.error)
+
+    assert is_over_the_limits(job)
+    assert job.error.state == "all[0].b"
 
 
 def test_states_crossed_at_once_share_one_budget() -> None:

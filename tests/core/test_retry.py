@@ -6,10 +6,10 @@ import pytest
 
 from avtomat.core.messages import DispatchTask, LeaseLost, Limit, RerunRequested, TaskTimedOut
 from avtomat.core.model import Error, OnTask, Status, TaskLimits
-from avtomat.core.program import ANY, Jitter, RetryPolicy
+from avtomat.core.program import ANY, Jitter, RetryPolicy, TaskState
 from avtomat.core.retry import Again, try_after
 from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
-from tests.core.building import NOW, begun, seconds
+from tests.core.building import NOW, begun, program_of, seconds
 
 STEADY = "jitter: none"
 
@@ -286,3 +286,18 @@ def test_what_the_policies_took_is_kept_with_the_scope() -> None:
     kept = loads(dumps(scope_as_record(job.scope)))
 
     assert scope_from_record(kept, job.scope.path, job.scope.version).waiting == job.scope.waiting
+
+
+def test_whole_numbers_of_a_blueprint_are_whole_also_where_they_are_written_with_a_fraction_of_zero() -> None:
+    program = program_of(
+        """
+        priority: 3.0
+        limits: {transitions: 10.0}
+        states: {work: {task: t, priority: 2.0, retry: {attempts: 2.0}}}
+        """
+    )
+    work = program.machines[""].states["work"]
+
+    assert isinstance(work, TaskState)
+    numbers = (program.priority, program.limits.transitions, work.priority, work.retry[0].attempts)
+    assert repr(numbers) == "(3, 10, 2, 2)"

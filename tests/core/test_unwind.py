@@ -236,6 +236,31 @@ def test_an_operator_tries_a_failed_undo_again_from_its_first_attempt() -> None:
     assert job.change.dispatch.body is not None
 
 
+def test_an_undo_that_an_operator_tries_again_has_all_the_attempts_of_each_policy_again() -> None:
+    job = on_the_way_back("{task: u, retry: [{errors: [A], attempts: 2}, {errors: [B], attempts: 2}]}")
+    job.tell(UnwindReady())
+    for code in ("A", "B", "A"):
+        job.fails(code)
+    assert job.head.status is Status.QUARANTINED
+
+    job.tell(RerunRequested())
+    for code in ("A", "B"):
+        job.fails(code)
+
+    assert (job.head.status, job.attempt, job.scope.waiting.taken) == (Status.COMPENSATING, 3, (1, 1))
+
+
+def test_an_undo_whose_time_is_over_before_it_is_noted_is_noted_with_that_error() -> None:
+    undo = "{task: u, timeout: {total: \"{{ time('2000-01-01') - now }}\"}}"
+    job = begun(f"states: {{a: {{task: t, retry: none, compensate: {undo}, next: a}}}}")
+
+    job.succeeds(1)
+
+    [noted_undo] = job.change.undos
+    assert noted_undo.error is not None
+    assert (noted_undo.error.code, job.scope.visit) == ("TIMEOUT_ERROR", 2)
+
+
 def test_an_operator_skips_a_failed_undo_and_the_one_before_it_runs() -> None:
     job = on_the_way_back()
     job.tell(UnwindReady())

@@ -77,7 +77,9 @@ class SharedStore:
             ear.queue(partition, queue)
 
     def _job(self, job: str) -> None:
+        """Who changed the job is not known here: each replica hears that it may have been another."""
         for ear in self._ears:
+            ear.elsewhere(job)
             ear.job(job)
 
     @property

@@ -32,7 +32,7 @@ async def world() -> AsyncIterator[World]:
 
 
 def admission(sample: Sample | None, *, jobs: int = 10, pending: int = 10) -> Admission:
-    return Admission(lambda: sample, jobs_open_max=jobs, history_pending_max=pending)
+    return Admission(lambda: sample, lambda: None, jobs_open_max=jobs, history_pending_max=pending)
 
 
 def sample(**counts: int) -> Sample:

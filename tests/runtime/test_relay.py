@@ -291,10 +291,15 @@ async def test_jobs_go_on_while_the_database_is_away_and_their_history_follows(
     await finish(engine, job)
     with pytest.raises(StoreError) as caught:
         await engine.clients.history(job, "shop", 0, 10)
+    async with asyncio.timeout(20):
+        while "history" not in engine.readiness()[1]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    ready, reasons = engine.readiness()
     own_postgres.start()
     await eventually_carried(engine)
 
-    assert caught.value.code == "history.unavailable"
+    assert ready
+    assert reasons["history"]["code"] == caught.value.code == "history.unavailable"
     own_postgres.kill()
     own_postgres.start()
     another = await submit(engine)

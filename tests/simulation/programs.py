@@ -23,15 +23,18 @@ RETRIED = (
 )
 CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
 DEPTH_MAX = 2
+OVER = "{{ time('2026-01-01') - now }}"
 GUARDS = (
     "data.n % 2 == 0", "data.n > 3", "data.flag", "input.n > 1", "has(outputs.none_such)", "len(data.list) > 1",
-    "default(input.n, 0) >= 0", "data.list[0] == 1",
+    "default(input.n, 0) >= 0", "data.list[0] == 1", "has(outputs.s1.ok)", "default(outputs.s2.n, 0) > 1",
+    "default(outputs.s3.ok, false)", "default(outputs.s5.n, 0) == 3",
 )  # fmt: skip
 GUARDS_OF_WORK = ("output.ok", "output.n > 1", "default(output.ok, false)", "default(output.n, 0) == 3")
 GUARDS_OF_TASKS = ("status == 'later'", "status != null")
 VALUES = (
     1, None, 1.0, True, "text", {"a": [1, None]}, "{{ data.n + 1 }}", "{{ input.n }}", "{{ data.list }}",
     "n is {{ data.n }}", "{{ uuid() }}", "{{ now() }}", "{{ default(input.none_such, 'none') }}",
+    "{{ default(outputs.s1, null) }}", "{{ default(outputs.s2.n, 0) }}", "{{ len(outputs) }}",
 )  # fmt: skip
 
 
@@ -126,7 +129,7 @@ class _Writer:
             state["retry"] = self._retry()
         if random.random() < 0.3:
             state["timeout"] = random.choice(
-                ("5s", {"queue": "5s"}, {"total": "1m", "attempt": "9s"}, "{{ input.pause }}")
+                ("5s", {"queue": "5s"}, {"total": "1m", "attempt": "9s"}, "{{ input.pause }}", {"queue": OVER})
             )
         if random.random() < 0.1:
             state["expects"] = random.choice(({"type": "object"}, {"type": "object", "required": ["ok"]}))
@@ -144,7 +147,8 @@ class _Writer:
         elif random.random() < 0.5:
             undo["when"] = random.choice(("default(output.ok, false)", "output != null", "output.ok"))
         if random.random() < 0.5:
-            undo["retry"] = random.choice(("none", {"attempts": 2}))
+            several = [{"errors": ["OWN_CODE"], "attempts": 2}, {"attempts": 2}]
+            undo["retry"] = random.choice(("none", {"attempts": 2}, several))
         return undo
 
     def _count_up(self) -> int:
@@ -152,7 +156,7 @@ class _Writer:
         return self.count
 
     def _wait(self, depth: int) -> dict[str, Any]:
-        return {"wait": self.random.choice(("30s", "0s", "{{ input.pause }}", {"until": "2026-02-02T00:00:00Z"}))}
+        return {"wait": self.random.choice(("30s", "0s", "{{ input.pause }}", OVER, {"until": "2026-02-02T00:00:00Z"}))}
 
     def _parallel(self, depth: int) -> dict[str, Any]:
         random = self.random
@@ -187,12 +191,13 @@ class _Writer:
 
     def _retry(self) -> Any:
         random = self.random
-        policy: dict[str, Any] = {"attempts": random.randint(1, 4), "delay": random.choice(("1s", "250ms"))}
+        policy: dict[str, Any] = {"attempts": random.randint(1, 4), "delay": random.choice(("1s", "0s"))}
         if random.random() < 0.5:
             policy["errors"] = [random.choice(RETRIED)]
         if random.random() < 0.5:
             policy["jitter"] = random.choice(("none", "equal"))
-        return random.choice(("none", policy, [{"errors": ["OWN_CODE"], "attempts": 2}, policy]))
+        own, lost = {"errors": ["OWN_CODE"], "attempts": 2}, {"errors": ["WORKER_LOST"], "attempts": 3, "delay": "5m"}
+        return random.choice(("none", policy, [own, policy], [own, lost, policy]))
 
     def _ways_out(self, guards: list[str], others: list[str], behind: str, *, works: bool) -> list[dict[str, Any]]:
         """Arms with guards to anywhere (back only from a state that waits), and one to the state behind it."""

@@ -19,6 +19,7 @@ from avtomat.core.messages import (
     Event,
     ForkScopes,
     JoinDecided,
+    RerunRequested,
     ScopeEnded,
     SizeExceeded,
     TaskBody,
@@ -39,16 +40,20 @@ from avtomat.core.model import (
     OnTimer,
     OnUndo,
     OnUnwind,
+    Ref,
     Scope,
     Status,
     TaskLimits,
     Waiting,
 )
 from avtomat.core.program import FailState, Limits, Program, TaskState
-from avtomat.runtime.writing import TooLargeError, within
+from avtomat.core.reads import outputs_read
+from avtomat.runtime.bounds import TooLargeError, within
 from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
 from avtomat.storage.rules import child_path, covers, fork_path, join_word, parent_of
 from tests.core.building import NOW, around_of
+
+INLINE_BYTES = 20
 
 
 def _within(scope: Scope, limits: Limits) -> Scope:
@@ -113,6 +118,7 @@ class World:
         self.noted: list[Undo] = []
         self.undone: list[Undo] = []
         self.effects: set[str] = set()
+        self.apart: dict[str, Any] = {}
         self.dead_leases = 0
         self.unwind_told = False
         self.declined = False
@@ -147,11 +153,11 @@ class World:
             return decision
         limits = self.program.limits
         try:
-            return replace(decision, scope=_within(decision.scope, limits))
+            return replace(decision, scope=self._set_apart(_within(decision.scope, limits)))
         except TooLargeError as large:
             smaller = self.decide(path, SizeExceeded(message=str(large), event=event))
             assert isinstance(smaller, Change)
-            return replace(smaller, scope=_within(smaller.scope, limits))
+            return replace(smaller, scope=self._set_apart(_within(smaller.scope, limits)))
 
     def _note_effect(self, path: str, event: Event) -> None:
         """A worker did its work, whatever became of its answer: that visit must be undone if the job ends badly."""
@@ -164,7 +170,7 @@ class World:
 
     def decide(self, path: str, event: Event) -> Decision:
         """Decide, twice, because the same event on the same view always gives the same Decision."""
-        view = self._view(path)
+        view = self._view(path, event)
         decision = decide(self.program, view, event, self.now)
         assert decision == decide(self.program, view, event, self.now), "decided differently"
         return decision
@@ -186,12 +192,27 @@ class World:
         outputs = [join.outputs.get(index) for index in range(join.order.total)]
         return replace(join.verdict, outputs=outputs, winner=join.winner)
 
-    def _view(self, path: str) -> View:
+    def _view(self, path: str, event: Event) -> View:
+        """What production would load: of the outputs that are kept apart, those that this decision may read."""
         kept = self.scopes[path]
         scope = replace(scope_from_record(kept.record, path, kept.scope.version), machine=kept.around.machine)
         unwinds = path == ROOT and isinstance(scope.waiting, OnUnwind | OnUndo) and self.undos
         seq, undos = self.undos[-1] if unwinds else (0, ())
-        return View(head=self.head, scope=scope, around=kept.around, undos=undos, undo_seq=seq)
+        entering = event.state if isinstance(event, RerunRequested) else None
+        read = outputs_read(self.program, scope.machine, entering or scope.state)
+        outputs = {**kept.around.outputs, **scope.outputs}
+        refs = {name: output for name, output in outputs.items() if isinstance(output, Ref)}
+        values = {ref.id: self.apart[ref.id] for name, ref in refs.items() if read is None or name in read}
+        return View(head=self.head, scope=scope, around=kept.around, values=values, undos=undos, undo_seq=seq)
+
+    def _set_apart(self, scope: Scope) -> Scope:
+        """Keep each output that is not very small by reference, as production does with large ones."""
+        outputs = dict(scope.outputs)
+        for name, output in scope.outputs.items():
+            if not isinstance(output, Ref) and len(dumps(output)) > INLINE_BYTES:
+                outputs[name] = Ref(f"{scope.path}@{scope.version}.{name}", len(dumps(output)))
+                self.apart[outputs[name].id] = output
+        return replace(scope, outputs=outputs)
 
     # --- what may happen --------------------------------------------------------------------------------------------
 

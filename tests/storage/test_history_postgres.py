@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
@@ -44,7 +45,7 @@ def plain(carried: Sequence[Carried]) -> list[HistoryEntry]:
 
 
 async def test_entries_come_back_as_they_went_in_a_page_at_a_time(database: PostgresHistory) -> None:
-    carried = entries(1, 2, 3, text="ünïcode \\u0000")
+    carried = entries(1, 2, 3, text="ünïcode \\u0001")
     assert await database.append(0, None, "p3", carried)
 
     assert await read(database) == plain(carried)
@@ -206,3 +207,56 @@ async def test_a_database_that_is_not_there_is_named_without_its_password() -> N
     assert caught.value.code == "history.unavailable"
     assert "hush" not in caught.value.message
     await database.close()
+
+
+@pytest.mark.parametrize(
+    ("record", "kept"),
+    [
+        (rb'{"d":"a\u0000\u0000b"}', {"d": "a\ufffd\ufffdb"}),
+        (rb'{"d":"\\\u0000"}', {"d": "\\\ufffd"}),
+        (rb'{"d":"\\u0000"}', {"d": r"\u0000"}),
+        (rb'{"\u0000":1}', {"\ufffd": 1}),
+    ],
+    ids=["twice", "after a backslash", "an escaped backslash", "a key"],
+)
+async def test_a_record_with_u_0000_can_be_asked_for_as_jsonb(
+    database: PostgresHistory, postgres_schema: str, record: bytes, kept: object
+) -> None:
+    odd = HistoryEntry(job=JOB, seq=1, at_ms=1, path="/", cause="start", record=record)
+    await database.append(0, None, "p1", [Carried(entry=odd)])
+
+    [row] = await execute(
+        postgres_schema,
+        "SELECT seq, cause, convert_from(record, 'UTF8')::jsonb AS record FROM avtomat_history "
+        "WHERE job = $1 ORDER BY seq",
+        JOB,
+    )
+    assert json.loads(row["record"]) == kept
+
+
+@pytest.mark.parametrize("table", ["avtomat_history", "avtomat_history_jobs", "avtomat_history_streams"])
+async def test_a_table_that_was_dropped_is_made_again_while_the_engine_runs(
+    database: PostgresHistory, postgres_schema: str, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await database.append(0, None, "p1", entries(1))
+    await execute(postgres_schema, f"DROP TABLE {table}")
+
+    with pytest.raises(StoreError, match="has lost a table") as lost:
+        await database.append(0, "p1", "p2", entries(2))
+    assert lost.value.hint is not None
+    position = await database.position(0)
+    assert await database.append(0, position, "p2", entries(2))
+    assert 2 in [each.seq for each in await read(database)]
+    assert f"has lost {table}: made again" in caplog.text
+
+
+async def test_tables_that_were_dropped_are_made_again_at_the_start(
+    database: PostgresHistory, postgres_schema: str
+) -> None:
+    await database.append(0, None, "p1", entries(1))
+    await execute(postgres_schema, "DROP TABLE avtomat_history")
+
+    later = PostgresHistory(postgres_schema)
+    assert await later.append(0, "p1", "p2", entries(2))
+    assert plain(entries(2)) == await read(later)
+    await later.close()

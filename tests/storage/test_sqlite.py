@@ -226,27 +226,28 @@ async def test_strays_are_removed_and_hold_up_nothing(file: Path, caplog: pytest
     async with opened(file, offset_ms=clock.offset) as world:  # type: ignore[arg-type]
         await world.create(signal=SignalWait(name="paid", key=""))
         job = await world.create(timer_ms=world.now() + 1_000)
+        (first,), (second,) = _execute(file, "SELECT n FROM jobs ORDER BY n")
         strays = [
-            (1, "/", "task", "lease"),
-            (1, "/", "mail", "mail"),
-            (1, "/", "dead x", "dead"),
-            (1, "/", "other", "other"),
-            (1, "/1.0", "begin", "begin"),
-            (1, "x", "begin", "begin"),
-            (1, "/1.0", "timer", "timer"),
-            (1, "/1.0", "deadline", "deadline"),
-            (2, "/", "task", "unknown"),
+            (first, "/", "task", "lease"),
+            (first, "/", "mail", "mail"),
+            (first, "/", "dead x", "dead"),
+            (first, "/", "other", "other"),
+            (first, "/1.0", "begin", "begin"),
+            (first, "x", "begin", "begin"),
+            (first, "/1.0", "timer", "timer"),
+            (first, "/1.0", "deadline", "deadline"),
+            (second, "/", "task", "unknown"),
             (99, "/", "timer", "timer"),
             (99, "/1.0", "mail", "mail"),
         ]
         for n, path, slot, kind in strays:
-            _execute(file, f"INSERT INTO due VALUES ({n}, '{path}', '{slot}', 0, '{kind}', 0, 1, 1, 0, 0)")
+            _execute(file, f"INSERT INTO due VALUES ({n}, '{path}', '{slot}', 0, '{kind}', 0, 1, 1, 0, 0, 0)")
         clock.advance(2_000)
 
         given = [due for _ in range(3) for due in await world.due(limit=3)]
 
         assert [(due.kind, due.job) for due in given[:1]] == [("timer", job)]
-        assert _execute(file, "SELECT n, slot FROM due") == [(2, "timer")]
+        assert _execute(file, "SELECT n, slot FROM due") == [(second, "timer")]
         assert len([record for record in caplog.records if "belongs to nothing" in record.message]) == len(strays)
         await world.sound()
 

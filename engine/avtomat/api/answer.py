@@ -6,8 +6,9 @@ usual case is written here, and what is not usual (a large body, compression, HE
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -23,6 +24,9 @@ GZIP_FROM_BYTES: Final = 1_024
 
 WHOLE_BYTES_MAX: Final = 64 * 1024
 """A larger body is written by aiohttp; no more than this waits for a client that reads slowly."""
+
+READ_DEADLINE_S: Final = 60.0
+"""How long a client may take to read what waits for it beyond that, or a larger body."""
 
 _BODILESS: Final = frozenset({204, 304})
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -41,7 +45,17 @@ class Headers:
 class Answer:
     """An answer: `body` of a content type, headers that others share, and further ones that were `set`."""
 
-    __slots__ = ("_compressed", "_content_type", "_further", "_shared", "_written", "body", "keep_alive", "status")
+    __slots__ = (
+        "_compressed",
+        "_content_type",
+        "_further",
+        "_request",
+        "_shared",
+        "_written",
+        "body",
+        "keep_alive",
+        "status",
+    )
 
     def __init__(self, body: bytes, content_type: str, shared: Headers, status: int = 200) -> None:
         self.body = body
@@ -52,6 +66,7 @@ class Answer:
         self._further: dict[str, str] = {}
         self._compressed = False
         self._written: web.Response | bool = False
+        self._request: web.BaseRequest | None = None
 
     def set(self, name: str, value: str) -> None:
         """Add a header. What would break the head in two is refused: it was not made here."""
@@ -71,6 +86,7 @@ class Answer:
             return
         version, is_long = request.version, len(self.body) > WHOLE_BYTES_MAX
         if is_long or self._compressed or request.method == "HEAD" or version[0] != 1 or version[1] != 1:
+            self._request = request
             self._written = await self._write_by_aiohttp(request)
             return
         transport = request.transport
@@ -80,12 +96,15 @@ class Answer:
         self._written = True
         transport.write(self._head().encode("latin-1") + self.body)
         if transport.get_write_buffer_size() > WHOLE_BYTES_MAX:  # a client that asks and does not read
-            await request.writer.drain()
+            await _read_in_time(transport, request.writer.drain())
 
     async def write_eof(self) -> None:
         """aiohttp's call, after `prepare`."""
         if isinstance(self._written, web.Response):
-            await self._written.write_eof()
+            transport = None if self._request is None else self._request.transport
+            if transport is None:
+                raise ClientConnectionResetError("Cannot write to closing transport")
+            await _read_in_time(transport, self._written.write_eof())
             self.keep_alive = bool(self._written.keep_alive)
 
     def _head(self) -> str:
@@ -128,3 +147,13 @@ def _takes_gzip(accepted: str) -> bool:
         if name.strip().lower() == "gzip":
             return weight.replace(" ", "").rstrip("0.") != "q="
     return False
+
+
+async def _read_in_time(transport: asyncio.WriteTransport, written: Awaitable[None]) -> None:
+    """Wait until the client has read; the connection of one that does not is ended."""
+    try:
+        async with asyncio.timeout(READ_DEADLINE_S):
+            await written
+    except TimeoutError:
+        transport.abort()
+        raise ClientConnectionResetError("the client does not read its answer") from None

@@ -74,9 +74,10 @@ class TokenGuard:
 
     def _token_of(self, request: web.BaseRequest) -> str | None:
         headers = request.headers
-        if len(headers.getall("Authorization", ())) > 1:
-            text = "the header Authorization stands there more than once"
-            raise RequestRefused(text, status=400, code="auth.repeated")
+        for name in ("Authorization", *self._headers):
+            if len(headers.getall(name, ())) > 1:
+                text = f"the header {name} stands there more than once"
+                raise RequestRefused(text, status=400, code="auth.repeated")
         said = headers.get("Authorization")
         if said is not None:
             scheme, _, token = said.partition(" ")

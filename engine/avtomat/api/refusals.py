@@ -31,7 +31,7 @@ def refusal_of(error: Exception, request_id: str = "of a worker") -> RequestRefu
         case RequestRefused():
             return error
         case StoreError():
-            hint = _LOST_HINT if _lost(error) else None
+            hint = _LOST_HINT if _lost(error) else error.hint
             return RequestRefused(
                 error.message, status=503, code=error.code, hint=hint, retry_after_s=STORE_RETRY_AFTER_S
             )

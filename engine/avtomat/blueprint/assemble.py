@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -97,9 +98,9 @@ class _Assembler:
             data=tuple(self._templates("data")),
             catch=self._catch(self.blueprint.catch),
             timeout=self._amount(self.blueprint.part("timeout")),
-            limits=Limits(**content.get("limits", {})),
+            limits=Limits(**{name: _whole(limit) for name, limit in content.get("limits", {}).items()}),
             unhandled=Unhandled(content.get("unhandled", Unhandled.FAIL)),
-            priority=content.get("priority", 5),
+            priority=_whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=_span(content.get("retention")),
         )
@@ -157,7 +158,7 @@ class _Assembler:
             kind=text_of(state.part("task")) or "",
             params=_NOTHING if params is None else self.readings.template(params),
             requirements=_requirements(state.part("worker") or self.defaults.get("worker")),
-            priority=value_of(priority),
+            priority=_whole(value_of(priority)),
             timeouts=self._timeouts(state.part("timeout") or self.defaults.get("timeout")),
             retry=self._retry(state.part("retry") or self.defaults.get("retry"), (RetryPolicy(),)),
             expects=_check(value_of(expects)),
@@ -208,7 +209,7 @@ class _Assembler:
             **self._block(state),
             items=self._template(state, "foreach"),
             item_name=self.blueprint.machines[state.inner[LANE]].items[-1],
-            concurrency=self._count(state.part("concurrency")),
+            concurrency=self._concurrency(state.part("concurrency")),
             tolerate=self._tolerated(state.part("tolerate")),
             collects=collect is None or collect.value is not False,
         )
@@ -264,7 +265,11 @@ class _Assembler:
 
     def _count(self, node: Node | None) -> Count | None:
         value = value_of(node)
-        return self.readings.template(node) if node is not None and isinstance(value, str) else value
+        return self.readings.template(node) if node is not None and isinstance(value, str) else _whole(value)
+
+    def _concurrency(self, node: Node | None) -> Count | None:
+        count = self._count(node)
+        return replace(count, optional=True) if isinstance(count, CompiledTemplate) else count
 
     def _tolerated(self, node: Node | None) -> Count | str | None:
         text = text_of(node)
@@ -300,6 +305,11 @@ def _check(schema: Json) -> SchemaCheck | None:
     return None if schema is None else SchemaCheck(schema)
 
 
+def _whole(number: Json) -> Json:
+    """A whole number, where 2.0 is one."""
+    return int(number) if isinstance(number, float) else number
+
+
 def _span(text: str | None) -> timedelta | None:
     return None if text is None else parse_duration(text)
 
@@ -313,7 +323,7 @@ def _policy(node: Node) -> RetryPolicy:
     factor = float(written.get("factor", usual.factor))
     return RetryPolicy(
         errors=None if errors is None else frozenset(errors),
-        attempts=written.get("attempts", usual.attempts),
+        attempts=_whole(written.get("attempts", usual.attempts)),
         delay=delay,
         factor=factor,
         delay_max=_usual_cap(delay, factor) if delay_max is None else delay_max,

@@ -221,7 +221,8 @@ BAD_TIME = Code(
 BAD_ERROR_CODE = Code(
     number="AVT405",
     title="Not an error code",
-    about="Error codes consist of capitals, digits and `_`, and begin with a capital: OUT_OF_STOCK.",
+    about="Error codes consist of capitals, digits and `_`, and begin with a capital: OUT_OF_STOCK. DEADLINE and "
+    "LIMIT_EXCEEDED are said by the engine alone: nothing catches them.",
 )
 BAD_KIND_OF_TASK = Code(
     number="AVT406",

@@ -21,7 +21,7 @@ from avtomat.blueprint.limits import (
     Frame,
 )
 from avtomat.blueprint.times import duration_of, spells_duration, time_of
-from avtomat.core.duration import parse_duration
+from avtomat.core.duration import parse_span
 from avtomat.core.formula import Json
 
 _EQUAL_STEPS = 5
@@ -184,10 +184,13 @@ def _add(frame: Frame, left: Json, right: Json) -> Json:
 
 
 def _add_duration(frame: Frame, left: Json, right: Json) -> Json:
-    if isinstance(left, timedelta) and isinstance(right, timedelta):
-        return left + right
     other, span = (right, left) if isinstance(left, timedelta) else (left, right)
-    return shifted(frame, time_of(other), span)
+    return duration_of(other) + span if _is_span(other) else shifted(frame, time_of(other), span)
+
+
+def _is_span(value: Json) -> bool:
+    """Whether it is a duration, as such or as the text that one is stored as."""
+    return isinstance(value, timedelta) or (isinstance(value, str) and parse_span(value) is not None)
 
 
 def _add_hint(left: Json, right: Json) -> str:
@@ -205,9 +208,9 @@ def _subtract(frame: Frame, left: Json, right: Json) -> Json:
     if isinstance(left, timedelta):
         return left - duration_of(right)
     if isinstance(right, timedelta):
-        return shifted(frame, time_of(left), -right)
+        return duration_of(left) - right if _is_span(left) else shifted(frame, time_of(left), -right)
     frame.spend(TIME_STEPS)
-    if isinstance(left, datetime) and isinstance(right, str) and parse_duration(right) is not None:
+    if isinstance(left, datetime) and _is_span(right):
         return shifted(frame, left, -duration_of(right))
     if isinstance(left, datetime) or isinstance(right, datetime):
         frame.with_times = True

@@ -59,13 +59,15 @@ class _RenderError(Exception):
 class CompiledTemplate:
     """A checked value, ready to be rendered. `uses` are its reads, secrets too, each with the pointer of its text.
 
-    `failing` are calls that fail each time, each with the pointer of its text.
+    `failing` are calls that fail each time, each with the pointer of its text. `optional` is a value that `omit` leaves
+    out as a whole: it is null then.
     """
 
     piece: _Piece
     uses: tuple[Read, ...]
     fixed: Rendered | None
     failing: tuple[tuple[str, Fault], ...] = ()
+    optional: bool = False
 
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
@@ -88,6 +90,8 @@ class CompiledTemplate:
             return stopped.failure
         finally:
             env.meter.steps += render.frame.steps
+        if found is OMIT and self.optional:
+            return Rendered(value=None)
         if found is OMIT:
             message = "`omit` leaves out a key or an item; there is nothing here that could be left out"
             return Failure(code="EXPRESSION_ERROR", message=message)

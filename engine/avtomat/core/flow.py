@@ -246,16 +246,13 @@ def _end_by_fail(walk: Walk, state: FailState) -> Change:
     if state.code is None:
         again = walk.caught or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
         return _end_badly(walk, again, compensate=state.compensate)
-    code, message = walk.render(state.code, names).value, ""
-    fitting = fitting_code(code) if isinstance(code, str) else None
-    if fitting is None:
-        raise AuthorError("TEMPLATE_ERROR", "fail.code: expected capital letters, digits and _, such as OUT_OF_STOCK")
-    if state.message is not None:
-        message = walk.render_text(state.message, names)
+    said = walk.render(state.code, names).value
+    message = "" if state.message is None else walk.render_text(state.message, names)
     details = None if state.details is None else walk.render(state.details, names).value
-    if fitting != code:
-        details = {"code": code, "details": details}
-    return _end_badly(walk, make_error(walk, fitting, message, details), compensate=state.compensate)
+    code = code_of_failure(said)
+    if code != said:
+        details = {"code": said, "details": details}
+    return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
 
 
 def end_failed(walk: Walk, error: Error) -> Change:
@@ -281,14 +278,18 @@ def contract_error(text: str, problems: Sequence[Problem]) -> Error:
     return Error(code="CONTRACT_VIOLATION_ERROR", message=text, details=details)
 
 
-def fitting_code(text: str) -> str | None:
-    """The error code that `text` means: `S3_NOSUCHBUCKET` for `S3.NoSuchBucket`; None where no letter begins it."""
-    if is_error_code(text):
-        return text
-    fitting = _NOT_OF_CODES.sub("_", text[:CODE_LENGTH_MAX]).strip("_").upper()
-    return fitting if is_error_code(fitting) else None
+def code_of_failure(said: Json) -> str:
+    """The error code for what a worker or a `fail` gave as one: `S3_NOSUCHBUCKET` for `S3.NoSuchBucket`.
+
+    PERMANENT_ERROR where nothing fits: no text, one that is empty, too long or does not begin with a letter, or a code
+    of the engine's own that nothing catches.
+    """
+    if not isinstance(said, str) or len(said) > CODE_LENGTH_MAX:
+        return "PERMANENT_ERROR"
+    code = said if _is_error_code(said) else _NOT_OF_CODES.sub("_", said).strip("_").upper()
+    return code if _is_error_code(code) and code not in UNCATCHABLE else "PERMANENT_ERROR"
 
 
-def is_error_code(text: str) -> bool:
+def _is_error_code(text: str) -> bool:
     """Tell whether `text` has the form of an error's code: a capital letter, then capital letters, digits and `_`."""
     return text.isascii() and text[:1].isupper() and text.replace("_", "").isalnum() and text == text.upper()

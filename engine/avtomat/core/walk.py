@@ -59,9 +59,7 @@ class Walk:
         self.noted = view.undos
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
-        self._unloaded = frozenset(
-            name for name, output in scope.outputs.items() if isinstance(output, Ref) and output.id not in view.values
-        )
+        self._unloaded = self._not_loaded()
         self._leaves_unloaded = False
         self._evaluations = 0
         self._meter = Meter()
@@ -209,6 +207,16 @@ class Walk:
         if self._leaves_unloaded and any(path[0] == "output" for path in reads):
             raise LookupError("the output of the state that is left is read, and was not loaded")
 
+    def _not_loaded(self) -> frozenset[str]:
+        """States whose outputs are in scope here and were not loaded."""
+        around, own, values = self.around.outputs, self.own_outputs, self.values
+        if not around and not own:
+            return frozenset()
+        outputs = {**around, **own} if around else own
+        return frozenset(
+            name for name, output in outputs.items() if isinstance(output, Ref) and output.id not in values
+        )
+
     def names_of_leaving(self, output: Json | Ref, status: str | None) -> dict[str, Json]:
         """What the transitions of a state that is left see of it."""
         self._leaves_unloaded = isinstance(output, Ref) and output.id not in self.values
@@ -263,11 +271,7 @@ class Walk:
     def restore(self, taken: Snapshot) -> None:
         """Undo what was set since."""
         self.own_data, self.own_outputs, self.error = taken
-        self._unloaded = frozenset(
-            name
-            for name, output in self.own_outputs.items()
-            if isinstance(output, Ref) and output.id not in self.values
-        )
+        self._unloaded = self._not_loaded()
         self._names = None
 
     def value_of(self, output: Json | Ref) -> Json:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
@@ -21,27 +20,26 @@ from avtomat.core.messages import (
     Event,
     Ignored,
     JoinDecided,
-    LeaseLost,
     RerunRequested,
     ScopeBegun,
     SizeExceeded,
     TaskSucceeded,
     View,
-    WorkerAnswer,
 )
-from avtomat.core.model import ROOT, Error, OnTask, OnUndo, Ref, Scope
+from avtomat.core.model import ROOT, Error, Ref
 from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.begins import AT_ONCE_GROUPED, Begins, Body
+from avtomat.runtime.bounds import TooLargeError
+from avtomat.runtime.events import describe, numbered
 from avtomat.runtime.jobview import ended_job
 from avtomat.runtime.joining import Joined, complete
 from avtomat.runtime.kept import Kept
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.results import OPEN_ATTEMPT
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.submission import Beginning
 from avtomat.runtime.waiters import Waiters
-from avtomat.runtime.writing import Given, TooLargeError, Written, encode, given_of
+from avtomat.runtime.writing import Given, Written, encode, given_of
 from avtomat.storage.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.codec import dumps, from_ms
 from avtomat.storage.ports import Store
@@ -188,7 +186,7 @@ class Executor:
 
     async def _decide(self, kept: Kept, event: Event, cause: Cause) -> Decided:
         now = from_ms(max(self._store.now_ms(), kept.updated_ms))
-        event = _numbered(event, kept.scope)
+        event = numbered(event, kept.scope)
         joined: Joined | None = None
         if isinstance(event, JoinDecided):
             joined = await complete(self._store, kept, event)
@@ -361,23 +359,6 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
     )
 
 
-def _numbered(event: Event, scope: Scope) -> Event:
-    """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
-    if isinstance(event, WorkerAnswer) and event.attempt == OPEN_ATTEMPT:
-        waiting = scope.waiting
-        if isinstance(waiting, OnTask | OnUndo):
-            return _of_attempt(event, waiting.attempt)
-    return event
-
-
-def _of_attempt(event: WorkerAnswer, attempt: int) -> Event:
-    if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
-        return TaskSucceeded(
-            attempt=attempt, output=event.output, status=event.status, worker=event.worker, error=event.error
-        )
-    return replace(event, attempt=attempt)
-
-
 def due_of(writes: Writes) -> int | None:
     """When the store must be asked for what came due because of this write; None when it set no time."""
     dispatch = writes.dispatch
@@ -387,19 +368,3 @@ def due_of(writes: Writes) -> int | None:
         if dispatch.queue_ms is not None:
             times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
     return min((time for time in times if time is not None), default=None)
-
-
-def describe(event: Event) -> dict[str, Json]:
-    """The event as history tells it: its name, and what is not in the scope's record anyway."""
-    match event:
-        case TaskSucceeded(attempt=attempt, status=status, worker=worker, error=error):
-            fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker, "error": error}
-        case LeaseLost(gave_up=False):
-            fields = {"attempt": event.attempt}
-        case SizeExceeded(message=message, event=cause):
-            fields = {"message": message, "on": None if cause is None else describe(cause)}
-        case JoinDecided(number=number, ok=ok, failed=failed):
-            fields = {"number": number, "ok": ok, "failed": failed}
-        case _:
-            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
-    return {"type": type(event).__name__, **{name: value for name, value in fields.items() if value not in ("", None)}}

@@ -4,15 +4,17 @@ Refused are NaN and Infinity, duplicate keys, more than 64 levels, and integers 
 floats). Everything else comes out as it went in: nulls, 1.0, the order of keys.
 
 orjson does the reading and one walk over its value does the checking. orjson keeps the last of duplicate keys, so the
-keys of the value are counted against the places in the text where a quote is followed by a colon: outside of texts
-there is exactly one for each key, inside of texts there may be more, never fewer. Only when the numbers differ, or
-when a number is at the edge of 64 bits or past it, the text is read a second time with hooks that see every key.
+keys of the value are counted against the colons in the text, and if there are more, against the places where a quote
+is followed by a colon: outside of texts there is exactly one for each key, inside of texts there may be more, never
+fewer. Only when both numbers differ, or when a number is at the edge of 64 bits or past it, the text is read a second
+time with hooks that see every key.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import orjson
@@ -27,6 +29,10 @@ _DIGITS_MAX: Final = 20
 _NAME_SHOWN_MAX: Final = 80
 _KEY: Final = re.compile(rb'"\s*:')
 _SUSPICIOUS: Final = -1
+_EDGE: Final = 2.0**63
+_FEW: Final = 16
+_TEXTS: Final = frozenset({str, bool, type(None)})
+_CONTAINERS: Final = frozenset({dict, list})
 
 
 def read_json(raw: bytes) -> Json:
@@ -35,7 +41,8 @@ def read_json(raw: bytes) -> Json:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise RequestRefused(f"the body is not JSON: {error}", status=400, code="request.json") from None
-    if _count_keys(value) != _count_quoted_colons(raw):
+    keys = _count_keys(value)
+    if keys != raw.count(b":") and keys != _count_quoted_colons(raw):
         _read_again(raw)
     return value
 
@@ -57,21 +64,47 @@ def _count_keys(value: Json) -> int:
         depth += 1
         if depth > DEPTH_MAX:
             raise RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth")
-        below = []
+        below: list[Json] = []
         for container in level:
+            items = container
             if type(container) is dict:
                 keys += len(container)
                 items = container.values()
-            else:
-                items = container
-            for item in items:
-                kind = type(item)
-                if kind is dict or kind is list:
-                    below.append(item)
-                elif (kind is float or kind is int) and not INTEGER_MIN < item <= INTEGER_MAX:
-                    is_suspicious = True
+            if not (_look_at_all if len(items) > _FEW else _look_at_each)(items, below):
+                is_suspicious = True
         level = below
     return _SUSPICIOUS if is_suspicious else keys
+
+
+def _look_at_each(items: Iterable[Json], below: list[Json]) -> bool:
+    """Add the containers among the items to those below; False when a number is at the edge of 64 bits or past it."""
+    are_plain = True
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            continue
+        if kind is float:  # comparing a float with an integer is dear
+            are_plain = are_plain and -_EDGE < item < _EDGE
+        elif kind is int:
+            are_plain = are_plain and INTEGER_MIN < item <= INTEGER_MAX
+        elif kind is dict or kind is list:
+            below.append(item)
+    return are_plain
+
+
+def _look_at_all(items: Collection[Json], below: list[Json]) -> bool:
+    """The same for many items, which mostly are of one kind."""
+    kinds = set(map(type, items))
+    if kinds <= _TEXTS:
+        return True
+    if len(kinds) == 1 and kinds <= _CONTAINERS:
+        below.extend(items)
+        return True
+    if kinds == {int}:
+        return bool(min(items) > INTEGER_MIN and max(items) <= INTEGER_MAX)
+    if kinds == {float}:
+        return bool(min(items) > -_EDGE and max(items) < _EDGE)
+    return _look_at_each(items, below)
 
 
 def _is_plain(value: Json) -> bool:

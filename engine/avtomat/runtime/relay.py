@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from avtomat.core.formula import Json
 from avtomat.core.model import ROOT
+from avtomat.errors import StoreError
 from avtomat.storage.answers import HistoryEntry
 from avtomat.storage.codec import loads
 from avtomat.storage.history import Carried, HistoryDatabase
@@ -32,10 +33,17 @@ class Relay:
         self._database = database
         self._positions: dict[int, str | None] = {}
         self._retention_ms = round(retention.total_seconds() * 1000)
+        self.trouble: StoreError | None = None
+        """Why nothing can be carried at present."""
 
     async def run_carrying(self) -> None:
         """Carry what there is, then rest for a moment: a duty. Raises StoreError while store or database is away."""
-        carried = [await self.carry(partition) for partition in range(self._store.partitions)]
+        try:
+            carried = [await self.carry(partition) for partition in range(self._store.partitions)]
+        except StoreError as error:
+            self.trouble = error
+            raise
+        self.trouble = None
         if max(carried) < BATCH_MAX:
             await asyncio.sleep(LOOK_EVERY_S)
 

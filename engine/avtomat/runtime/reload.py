@@ -52,6 +52,11 @@ class Reloader:
         """Names with the digest of the folder's version, which was replaced not long before the start."""
 
     @property
+    def loaded(self) -> bool:
+        """Whether anything is current, or the folder was read and has nothing to offer."""
+        return bool(self._programs.current) or (self._offered is not None and not self.problems)
+
+    @property
     def is_dead(self) -> bool:
         """Whether the watch has ended although nobody stopped it."""
         return self._task is not None and self._task.done()

@@ -7,10 +7,9 @@ from hashlib import blake2b
 
 from orjson import Fragment
 
-from avtomat.core.flow import fitting_code
+from avtomat.core.flow import code_of_failure
 from avtomat.core.formula import Json
 from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
-from avtomat.core.model import UNCATCHABLE
 from avtomat.storage.answers import Committed, Outcome
 from avtomat.storage.codec import answer_as_json, dumps
 from avtomat.storage.writes import ResultCause
@@ -67,15 +66,13 @@ def _failure(error: Json, worker: str) -> TaskFailed:
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
     if not isinstance(error, dict):
         return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
-    code = error.get("code") or "INTERNAL_ERROR"
-    details = error.get("details")
-    fitting = fitting_code(code) if isinstance(code, str) else None
-    if fitting is None or fitting in UNCATCHABLE:
-        fitting = "PERMANENT_ERROR"
-    if fitting != code:
-        details = {"code": code, "details": details}
-    message = str(error.get("message") or "")
-    return TaskFailed(attempt=OPEN_ATTEMPT, code=fitting, message=message, details=details, worker=worker)
+    said = error.get("code") or "INTERNAL_ERROR"
+    code, details = code_of_failure(said), error.get("details")
+    if code != said:
+        details = {"code": said, "details": details}
+    message = error.get("message")
+    text = "" if message is None else str(message)
+    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=text, details=details, worker=worker)
 
 
 def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:

@@ -85,6 +85,7 @@ class Service:
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
         timers = Timers(self.store, self._executor)
+        self._relay: Relay | None = None
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._child: CompileChild | None = None
@@ -140,14 +141,16 @@ class Service:
         await self.store.close()
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
-        """Whether this replica should get requests, and what is to be known; it is `degraded` with a blueprint that is
-        not what the folder has.
+        """Whether this replica should get requests, and what is to be known: it is `degraded` with a blueprint that is
+        not what the folder has; why history is not carried.
         """
         reasons: dict[str, Json] = {}
         if not self._started:
             reasons["starting"] = True
         if self._draining:
             reasons["draining"] = True
+        if not self._reloader.loaded:
+            reasons["no_blueprints"] = True
         trouble = self.store.trouble()
         if trouble is not None:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
@@ -158,6 +161,8 @@ class Service:
             reasons["blueprints"] = {word: number for word, number in counts.items() if number}
         if self.reloader_dead:
             reasons["reloader"] = "dead"
+        if self._relay is not None and (away := self._relay.trouble) is not None:
+            reasons["history"] = {"code": away.code, "message": away.message, "hint": away.hint}
         return ready, reasons
 
     @property
@@ -211,7 +216,7 @@ class Service:
     def _further_duties(self) -> dict[str, Duty]:
         duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self.programs.run}
         if self._history is not None:
-            relay = Relay(self.store, self._history, retention=self.settings.history_retention)
+            self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
         return duties
 

@@ -17,9 +17,10 @@ from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time
 from avtomat.core.value import value
 from avtomat.errors import RequestRefused
+from avtomat.runtime.bounds import TooLargeError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.kept import Kept
-from avtomat.runtime.writing import VALUE_BYTES_INLINE, TooLargeError, Written, encode, pages
+from avtomat.runtime.writing import VALUE_BYTES_INLINE, Written, encode, pages
 from avtomat.storage.codec import dumps, head_as_json, to_ms
 from avtomat.storage.rules import partition_of_key
 from avtomat.storage.writes import NewJob
@@ -120,7 +121,7 @@ def begin(
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = encoded(change)
-    new = _new_job(head, change, written, asked, program.retention or retention)
+    new = _new_job(head, change, written, asked, retention if program.retention is None else program.retention)
     kept = Kept(
         program=program,
         head=head,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
@@ -13,20 +13,19 @@ from orjson import Fragment
 
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
-from avtomat.core.messages import Change, DispatchTask, ScopeEnded, Undo
-from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUndo, OnUnwind, Ref, Scope, Status
+from avtomat.core.messages import Change, DispatchTask, ScopeEnded
+from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
 from avtomat.core.program import Limits, Requirements
 from avtomat.core.value import value
+from avtomat.runtime.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.chance import random_word
 from avtomat.runtime.forks import encode_fork
 from avtomat.storage.codec import (
     body_as_json,
     dumps,
-    outputs_as_json,
     scope_as_record,
     span_ms,
     to_ms,
-    undos_as_json,
 )
 from avtomat.storage.rules import fork_path
 from avtomat.storage.writes import Dispatch, HeadChange, ScopeEnd, Writes
@@ -41,16 +40,6 @@ TOO_DEEP = "Recursion limit reached"
 
 SHARED_BYTES_MIN = 1024
 """From this size on, what several parts of a write-set have in common is pointed out to the store."""
-
-ROOM_BYTES = 16 * 1024
-"""So much more than `limits.data_bytes` a scope's record may have, for what the engine writes there: an error, and what
-the scope waits for.
-"""
-
-CUT_MESSAGE_CHARACTERS_MAX = 1_000
-"""An error that does not fit in the room keeps so much of its message, and none of its details."""
-
-UNDO_BYTES_MAX = 8_000_000
 
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
@@ -84,10 +73,6 @@ class Given:
 def given_of(given: Json, body: bytes) -> Given | None:
     """A value with its JSON; None for a small one, which is encoded as quickly as it is looked for."""
     return Given(value=given, body=body) if len(body) >= SHARED_BYTES_MIN else None
-
-
-class TooLargeError(Exception):
-    """What would be written is over the blueprint's `limits`; the text is for the author."""
 
 
 @value
@@ -137,19 +122,8 @@ def encode(
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
-    scope = change.scope
-    values = dict(beside)
-    record = scope_as_record(scope)
-    body = _dumps(record, given)
-    if len(body) > VALUE_BYTES_INLINE:
-        scope, apart = _set_apart(scope, given)
-        values.update(apart)
-        record = scope_as_record(scope)
-        body = _dumps(record, given)
-    if len(body) > limits.data_bytes:
-        scope = within(scope, limits)
-        record = scope_as_record(scope)
-        body = _dumps(record, given)
+    scope, record, body, apart = _fitted(change.scope, limits, given)
+    values = {**beside, **apart}
     entry = {**event, "trail": change.trail}
     if before:
         entry["set"] = _splice(delta(before, record), given)
@@ -178,7 +152,7 @@ def encode(
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended, given),
         head=None if change.status is None else _head_change(change.status, change.reason),
-        undo=_undos(change.undos),
+        undo=encode_undos(change.undos),
         undone_seq=change.undone_seq,
         keeps_task=change.keeps,
         values=values,
@@ -187,49 +161,21 @@ def encode(
     return Written(writes=writes, scope=scope, record=record)
 
 
-def within(scope: Scope, limits: Limits) -> Scope:
-    """The scope as it can be written under `limits.data_bytes`, which bounds what the blueprint keeps: variables, and
-    outputs that are not set apart. What the engine writes beside them has room of its own, ROOM_BYTES, so that a job at
-    its limit can still fail, be cancelled and be undone; errors are cut to fit in there.
-    """
-    size = len(dumps({"data": scope.data, **outputs_as_json(scope.outputs)}))
-    if size > limits.data_bytes:
-        raise TooLargeError(
-            f"the job's variables and small outputs would take {size} bytes, the limit data_bytes is "
-            f"{limits.data_bytes}: keep large values in outputs rather than in data"
-        )
-    waiting = scope.waiting
-    if isinstance(waiting, OnUnwind):
-        waiting = replace(waiting, error=_cut(waiting.error))
-    elif isinstance(waiting, OnUndo):
-        waiting = replace(waiting, unwind=replace(waiting.unwind, error=_cut(waiting.unwind.error)))
-    return replace(scope, error=_cut(scope.error), waiting=waiting)
-
-
-def _cut(error: Error | None) -> Error | None:
-    """An error that takes no more than a third of the room."""
-    if error is None or len(dumps(error.as_json())) <= ROOM_BYTES // 3:
-        return error
-    return replace(error, message=error.message[:CUT_MESSAGE_CHARACTERS_MAX], details={"left_out": "too large to keep"})
-
-
-def _undos(undos: Sequence[Undo]) -> bytes | None:
-    """The undos that one commit notes; one that is too large has no params."""
-    if not undos:
-        return None
-    body = dumps(undos_as_json(undos))
-    if len(body) > UNDO_BYTES_MAX:
-        body = dumps(undos_as_json([_within_bound(undo) for undo in undos]))
-    return body
-
-
-def _within_bound(undo: Undo) -> Undo:
-    size = len(dumps(undos_as_json([undo])))
-    if size <= UNDO_BYTES_MAX:
-        return undo
-    text = f"the params of the undo take {size} bytes, at most {UNDO_BYTES_MAX} are kept"
-    error = Error(code="LIMIT_EXCEEDED", message=text, state=undo.place)
-    return replace(undo, error=error, body=replace(undo.body, params=None, secrets=()))
+def _fitted(
+    scope: Scope, limits: Limits, given: Given | None
+) -> tuple[Scope, Mapping[str, Json], bytes, Mapping[str, bytes]]:
+    """The scope as it is written, its record, that encoded, and the pages of the values that were set apart."""
+    record, apart = scope_as_record(scope), dict[str, bytes]()
+    body = _dumps(record, given)
+    if len(body) > VALUE_BYTES_INLINE:
+        scope, apart = _set_apart(scope, given)
+        record = scope_as_record(scope)
+        body = _dumps(record, given)
+    if len(body) > limits.data_bytes:
+        scope = within(scope, limits)
+        record = scope_as_record(scope)
+        body = _dumps(record, given)
+    return scope, record, body, apart
 
 
 def _splice(record: Mapping[str, Json], given: Given | None) -> Mapping[str, Json]:

@@ -5,13 +5,17 @@
   together do not meet. Tables of a newer engine are refused.
 - The position is moved first: its row's lock lets one replica at a time append for a partition, and the one that was
   second finds another position and changes nothing.
+- Tables that somebody dropped are made again, at the start and when an operation finds one gone.
 - A text of PostgreSQL's holds no NUL; where one stands in a cause it becomes U+FFFD, because an entry that is refused
-  would hold up all behind it. Records are bytes and stay as they are.
+  would hold up all behind it. So does the escape of one in a record, because one such record fails a query that reads
+  records as jsonb, for the whole table. Else records stay as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
     Connection = PoolConnectionProxy[asyncpg.Record]
 
+log = logging.getLogger(__name__)
+
 CONNECTIONS_MAX: Final = 4
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 30.0
@@ -43,7 +49,12 @@ _META: Final = """
 CREATE TABLE IF NOT EXISTS avtomat_history_migrations (
     number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"""
 _APPLIED: Final = "SELECT coalesce(max(number), 0) FROM avtomat_history_migrations"
-_APPLY: Final = "INSERT INTO avtomat_history_migrations (number) VALUES ($1)"
+_APPLY: Final = "INSERT INTO avtomat_history_migrations (number) VALUES ($1) ON CONFLICT DO NOTHING"
+_TABLES: Final = ("avtomat_history", "avtomat_history_jobs", "avtomat_history_streams")
+_MISSING: Final = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL"
+
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_NO_NUL: Final = rb"\1\\ufffd"
 
 _POSITION: Final = "SELECT position FROM avtomat_history_streams WHERE partition = $1"
 _BEGIN_STREAM: Final = """
@@ -93,6 +104,7 @@ class PostgresHistory:
     def __init__(self, url: str) -> None:
         self._url = url
         self._pool: asyncpg.Pool | None = None
+        self._has_tables = False
         self._opening = asyncio.Lock()
 
     async def position(self, partition: int) -> str | None:
@@ -148,31 +160,38 @@ class PostgresHistory:
     async def _connected(self) -> AsyncIterator[Connection]:
         """A connection whose failures, and those of what is done with it, are a StoreError."""
         try:
-            pool = self._pool or await self._open()
+            pool = self._pool if self._pool is not None and self._has_tables else await self._open()
             async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
                 yield connection
+        except asyncpg.UndefinedTableError as error:
+            self._has_tables = False
+            text = f"the history database {show_url(self._url)} has lost a table: {error}"
+            hint = "the table is made again at the next try; what it held is gone, and no entry that waits is lost"
+            raise StoreError(text, code="history.unavailable", hint=hint) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             text = f"the history database {show_url(self._url)} cannot be used: {str(error) or type(error).__name__}"
             raise StoreError(text, code="history.unavailable") from error
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
-            if self._pool is not None:
-                return self._pool
-            pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=CONNECTIONS_MAX,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=COMMAND_TIMEOUT_S,
-            )
-            try:
-                async with pool.acquire() as connection, connection.transaction():
-                    await self._migrate(connection)
-            except BaseException:
-                pool.terminate()
-                raise
-            self._pool = pool
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=CONNECTIONS_MAX,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=COMMAND_TIMEOUT_S,
+                )
+            pool = self._pool
+            if not self._has_tables:
+                try:
+                    async with pool.acquire() as connection, connection.transaction():
+                        await self._migrate(connection)
+                except BaseException:
+                    self._pool = None
+                    pool.terminate()
+                    raise
+                self._has_tables = True
             return pool
 
     async def _migrate(self, connection: Connection) -> None:
@@ -186,6 +205,10 @@ class PostgresHistory:
                 f"this one knows {len(files)})",
                 code="history.unavailable",
             )
+        missing = [row["name"] for row in await connection.fetch(_MISSING, _TABLES)] if applied else []
+        if missing:
+            log.error("the history database has lost %s: made again; what was there is gone", " and ".join(missing))
+            applied = 0
         for number, text in enumerate(files[applied:], applied + 1):
             await connection.execute(text)
             await connection.execute(_APPLY, number)
@@ -214,7 +237,7 @@ def _columns(carried: Sequence[Carried]) -> tuple[list[object], ...]:
         [entry.at_ms for entry in entries],
         [_text(entry.path) for entry in entries],
         [_text(entry.cause) for entry in entries],
-        [entry.record for entry in entries],
+        [_record(entry.record) for entry in entries],
     )
 
 
@@ -232,3 +255,7 @@ def _jobs(carried: Sequence[Carried]) -> tuple[list[str], list[str], list[int | 
 
 def _text(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _record(record: bytes) -> bytes:
+    return _NUL.sub(_NO_NUL, record) if b"\\u0000" in record else record

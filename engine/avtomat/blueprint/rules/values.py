@@ -15,6 +15,7 @@ from avtomat.blueprint.rules.subject import Subject
 from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
 from avtomat.blueprint.spelling import listed, nearest_hint
 from avtomat.core.duration import duration_hint, parse_duration
+from avtomat.core.model import UNCATCHABLE
 from avtomat.core.timestamp import parse_time, time_hint
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
@@ -96,11 +97,16 @@ def _policy_names(subject: Subject) -> Iterator[Name]:
 
 
 def error_codes_are_well_formed(subject: Subject) -> Iterator[Finding]:
-    """A code of `fail` that is written out is a code."""
+    """A code of `fail` that is written out is a code, and none that the engine alone gives."""
     for _state, fail in subject.parts("fail"):
         node = part_of(fail, "code")
         text = text_of(node)
-        if node is not None and text is not None and "{{" not in text and not ERROR_CODE.fullmatch(text):
+        if node is None or text is None or "{{" in text:
+            continue
+        if text in UNCATCHABLE:
+            message = f"{text} is a code of the engine's own, which nothing catches"
+            yield codes.BAD_ERROR_CODE.at(node.span, message, "write a code of your own, such as OUT_OF_TIME")
+        elif not ERROR_CODE.fullmatch(text):
             better = re.sub(r"\W+", "_", text).strip("_").upper()
             hint = f"write {better}" if ERROR_CODE.fullmatch(better) else "write it in capitals, such as OUT_OF_STOCK"
             yield codes.BAD_ERROR_CODE.at(node.span, f"{text} is not an error code", hint)
