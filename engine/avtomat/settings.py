@@ -58,6 +58,14 @@ class Settings:
     blueprints: Path = field(
         default=Path("workflows"), metadata={"kind": PATH, "doc": "Folder of the blueprints; it is watched."}
     )
+    blueprints_hold: timedelta = field(
+        default=timedelta(hours=1),
+        metadata={
+            "kind": SPAN,
+            "doc": "A version that was replaced within this span is not taken when a replica starts with it; a change "
+            "of the folder and `avtomat blueprints restore` always are.",
+        },
+    )
     host: str = field(default="127.0.0.1", metadata={"kind": TEXT, "doc": "Address to listen on."})
     port: int = field(
         default=8080, metadata={"kind": number(0, 65_535), "doc": "Port to listen on; 0 takes a free one."}

@@ -239,6 +239,7 @@ class FakeEngine:
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
+    restored: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.operators = Operators(self.clients)
@@ -249,3 +250,6 @@ class FakeEngine:
 
     def reload_problems(self) -> list[Json]:
         return self.problems
+
+    async def restore(self, name: str, digest: str) -> None:
+        self.restored.append((name, digest))

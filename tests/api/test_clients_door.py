@@ -240,6 +240,20 @@ async def test_blueprints_say_why_the_files_are_not_in_use(serve: Serve) -> None
     assert (await site.get("/api/v1/blueprints/helo")).json["hint"] == "did you mean hello?"
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"digest": 5}, {"digest": "abc"}, {"digest": "x" * 64}, {"digest": "a" * 8, "b": 1}, 1]
+)
+async def test_a_blueprint_is_restored_by_its_digest_and_by_nothing_else(serve: Serve, body: object) -> None:
+    engine = FakeEngine()
+    site = await serve(engine)
+
+    assert (await site.post("/api/v1/blueprints/hello/restore", json=body)).status == 422
+    restored = await site.post("/api/v1/blueprints/hello/restore", json={"digest": "0123456789ab"})
+
+    assert (restored.status, restored.json["name"]) == (200, "hello")
+    assert engine.restored == [("hello", "0123456789ab")]
+
+
 async def test_large_answers_are_compressed_for_those_who_ask(site: Site) -> None:
     await site.post(HELLO, json={"input": {"text": "x" * 3_000}})
     plain = await site.get("/api/v1/jobs/job0", headers={"Accept-Encoding": "gzip;q=0"})

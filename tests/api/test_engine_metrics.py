@@ -23,7 +23,9 @@ async def test_the_engines_numbers_are_among_the_metrics(tmp_path: Path) -> None
     await engine.start(watch=False)
     job = await engine.clients.submit(Submission(blueprint="greet", input={}, client="somebody"))
     await engine.measures.sample()
-    listener = await listen(App(engine, [EngineMetrics(engine.measures)]), host="127.0.0.1", port=0, drain_s=1)
+    listener = await listen(
+        App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts)]), host="127.0.0.1", port=0, drain_s=1
+    )
     async with aiohttp.ClientSession() as http:
         text = (await Site(engine, listener.port, http).get("/metrics")).raw.decode()
     await listener.close()

@@ -228,3 +228,13 @@ async def test_a_terminal_obeys_nothing_that_a_client_wrote(kept: Site, capsys: 
     shown = capsys.readouterr().out
     assert all(each.isprintable() or each == "\n" for each in shown)
     assert "\\x9b2J\\u2028\u00e9" in shown
+
+
+async def test_blueprints_are_listed_and_restored(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await avtomat("blueprints", "list") == 0
+    assert await avtomat("blueprints", "restore", "hello", "0123456789ab") == 0
+    assert await avtomat("blueprints", "restore", "hello", "abc") == 2
+
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["hello  d1", "hello  d1 is current"]
+    assert "8 digits" in printed.err

@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from avtomat.blueprint.compiler import build_program, compile_text, examine_text
+from avtomat.blueprint.building import build_program
+from avtomat.blueprint.compiler import compile_text, examine_text
 from avtomat.core.formula import Environment, Rendered
 from avtomat.core.program import (
     FailState,

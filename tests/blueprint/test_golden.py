@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.blueprint.building import build_program
 from avtomat.blueprint.codes import all_codes, diagnostics_page
-from avtomat.blueprint.compiler import build_program, compile_text, examine_text
+from avtomat.blueprint.compiler import compile_text, examine_text
 from avtomat.cli.frames import as_text
 from avtomat.core.program import Program
 

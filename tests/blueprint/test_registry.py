@@ -1,4 +1,4 @@
-"""The current set: whole or not at all; files that are none of its business are left alone."""
+"""What a folder holds: each blueprint for itself; files that are none of its business are left alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.blueprint.registry import Registry, compile_folder
+from avtomat.blueprint.pieces import compile_piece
+from avtomat.blueprint.registry import Registry, read_texts, registry_of
 
 GOOD = "avtomat: 1\nblueprint: {name}\nstates: {{a: {{task: t}}}}\n"
+
+
+def compile_folder(folder: Path) -> Registry:
+    texts = read_texts(folder)
+    return registry_of(texts, {file: compile_piece(content) for file, content in texts.contents.items()}, {})
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -29,21 +35,19 @@ def test_all_blueprints_of_a_folder_are_current_by_name(tmp_path: Path) -> None:
 
     registry = compile_folder(tmp_path)
 
-    assert isinstance(registry, Registry)
-    assert sorted(registry.programs) == ["one", "two"]
-    one = registry.programs["one"]
-    assert registry.version("one", one.digest) is one
-    assert registry.version("one", "other") is None
+    assert sorted(registry.parts) == ["one", "two"]
 
 
-def test_one_wrong_file_refuses_the_whole_set_and_all_findings_are_told(tmp_path: Path) -> None:
+def test_a_wrong_file_concerns_the_name_that_it_stands_for_and_all_findings_are_told(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", GOOD.format(name="a"))
     write(tmp_path, "b.yaml", "avtomat: 1\nblueprint: b\nstates: {a: {task: t, next: nowhere}}\n")
     write(tmp_path, "c.yaml", "a: {{ x }}\n")
 
-    found = compile_folder(tmp_path)
+    registry = compile_folder(tmp_path)
 
-    assert isinstance(found, list)
+    assert list(registry.parts) == ["a"]
+    assert sorted(registry.errors) == ["b", "c"]
+    found = registry.diagnostics
     assert [(Path(each.file).name, each.code) for each in found if each.code != "AVT102"] == [
         ("b.yaml", "AVT201"),
         ("c.yaml", "AVT101"),
@@ -55,9 +59,10 @@ def test_two_files_may_not_hold_the_same_blueprint(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", GOOD.format(name="same"))
     write(tmp_path, "b.yaml", GOOD.format(name="same"))
 
-    found = compile_folder(tmp_path)
+    registry = compile_folder(tmp_path)
 
-    assert isinstance(found, list)
+    assert not registry.parts
+    found = registry.errors["same"]
     assert [(Path(each.file).name, each.line, each.column, each.code) for each in found] == [
         ("b.yaml", 2, 12, "AVT501")
     ]
@@ -69,7 +74,6 @@ def test_warnings_go_with_the_set(tmp_path: Path) -> None:
 
     registry = compile_folder(tmp_path)
 
-    assert isinstance(registry, Registry)
     assert [each.code for each in registry.diagnostics] == ["AVT409"]
 
 
@@ -79,9 +83,8 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "link.yaml").symlink_to(secret)
 
-    found = compile_folder(folder)
+    found = compile_folder(folder).diagnostics
 
-    assert isinstance(found, list)
     assert "leads out" in found[0].message
 
 
@@ -92,29 +95,36 @@ def test_links_within_the_folder_are_followed_as_a_config_map_has_them(tmp_path:
 
     registry = compile_folder(tmp_path)
 
-    assert isinstance(registry, Registry)
-    assert list(registry.programs) == ["a"]
+    assert list(registry.parts) == ["a"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
 
-    found = compile_folder(tmp_path)
+    found = compile_folder(tmp_path).diagnostics
 
-    assert isinstance(found, list)
     assert "no regular file" in found[0].message
 
 
 def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
-    found = compile_folder(tmp_path / "missing.yaml")
+    found = compile_folder(tmp_path / "missing.yaml").diagnostics
 
-    assert isinstance(found, list)
     assert [each.code for each in found] == ["AVT001"]
 
 
 def test_an_empty_folder_is_an_empty_set(tmp_path: Path) -> None:
     registry = compile_folder(tmp_path)
 
-    assert isinstance(registry, Registry)
-    assert not registry.programs
+    assert not registry.parts
+
+
+def test_a_file_whose_name_cannot_be_read_stands_for_the_one_that_it_held_else_for_its_stem(tmp_path: Path) -> None:
+    one = write(tmp_path, "one.yaml", "a: {{ x }}\n")
+    write(tmp_path, "two.yaml", "a: {{ x }}\n")
+    texts = read_texts(tmp_path)
+    compiled = {file: compile_piece(content) for file, content in texts.contents.items()}
+
+    registry = registry_of(texts, compiled, {str(one): "held"})
+
+    assert sorted(registry.errors) == ["held", "two"]

@@ -11,7 +11,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from avtomat.blueprint.compiler import build_program, compile_text
+from avtomat.blueprint.building import build_program
+from avtomat.blueprint.compiler import compile_text
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.machine import decide, start

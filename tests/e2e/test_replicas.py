@@ -45,19 +45,20 @@ def test_a_wrong_file_never_replaces_a_right_one_and_file_and_line_are_told(fold
     with EngineProcess(folder) as engine:
         first = version_of(engine)
         write(folder, VERSIONED.replace("next: done", "next: gone") % "second")
-        (finding,) = until(lambda: engine.ask("GET", "/readyz").body.get("reload"), "finding in /readyz")
+        (finding,) = until(lambda: engine.ask("GET", "/api/v1/blueprints").body["problems"], "finding")
 
         assert (Path(finding["file"]).name, finding["line"]) == ("versioned.yaml", 4)
         assert "gone" in finding["message"]
-        assert engine.ask("GET", "/readyz").status == 200
-        assert engine.ask("GET", "/api/v1/blueprints").body["problems"] == [finding]
+        assert finding["blueprint"] == "versioned"
+        ready = engine.ask("GET", "/readyz")
+        assert (ready.status, ready.body["degraded"], ready.body["blueprints"]["broken"]) == (200, True, 1)
         assert "versioned.yaml:4:" in engine.log
         assert version_of(engine) == first
         job_id = engine.submit("versioned", {})["job_id"]
 
         write(folder, VERSIONED % "third")
         until(lambda: version_of(engine) != first, "new version")
-        assert "reload" not in engine.ask("GET", "/readyz").body
+        assert "degraded" not in engine.ask("GET", "/readyz").body
         worker = RawWorker(engine, "worker", "ask")
         worker.result(worker.poll())
         assert engine.job(job_id, wait_s=10)["result"] == "first"

@@ -335,3 +335,27 @@ class Programs:
         assert await world.store.program("d3") is None
         await world.store.put_programs({"d1": "canonical"})
         assert await world.store.program("d1") == "canonical"
+
+    async def test_what_is_current_is_replaced_by_who_knows_it(self, world: World) -> None:
+        store = world.store
+        assert await store.current(0) is None
+        assert await store.put_current({"a": b"1", "b": b"1"}, {}) == []
+        found = await store.current(0)
+        assert found is not None
+        number, records = found
+        assert records == {"a": b"1", "b": b"1"}
+        assert await store.current(number) is None
+
+        assert await store.put_current({"a": b"2", "b": b"2", "c": b"2"}, {"a": b"1", "b": b"0"}) == ["b"]
+        found = await store.current(number)
+        assert found is not None
+        assert found[1] == {"a": b"2", "b": b"1", "c": b"2"}
+
+    async def test_a_change_of_what_is_current_that_nobody_takes_moves_no_number(self, world: World) -> None:
+        await world.store.put_current({"a": b"1"}, {})
+        found = await world.store.current(0)
+        assert found is not None
+        assert await world.store.put_current({"a": b"2"}, {}) == ["a"]
+        assert await world.store.put_current({"a": b"2"}, {"a": b"3"}) == ["a"]
+        assert await world.store.put_current({}, {}) == []
+        assert await world.store.current(found[0]) is None

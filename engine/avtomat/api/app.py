@@ -44,7 +44,10 @@ class Served(Protocol):
         """Whether this replica should get requests, and what is to be known about it."""
 
     def reload_problems(self) -> Sequence[Json]:
-        """The findings that refused the last reload."""
+        """What is wrong in the folder of blueprints."""
+
+    async def restore(self, name: str, digest: str) -> None:
+        """Make an earlier version of a blueprint current again."""
 
 
 class App:
@@ -66,7 +69,9 @@ class App:
                 *workers.keep([("GET", SOCKET, self._socket.serve)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
                 *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
-                *clients.keep(BlueprintRoutes(engine.clients, engine.reload_problems).routes()),
+                *clients.keep(
+                    BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
+                ),
                 *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
             ]
         )

@@ -8,7 +8,7 @@ this process's own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from avtomat.runtime.measures import OPEN_STATUSES, Measures, Sample, Tally
@@ -23,18 +23,25 @@ STORE_GAUGES: Final = {
     "clock_ahead_seconds": "How far the store's clock is before the system's, which was turned back.",
     "clock_jumps": "How often the system's clock jumped by more than 5 minutes since the start.",
 }
+Blueprints = Callable[[], tuple[Mapping[str, int], bool]]
+"""The number of blueprints by how they stand, and whether their reloader is dead."""
+
 _QUEUE: Final = "queue:"
 
 
 class EngineMetrics:
     """A collector of Prometheus'."""
 
-    def __init__(self, measures: Measures) -> None:
+    def __init__(self, measures: Measures, blueprints: Blueprints) -> None:
         self._measures = measures
+        self._blueprints = blueprints
 
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
         yield _gauge("polls_waiting", "Polls that wait here for a task.", self._measures.polls_waiting())
+        counts, is_dead = self._blueprints()
+        yield _gauges_by("blueprints", "Blueprints by how they stand at this process.", "standing", counts)
+        yield _gauge("reloader_dead", "1 when nobody watches the folder of blueprints any more.", is_dead)
         yield from _counters(self._measures.tally)
         if self._measures.latest is not None:
             yield from _gauges(self._measures.latest)

@@ -112,7 +112,16 @@ _BLUEPRINT: Final = _object(
     "name", "version",
 )  # fmt: skip
 _FINDING: Final = _object(
-    {"code": _TEXT, "message": _TEXT, "file": _TEXT, "line": _NUMBER, "column": _NUMBER, "hint": _TEXT_OR_NULL},
+    {
+        "blueprint": _TEXT_OR_NULL,
+        "since": _TIME,
+        "code": _TEXT,
+        "message": _TEXT,
+        "file": _TEXT,
+        "line": _NUMBER,
+        "column": _NUMBER,
+        "hint": _TEXT_OR_NULL,
+    },
     "code", "message", "file",
 )  # fmt: skip
 _PROBLEM: Final = _object(
@@ -185,6 +194,7 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Cause": _CAUSE,
     "Blueprints": _object({"blueprints": _list("Blueprint"), "problems": _list("Finding")}, "blueprints", "problems"),
     "Blueprint": _BLUEPRINT,
+    "Restore": _object({"digest": _TEXT}, "digest"),
     "Finding": _FINDING,
     "Error": _ERROR,
     "Problem": _PROBLEM,

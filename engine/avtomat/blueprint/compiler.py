@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from avtomat.blueprint.assemble import assemble
 from avtomat.blueprint.codes_source import CHECKER_FAILED
 from avtomat.blueprint.findings import Finding, arrange
-from avtomat.blueprint.nodes import Node, Span, node_of
+from avtomat.blueprint.nodes import Span
 from avtomat.blueprint.places import Readings, UnreadableFormulaError, find_places
 from avtomat.blueprint.rules import check_meaning
 from avtomat.blueprint.rules.subject import Subject
@@ -106,11 +104,3 @@ def _failed(problem: Exception, blueprint: BlueprintSpec | None) -> Finding:
         traceback = traceback.tb_next
     message = f"the checker failed on this file: {type(problem).__name__}{place}"
     return CHECKER_FAILED.at(span, message, "this is a fault of Avtomat: report it with this file and this line")
-
-
-def build_program(canonical: str) -> Program:
-    """Build a stored program again from its canonical form, without asking the rules of today."""
-    root: Node = node_of(orjson.loads(canonical))
-    blueprint = read_spec(root)
-    assert blueprint is not None
-    return assemble(blueprint, Readings(find_places(blueprint)))

@@ -1,29 +1,77 @@
-"""The set of blueprints that is current: an immutable snapshot, compiled and swapped as a whole, or not at all."""
+"""What a folder of blueprints holds at one moment: each file for itself, the good ones by name, and what is wrong.
+
+Every blueprint stands for itself: a file with errors concerns the name that it stands for and no other.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 from avtomat.blueprint import codes_rules as codes
-from avtomat.blueprint.compiler import Examined, examine_text
-from avtomat.blueprint.files import find_blueprints, read_file
-from avtomat.core.program import Program
+from avtomat.blueprint.files import SUFFIXES, find_blueprints, read_file
 from avtomat.diagnostics import Diagnostic, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
-    """Programs by the blueprint's name, and by their digest. `diagnostics` are warnings and notes about them."""
+class Compiled:
+    """What came of one text: its program's digest and canonical form if it is good, its name with line and column if
+    that can be read, and what was found. The canonical form is None too where the store has it.
+    """
 
-    programs: Mapping[str, Program] = field(default_factory=dict)
+    name: tuple[str, int, int] | None = None
+    digest: str | None = None
+    canonical: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def version(self, name: str, digest: str) -> Program | None:
-        """The program of this name, if its current version has this digest."""
-        program = self.programs.get(name)
-        return program if program is not None and program.digest == digest else None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What was read of a folder: texts by file, findings about what could not be read, and whether the folder itself
+    could, and holds something.
+    """
+
+    contents: Mapping[str, bytes]
+    unreadable: tuple[Diagnostic, ...]
+    is_whole: bool
+    digests: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        digests = {file: sha256(content).hexdigest() for file, content in self.contents.items()}
+        object.__setattr__(self, "digests", digests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A blueprint that is good: its file, the digest of its text, and its program."""
+
+    file: str
+    text: str
+    digest: str
+    canonical: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """A folder by the names of its blueprints. `errors` has what is wrong with those that are not good; `files` the
+    name that each file stands for; `folder_errors` why the folder could not be read.
+    """
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    errors: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    folder_errors: tuple[Diagnostic, ...] = ()
+    is_whole: bool = True
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All findings, by place."""
+        found = [*self.warnings, *self.folder_errors, *(each for errors in self.errors.values() for each in errors)]
+        return tuple(sorted(found, key=lambda each: each.order))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,38 +84,58 @@ class Named:
     column: int
 
 
-def compile_folder(*paths: Path) -> Registry | list[Diagnostic]:
-    """Compile all blueprints in these folders and files; one error refuses them all, and all errors are returned."""
-    diagnostics: list[Diagnostic] = []
-    good: list[tuple[str, Examined]] = []
-    names: list[Named] = []
-    for found in find_blueprints(paths):
+def read_texts(folder: Path) -> Texts:
+    """Read all files of a folder, or a file alone."""
+    contents: dict[str, bytes] = {}
+    unreadable: list[Diagnostic] = []
+    for found in find_blueprints([folder]):
         content = found if isinstance(found, Diagnostic) else read_file(found)
         if isinstance(content, Diagnostic):
-            diagnostics.append(content)
-            continue
-        examined = examine_text(content)
-        diagnostics += [finding.in_file(str(found)) for finding in examined.findings]
-        names += name_in(examined, str(found))
-        good += [(str(found), examined)] if examined.is_good else []
-    diagnostics += duplicate_names(names)
-    programs: dict[str, Program] = {}
-    for file, examined in good:
-        built = examined.built()
-        if isinstance(built, Program):
-            programs[built.name] = built
+            unreadable.append(content)
         else:
-            diagnostics.append(built.in_file(file))
-    if any(each.severity is Severity.ERROR for each in diagnostics):
-        return sorted(diagnostics, key=lambda each: each.order)
-    return Registry(programs=programs, diagnostics=tuple(diagnostics))
+            contents[str(found)] = content
+    whole_folder = folder.is_dir() and all(each.file.endswith(SUFFIXES) for each in unreadable)
+    return Texts(contents=contents, unreadable=tuple(unreadable), is_whole=whole_folder and bool(contents))
 
 
-def name_in(examined: Examined, file: str) -> Iterator[Named]:
-    """The name of the blueprint in a file, if it has one."""
-    if examined.name is not None:
-        span = examined.name.span
-        yield Named(name=examined.name.text, file=file, line=span.line, column=span.column)
+def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[str, str]) -> Registry:
+    """Put together what came of the texts. A file without a name to be read stands for the one it `held` last, else for
+    its stem; of two files with one name neither is good.
+    """
+    names = {file: name for file, each in compiled.items() for name in _named(each, file)}
+    twice = {name for name, count in Counter(each.name for each in names.values()).items() if count > 1}
+    found: dict[str, list[Diagnostic]] = {file: _in_file(each, file) for file, each in compiled.items()}
+    unreadable = [each for each in texts.unreadable if each.file.endswith(SUFFIXES)]
+    for problem in (*unreadable, *duplicate_names(names.values())):
+        found.setdefault(problem.file, []).append(problem)
+    files = {file: names[file].name if file in names else held.get(file, Path(file).stem) for file in found}
+    parts: dict[str, Part] = {}
+    errors: dict[str, tuple[Diagnostic, ...]] = {}
+    for file, name in files.items():
+        each = compiled.get(file, Compiled())
+        if each.digest is not None and name not in twice:
+            parts[name] = Part(file=file, text=texts.digests[file], digest=each.digest, canonical=each.canonical)
+        elif wrong := tuple(problem for problem in found[file] if problem.severity is Severity.ERROR):
+            errors[name] = (*errors.get(name, ()), *wrong)
+    warnings = [each for some in found.values() for each in some if each.severity is not Severity.ERROR]
+    return Registry(
+        parts=parts,
+        errors=errors,
+        warnings=tuple(warnings),
+        files=files,
+        folder_errors=tuple(each for each in texts.unreadable if each not in unreadable),
+        is_whole=texts.is_whole,
+    )
+
+
+def _named(compiled: Compiled, file: str) -> Iterator[Named]:
+    if compiled.name is not None:
+        name, line, column = compiled.name
+        yield Named(name=name, file=file, line=line, column=column)
+
+
+def _in_file(compiled: Compiled, file: str) -> list[Diagnostic]:
+    return [replace(each, file=file) for each in compiled.diagnostics]
 
 
 def duplicate_names(names: Iterable[Named]) -> Iterator[Diagnostic]:

@@ -64,6 +64,11 @@ COMMANDS: Final = {
     "init": Command(
         "avtomat.cli.init", "Begin a project: a blueprint with tests, settings, a README, CI", ("avtomat init shop",)
     ),
+    "blueprints": Command(
+        "avtomat.cli.blueprints",
+        "List the blueprints of an engine, or make an earlier version current again",
+        ("avtomat blueprints list", "avtomat blueprints restore hello 4f0c2a9be1d3"),
+    ),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store", ("avtomat doctor",)),
     "store": Command(
         "avtomat.cli.store",

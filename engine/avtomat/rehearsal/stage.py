@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from avtomat.blueprint import codes_tests as codes
-from avtomat.blueprint.compiler import build_program
+from avtomat.blueprint.building import build_program
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.messages import View

@@ -36,19 +36,20 @@ class Admission:
         """Why no new job is taken now."""
         trouble = self._trouble()
         if trouble is not None:
-            return _not_now(trouble.message, trouble.code)
+            return not_now(trouble.message, trouble.code)
         sample = self._latest()
         if sample is None:
             return None
         if sample.open_jobs >= self._jobs_open_max:
-            return _not_now(f"{sample.open_jobs} jobs are open, and jobs_open_max allows no more", "jobs.too_many")
+            return not_now(f"{sample.open_jobs} jobs are open, and jobs_open_max allows no more", "jobs.too_many")
         if sample.history_pending >= self._history_pending_max:
             text = f"{sample.history_pending} entries of history wait for their database"
-            return _not_now(text, "store.history_behind")
+            return not_now(text, "store.history_behind")
         return None
 
 
-def _not_now(text: str, code: str) -> RequestRefused:
+def not_now(text: str, code: str) -> RequestRefused:
+    """A refusal that says when to come again."""
     return RequestRefused(
         text, status=503, code=code, hint="send it again later, with its Idempotency-Key", retry_after_s=RETRY_AFTER_S
     )

@@ -12,7 +12,7 @@ from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time
 from avtomat.errors import RequestRefused
-from avtomat.runtime.admission import Admission
+from avtomat.runtime.admission import Admission, not_now
 from avtomat.runtime.executor import Executor
 from avtomat.runtime.histories import Histories
 from avtomat.runtime.jobview import error_code_of, job_of_row, refs_of, scope_of_row, status_word
@@ -96,7 +96,7 @@ class ClientDoor:
         jobs.too_many or store.history_behind while no new jobs are taken.
         """
         program = self._programs.current.get(asked.blueprint)
-        refused = refusal(program, asked) or self._admission.refusal()
+        refused = self._not_good_yet(asked.blueprint) or refusal(program, asked) or self._admission.refusal()
         if refused is not None or program is None:
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
@@ -115,6 +115,11 @@ class ClientDoor:
             version=program.digest,
             ended=ended,
         )
+
+    def _not_good_yet(self, name: str) -> RequestRefused | None:
+        if name not in self._programs.never_good:
+            return None
+        return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")
 
     async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:
         """Answer with the job that the key named before, or with the refusal where there is none."""

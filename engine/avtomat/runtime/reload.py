@@ -1,70 +1,92 @@
-"""Watch the folder of blueprints: compile the whole set after a change and swap it as one, or keep what runs and say
-why.
+"""Watch the folder of blueprints, compile what changed, and offer it: each blueprint goes live by itself.
 
-Compiling happens in a thread, so that the loop goes on. Running jobs never notice: they keep the program they began
-with.
+A file with errors keeps its last good version, and the others go on. What is current is the store's word (see
+programs.py): a replica offers its folder when it starts and what changes there afterwards. Running jobs never notice:
+they keep the program that they began with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
-from watchfiles import Change, awatch
-
-from avtomat.blueprint.files import find_blueprints, read_file
-from avtomat.blueprint.registry import Registry, compile_folder
-from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.blueprint.cache import checker_identity
+from avtomat.blueprint.registry import Compiled, Registry, Texts, read_texts, registry_of
+from avtomat.diagnostics import Diagnostic
 from avtomat.errors import StoreError
 from avtomat.runtime.programs import Programs
+from avtomat.runtime.standing import Standing
+from avtomat.runtime.watching import changes_of
 
 log = logging.getLogger(__name__)
 
-DEBOUNCE_MS = 200
-LOOK_EVERY_MS = 200
-"""The watching thread wakes up so often although nothing changes; four times less often than it would by itself."""
-
 AGAIN_AFTER_S = 5.0
-QUIET_MS = 5_000
-"""When nothing has changed for so long the folder is read once more: a change may have come after it was read and
-before the watch stood.
-"""
+
+Compile = Callable[[Sequence[bytes]], Awaitable[Sequence[Compiled]]]
 
 
 class Reloader:
-    """The current set of one folder, and what is wrong with the set that was refused last."""
+    """What one folder offers, and what is wrong with it. At a start, what was replaced within `hold` is not offered."""
 
-    def __init__(self, folder: Path, programs: Programs) -> None:
+    def __init__(
+        self, folder: Path, programs: Programs, compile_: Compile, now_ms: Callable[[], int], *, hold: timedelta
+    ) -> None:
         self._folder = folder
         self._programs = programs
-        self._current: Registry | None = None
-        self._read = ""
+        self._compile = compile_
+        self._now_ms = now_ms
+        self._hold_ms = round(hold.total_seconds() * 1000)
+        self._compiled: Mapping[str, Compiled] = {}
+        self._offered: dict[str, str] | None = None
+        self._read: Mapping[str, str] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.problems: tuple[Diagnostic, ...] = ()
+        self._since: Mapping[str, int] = {}
+        self._found = Registry()
+        self.held_back: Mapping[str, str] = {}
+        """Names with the digest of the folder's version, which was replaced not long before the start."""
 
     @property
     def loaded(self) -> bool:
-        """Whether any set was ever taken."""
-        return self._current is not None
+        """Whether anything is current, or the folder was read and has nothing to offer."""
+        return bool(self._programs.current) or (self._offered is not None and not self.problems)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the watch has ended although nobody stopped it."""
+        return self._task is not None and self._task.done()
+
+    @property
+    def problems(self) -> list[tuple[str, int, Diagnostic]]:
+        """What is wrong in the folder: the name that it concerns ('' the folder), since when, and the finding."""
+        found = [*self._found.errors.items(), ("", self._found.folder_errors)]
+        rows = [(name, self._since.get(name, 0), each) for name, errors in found for each in errors]
+        return sorted(rows, key=lambda row: row[2].order)
+
+    @property
+    def broken(self) -> Collection[str]:
+        """Names whose file has errors."""
+        return self._found.errors.keys()
 
     async def load(self) -> bool:
-        """Compile the folder and make it current; False when it was refused, and why is in `problems` and the log."""
-        self._read, compiled = await asyncio.to_thread(_compile, self._folder)
-        if not isinstance(compiled, Registry):
-            self.problems = tuple(each for each in compiled if each.severity is Severity.ERROR)
-            log.error("blueprints are not reloaded: %s", summary(self.problems))
-            return False
-        mended, self.problems = bool(self.problems), ()
-        if not mended and self._current is not None and _digests(self._current) == _digests(compiled):
-            return True
-        await self._programs.swap(compiled.programs)
-        self._current = compiled
-        log.info("%d blueprints are current: %s", len(compiled.programs), ", ".join(sorted(compiled.programs)))
-        return True
+        """Read the folder and offer what is good and new; False when something in it is wrong, and why is in
+        `problems` and the log.
+        """
+        texts = await asyncio.to_thread(read_texts, self._folder)
+        await self._programs.follow()
+        await self._compile_new(texts)
+        by_file = {file: self._compiled[digest] for file, digest in texts.digests.items()}
+        found = registry_of(texts, by_file, self._held())
+        await self._offer(found)
+        self._read = texts.digests
+        self._forget_texts(found)
+        self._note(found)
+        return not self.problems
 
     def start(self) -> None:
         """Begin to watch."""
@@ -73,9 +95,118 @@ class Reloader:
     async def stop(self) -> None:
         """Watch no longer."""
         if self._task is not None:
-            self._task.cancel()
+            task, self._task = self._task, None
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
+
+    # --- offering -----------------------------------------------------------------------------------------------------
+
+    async def _compile_new(self, texts: Texts) -> None:
+        """Compile the texts that were not there when the folder was read last."""
+        known = {**self._current_texts(), **self._compiled}
+        new = {digest: texts.contents[file] for file, digest in texts.digests.items() if digest not in known}
+        known |= dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
+        self._compiled = {digest: known[digest] for digest in texts.digests.values()}
+
+    def _current_texts(self) -> dict[str, Compiled]:
+        """Texts from which this very checker made what is current: they are not compiled again at a start."""
+        checker, current = checker_identity(), self._programs.current
+        return {
+            text: Compiled(name=(name, 1, 1), digest=each.digest)
+            for name, each in self._programs.standing.items()
+            if (text := each.source.removeprefix(f"{checker}:")) != each.source
+            and name in current
+            and current[name].digest == each.digest
+        }
+
+    def _forget_texts(self, found: Registry) -> None:
+        """Keep no canonical form that the store has."""
+        current = self._programs.current
+        stored = {
+            part.text for name, part in found.parts.items() if name in current and current[name].digest == part.digest
+        }
+        self._compiled = {
+            text: replace(each, canonical=None) if text in stored else each for text, each in self._compiled.items()
+        }
+
+    def _held(self) -> dict[str, str]:
+        """The name that each file stood for last."""
+        before = {self._path_of(each.file): name for name, each in self._programs.standing.items()}
+        return {**before, **self._found.files}
+
+    async def _offer(self, found: Registry) -> None:
+        at_start, offered = self._offered is None, self._offered or {}
+        names = set(found.files.values())
+        new = [name for name, part in found.parts.items() if offered.get(name) != part.text]
+        before = self._programs.standing if at_start else self._found.files.values()
+        gone = [name for name in before if name not in names] if found.is_whole else []
+        held: dict[str, str] = {}
+
+        def change(name: str, now: Standing | None) -> Standing | None:
+            held.pop(name, None)
+            part, now_ms = found.parts.get(name), self._now_ms()
+            held_from_ms = now_ms - self._hold_ms
+            if part is None:
+                is_kept = now is None or now.is_retired or (at_start and now.since_ms > held_from_ms)
+                return None if is_kept or now is None else now.retired(now_ms)
+            file, source = self._short(part.file), f"{checker_identity()}:{part.text}"
+            if now is None:
+                return Standing(digest=part.digest, since_ms=now_ms, file=file, source=source)
+            if at_start and now.was_replaced_after(part.digest, held_from_ms):
+                held[name] = part.digest
+                return None
+            return now.followed_by(part.digest, now_ms, file=file, source=source)
+
+        texts = {part.digest: part.canonical for part in found.parts.values() if part.canonical is not None}
+        changed = await self._programs.change([*new, *gone], change, texts)
+        self._tell(changed, gone, held)
+        self.held_back = {**{name: each for name, each in self.held_back.items() if name not in new}, **held}
+        kept = {} if found.is_whole else {name: text for name, text in offered.items() if name not in names}
+        self._offered = {**kept, **{name: part.text for name, part in found.parts.items()}}
+
+    def _note(self, found: Registry) -> None:
+        """Keep what is wrong, and say what is so since now."""
+        before, now_ms = self._found, self._now_ms()
+        if not found.is_whole:  # what was there is not gone
+            files = {**before.files, **found.files}
+            found = Registry(
+                parts=found.parts, errors=found.errors, folder_errors=found.folder_errors, files=files, is_whole=False
+            )
+        wrong = {**found.errors, **({"": found.folder_errors} if found.folder_errors else {})}
+        self._since = {name: self._since.get(name, now_ms) for name in wrong}
+        self._found = found
+        self._programs.never_good = [name for name in found.errors if name not in self._programs.current]
+        told = {**before.errors, "": before.folder_errors}
+        for name, errors in wrong.items():
+            if told.get(name) != errors:
+                fate = "cannot be read" if not name else self._fate(name)
+                log.error("%s %s: %s", name or "the folder", fate, summary(errors))
+
+    def _fate(self, name: str) -> str:
+        return "has no good version" if name in self._programs.never_good else "keeps its last good version"
+
+    def _tell(self, changed: Iterable[str], gone: Collection[str], held: Mapping[str, str]) -> None:
+        current = [name for name in changed if name not in gone]
+        if current:
+            log.info("%d blueprints are current: %s", len(current), _listed(current))
+        if retired := [name for name in changed if name in gone]:
+            log.info("%d blueprints are retired, their files are gone: %s", len(retired), _listed(retired))
+        for name, digest in held.items():
+            log.warning(
+                "%s: version %s of the folder was replaced not long ago and is not taken at a start; the current one "
+                "goes on. `avtomat blueprints restore %s %s`, or a change of the file, takes it",
+                *(name, digest[:12], name, digest[:12]),
+            )
+
+    def _short(self, file: str) -> str:
+        path = Path(file)
+        return str(path.relative_to(self._folder)) if path != self._folder else path.name
+
+    def _path_of(self, short: str) -> str:
+        return str(self._folder / short)
+
+    # --- watching -----------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         """Load after each change. Where that fails (the store is away, the folder is not there, or the system has no
@@ -86,60 +217,43 @@ class Reloader:
             try:
                 if again:
                     await self.load()
-                await self._load_changes()
+                async for is_sure in changes_of(self._folder):
+                    if is_sure or await self._has_changed():
+                        await self.load()
             except StoreError as away:
                 log.warning("blueprints are reloaded later: %s", away.message)
             except FileNotFoundError:
                 log.warning("the folder %s is not there", self._folder)
             except Exception as failed:  # whatever it is, the next change must be seen
                 log.warning("%s cannot be watched; it is read every %.0f s: %r", self._folder, AGAIN_AFTER_S, failed)
+            else:
+                again = True
+                continue  # the folder is another one now
             again = True
             await asyncio.sleep(AGAIN_AFTER_S)
 
-    async def _load_changes(self) -> None:
-        """Load after each change, and once the watch stands what changed before."""
-        unsure = True
-        watch = awatch(
-            self._folder,
-            watch_filter=_matters,
-            debounce=DEBOUNCE_MS,
-            step=LOOK_EVERY_MS,
-            rust_timeout=QUIET_MS,
-            yield_on_timeout=True,
-        )
-        async for changes in watch:
-            if changes or (unsure and self._read != await asyncio.to_thread(_digest, self._folder)):
-                await self.load()
-            unsure = False
+    async def _has_changed(self) -> bool:
+        """Whether the folder holds something else than when it was read last."""
+        return self._read != (await asyncio.to_thread(read_texts, self._folder)).digests
 
 
-def _compile(folder: Path) -> tuple[str, Registry | list[Diagnostic]]:
-    """The digest of what is in the folder, taken first: what changes meanwhile makes it another one."""
-    return _digest(folder), compile_folder(folder)
+def counts_of(reloader: Reloader, programs: Programs) -> Counter[str]:
+    """Blueprints by how they stand: current, broken (among them never_good), held_back, retired."""
+    return Counter(
+        current=len(programs.current),
+        broken=len(reloader.broken),
+        never_good=len(programs.never_good),
+        held_back=len(reloader.held_back),
+        retired=sum(each.is_retired for each in programs.standing.values()),
+    )
 
 
-def _digest(folder: Path) -> str:
-    """A digest of all files of blueprints, which costs a small part of compiling them."""
-    digest = sha256()
-    for found in find_blueprints([folder]):
-        content = found if isinstance(found, Diagnostic) else read_file(found)
-        parts = (str(found).encode(), content if isinstance(content, bytes) else str(content).encode())
-        for part in parts:
-            digest.update(b"%d " % len(part) + part)
-    return digest.hexdigest()
-
-
-def _digests(registry: Registry) -> dict[str, str]:
-    return {name: program.digest for name, program in registry.programs.items()}
-
-
-def _matters(_change: Change, path: str) -> bool:
-    """Whether a changed path may be a blueprint: a YAML file, or the link that a mounted volume swaps (`..data`)."""
-    name = Path(path).name
-    return name.endswith((".yaml", ".yml")) or name.startswith("..")
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(sorted(names)[:20]) + more
 
 
 def summary(problems: Sequence[Diagnostic]) -> str:
-    """The findings that refused a set, one a line."""
+    """The findings about a blueprint, one a line."""
     lines = [f"{each.file}:{each.line}:{each.column}: {each.code}: {each.message}" for each in problems[:20]]
     return "\n  ".join([f"{len(problems)} findings", *lines])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from avtomat.blueprint.compiler import build_program
+from avtomat.blueprint.building import build_program
+from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import format_time
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
+from avtomat.runtime.compiling import CompileChild, compile_here
 from avtomat.runtime.dispatcher import Dispatcher
 from avtomat.runtime.duties import Duties, Duty
 from avtomat.runtime.executor import Executor, Listeners
@@ -22,7 +25,8 @@ from avtomat.runtime.operating import Operators
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.queues import Queues
 from avtomat.runtime.relay import Relay
-from avtomat.runtime.reload import Reloader
+from avtomat.runtime.reload import Reloader, counts_of
+from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
@@ -30,6 +34,7 @@ from avtomat.runtime.why import Explainer
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.answers import Wakeups
+from avtomat.storage.codec import from_ms
 from avtomat.storage.history import HistoryDatabase
 from avtomat.storage.ports import Store
 
@@ -83,7 +88,10 @@ class Service:
         self._relay: Relay | None = None
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
-        self._reloader = Reloader(settings.blueprints, self.programs)
+        self._child: CompileChild | None = None
+        self._reloader = Reloader(
+            settings.blueprints, self.programs, self._compile, self.store.now_ms, hold=settings.blueprints_hold
+        )
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
@@ -95,9 +103,11 @@ class Service:
         nothing left open.
         """
         await self._open_store()
+        self._child = CompileChild() if watch else None
         try:
             await self._reloader.load()
         except BaseException:
+            await self._end_child()
             await self.store.close()
             raise
         self._duties.start()
@@ -123,6 +133,7 @@ class Service:
         """End the duties and leave the store."""
         self.drain()
         await self._reloader.stop()
+        await self._end_child()
         await self._duties.stop()
         self._executor.stop()
         if self._history is not None:
@@ -130,8 +141,8 @@ class Service:
         await self.store.close()
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
-        """Whether this replica should get requests, and what is to be known: findings that refused the last reload, and
-        why history is not carried.
+        """Whether this replica should get requests, and what is to be known: it is `degraded` with a blueprint that is
+        not what the folder has; why history is not carried.
         """
         reasons: dict[str, Json] = {}
         if not self._started:
@@ -139,21 +150,36 @@ class Service:
         if self._draining:
             reasons["draining"] = True
         if not self._reloader.loaded:
-            reasons["blueprints"] = "none could be loaded"
+            reasons["no_blueprints"] = True
         trouble = self.store.trouble()
         if trouble is not None:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
-        ready = not reasons
-        if self._reloader.problems:
-            reasons["reload"] = self.reload_problems()
+        counts = counts_of(self._reloader, self.programs)
+        ready = not reasons and not counts["never_good"]
+        if counts["broken"] or counts["held_back"]:
+            reasons["degraded"] = True
+            reasons["blueprints"] = {word: number for word, number in counts.items() if number}
+        if self.reloader_dead:
+            reasons["reloader"] = "dead"
         if self._relay is not None and (away := self._relay.trouble) is not None:
             reasons["history"] = {"code": away.code, "message": away.message, "hint": away.hint}
         return ready, reasons
 
+    @property
+    def reloader_dead(self) -> bool:
+        """Whether nobody watches the folder of blueprints any more, although somebody should."""
+        return self._reloader.is_dead
+
+    def blueprint_counts(self) -> tuple[Mapping[str, int], bool]:
+        """Blueprints by how they stand, and whether the reloader is dead."""
+        return counts_of(self._reloader, self.programs), self.reloader_dead
+
     def reload_problems(self) -> list[dict[str, Json]]:
-        """The findings that refused the last reload; empty when what is in the folder is current."""
+        """What is wrong in the folder, by blueprint; empty when what is in the folder is current."""
         return [
             {
+                "blueprint": name or None,
+                "since": format_time(from_ms(since_ms)),
                 "code": each.code,
                 "message": each.message,
                 "file": each.file,
@@ -161,12 +187,23 @@ class Service:
                 "column": each.column,
                 "hint": each.hint,
             }
-            for each in self._reloader.problems
+            for name, since_ms, each in self._reloader.problems
         ]
 
+    async def restore(self, name: str, digest: str) -> None:
+        """Make an earlier version of a blueprint current again; RequestRefused: it is not kept."""
+        await repeat(lambda: self.programs.restore(name, digest))
+
     async def reload(self) -> bool:
-        """Load the folder now; False when the set was refused."""
+        """Load the folder now; False when something in it is wrong."""
         return await self._reloader.load()
+
+    async def _compile(self, contents: Sequence[bytes]) -> Sequence[Compiled]:
+        return await (compile_here if self._child is None else self._child.compile)(contents)
+
+    async def _end_child(self) -> None:
+        if self._child is not None:
+            await self._child.close()
 
     def _admission(self) -> Admission:
         return Admission(
@@ -177,7 +214,7 @@ class Service:
         )
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run}
+        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self.programs.run}
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})

@@ -89,6 +89,8 @@ class MemoryStore:
         self._now_ms = 0
         self._parts = [Partition(number=number, keeps_history=not history_outbox) for number in range(partitions)]
         self._workers: dict[str, Registration] = {}
+        self._current: dict[str, bytes] = {}
+        self._current_number = 0
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -129,6 +131,19 @@ class MemoryStore:
         """The canonical form."""
         found = (part.programs[digest].text for part in self._parts if digest in part.programs)
         return next(found, None)
+
+    @_step
+    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of what is current."""
+        return None if seen == self._current_number else (self._current_number, dict(self._current))
+
+    @_step
+    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        refused = [name for name in changes if self._current.get(name) != was.get(name)]
+        self._current |= {name: record for name, record in changes.items() if name not in refused}
+        self._current_number += len(refused) < len(changes)
+        return refused
 
     # jobs
 

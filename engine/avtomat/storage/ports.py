@@ -93,6 +93,16 @@ class Store(Protocol):
     async def program(self, digest: str) -> str | None:
         """The canonical form."""
 
+    # what is current: a record for each name of a blueprint, and a number that moves with every change of them
+
+    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The number and all records; None when the number is `seen` still. A store without any has the number 0."""
+
+    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace the records of these names where the record is the one in `was` (not there: none), in one step.
+        Returns the names that have another record, which stays.
+        """
+
     # jobs
 
     async def create(self, new: NewJob) -> Created:

@@ -54,7 +54,8 @@ TURNED_BACK_MIN_MS: Final = 2_000
 LOOK_AGAIN_AFTER_S: Final = 0.5
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
-"""Registrations belong to no job; they live with the first partition."""
+CURRENT_PARTITION: Final = 0
+"""Registrations and what is current belong to no job; they live with the first partition."""
 
 
 @cache
@@ -217,6 +218,18 @@ class RedisStore:
             if text is not None:
                 return str(text.decode())
         return None
+
+    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of what is current."""
+        number, pairs = (await self._run("current", CURRENT_PARTITION, seen))[1:]
+        if number == seen:
+            return None
+        return number, {name.decode(): record for name, record in zip(pairs[::2], pairs[1::2], strict=True)}
+
+    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
+        return [name.decode() for name in (await self._run("put_current", CURRENT_PARTITION, *args))[1]]
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 

@@ -140,6 +140,14 @@ class SqliteStore:
         """The canonical form."""
         return await self._read(records.program, digest)
 
+    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of what is current."""
+        return await self._read(records.current, seen)
+
+    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        return await self._write(records.put_current, changes, was)
+
     # jobs
 
     async def create(self, new: NewJob) -> Created:

@@ -18,6 +18,13 @@ _PROGRAM: Final = """
 SELECT p.canonical FROM avtomat_meta m JOIN programs p ON p.partition < m.value AND p.digest = ?
 WHERE m.name = 'partitions' LIMIT 1"""
 
+_CURRENT_NUMBER: Final = "SELECT value FROM avtomat_meta WHERE name = 'current_number'"
+_CURRENT: Final = "SELECT name, record FROM current"
+_ONE_CURRENT: Final = "SELECT record FROM current WHERE name = ?"
+_PUT_CURRENT: Final = "INSERT OR REPLACE INTO current VALUES (?, ?)"
+_COUNT_CURRENT: Final = """
+INSERT INTO avtomat_meta VALUES ('current_number', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"""
+
 _PUT_WORKER: Final = "INSERT OR REPLACE INTO workers VALUES (?, ?, NULL, ?)"
 _TOUCH_WORKER: Final = """
 UPDATE workers SET until_ms = ?, usage = coalesce(?, usage) WHERE worker = ? AND until_ms > ? RETURNING record"""
@@ -60,6 +67,27 @@ def program(db: sqlite3.Connection, digest: str) -> str | None:
     """See `Store.program`."""
     row: tuple[str] | None = db.execute(_PROGRAM, (digest,)).fetchone()
     return None if row is None else row[0]
+
+
+def current(db: sqlite3.Connection, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+    """See `Store.current`. A change between the two reads is in the records, and seen again with its number."""
+    row: tuple[int] | None = db.execute(_CURRENT_NUMBER).fetchone()
+    number = 0 if row is None else row[0]
+    return None if number == seen else (number, dict(db.execute(_CURRENT)))
+
+
+def put_current(step: Step, records: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+    """See `Store.put_current`."""
+    refused = []
+    for name, record in records.items():
+        row: tuple[bytes] | None = step.db.execute(_ONE_CURRENT, (name,)).fetchone()
+        if (None if row is None else row[0]) == was.get(name):
+            step.db.execute(_PUT_CURRENT, (name, record))
+        else:
+            refused.append(name)
+    if len(refused) < len(records):
+        step.db.execute(_COUNT_CURRENT)
+    return refused
 
 
 # --- workers ----------------------------------------------------------------------------------------------------------

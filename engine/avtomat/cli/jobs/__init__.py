@@ -30,7 +30,7 @@ Do = Callable[[EngineApi, Namespace], int]
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What to do, and the engine to ask."""
-    _common_arguments(parser, first=True)
+    common_arguments(parser, first=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _submit_arguments(_action(actions, "submit", "Submit a job, and wait for its end or follow it", submitting.submit))
     _list_arguments(_action(actions, "list", "List jobs, newest first", reading.show_list))
@@ -57,7 +57,7 @@ def api_of(args: Namespace) -> EngineApi:
     return EngineApi(url, args.token or settings.client_token)
 
 
-def _common_arguments(parser: ArgumentParser, *, first: bool = False) -> None:
+def common_arguments(parser: ArgumentParser, *, first: bool = False) -> None:
     """Flags that may stand before the action and behind it; the later ones count."""
 
     def default(value: Any) -> Any:
@@ -85,7 +85,7 @@ def _common_arguments(parser: ArgumentParser, *, first: bool = False) -> None:
 def _action(actions: Any, name: str, text: str, do: Do) -> ArgumentParser:
     parser: ArgumentParser = actions.add_parser(name, help=text, **described(text))
     parser.set_defaults(do=do)
-    _common_arguments(parser)
+    common_arguments(parser)
     return parser
 
 

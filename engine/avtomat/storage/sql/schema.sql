@@ -10,6 +10,9 @@ CREATE TABLE programs (
     PRIMARY KEY (partition, digest)
 ) STRICT, WITHOUT ROWID;
 
+-- What is current, by the name of a blueprint; `current_number` in avtomat_meta moves with it.
+CREATE TABLE current (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
 -- `status` is the stored word; `unwind_seq` the entry that began to compensate, `unwound` once the root was mailed;
 -- `extras` whether it ever
 -- had more than tasks and times (forks, mail, undos, a dead attempt in a worker's hands), so that its end looks there; `expires_ms` when an ended job leaves.
