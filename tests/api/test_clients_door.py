@@ -264,3 +264,12 @@ async def test_large_answers_are_compressed_for_those_who_ask(site: Site) -> Non
     assert packed.headers["Content-Encoding"] == "gzip"
     assert packed.json == plain.json
     assert "Content-Encoding" not in small.headers
+
+
+async def test_an_idempotency_key_that_stands_twice_is_400(site: Site) -> None:
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+
+    answer = await site.post("/api/v1/blueprints/hello/jobs", json={}, headers=headers)
+
+    assert (answer.status, answer.code) == (400, "request.header")
+    assert not site.engine.clients.submitted

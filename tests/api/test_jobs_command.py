@@ -140,6 +140,7 @@ async def test_a_job_is_found_by_the_first_characters_of_its_id(kept: Site, caps
     assert await avtomat("jobs", "show", "00abc") == 2
     assert "00abcd1, 00abce2" in capsys.readouterr().err
     assert await avtomat("jobs", "show", "00ff") == 3
+    assert await avtomat("jobs", "show", "00a") == 2
 
 
 async def test_a_job_is_cancelled(kept: Site, capsys: pytest.CaptureFixture[str]) -> None:

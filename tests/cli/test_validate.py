@@ -274,3 +274,14 @@ def test_sarif_has_a_result_with_its_place_for_each_finding(tmp_path: Path, caps
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == Path(file).as_uri()
     assert place["region"] == {"startLine": 4, "startColumn": 22, "endLine": 4, "endColumn": 29}
+
+
+def test_secrets_that_the_settings_do_not_declare_are_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_with(tmp_path, GOOD.replace("{task: t}", "{task: t, params: {k: '{{ secrets.key }}'}}"))
+    (tmp_path / "avtomat.toml").write_text("port = 1\n")
+
+    assert main(["validate", file, "--settings", str(tmp_path / "avtomat.toml")]) == 0
+
+    assert "warning settings: good names the secret key, which the settings do not declare" in capsys.readouterr().out

@@ -191,8 +191,12 @@ def test_dev_with_a_broken_blueprint_runs_and_takes_the_mended_one(project: Path
     with RealProcessOfDev(project) as engine:
         engine.until_said("AVT")
         assert engine.ask("GET", "/readyz").status == 503
+        assert "^^^^" in engine.log
         (project / "workflows/hello.yaml").write_text(HELLO)
         engine.wait_ready()
+        job = engine.submit("hello", {"name": "Ada"})["job_id"]
+        engine.ask("POST", f"/api/v1/jobs/{job}/cancel", {"reason": "enough"})
+        engine.until_said(f"job {job} hello cancelled after")
 
 
 class RealProcessOfDev(EngineProcess):

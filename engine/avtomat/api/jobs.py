@@ -12,7 +12,7 @@ from avtomat.api.bodies import json_body
 from avtomat.api.doors import ClientRoute
 from avtomat.api.queries import count, query_of, refuse_unknown, seconds
 from avtomat.api.refusals import refusal_of
-from avtomat.api.requests import Request
+from avtomat.api.requests import Request, single_header
 from avtomat.api.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED
@@ -60,7 +60,7 @@ class JobRoutes:
         body = await json_body(request, self._body_bytes_max)
         if isinstance(body, list):
             return await self._submit_all(request, body, waits="wait" in query)
-        asked = _submission_of(request, body, read_key(request.headers.get("Idempotency-Key")))
+        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
         accepted = await self._clients.submit(asked, wait_s)
         answer = await self._answer(accepted, whole="wait" in query)
@@ -84,7 +84,7 @@ class JobRoutes:
         if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
             text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
             raise RequestRefused(text, status=422, code="request.invalid")
-        key = read_key(request.headers.get("Idempotency-Key"))
+        key = read_key(single_header(request, "Idempotency-Key"))
         results = await asyncio.gather(
             *(
                 self._submit_one(request, body, None if key is None else f"{key}/{index}", f"/{index}")

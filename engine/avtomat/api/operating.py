@@ -11,7 +11,7 @@ from avtomat.api.bodies import optional_json_body
 from avtomat.api.doors import ClientHandler, ClientRoute
 from avtomat.api.jobs import JOBS, accepted_as_json, found, status_of
 from avtomat.api.queries import query_of, refuse_unknown
-from avtomat.api.requests import Request
+from avtomat.api.requests import Request, single_header
 from avtomat.api.submissions import read_key
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
@@ -144,7 +144,7 @@ class OperatingRoutes:
 
 
 def _key_of(request: Request) -> str | None:
-    return read_key(request.headers.get("Idempotency-Key"))
+    return read_key(single_header(request, "Idempotency-Key"))
 
 
 def _answer(job: Mapping[str, Json]) -> Answer:

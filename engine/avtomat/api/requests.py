@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from avtomat.api.auth import Caller
+from avtomat.errors import RequestRefused
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _PROCESS: Final = token_hex(6)
@@ -22,6 +23,14 @@ class Request(web.BaseRequest):
 
     parts: Mapping[str, str]
     caller: Caller
+
+
+def single_header(request: Request, name: str) -> str | None:
+    """The value of a header that means one thing; RequestRefused (400) where it stands more than once."""
+    given = request.headers.getall(name, ())
+    if len(given) > 1:
+        raise RequestRefused(f"the header {name} stands there more than once", status=400, code="request.header")
+    return given[0] if given else None
 
 
 def request_id_of(request: Request) -> str:

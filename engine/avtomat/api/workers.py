@@ -19,7 +19,7 @@ from avtomat.api.bodies import json_body, optional_json_body
 from avtomat.api.doors import Route
 from avtomat.api.oversized import subject_of
 from avtomat.api.queries import count, query_of, seconds
-from avtomat.api.requests import Request
+from avtomat.api.requests import Request, single_header
 from avtomat.api.worker_messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
@@ -103,7 +103,7 @@ class WorkerRoutes:
 
     async def result(self, request: Request) -> Answer:
         """Use a result, or each of a list. A list of which one could not be used is sent again whole."""
-        sender = request.headers.get("X-Worker-ID")
+        sender = single_header(request, "X-Worker-ID")
         try:
             body = await json_body(request, self._result_bytes_max)
             if isinstance(body, list):

@@ -45,6 +45,11 @@ class Expression:
         """The paths that it may read, secrets left out."""
         return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
 
+    @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        """Those of them that must be there: not inside `has` or `default`."""
+        return frozenset(use.path for use in self.uses if use.path[0] != SECRETS and not use.guarded)
+
     def moved(self, by: int) -> Expression:
         """The same expression in a text in which its source begins at the offset `by`."""
         uses = tuple(use.moved(by) for use in self.uses)

@@ -75,6 +75,11 @@ class CompiledTemplate:
         return frozenset(use.path for use in self.uses if use.path[0] != SECRETS)
 
     @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        """Those of them that must be there: not inside `has` or `default`."""
+        return frozenset(use.path for use in self.uses if use.path[0] != SECRETS and not use.guarded)
+
+    @property
     def secrets(self) -> frozenset[str]:
         """The names of the secrets that may be missing in it."""
         return frozenset(use.path[1] for use in self.uses if use.path[0] == SECRETS)

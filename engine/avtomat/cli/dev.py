@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from avtomat.cli.dev_news import News
 from avtomat.cli.sample_input import sample_of
 from avtomat.cli.serving import serve
 from avtomat.cli.setting_flags import FLAGGED, add_setting_flags, loaded_settings_of
@@ -96,6 +97,7 @@ def _announce(engine: Service, address: str) -> None:
     names = [str(each["name"]) for each in blueprints]
     print(f"Blueprints of {settings.blueprints}, reloaded as they change: {_listed(names)}")
     print(f"Start a job: {_curl(engine, address, names)}", flush=True)
+    News(engine)
 
 
 def _listed(names: list[str]) -> str:

@@ -43,6 +43,7 @@ def run(args: Namespace) -> int:
         *_packages(),
         *map(warning, loaded.warnings),
         *_blueprints(settings.blueprints),
+        *_undeclared(settings),
         *_tokens(settings),
         *_secrets(settings),
         *store_findings(settings),
@@ -87,6 +88,20 @@ def _blueprints(folder: Path) -> Iterator[Finding]:
         yield ok(f"{count} YAML files in {folder}")
     else:
         yield warning(f"no YAML files in {folder}")
+
+
+def _undeclared(settings: Settings) -> Iterator[Finding]:
+    """What blueprints name and the settings do not have; what is wrong with a blueprint itself is not told here."""
+    from avtomat.blueprint.compiler import examine_text
+    from avtomat.blueprint.files import find_blueprints, read_file
+    from avtomat.runtime.undeclared import undeclared
+
+    for file in find_blueprints([settings.blueprints]) if settings.blueprints.is_dir() else ():
+        content = read_file(file) if isinstance(file, Path) else None
+        examined = examine_text(content) if isinstance(content, bytes) else None
+        if examined is not None and examined.is_good:
+            for text in undeclared(examined.program(), settings.secrets, settings.config):
+                yield warning(text, hint="declare it in avtomat.toml, or leave it out of the blueprint")
 
 
 def _tokens(settings: Settings) -> Iterator[Finding]:

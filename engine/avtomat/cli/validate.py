@@ -38,6 +38,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=FORMS, default="text", help="form of the findings (default: text)")
     parser.add_argument("--strict", action="store_true", help="warnings count as errors for the exit code")
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only, and no summary")
+    parser.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=Path,
+        help="also warn of secrets and constants that blueprints name and this file does not declare",
+    )
     parser.add_argument("--no-cache", action="store_true", help="check all files, also those that did not change")
     parser.add_argument(
         "--stdin-filename", metavar="FILE", type=Path, help="what stdin is: findings name it (default: <stdin>)"
@@ -58,6 +64,8 @@ def run(args: Namespace) -> int:
     if not files:
         where = ", ".join(map(str, paths))
         raise NotFoundError(f"there is no blueprint in {where}: their names end in .yaml or .yml")
+    if args.settings is not None:
+        diagnostics = sorted({*diagnostics, *_undeclared(paths, args.settings)}, key=lambda each: each.order)
     gc.freeze()  # the process ends soon, and so does all that was made: no need to look through it at the end
     gc.enable()
     findings_cache.save()
@@ -156,6 +164,22 @@ def _findings_of_settings(file: Path) -> list[Diagnostic]:
     except SettingsError as wrong:
         return [finding(line, Severity.ERROR) for line in wrong.message.splitlines()]
     return [finding(warning, Severity.WARNING) for warning in loaded.warnings]
+
+
+def _undeclared(paths: Sequence[Path], file: Path) -> Iterator[Diagnostic]:
+    """Warnings about what the blueprints name and the settings do not have."""
+    from avtomat.blueprint.compiler import examine_text
+    from avtomat.runtime.undeclared import undeclared
+    from avtomat.settings_loader import load_settings
+
+    if not file.is_file():
+        raise NotFoundError(f"there is no file {file}")
+    settings = load_settings(environ={}, file=file).settings
+    for name, content in _contents([path for path in paths if path != STDIN], STDIN):
+        examined = examine_text(content) if isinstance(content, bytes) else None
+        if examined is not None and examined.is_good:
+            for text in undeclared(examined.program(), settings.secrets, settings.config):
+                yield Diagnostic(code="settings", severity=Severity.WARNING, message=text, file=name, line=1, column=1)
 
 
 def _duplicates(names: Sequence[Name]) -> Iterator[Diagnostic]:

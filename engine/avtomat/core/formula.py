@@ -100,6 +100,10 @@ class Formula(Protocol):
     def reads(self) -> frozenset[tuple[str, ...]]:
         """The paths of names that it may read, such as ("outputs", "pack", "bin"); cut at a computed index."""
 
+    @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        """Those of them that must be there: not inside `has` or `default`."""
+
     def evaluate(self, env: Environment) -> Json | Failure:
         """Return the value as plain JSON."""
 
@@ -110,6 +114,10 @@ class Template(Protocol):
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:
         """The paths of names that it may read, as in `Formula`."""
+
+    @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        """Those of them that must be there, as in `Formula`."""
 
     @property
     def secrets(self) -> frozenset[str]:

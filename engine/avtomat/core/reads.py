@@ -57,6 +57,28 @@ def secrets_read(program: Program, scope: Scope) -> frozenset[str]:
     return state.params.secrets if isinstance(state, TaskState) else frozenset()
 
 
+def secrets_named(program: Program) -> frozenset[str]:
+    """Names of all secrets that tasks of the program, undos too, may be given."""
+    tasks = [state for state in _states(program) if isinstance(state, TaskState)]
+    templates = [task.params for task in tasks]
+    templates += [task.compensate.params for task in tasks if task.compensate is not None]
+    return frozenset(name for template in templates for name in template.secrets)
+
+
+def constants_needed(program: Program) -> frozenset[str]:
+    """Names of the constants of `config` that must be there: those that stand inside `has` or `default` need not."""
+    parts = [part for state in _states(program) for part in _parts(state)]
+    parts += [part for arm in program.catch for part in _arm_parts(arm)]
+    parts += _values(template for _, template in program.data)
+    parts += _values(machine.collect for machine in program.machines.values())
+    return frozenset(path[1] for part in parts for path in part.needs if path[0] == "config" and len(path) > 1)
+
+
+def _states(program: Program) -> Iterator[State]:
+    for machine in program.machines.values():
+        yield from machine.states.values()
+
+
 def _reachable(program: Program, machine: str, state: str | None) -> list[State]:
     """The states that one decision may leave or enter."""
     states = program.machines[machine].states

@@ -72,6 +72,10 @@ class _Observed:
     def reads(self) -> frozenset[tuple[str, ...]]:
         return frozenset() if self.guard is None else self.guard.reads
 
+    @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        return frozenset() if self.guard is None else self.guard.needs
+
     def evaluate(self, env: Environment) -> Json | Failure:
         found = True if self.guard is None else self.guard.evaluate(env)
         if found is True:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from avtomat.blueprint.cache import checker_identity
 from avtomat.blueprint.registry import Compiled, Registry, Texts, read_texts, registry_of
+from avtomat.core.program import Program
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import StoreError
 from avtomat.runtime.programs import Programs
@@ -35,13 +36,22 @@ class Reloader:
     """What one folder offers, and what is wrong with it. At a start, what was replaced within `hold` is not offered."""
 
     def __init__(
-        self, folder: Path, programs: Programs, compile_: Compile, now_ms: Callable[[], int], *, hold: timedelta
+        self,
+        folder: Path,
+        programs: Programs,
+        compile_: Compile,
+        now_ms: Callable[[], int],
+        *,
+        hold: timedelta,
+        warnings_of: Callable[[Program], Iterable[str]] = lambda _: (),
     ) -> None:
         self._folder = folder
         self._programs = programs
         self._compile = compile_
         self._now_ms = now_ms
         self._hold_ms = round(hold.total_seconds() * 1000)
+        self._warnings_of = warnings_of
+        self._findings_to: Callable[[Sequence[Diagnostic]], None] = lambda _: None
         self._compiled: Mapping[str, Compiled] = {}
         self._offered: dict[str, str] | None = None
         self._read: Mapping[str, str] | None = None
@@ -87,6 +97,10 @@ class Reloader:
         self._forget_texts(found)
         self._note(found)
         return not self.problems
+
+    def tell_findings(self, findings_to: Callable[[Sequence[Diagnostic]], None]) -> None:
+        """Call this from now on with what is newly wrong with a file."""
+        self._findings_to = findings_to
 
     def start(self) -> None:
         """Begin to watch."""
@@ -182,6 +196,7 @@ class Reloader:
             if told.get(name) != errors:
                 fate = "cannot be read" if not name else self._fate(name)
                 log.error("%s %s: %s", name or "the folder", fate, summary(errors))
+                self._findings_to(errors)
 
     def _fate(self, name: str) -> str:
         return "has no good version" if name in self._programs.never_good else "keeps its last good version"
@@ -190,6 +205,9 @@ class Reloader:
         current = [name for name in changed if name not in gone]
         if current:
             log.info("%d blueprints are current: %s", len(current), _listed(current))
+        for name in current:
+            for text in self._warnings_of(self._programs.current[name]) if name in self._programs.current else ():
+                log.warning("%s", text)
         if retired := [name for name in changed if name in gone]:
             log.info("%d blueprints are retired, their files are gone: %s", len(retired), _listed(retired))
         for name, digest in held.items():

@@ -11,6 +11,7 @@ from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time
+from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.clients import ClientDoor
@@ -29,6 +30,7 @@ from avtomat.runtime.reload import Reloader, counts_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
 from avtomat.runtime.timers import Timers
+from avtomat.runtime.undeclared import undeclared
 from avtomat.runtime.waiters import Waiters
 from avtomat.runtime.why import Explainer
 from avtomat.secrets import Secrets
@@ -90,7 +92,12 @@ class Service:
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._child: CompileChild | None = None
         self._reloader = Reloader(
-            settings.blueprints, self.programs, self._compile, self.store.now_ms, hold=settings.blueprints_hold
+            settings.blueprints,
+            self.programs,
+            self._compile,
+            self.store.now_ms,
+            hold=settings.blueprints_hold,
+            warnings_of=lambda program: undeclared(program, settings.secrets, settings.config),
         )
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
@@ -118,6 +125,14 @@ class Service:
     def tell(self, changed: Callable[[str], None]) -> None:
         """Call this from now on with the id of each job that the store says has changed."""
         self._heard_by = changed
+
+    def tell_findings(self, findings_to: Callable[[Sequence[Diagnostic]], None]) -> None:
+        """Call this from now on with what is newly wrong with a file of blueprints."""
+        self._reloader.tell_findings(findings_to)
+
+    def findings(self) -> list[Diagnostic]:
+        """What is wrong with the files of blueprints now."""
+        return [finding for _, _, finding in self._reloader.problems]
 
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""

@@ -90,7 +90,7 @@ def _action(actions: Any, name: str, text: str, do: Do) -> ArgumentParser:
 
 
 def _job_argument(parser: ArgumentParser) -> None:
-    parser.add_argument("job", metavar="JOB", help="the job's id, or its first characters")
+    parser.add_argument("job", metavar="JOB", help="the job's id, or at least 4 of its first characters")
 
 
 def _submit_arguments(parser: ArgumentParser) -> None:

@@ -23,6 +23,8 @@ _SHOWN_MAX: Final = 5
 
 def path_of(api: EngineApi, job: str) -> str:
     """The address of a job. NotFoundError: no recent job begins so; UsageError: several do."""
+    if len(job) < PREFIX_CHARACTERS_MIN and set(job) <= set(string.hexdigits):
+        raise UsageError(f"{job!r} is too short for an id", hint=f"write at least {PREFIX_CHARACTERS_MIN} characters")
     is_prefix = PREFIX_CHARACTERS_MIN <= len(job) < ID_CHARACTERS and set(job) <= set(string.hexdigits)
     return f"{JOBS}/{quote(_whole(api, job) if is_prefix else job, safe='')}"
 

@@ -69,7 +69,9 @@ def history(api: EngineApi, args: Namespace) -> int:
     narrator, rows = Narrator(), []
     for entry in entries:
         told = narrator.tell(entry) or [narrator.untold(entry)]
-        rows += [(str(entry["seq"]), entry["at"], state or "-", visible(text)) for state, text, _ in told]
+        for line, (state, text, _) in enumerate(told):
+            numbered = (str(entry["seq"]), entry["at"]) if line == 0 else ("", "")
+            rows.append((*numbered, state or "-", visible(text)))
     print_table(("SEQ", "AT", "STATE", "WHAT HAPPENED"), rows)
     return 0
 
