@@ -19,6 +19,7 @@ from avtomat.runtime import reload, watching
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.reload import Reloader
 from avtomat.storage.memory import MemoryStore
+from avtomat.storage.rules import PROGRAM_KEPT_MS
 
 TEXT = "avtomat: 1\nblueprint: {name}\nstates: {{a: {{task: {task}, next: end}}}}\n"
 PATIENCE_S = 10
@@ -435,6 +436,32 @@ async def test_a_start_compiles_only_what_the_store_does_not_know(tmp_path: Path
     assert world.compiled == [(tmp_path / "n7.yaml").read_bytes()]
     assert len(programs.current) == 20
     assert tasks_of(programs)["n7"] == "other"
+
+
+async def test_a_start_stores_a_current_program_again_that_the_store_has_lost(tmp_path: Path, world: World) -> None:
+    write(tmp_path, "one")
+    await world.replica(tmp_path)[0].load()
+    world.now_ms += PROGRAM_KEPT_MS
+    await world.store.trim(0, 10)
+
+    reloader, programs = world.replica(tmp_path)
+    assert await reloader.load()
+
+    assert tasks_of(programs) == {"one": "work"}
+    assert await world.store.program(programs.current["one"].digest) is not None
+
+
+async def test_a_start_keeps_the_current_programs_for_another_while(tmp_path: Path, world: World) -> None:
+    write(tmp_path, "one")
+    await world.replica(tmp_path)[0].load()
+    world.now_ms += PROGRAM_KEPT_MS
+
+    reloader, programs = world.replica(tmp_path)
+    await reloader.load()
+    await world.store.trim(0, 10)
+
+    assert len(world.compiled) == 1
+    assert await world.store.program(programs.current["one"].digest) is not None
 
 
 async def test_another_checker_compiles_all_again(

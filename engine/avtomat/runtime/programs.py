@@ -92,7 +92,7 @@ class Programs:
         while True:
             wanted = {name: change(name, self.standing.get(name)) for name in left}
             records = {name: each.as_bytes() for name, each in wanted.items() if each is not None}
-            records = {name: record for name, record in records.items() if record != self._records.get(name)}
+            records = {name: record for name, record in records.items() if self._is_news(name, record, wanted[name])}
             if not records:
                 return changed
             digests = {each.digest for name, each in wanted.items() if each is not None and name in records}
@@ -101,6 +101,11 @@ class Programs:
             left = await self._store.put_current(records, was)
             changed += [name for name in records if name not in left]
             await self.follow(texts)
+
+    def _is_news(self, name: str, record: bytes, standing: Standing | None) -> bool:
+        """Whether the store does not say this yet, or has lost the program of which it says so."""
+        is_lost = standing is not None and not standing.is_retired and name not in self._current
+        return is_lost or record != self._records.get(name)
 
     async def restore(self, name: str, digest: str) -> None:
         """Make an earlier version current again. RequestRefused: 404 for a name or version that is not kept."""

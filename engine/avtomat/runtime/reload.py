@@ -92,7 +92,10 @@ class Reloader:
         await self._compile_new(texts)
         by_file = {file: self._compiled[digest] for file, digest in texts.digests.items()}
         found = registry_of(texts, by_file, self._held())
+        is_start = self._offered is None
         await self._offer(found)
+        if is_start:
+            await self._programs.refresh()  # nobody may have asked for them since long, and jobs begin
         self._read = texts.digests
         self._forget_texts(found)
         self._note(found)
