@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# cel-python loses the fraction of a second when a time or a duration becomes text; a time is thus not equal to itself once
-# it has been written out and read again.
-# Expected: CEL writes both so that they can be read back (a time as in RFC 3339, a duration in seconds), with the fraction,
-# as @bufbuild/cel does. cel-python itself holds the fraction: getMilliseconds() shows it.
+# cel-python loses the fraction of a second when a time or a duration becomes text; a time is thus not equal to itself
+# once it has been written out and read again.
+# Expected: CEL writes both so that they can be read back (a time as in RFC 3339, a duration in seconds), with the
+# fraction, as @bufbuild/cel does. cel-python itself holds the fraction: getMilliseconds() shows it.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -38,7 +38,8 @@ def evaluate(expression: str) -> str:
 
 print("cel-python", version("cel-python"), "| @bufbuild/cel 0.6.1")
 in_python = [evaluate(expression) for expression in EXPRESSIONS]
-in_node = json.loads(subprocess.run(["node", *sys.argv[1:], *EXPRESSIONS], check=True, capture_output=True, text=True).stdout)
+command = ["node", sys.argv[1], *EXPRESSIONS]
+in_node = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 for expression, by_python, by_node in zip(EXPRESSIONS, in_python, in_node):
     print(expression, "| cel-python:", by_python, "| @bufbuild/cel:", by_node)
 sys.exit((in_python, in_node[0], in_node[1]) !=

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The two official CloudEvents SDKs do not read each other's binary HTTP events: the Python SDK percent-encodes an attribute
-# in its header ("two words" becomes "two%20words") and decodes on the way in; the JavaScript SDK does neither.
-# Expected: the HTTP protocol binding of CloudEvents 1.0 (section 3.1.3.2) demands the encoding of spaces, quotes, percent
-# signs and non-ASCII characters, so an attribute is the same text on both sides.
+# The two official CloudEvents SDKs do not read each other's binary HTTP events: the Python SDK percent-encodes an
+# attribute in its header ("two words" becomes "two%20words") and decodes on the way in; the JavaScript SDK does
+# neither.
+# Expected: the HTTP protocol binding of CloudEvents 1.0 (section 3.1.3.2) demands the encoding of spaces, quotes,
+# percent signs and non-ASCII characters, so an attribute is the same text on both sides.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -25,7 +26,8 @@ from importlib.metadata import version
 from cloudevents.core.bindings.http import HTTPMessage, from_binary_event, to_binary_event
 from cloudevents.core.v1.event import CloudEvent
 
-event = CloudEvent({"specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop", "subject": "two words"}, {})
+attributes = {"specversion": "1.0", "id": "1", "type": "order.paid", "source": "/shop", "subject": "two words"}
+event = CloudEvent(attributes, {})
 message = to_binary_event(event)
 headers = {**message.headers, "content-type": "application/json"}
 command = ["node", sys.argv[1], json.dumps(headers), message.body.decode()]

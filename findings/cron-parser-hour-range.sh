@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# When clocks go back, cron-parser drops the repeated hour from "every 20 minutes from 1 to 4" and leaves 80 minutes without
-# a run, but keeps it in "every 20 minutes"; croner runs through in both.
+# When clocks go back, cron-parser drops the repeated hour from "every 20 minutes from 1 to 4" and leaves 80 minutes
+# without a run, but keeps it in "every 20 minutes"; croner runs through in both.
 # Expected: restricting the hours takes away times outside them only, so the runs between 1 and 4 are the same in both
 # expressions. (A fixed time of a day, such as "30 2 * * *", is another matter: both run it once.)
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$folder" cron-parser@5.10.6 croner@11.0.1 >"$folder/npm.log"
+npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$folder" \
+    cron-parser@5.10.6 croner@11.0.1 >"$folder/npm.log"
 cat >"$folder/run.cjs" <<'NODE'
 const { CronExpressionParser } = require('cron-parser')
 const { Cron } = require('croner')

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# httpx-sse hands the keep-alive comments of a server on as events with empty data, from the first event with an id on.
-# Expected: a comment is never an event. The HTML standard (server-sent events, "dispatch the event") drops a block whose
-# data is empty, and sse-starlette sends its ping as such a comment; so a client that reads JSON from each event works
-# with a server that numbers no events, and fails at the first pause of one that does.
+# httpx-sse hands the keep-alive comments of a server on as events with empty data, from the first event with an id
+# on.
+# Expected: a comment is never an event. The HTML standard (server-sent events, "dispatch the event") drops a block
+# whose data is empty, and sse-starlette sends its ping as such a comment; so a client that reads JSON from each event
+# works with a server that numbers no events, and fails at the first pause of one that does.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Asking junitparser for one number of a JUnit report changes the others: when an optional attribute (here "skipped") is
-# absent, reading it counts the test cases anew and overwrites what the report says – an error outside a test case is gone,
-# and the time of the whole run becomes the sum of its cases.
+# Asking junitparser for one number of a JUnit report changes the others: when an optional attribute (here "skipped")
+# is absent, reading it counts the test cases anew and overwrites what the report says – an error outside a test case
+# is gone, and the time of the whole run becomes the sum of its cases.
 # Expected: reading an attribute has no effect on another one, and none on the file that is written back.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
@@ -15,9 +15,10 @@ from importlib.metadata import version
 
 from junitparser import JUnitXml
 
-# One case passed; the run took 10 seconds and had an error that belongs to no case (as when a fixture of a module fails).
-REPORT = """<testsuites tests="1" failures="0" errors="1" time="10"><testsuite name="shop" tests="1" failures="0" errors="1"
- time="10"><testcase name="buys" time="0.5"/></testsuite></testsuites>"""
+# One case passed; the run took 10 seconds and had an error that belongs to no case (as when a set-up fails).
+REPORT = """<testsuites tests="1" failures="0" errors="1" time="10">
+<testsuite name="shop" tests="1" failures="0" errors="1" time="10">
+<testcase name="buys" time="0.5"/></testsuite></testsuites>"""
 
 report = JUnitXml.fromstring(REPORT)
 print("junitparser", version("junitparser"))

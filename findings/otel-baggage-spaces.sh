@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Baggage does not survive the way between two OpenTelemetry services in different languages: the Python API writes a space
-# as "+" and reads "+" as a space, while the JavaScript API takes "+" for what it is.
+# Baggage does not survive the way between two OpenTelemetry services in different languages: the Python API writes a
+# space as "+" and reads "+" as a space, while the JavaScript API takes "+" for what it is.
 # Expected: W3C Baggage percent-encodes a space (%20) and counts "+" among the plain characters of a value, so both
 # official propagators read what the other one wrote.
 # Ends with 0 while the behaviour is as described.

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# In Ireland, pendulum says that daylight saving time is on in winter and off in summer; moment-timezone says the opposite.
-# Expected: both read the same IANA time zone and both show 00:00 in January and +01:00 in July, so is_dst() agrees too. The
-# source data calls Irish summer time the standard time and the winter one hour "negative" saving; the package tzdata
-# passes that on, while data for programs without negative saving turns it round.
+# In Ireland, pendulum says that daylight saving time is on in winter and off in summer; moment-timezone says the
+# opposite.
+# Expected: both read the same IANA time zone and both show 00:00 in January and +01:00 in July, so is_dst() agrees
+# too. The source data calls Irish summer time the standard time and the winter one hour "negative" saving; the
+# package tzdata passes that on, while data for programs without negative saving turns it round.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Two services with the same histogram and the same buckets do not have the same series: prom-client (npm) writes the bound
-# 1 as le="1" and prometheus-client (PyPI) as le="1.0". A sum by (le) over both keeps each whole bound twice, with half of
-# the observations, while 0.5 and +Inf add up; a quantile from such a sum is wrong.
-# Expected: le is a number, so one bound has one spelling whichever client wrote it. (A Prometheus server from version 3 on
-# evens them out as it stores them; other readers of the text see two series.)
+# Two services with the same histogram and the same buckets do not have the same series: prom-client (npm) writes the
+# bound 1 as le="1" and prometheus-client (PyPI) as le="1.0". A sum by (le) over both keeps each whole bound twice,
+# with half of the observations, while 0.5 and +Inf add up; a quantile from such a sum is wrong.
+# Expected: le is a number, so one bound has one spelling whichever client wrote it. (A Prometheus server from version
+# 3 on evens them out as it stores them; other readers of the text see two series.)
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)

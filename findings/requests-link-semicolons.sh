@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# requests cuts the address of a Link header at a semicolon: Response.links still has a "next", but its address has lost
-# the page, so a client that follows it is given the first page again and again.
-# Expected: the address stands between < and >, where RFC 8288 takes any URI; RFC 3986 allows ";" in a path and in a query.
-# http-link-header (npm) reads the same header as meant.
+# requests cuts the address of a Link header at a semicolon: Response.links still has a "next", but its address has
+# lost the page, so a client that follows it is given the first page again and again.
+# Expected: the address stands between < and >, where RFC 8288 takes any URI; RFC 3986 allows ";" in a path and in a
+# query. http-link-header (npm) reads the same header as meant.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)

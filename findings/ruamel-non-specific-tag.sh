@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# ruamel.yaml reads "! 12" as the number 12, although it is the example by which YAML 1.2 (section 6.9.1, node tags, the
-# non-specific tag "!") shows how to write the text "12" without quotes.
+# ruamel.yaml reads "! 12" as the number 12, although it is the example by which YAML 1.2 (section 6.9.1, node tags,
+# the non-specific tag "!") shows how to write the text "12" without quotes.
 # Expected: a scalar tagged "!" is a text, as both npm libraries read it.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$folder" yaml@2.9.1 js-yaml@5.5.0 >"$folder/npm.log"
+npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$folder" \
+    yaml@2.9.1 js-yaml@5.5.0 >"$folder/npm.log"
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet ruamel.yaml==0.19.1
 cat >"$folder/read.cjs" <<'NODE'

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# sseclient-py gives out an event that the server never finished: when the connection ends in the middle of an event, the
-# part that has arrived comes as a whole event, even one whose last line is cut in its middle.
-# Expected: an event ends with an empty line; the HTML standard (server-sent events, "parsing an event stream") discards
-# the block that is pending at the end of the stream, as httpx-sse does, so that a reconnection brings it again.
+# sseclient-py gives out an event that the server never finished: when the connection ends in the middle of an event,
+# the part that has arrived comes as a whole event, even one whose last line is cut in its middle.
+# Expected: an event ends with an empty line; the HTML standard (server-sent events, "parsing an event stream")
+# discards the block that is pending at the end of the stream, as httpx-sse does, so that a reconnection brings it
+# again.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)

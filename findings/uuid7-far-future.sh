@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The package uuid7 (PyPI) makes identifiers that carry version 7 but a different time format: read as RFC 9562 says, they
-# come from the 23rd century, and beside version 7 identifiers of uuid6 or npm's uuid they always sort last.
+# The package uuid7 (PyPI) makes identifiers that carry version 7 but a different time format: read as RFC 9562 says,
+# they come from the 23rd century, and beside version 7 identifiers of uuid6 or npm's uuid they always sort last.
 # Expected: version 7 means one layout (RFC 9562: the first 48 bits are Unix milliseconds), so identifiers of several
 # services sort by time together. The package follows an early draft, whose first 36 bits are Unix seconds.
 # Ends with 0 while the behaviour is as described.
