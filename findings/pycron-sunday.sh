@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # pycron (which taskiq schedules by) takes 7 as a day of the week without an error and never runs on it: "5-7" runs on
 # Friday and Saturday only, and "7" alone runs never.
-# Expected: 7 is Sunday, as in crontab(5) and in croniter, or it is refused. The README of pycron calls its
-# expressions those of cron.
+# Expected: 7 is Sunday, as in crontab(5) and in croniter, or it is refused. pycron describes itself as a
+# cron-like parser.
 # Ends with 0 while the behaviour is as described.
 set -euo pipefail
 folder=$(mktemp -d)
