@@ -263,12 +263,12 @@ def _explained(rounds: int) -> Compared:
 # --- (d) evaluating --------------------------------------------------------------------------------------------------
 
 NAMES: dict[str, Any] = {
-    "input": {"total": 1200, "express": True, "name": "Ada", "items": [{"sku": "b", "n": 2}, {"sku": "a", "n": 3}]},
+    "input": {"total": 1200, "express": True, "name": "Ada", "pieces": [{"sku": "b", "n": 2}, {"sku": "a", "n": 3}]},
     "data": {"fee": 20},
 }
 NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
 CONDITION = "input.total + data.fee > 1000 and input.express and input.name == 'Ada'"
-TEXT = "Order of {{ input.name }}: {% for i in input.items %}{{ i.sku }} x {{ i.n }}, {% endfor %}{{ input.total }}."
+TEXT = "Order of {{ input.name }}: {% for i in input.pieces %}{{ i.sku }} x {{ i.n }}, {% endfor %}{{ input.total }}."
 
 
 def evaluation_lines(rounds: int) -> Iterator[Compared]:
