@@ -19,13 +19,15 @@ from avtomat.diagnostics import Diagnostic, Severity
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """What came of one text: its program's digest and canonical form if it is good, its name with line and column if
-    that can be read, and what was found. The canonical form is None too where the store has it.
+    that can be read, and what was found. The canonical form is None too where the store has it. What is not `lasting`
+    has nothing to do with the text, and may come out otherwise the next time.
     """
 
     name: tuple[str, int, int] | None = None
     digest: str | None = None
     canonical: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,8 @@ class ClientDoor:
         )
 
     def _not_good_yet(self, name: str) -> RequestRefused | None:
+        if name in self._programs.missing and name not in self._programs.current:
+            return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.no_good_version")
         if name not in self._programs.never_good:
             return None
         return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")

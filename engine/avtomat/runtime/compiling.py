@@ -1,7 +1,8 @@
 """Compile texts of blueprints in a child process, so that a live engine goes on and no text can hold or end it.
 
 The child is kept between reloads. One that uses up its CPU time or memory at a text, or takes too long, is ended; that
-is a finding of this text, and the next one has a new child.
+is a finding of this text, and the next one has a new child. A child that cannot be started, or that somebody else ends,
+says nothing about a text: such a finding does not last.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ from avtomat.diagnostics import Diagnostic, Severity
 CPU_S: Final = 20
 MEMORY_BYTES: Final = 2 * 1024**3
 PATIENCE_S: Final = 120.0
+START_S: Final = 60.0
+FROM_OUTSIDE: Final = frozenset({1, 2, 9, 15})
+"""Signals of somebody else; a system that is out of memory ends processes by 9."""
+TOO_MUCH: Final = (
+    f"a file has {CPU_S} s of CPU time and {MEMORY_BYTES // 1024**2} MB of memory: make it smaller or simpler"
+)
+LATER: Final = "this may not be the file's fault: it is compiled again by itself"
 
 
 class CompileChild:
@@ -34,7 +42,18 @@ class CompileChild:
 
     async def compile(self, contents: Sequence[bytes]) -> list[Compiled]:
         """What comes of each text."""
-        return [await self._compile(content) for content in contents]
+        made: list[Compiled] = []
+        try:
+            for content in contents:
+                await self._start()
+                made.append(await self._compile(content))
+        except (TimeoutError, OSError, EOFError) as failed:
+            await self.close()
+            return made + [_not_started(failed)] * (len(contents) - len(made))
+        except asyncio.CancelledError:
+            await self.close()  # its answer would be taken for the one to the next text
+            raise
+        return made
 
     async def close(self) -> None:
         """End the child."""
@@ -44,19 +63,8 @@ class CompileChild:
                 child.kill()
             await child.wait()
 
-    async def _compile(self, content: bytes) -> Compiled:
-        try:
-            async with asyncio.timeout(self._patience_s):
-                return _compiled_of(await self._ask(content))
-        except (TimeoutError, OSError, EOFError) as failed:
-            child = self._child
-            await self.close()
-            return _ended_at(child, failed)
-        except asyncio.CancelledError:
-            await self.close()  # its answer would be taken for the one to the next text
-            raise
-
-    async def _ask(self, content: bytes) -> bytes:
+    async def _start(self) -> None:
+        """Start a child, unless there is one, and wait until it can compile."""
         if self._child is None or self._child.returncode is not None:
             self._child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "avtomat.blueprint.child", *self._limits),
@@ -64,13 +72,34 @@ class CompileChild:
                 stdout=PIPE,
                 start_new_session=True,  # a Ctrl-C is for the engine, which ends it
             )
-        stdin, stdout = self._child.stdin, self._child.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(len(content).to_bytes(4) + content)
-        await stdin.drain()
-        size = int.from_bytes(await stdout.readexactly(4))
-        return await stdout.readexactly(size)
+            async with asyncio.timeout(START_S):
+                await _answer_of(self._child)
+
+    async def _compile(self, content: bytes) -> Compiled:
+        child = self._child
+        assert child is not None
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return _compiled_of(await _ask(child, content))
+        except TimeoutError:
+            await self.close()
+            return _refused("the process that compiles took too long at this file", TOO_MUCH)
+        except (OSError, EOFError):
+            await self.close()
+            return _ended_at(child)
+
+
+async def _ask(child: Process, content: bytes) -> bytes:
+    assert child.stdin is not None
+    child.stdin.write(len(content).to_bytes(4) + content)
+    await child.stdin.drain()
+    return await _answer_of(child)
+
+
+async def _answer_of(child: Process) -> bytes:
+    assert child.stdout is not None
+    size = int.from_bytes(await child.stdout.readexactly(4))
+    return await child.stdout.readexactly(size)
 
 
 async def compile_here(contents: Sequence[bytes]) -> list[Compiled]:
@@ -103,19 +132,21 @@ def _compiled_of(answer: bytes) -> Compiled:
     )
 
 
-def _ended_at(child: Process | None, failed: Exception) -> Compiled:
-    how = "took too long" if isinstance(failed, TimeoutError) else "ended"
-    if child is None and how == "ended":
-        how = f"could not be started ({failed})"
-    elif child is not None and child.returncode is not None and child.returncode < 0 and how == "ended":
-        how = f"was ended by signal {-child.returncode}"
+def _ended_at(child: Process) -> Compiled:
+    number = -(child.returncode or 0)
+    how = f"was ended by signal {number}" if number > 0 else "ended"
+    if number in FROM_OUTSIDE:
+        return _refused(f"the process that compiles {how} at this file", LATER, lasting=False)
+    return _refused(f"the process that compiles {how} at this file", TOO_MUCH)
+
+
+def _not_started(failed: Exception) -> Compiled:
+    how = str(failed) if isinstance(failed, OSError) and str(failed) else "it ended, or took too long"
+    return _refused(f"the process that compiles could not be started: {how}", LATER, lasting=False)
+
+
+def _refused(message: str, hint: str, *, lasting: bool = True) -> Compiled:
     finding = Diagnostic(
-        code=CHECKER_FAILED.number,
-        severity=Severity.ERROR,
-        message=f"the process that compiles {how} at this file",
-        file="",
-        line=1,
-        column=1,
-        hint=f"a file has {CPU_S} s of CPU time and {MEMORY_BYTES // 1024**2} MB of memory: make it smaller or simpler",
+        code=CHECKER_FAILED.number, severity=Severity.ERROR, message=message, file="", line=1, column=1, hint=hint
     )
-    return Compiled(diagnostics=(finding,))
+    return Compiled(diagnostics=(finding,), lasting=lasting)

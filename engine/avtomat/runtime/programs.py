@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from avtomat.core.program import Program
@@ -21,7 +22,8 @@ log = logging.getLogger(__name__)
 KEPT_MAX: Final = 1_000
 """Programs of earlier versions kept in memory; beyond that the store is asked again."""
 
-FOLLOW_EVERY_S: Final = 0.5
+UNKNOWN: Final = -1
+"""No store's number of what is current."""
 
 Change = Callable[[str, Standing | None], Standing | None]
 """What is to stand under a name from now on, told what does; None leaves it."""
@@ -30,7 +32,8 @@ Change = Callable[[str, Standing | None], Standing | None]
 class Programs:
     """The current programs, and those that running jobs were started with.
 
-    `never_good` are names that the folder has and of which no version is current.
+    `never_good` are names that the folder has and of which no version is current; `missing` those whose current version
+    cannot be had here (an earlier one may go on). `is_elsewhere`: the store has forgotten names, so it is another one.
     """
 
     def __init__(self, store: Store, build: Callable[[str], Program]) -> None:
@@ -43,6 +46,8 @@ class Programs:
         self._following = asyncio.Lock()
         self.standing: Mapping[str, Standing] = {}
         self.never_good: Collection[str] = ()
+        self.missing: AbstractSet[str] = frozenset()
+        self.is_elsewhere = False
 
     @property
     def current(self) -> Mapping[str, Program]:
@@ -57,11 +62,6 @@ class Programs:
             self._keep(program)
 
     # --- what is current ----------------------------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Follow what the store says, then rest: a duty."""
-        await self.follow()
-        await asyncio.sleep(FOLLOW_EVERY_S)
 
     async def follow(self, texts: Mapping[str, str] | None = None) -> None:
         """Make current what the store says is; `texts` are canonical forms that are at hand, by digest."""
@@ -79,8 +79,21 @@ class Programs:
                 for name, each in standing.items()
                 if not each.is_retired and (program := await self._at_hand(name, each.digest, texts or {})) is not None
             }
+            forgotten = self._records.keys() - records.keys()
+            self.is_elsewhere = self.is_elsewhere or bool(forgotten)
+            forgotten |= self.missing if self.is_elsewhere else set()
+            self.missing = _missing(standing, current) | (forgotten - current.keys())
             self._number, self._records, self.standing, self._current = number, records, standing, current
             self.never_good = [name for name in self.never_good if name not in current]
+
+    def look_again(self) -> None:
+        """Read what is current the next time, whatever its number: it may be another store's."""
+        self._number = UNKNOWN
+
+    def settle(self) -> None:
+        """All was offered to a store that had forgotten names: it knows them again, or they are gone."""
+        self.is_elsewhere = False
+        self.missing = _missing(self.standing, self._current)
 
     async def change(self, names: Collection[str], change: Change, texts: Mapping[str, str]) -> list[str]:
         """Let `change` say what stands under each of these names. Returns those that it changed; another replica that
@@ -156,20 +169,36 @@ class Programs:
         before = self._current.get(name)
         if before is not None and before.digest == digest:
             return before
-        if digest in texts and digest not in self._kept:
-            self._keep(self._build(texts[digest]))
         await asyncio.sleep(0)  # building takes a while, and jobs go on meanwhile
         program = self._kept.get(digest)
-        canonical = None if program is not None else await self._store.program(digest)
-        if canonical is not None:
-            program = self._build(canonical)
-            self._keep(program)
         if program is None:
-            log.error("the store has no program %s, which is current for %s", digest[:12], name)
+            canonical = texts.get(digest) or await self._store.program(digest)
+            program = None if canonical is None else self._built(name, digest, canonical)
+            if canonical is None:
+                log.error("the store has no program %s, which is current for %s", digest[:12], name)
         return program or before
+
+    def _built(self, name: str, digest: str, canonical: str) -> Program | None:
+        """The program, which is kept; None for what this version of the engine cannot read: a newer one wrote it."""
+        try:
+            program = self._build(canonical)
+        except Exception as failed:  # whatever it is, the other names go on
+            log.error("program %s, which is current for %s, cannot be built: %r", digest[:12], name, failed)  # noqa: TRY400 - the place says nothing
+            return None
+        self._keep(program)
+        return program
 
     def _keep(self, program: Program) -> None:
         self._kept[program.digest] = program
         self._kept.move_to_end(program.digest)
         while len(self._kept) > KEPT_MAX + len(self._current):
             self._kept.popitem(last=False)
+
+
+def _missing(standing: Mapping[str, Standing], current: Mapping[str, Program]) -> AbstractSet[str]:
+    """Names whose current version is not the one that is at hand."""
+    return {
+        name
+        for name, each in standing.items()
+        if not each.is_retired and (name not in current or current[name].digest != each.digest)
+    }

@@ -28,6 +28,10 @@ from avtomat.runtime.watching import changes_of
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_S = 5.0
+FOLDER_AGAIN_S = 0.5
+FOLLOW_EVERY_S = 0.5
+COMPILED_MAX = 3
+"""So often a text is compiled while its outcome says nothing about it, as when the system ends the child."""
 
 Compile = Callable[[Sequence[bytes]], Awaitable[Sequence[Compiled]]]
 
@@ -58,6 +62,8 @@ class Reloader:
         self._task: asyncio.Task[None] | None = None
         self._since: Mapping[str, int] = {}
         self._found = Registry()
+        self._loading = asyncio.Lock()
+        self._not_lasting: Counter[str] = Counter()
         self.held_back: Mapping[str, str] = {}
         """Names with the digest of the folder's version, which was replaced not long before the start."""
 
@@ -87,6 +93,25 @@ class Reloader:
         """Read the folder and offer what is good and new; False when something in it is wrong, and why is in
         `problems` and the log.
         """
+        async with self._loading:
+            return await self._load()
+
+    async def follow(self) -> None:
+        """Follow what the store says is current; a store that is another one than before is offered all again."""
+        await self._programs.follow()
+        if self._programs.is_elsewhere:
+            log.warning("the store does not know any more what is current: the folder is offered as at a start")
+            async with self._loading:
+                self._compiled, self._offered = {}, None
+                await self._load()
+            self._programs.settle()
+
+    async def run(self) -> None:
+        """Follow, then rest: a duty."""
+        await self.follow()
+        await asyncio.sleep(FOLLOW_EVERY_S)
+
+    async def _load(self) -> bool:
         texts = await asyncio.to_thread(read_texts, self._folder)
         await self._programs.follow()
         await self._compile_new(texts)
@@ -96,7 +121,7 @@ class Reloader:
         await self._offer(found)
         if is_start:
             await self._programs.refresh()  # nobody may have asked for them since long, and jobs begin
-        self._read = texts.digests
+        self._read = texts.digests if all(each.lasting for each in by_file.values()) else None
         self._forget_texts(found)
         self._note(found)
         return not self.problems
@@ -121,9 +146,17 @@ class Reloader:
 
     async def _compile_new(self, texts: Texts) -> None:
         """Compile the texts that were not there when the folder was read last."""
-        known = {**self._current_texts(), **self._compiled}
+        lasting = {text: each for text, each in self._compiled.items() if each.lasting}
+        known = {**self._current_texts(), **lasting}
         new = {digest: texts.contents[file] for file, digest in texts.digests.items() if digest not in known}
-        known |= dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
+        made = dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
+        self._not_lasting = Counter(
+            {text: self._not_lasting[text] + 1 for text, each in made.items() if not each.lasting}
+        )
+        known |= {
+            text: replace(each, lasting=True) if self._not_lasting[text] >= COMPILED_MAX else each
+            for text, each in made.items()
+        }
         self._compiled = {digest: known[digest] for digest in texts.digests.values()}
 
     def _current_texts(self) -> dict[str, Compiled]:
@@ -245,6 +278,9 @@ class Reloader:
                 log.warning("blueprints are reloaded later: %s", away.message)
             except FileNotFoundError:
                 log.warning("the folder %s is not there", self._folder)
+                await self._until_there()
+                again = True
+                continue
             except Exception as failed:  # whatever it is, the next change must be seen
                 log.warning("%s cannot be watched; it is read every %.0f s: %r", self._folder, AGAIN_AFTER_S, failed)
             else:
@@ -253,18 +289,23 @@ class Reloader:
             again = True
             await asyncio.sleep(AGAIN_AFTER_S)
 
+    async def _until_there(self) -> None:
+        while not self._folder.exists():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(FOLDER_AGAIN_S)
+
     async def _has_changed(self) -> bool:
         """Whether the folder holds something else than when it was read last."""
         return self._read != (await asyncio.to_thread(read_texts, self._folder)).digests
 
 
 def counts_of(reloader: Reloader, programs: Programs) -> Counter[str]:
-    """Blueprints by how they stand: current, broken (among them never_good), held_back, retired."""
+    """Blueprints by how they stand: current, broken (among them never_good), held_back, missing, retired."""
     return Counter(
         current=len(programs.current),
         broken=len(reloader.broken),
         never_good=len(programs.never_good),
         held_back=len(reloader.held_back),
+        missing=len(programs.missing),
         retired=sum(each.is_retired for each in programs.standing.values()),
     )
 

@@ -88,8 +88,6 @@ class Service:
         )
         timers = Timers(self.store, self._executor)
         self._relay: Relay | None = None
-        self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
-        self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._child: CompileChild | None = None
         self._reloader = Reloader(
             settings.blueprints,
@@ -99,6 +97,8 @@ class Service:
             hold=settings.blueprints_hold,
             warnings_of=lambda program: undeclared(program, settings.secrets, settings.config),
         )
+        self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
+        self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
@@ -171,7 +171,7 @@ class Service:
             reasons["store"] = {"code": trouble.code, "message": trouble.message, "hint": trouble.hint}
         counts = counts_of(self._reloader, self.programs)
         ready = not reasons and not counts["never_good"]
-        if counts["broken"] or counts["held_back"]:
+        if counts["broken"] or counts["held_back"] or counts["missing"]:
             reasons["degraded"] = True
             reasons["blueprints"] = {word: number for word, number in counts.items() if number}
         if self.reloader_dead:
@@ -229,7 +229,7 @@ class Service:
         )
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self.programs.run}
+        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self._reloader.run}
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
@@ -268,6 +268,7 @@ class Service:
     def _news_lost(self) -> None:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
         self._scopes.clear()
+        self.programs.look_again()
         self.queues.look_again()
         self._waiters.tell_all()
 
