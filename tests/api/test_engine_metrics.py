@@ -23,9 +23,8 @@ async def test_the_engines_numbers_are_among_the_metrics(tmp_path: Path) -> None
     await engine.start(watch=False)
     job = await engine.clients.submit(Submission(blueprint="greet", input={}, client="somebody"))
     await engine.measures.sample()
-    listener = await listen(
-        App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts)]), host="127.0.0.1", port=0, drain_s=1
-    )
+    metrics = EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble)
+    listener = await listen(App(engine, [metrics]), host="127.0.0.1", port=0, drain_s=1)
     async with aiohttp.ClientSession() as http:
         text = (await Site(engine, listener.port, http).get("/metrics")).raw.decode()
     await listener.close()
@@ -39,6 +38,7 @@ async def test_the_engines_numbers_are_among_the_metrics(tmp_path: Path) -> None
         "avtomat_leases 0.0",
         "avtomat_due_lag_seconds 0.0",
         "avtomat_history_pending 0.0",
+        "avtomat_store_available 1.0",
         "avtomat_polls_waiting 0.0",
         "avtomat_jobs_created_total 1.0",
         "avtomat_decisions_total 1.0",

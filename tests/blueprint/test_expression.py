@@ -137,6 +137,7 @@ def test_a_missing_key_is_an_error_that_names_the_path_and_what_is_there() -> No
         ("[x for x in data.map]", "entries(…)"),
         ("[a for a, b in entries(data.map)]", "read e.key and e.value"),
         ("{1: 2}", "the keys of a map are texts"),
+        ("{input.name: 1, 'A' + 'da': 2}", "two keys of the map are the same text"),
         ("omit", "may only be the value of a key"),
         ("len(omit)", "not an argument"),
         ("1 if omit else 2", "not a condition"),

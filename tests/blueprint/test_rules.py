@@ -216,3 +216,9 @@ def test_findings_are_in_the_order_of_the_file() -> None:
     places = [(finding.span.line, finding.span.column) for finding in findings]
     assert places == sorted(places)
     assert [finding.code.number for finding in findings] == ["AVT406", "AVT201", "AVT101", "AVT401"]
+
+
+def test_a_state_that_waits_may_look_once() -> None:
+    text = "avtomat: 1\nblueprint: sample\nstates: {a: {signal: ready, timeout: 0s, next: end}}\n"
+
+    assert "AVT416" not in {finding.code.number for finding in examine_text(text).findings}

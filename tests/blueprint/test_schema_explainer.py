@@ -34,10 +34,79 @@ def nested(levels: int, width: int = 1) -> Json:
 def test_the_alternative_that_fits_best_is_named_and_followed() -> None:
     problems = SchemaCheck(FILTER).problems({"all": [{"is": 1}]})
 
-    assert ("", "fits none of the 3 alternatives of `anyOf`; nearest is `all`") in {
-        (each.pointer, each.message) for each in problems
+    assert [(each.pointer, each.message) for each in problems] == [
+        ("/all/0", "fits none of the 3 alternatives of `anyOf`; nearest is `is`"),
+        ("/all/0/is", "expected string, found integer"),
+    ]
+
+
+def filters_of(keyword: str, *, closed: bool) -> Json:
+    """Seven kinds of filters, told apart by a required key, or only by what is not allowed."""
+    inner = {"all": {"items": {"$ref": "#/$defs/filter"}}, "any": {"items": {"$ref": "#/$defs/filter"}},
+             "no": {"$ref": "#/$defs/filter"}}  # fmt: skip
+    inner |= {name: {"type": "string"} for name in ("is", "over", "under", "has")}
+    told_apart = (lambda _name: {"additionalProperties": False}) if closed else (lambda name: {"required": [name]})
+    kinds = {name: {"type": "object", "properties": {name: part}, **told_apart(name)} for name, part in inner.items()}
+    filters = {keyword: [{"$ref": f"#/$defs/{name}"} for name in kinds]}
+    return {"$ref": "#/$defs/filter", "$defs": {"filter": filters, **kinds}}
+
+
+@pytest.mark.parametrize("levels", [1, 12, 20, 25, 30, 45])
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_one_wrong_leaf_is_found_however_deep_it_is(levels: int, keyword: str, closed: bool) -> None:
+    value: Json = {"is": 1}
+    for level in range(levels):
+        value = {"no": value} if level % 2 else {"all": [{"is": "x"}, value, {"has": "y"}]}
+
+    problems = SchemaCheck(filters_of(keyword, closed=closed)).problems(value)
+
+    assert [each.message for each in problems] == [
+        f"fits none of the 7 alternatives of `{keyword}`; nearest is `is`",
+        "expected string, found integer",
+    ]
+    assert problems[1].pointer == problems[0].pointer + "/is"
+    assert problems[1].pointer.count("/all/1") + problems[1].pointer.count("/no") == levels
+
+
+def test_the_deepest_place_is_among_the_dozen() -> None:
+    schema: Json = {"$ref": "#/$defs/node", "$defs": {"node": {"required": ["a"], "properties": {
+        "leaf": {"type": "string"}, "next": {"$ref": "#/$defs/node"}}}}}  # fmt: skip
+    value: Json = {"leaf": 1}
+    for _ in range(20):
+        value = {"next": value}
+
+    problems = SchemaCheck(schema).problems(value)
+
+    assert len(problems) == schema_explainer.PROBLEMS_MAX
+    assert (problems[0].pointer, problems[0].message) == ("", "`a` is missing")
+    assert problems[-1].pointer == "/next" * 20 + "/leaf"
+
+
+def test_an_alternative_that_nothing_speaks_against_is_looked_at_alone() -> None:
+    schema = {
+        "anyOf": [
+            {"title": "a list", "type": "array"},
+            {"title": "a card", "properties": {"kind": {"const": "card"}, "pan": {"type": "string"}}},
+            {"title": "cash", "properties": {"kind": {"const": "cash"}}},
+        ]
     }
-    assert ("/all/0/is", "expected string, found integer") in {(each.pointer, each.message) for each in problems}
+
+    problems = SchemaCheck(schema).problems({"kind": "card", "pan": 1})
+
+    assert [(each.pointer, each.message) for each in problems] == [
+        ("", "fits none of the 3 alternatives of `anyOf`; nearest is `a card`"),
+        ("/pan", "expected string, found integer"),
+    ]
+
+
+def test_schemas_that_lead_to_one_another_do_not_fill_the_stack() -> None:
+    chain = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}]} for n in range(2_000)}
+    schema: Json = {"$ref": "#/$defs/d0", "$defs": {**chain, "d2000": {"type": "string"}}}
+
+    problems = schema_explainer.explain(schema, 1, lambda _keyword, _value: True)
+
+    assert [each.message for each in problems] == ["does not conform to its JSON Schema"]
 
 
 def test_a_const_tells_which_alternative_was_meant() -> None:

@@ -156,6 +156,33 @@ def test_a_long_line_is_shown_around_the_place() -> None:
     assert shown[carets.index("^") : carets.rindex("^") + 1] == "HERE"
 
 
+def test_of_many_findings_at_one_line_ten_are_shown_with_it_and_the_others_in_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = ", ".join(f"s{n}: {{task: t, nxt: nowhere, transitons: []}}" for n in range(80))
+    file = file_with(tmp_path, f"{{avtomat: 1, blueprint: bad, states: {{{states}}}}}\n")
+
+    assert main(["validate", file]) == 1
+
+    told = capsys.readouterr()
+    heads = [line for line in told.out.splitlines() if line.startswith(f"{file}:1:")]
+    assert (len(heads), told.out.count("^\n")) == (100, 10)
+    assert "more findings in this file are not shown" in told.out
+    assert len(told.out) - 100 * len(file) < 12_000
+
+
+def test_findings_at_other_lines_are_shown_with_theirs_beside_a_crowded_line() -> None:
+    crowd = [Diagnostic(code="AVT001", severity=Severity.ERROR, message="x" * 400, file="f", line=1, column=1 + n,
+                        hint="h") for n in range(15)]  # fmt: skip
+    other = Diagnostic(code="AVT001", severity=Severity.ERROR, message="m", file="f", line=2, column=1)
+
+    *frames, short, last = as_text([*crowd, other], {"f": "x" * 20 + "\nsecond"})
+
+    assert len(frames) == 10
+    assert [len(line) < 200 for line in short.split("\n")] == [True] * 5
+    assert last == "f:2:1: error AVT001: m\n    2 | second\n      | ^"
+
+
 @pytest.mark.parametrize("runs", [1, 2])
 def test_no_server_is_imported(tmp_path: Path, runs: int) -> None:
     file = file_with(tmp_path, GOOD)

@@ -170,7 +170,7 @@ def test_a_block_of_whose_timeout_nothing_is_left_begins_no_body() -> None:
     assert (job.error.code, job.change.fork) == ("TIMEOUT_ERROR", None)
 
 
-@pytest.mark.parametrize("timeout", [OVER, "0s"])
+@pytest.mark.parametrize("timeout", [OVER, "{{ seconds(0) }}"])
 def test_a_job_of_whose_timeout_nothing_is_left_misses_its_deadline_and_enters_no_state(timeout: str) -> None:
     job = begun(f"timeout: '{timeout}'\nstates: {{work: {{task: t, next: end}}}}", BEFORE)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.core.formula import Json
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.admission import Admission
 from avtomat.runtime.dispatcher import Poll
 from avtomat.runtime.measures import Measures, Sample, Tally, counted
@@ -41,6 +41,13 @@ def sample(**counts: int) -> Sample:
 
 def test_nothing_is_refused_before_the_store_was_asked() -> None:
     assert admission(None, jobs=1).refusal() is None
+
+
+@pytest.mark.parametrize(("code", "refused"), [("store.unavailable", False), ("store.evicting", True)])
+def test_a_store_that_may_be_back_is_asked_and_one_that_is_not_safe_is_not(code: str, refused: bool) -> None:
+    trouble = StoreError("no", code=code)
+    found = Admission(lambda: None, lambda: trouble, jobs_open_max=1, history_pending_max=1).refusal()
+    assert (found is not None) == refused
 
 
 @pytest.mark.parametrize(

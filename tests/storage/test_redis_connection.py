@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from avtomat.storage.redis_link import ServerInfo
 from avtomat.storage.redis_script import script_of
 from avtomat.storage.redis_subscriber import RedisSubscriber
 from avtomat.storage.redis_url import RedisAddress, parse_redis_url
+from avtomat.storage.redis_wire import TICK_S
 from tests.servers import Daemon, RedisServer, free_port, stopped
 
 Connect = Callable[..., Awaitable[RedisConnection]]
@@ -88,6 +91,38 @@ async def test_a_server_that_says_nothing_is_left_and_found_again(connect: Conne
     with stopped(fresh_redis), pytest.raises(LostReplyError, match="not answered for"):
         await redis.execute("PING", timeout_s=30)
     assert await redis.execute("PING", timeout_s=30) == b"PONG"
+
+
+async def test_a_server_is_not_given_up_because_this_process_stood_still(
+    connect: Connect, fresh_redis: RedisServer
+) -> None:
+    def answer_while_nobody_reads() -> None:
+        os.kill(fresh_redis.pid, signal.SIGCONT)
+        time.sleep(1)
+
+    redis = await connect(timeout_s=0.6)
+    with stopped(fresh_redis):
+        asyncio.get_running_loop().call_later(TICK_S / 2, answer_while_nobody_reads)
+        asked = asyncio.create_task(redis.execute("PING"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(2 * TICK_S)  # noqa: ASYNC251 – so that the look at deadlines comes in the same turn, right after the standstill
+        assert await asked == b"PONG"
+
+
+async def test_a_server_that_owes_an_answer_is_known_to_be_away_until_it_answers(
+    connect: Connect, fresh_redis: RedisServer
+) -> None:
+    redis = await connect(timeout_s=0.4)
+    assert redis.away() == ""
+    with stopped(fresh_redis):
+        assert redis.away() == ""
+        asked = asyncio.create_task(redis.execute("PING", timeout_s=30))
+        await asyncio.sleep(0.3)
+        assert "not answered" in redis.away()
+    await asyncio.gather(asked, return_exceptions=True)
+    await redis.execute("PING", timeout_s=30)
+    assert redis.away() == ""
 
 
 async def test_a_call_that_was_sent_before_the_server_died_is_lost(connect: Connect, fresh_redis: RedisServer) -> None:

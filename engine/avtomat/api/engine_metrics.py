@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from avtomat.errors import StoreError
 from avtomat.runtime.measures import OPEN_STATUSES, Measures, Sample, Tally
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ STORE_GAUGES: Final = {
     "clock_ahead_seconds": "How far the store's clock is before the system's, which was turned back.",
     "clock_jumps": "How often the system's clock jumped by more than 5 minutes since the start.",
 }
+Trouble = Callable[[], StoreError | None]
+"""Why the store is not to be used, as far as it is known."""
 Blueprints = Callable[[], tuple[Mapping[str, int], bool]]
 """The number of blueprints by how they stand, and whether their reloader is dead."""
 
@@ -32,13 +35,15 @@ _QUEUE: Final = "queue:"
 class EngineMetrics:
     """A collector of Prometheus'."""
 
-    def __init__(self, measures: Measures, blueprints: Blueprints) -> None:
+    def __init__(self, measures: Measures, blueprints: Blueprints, trouble: Trouble) -> None:
         self._measures = measures
+        self._trouble = trouble
         self._blueprints = blueprints
 
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
         yield _gauge("polls_waiting", "Polls that wait here for a task.", self._measures.polls_waiting())
+        yield _gauge("store_available", "1 while the store can be used, 0 when not.", self._trouble() is None)
         counts, is_dead = self._blueprints()
         yield _gauges_by("blueprints", "Blueprints by how they stand at this process.", "standing", counts)
         yield _gauge("reloader_dead", "1 when nobody watches the folder of blueprints any more.", is_dead)

@@ -211,7 +211,7 @@ BAD_SCHEMA = Code(
     number="AVT403",
     title="A JSON Schema that says something else",
     about="In `input`, `result`, `expects` and `form` stands a JSON Schema (2020-12). Unknown keywords are "
-    "errors here, because they would check nothing.",
+    "errors here, because they would check nothing; and so are references that lead in a circle.",
 )
 BAD_TIME = Code(
     number="AVT404",
@@ -282,6 +282,13 @@ DELAY_OVER_ITS_CAP = Code(
     title="A delay over its own limit",
     about="`max_delay` is the longest wait between two attempts, so it cannot be shorter than the first one, `delay`. "
     "Left out, it is a minute, or the second delay where that is longer.",
+)
+
+NO_TIME = Code(
+    number="AVT416",
+    title="A time limit that leaves no time",
+    about="With a `timeout` of `0s` every job or attempt would fail at once, and with `queue: 0s` before a worker can "
+    "take the task. Where there is no limit, `timeout` is left out; a template may give any duration.",
 )
 
 DUPLICATE_BLUEPRINT = Code(

@@ -328,12 +328,15 @@ def list_of(codes: Sequence[Code]) -> Code:
 
 
 def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:
-    """Make a map; a key whose value is `omit` is left out."""
+    """Make a map; a key whose value is `omit` is left out, and no key comes twice."""
 
     def run(frame: Frame) -> dict[str, Json]:
         made: dict[str, Json] = {}
         for key_code, value_code in pairs:
-            put(made, key_code(frame), value_code(frame))
+            key = key_code(frame)
+            if isinstance(key, str) and key in made:
+                raise EvaluationError("two keys of the map are the same text: one value would be lost")
+            put(made, key, value_code(frame))
         return made
 
     return run

@@ -1,14 +1,16 @@
 """Say why a value does not conform to a JSON Schema of an author, within a budget.
 
 The library decides with yes or no; this is asked only after a no. Of alternatives only the one that fits best is
-followed. Each pair of a schema and a value is looked at once, so that a recursive schema of alternatives costs no more
-than their product, and never more than STEPS_MAX. Messages hold what was expected and never a value of a job.
+followed: those that their types, constants and required keys speak against are looked at only when there is no other.
+Of alternatives in one another only the innermost are named, so that there is room for the place itself. Each pair of a
+schema and a value is looked at once, so that a recursive schema of alternatives costs no more than their product, and
+never more than STEPS_MAX. Messages hold what was expected and never a value of a job.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +21,11 @@ from avtomat.core.formula import Json, Problem
 PROBLEMS_MAX: Final = 12
 STEPS_MAX: Final = 5_000
 DEPTH_MAX: Final = 100
+"""So many levels of a value are looked at."""
+NESTED_MAX: Final = 200
+"""So many schemas are looked at within one another: it bounds what the stack holds."""
+REFERENCES_MAX: Final = 100
+"""So many references may lead to one another."""
 DECISION_STEPS: Final = 50
 """What it takes from the budget to ask the library about a part of the schema."""
 TEXT_SHOWN_MAX: Final = 60
@@ -29,6 +36,8 @@ _LEAVES: Final = frozenset(
      "minLength", "minProperties", "minimum", "multipleOf", "pattern", "uniqueItems")
 )  # fmt: skip
 """Keywords that look at the value alone: the library is asked about each of them by itself."""
+_NO_ALTERNATIVE: Final = "no alternative"
+_ANNOTATIONS: Final = frozenset(("$comment", "$defs", "default", "definitions", "description", "examples", "title"))
 _SHARED: Final = ("$defs", "definitions")
 _REFERENCE: Final = re.compile(rb'"\$(?:ref|dynamicRef)":"([^"]*)"')
 _SHARED_PLACE: Final = re.compile(rb"#/(?:\$defs|definitions)/")
@@ -43,7 +52,7 @@ class _Told(NamedTuple):
     path: tuple[str | int, ...]
     message: str
     keyword: str = ""
-    """The `type`, `const` or `enum` by which alternatives are told apart."""
+    """The `type`, `const` or `enum` by which alternatives are told apart; _NO_ALTERNATIVE when none fits."""
 
 
 def explain(schema: Json, value: Json, is_valid: IsValid) -> list[Problem]:
@@ -60,22 +69,34 @@ class _Walk:
         self._root = root
         self._is_valid = is_valid
         self._steps_left = STEPS_MAX
+        self._nested = 0
         self._known: dict[tuple[int, int], list[_Told]] = {}
 
     def look(self, schema: Json, value: Json, depth: int) -> list[_Told]:
         """Return the first problems of `value`; none also when the budget is used up."""
+        schema = self._behind_references(schema)
         if schema is False:
             return [_Told((), "is not allowed here")]
-        if not isinstance(schema, dict) or self._steps_left <= 0 or depth > DEPTH_MAX:
+        if not isinstance(schema, dict) or self._steps_left <= 0 or depth > DEPTH_MAX or self._nested >= NESTED_MAX:
             return []
         place = (id(schema), id(value))
         if place in self._known:
             return self._known[place]
         self._steps_left -= 1
         self._known[place] = []
-        told = list(dict.fromkeys(islice(self._problems(schema, value, depth + 1), PROBLEMS_MAX)))
+        self._nested += 1
+        told = _kept(dict.fromkeys(islice(self._problems(schema, value, depth), 2 * PROBLEMS_MAX)))
+        self._nested -= 1
         self._known[place] = told
         return told
+
+    def _behind_references(self, schema: Json) -> Json:
+        """What a schema that is nothing but a `$ref` stands for."""
+        for _ in range(REFERENCES_MAX):
+            if not isinstance(schema, dict) or "$ref" not in schema or schema.keys() - _ANNOTATIONS != {"$ref"}:
+                return schema
+            schema = _resolve(self._root, schema["$ref"])
+        return True
 
     def _problems(self, schema: Mapping[str, Json], value: Json, depth: int) -> Iterator[_Told]:
         yield from _of_choice(schema, value)
@@ -112,25 +133,41 @@ class _Walk:
 
     def _alternatives(self, keyword: str, parts: list[Json], value: Json, depth: int) -> Iterator[_Told]:
         """Follow the alternative that fits best: by type, const or enum, then by the fewest problems."""
-        if keyword == "oneOf" and [self._conforms(part, value) for part in parts].count(True) > 1:
-            yield _Told((), "fits more than one alternative of `oneOf`")
+        likely = [number for number, part in enumerate(parts) if self._may_fit(part, value)]
+        looked = {number: self.look(parts[number], value, depth) for number in likely or range(len(parts))}
+        if fitting := [number for number, told in looked.items() if not told]:
+            if len(fitting) > 1 and keyword == "oneOf" and self._count(fitting, parts, value) > 1:
+                yield _Told((), "fits more than one alternative of `oneOf`")
             return
-        best: list[_Told] | None = None
-        at, fit = 0, (0, 0, 0, 0)
-        for number, part in enumerate(parts):
-            told = self.look(part, value, depth)
-            if not told:
-                return
-            here = [each for each in told if not each.path]
-            other = sum(each.keyword in {"const", "enum"} for each in told if len(each.path) == 1)
-            this = (sum(each.keyword != "" for each in here), other, len(here), len(told))
-            if best is None or this < fit:
-                best, at, fit = told, number, this
-        if best is None:
+        if not looked:
             return
-        name = _name_of(parts[at], at)
-        yield _Told((), f"fits none of the {len(parts)} alternatives of `{keyword}`; nearest is {name}")
+        at = min(looked, key=lambda number: _fit_of(looked[number]))
+        best = looked[at]
+        if not any(each.keyword == _NO_ALTERNATIVE for each in best):
+            message = f"fits none of the {len(parts)} alternatives of `{keyword}`; nearest is {_name_of(parts[at], at)}"
+            yield _Told((), message, _NO_ALTERNATIVE)
         yield from best
+
+    def _count(self, numbers: list[int], parts: list[Json], value: Json) -> int:
+        """How many of these alternatives the library says yes to."""
+        return [self._conforms(parts[number], value) for number in numbers].count(True)
+
+    def _may_fit(self, part: Json, value: Json) -> bool:
+        """Whether neither type, const, enum nor required keys speak against an alternative; where they do, it does not
+        fit.
+        """
+        self._steps_left -= 1
+        schema = self._behind_references(part)
+        if not isinstance(schema, dict):
+            return schema is not False
+        if next(_of_choice(schema, value), None) is not None:
+            return False
+        if not isinstance(value, dict):
+            return True
+        properties = schema.get("properties", {})
+        return all(name in value for name in schema.get("required", ())) and not any(
+            _is_told_apart(properties[name], value[name]) for name in properties.keys() & value.keys()
+        )
 
     def _of_map(self, schema: Mapping[str, Json], value: dict[str, Json], depth: int) -> Iterator[_Told]:
         missing = [name for name in schema.get("required", ()) if name not in value]
@@ -146,8 +183,8 @@ class _Walk:
             if not parts and others is False:
                 unexpected.append(name)
             for part in parts or [others]:
-                yield from _below(name, self.look(part, inner, depth))
-            if "propertyNames" in schema and (told := self.look(schema["propertyNames"], name, depth)):
+                yield from _below(name, self.look(part, inner, depth + 1))
+            if "propertyNames" in schema and (told := self.look(schema["propertyNames"], name, depth + 1)):
                 yield _Told((), f"the key `{_short(name)}`: {told[0].message}")
         if unexpected:
             yield _Told((), f"not allowed: {_listed(unexpected)}")
@@ -165,16 +202,38 @@ class _Walk:
     def _of_list(self, schema: Mapping[str, Json], value: list[Json], depth: int) -> Iterator[_Told]:
         first = schema.get("prefixItems", [])
         for number, (part, inner) in enumerate(zip(first, value, strict=False)):
-            yield from _below(number, self.look(part, inner, depth))
+            yield from _below(number, self.look(part, inner, depth + 1))
         if "items" in schema:
             for number in range(len(first), len(value)):
                 if self._steps_left <= 0:
                     return
-                yield from _below(number, self.look(schema["items"], value[number], depth))
+                yield from _below(number, self.look(schema["items"], value[number], depth + 1))
         if "contains" in schema:
             bounds = {key: schema[key] for key in ("contains", "minContains", "maxContains") if key in schema}
             if self._conforms(bounds, value) is False:
                 yield _Told((), "has too few or too many items that fit `contains`")
+
+
+def _is_told_apart(schema: Json, value: Json) -> bool:
+    """Whether a `const` or an `enum` refuses the value."""
+    return isinstance(schema, dict) and any(each.keyword != "type" for each in _of_choice(schema, value))
+
+
+def _fit_of(told: list[_Told]) -> tuple[int, int, int, int]:
+    """How badly an alternative fits."""
+    here = [each for each in told if not each.path]
+    other = sum(each.keyword in {"const", "enum"} for each in told if len(each.path) == 1)
+    return sum(each.keyword not in {"", _NO_ALTERNATIVE} for each in here), other, len(here), len(told)
+
+
+def _kept(told: Iterable[_Told]) -> list[_Told]:
+    """The first problems, the deepest among them."""
+    every = [*told]
+    if len(every) <= PROBLEMS_MAX:
+        return every
+    deepest = max(range(len(every)), key=lambda number: len(every[number].path))
+    first = [number for number in range(len(every)) if number != deepest][: PROBLEMS_MAX - 1]
+    return [every[number] for number in sorted([*first, deepest])]
 
 
 def _of_choice(schema: Mapping[str, Json], value: Json) -> Iterator[_Told]:

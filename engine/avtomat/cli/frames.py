@@ -14,6 +14,8 @@ from avtomat.blueprint.files import read_file
 from avtomat.diagnostics import Diagnostic, Severity
 
 _LINE_MAX = 160
+_FRAMES_OF_LINE_MAX = 10
+"""So many findings at one line are shown with it: a file of one line has all its findings there."""
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 """What a terminal would obey instead of showing it."""
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36;1"}
@@ -28,10 +30,24 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def as_text(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False) -> Iterator[str]:
-    """Each finding as `file:line:col: error AVT204: …`, its line with a caret, and the hint."""
+    """Each finding as `file:line:col: error AVT204: …`, its line with a caret, and the hint. Of many at one line the
+    first are shown so, and the others in short, one below the other.
+    """
     lines = {file: text.split("\n") if text else [] for file, text in sources.items()}
-    for diagnostic in diagnostics:
-        yield "\n".join(_frame(diagnostic, lines.get(diagnostic.file, []), colour=colour))
+    last = {each.file: each for each in diagnostics}
+    found: Counter[tuple[str, int]] = Counter()
+    short: list[str] = []
+    for each in diagnostics:
+        found[each.file, each.line] += 1
+        if found[each.file, each.line] > _FRAMES_OF_LINE_MAX:
+            short += _in_short(each, is_last=each is last[each.file], colour=colour)
+            continue
+        if short:
+            yield "\n".join(short)
+            short = []
+        yield "\n".join(_frame(each, lines.get(each.file, []), colour=colour))
+    if short:
+        yield "\n".join(short)
 
 
 def as_json(diagnostics: Sequence[Diagnostic], files: int) -> str:
@@ -101,12 +117,29 @@ def _escaped(text: str) -> str:
 
 
 def _frame(diagnostic: Diagnostic, lines: Sequence[str], *, colour: bool) -> Iterator[str]:
-    word = painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
-    yield f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {diagnostic.message}"
+    yield _head(diagnostic, diagnostic.message, colour=colour)
     if diagnostic.line <= len(lines):
         yield from _excerpt(diagnostic, lines[diagnostic.line - 1], colour=colour)
     if diagnostic.hint:
-        yield f"  {painted('hint', '1', colour)}: {diagnostic.hint}"
+        yield _hint(diagnostic.hint, colour=colour)
+
+
+def _in_short(diagnostic: Diagnostic, *, is_last: bool, colour: bool) -> Iterator[str]:
+    """One line. The last of a file has its hint, too: it may say how many others there are."""
+    message = diagnostic.message
+    cut = message if len(message) <= _LINE_MAX else f"{message[:_LINE_MAX]}…"
+    yield _head(diagnostic, cut, colour=colour)
+    if is_last and diagnostic.hint:
+        yield _hint(diagnostic.hint, colour=colour)
+
+
+def _head(diagnostic: Diagnostic, message: str, *, colour: bool) -> str:
+    word = painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
+    return f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {message}"
+
+
+def _hint(hint: str, *, colour: bool) -> str:
+    return f"  {painted('hint', '1', colour)}: {hint}"
 
 
 def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str]:

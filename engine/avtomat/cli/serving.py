@@ -106,7 +106,7 @@ class _Stop:
 async def _listen(engine: Service, settings: Settings, *, shared: bool) -> Listener:
     try:
         return await listen(
-            App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts)]),
+            App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble)]),
             host=settings.host,
             port=settings.port,
             drain_s=settings.drain.total_seconds(),

@@ -1,8 +1,9 @@
 """Say whether new jobs are taken: not where the store is no safe place, nor while too many are open, nor while history
 piles up.
 
-Jobs that run go on either way. The limits are compared with a sample, so that taking a job costs nothing more; within
-a sample's age a few more than the limit may come in.
+Jobs that run go on either way. A store that could not be reached a moment ago is asked nevertheless: it may be back.
+The limits are compared with a sample, so that taking a job costs nothing more; within a sample's age a few more than
+the limit may come in.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Admission:
     def refusal(self) -> RequestRefused | None:
         """Why no new job is taken now."""
         trouble = self._trouble()
-        if trouble is not None:
+        if trouble is not None and trouble.code != StoreError.default_code:
             return not_now(trouble.message, trouble.code)
         sample = self._latest()
         if sample is None:

@@ -240,12 +240,12 @@ class Reloader:
     def _tell(self, changed: Iterable[str], gone: Collection[str], held: Mapping[str, str]) -> None:
         current = [name for name in changed if name not in gone]
         if current:
-            log.info("%d blueprints are current: %s", len(current), _listed(current))
+            log.info("current now: %s", _listed(current))
         for name in current:
             for text in self._warnings_of(self._programs.current[name]) if name in self._programs.current else ():
                 log.warning("%s", text)
         if retired := [name for name in changed if name in gone]:
-            log.info("%d blueprints are retired, their files are gone: %s", len(retired), _listed(retired))
+            log.info("retired, their files are gone: %s", _listed(retired))
         for name, digest in held.items():
             log.warning(
                 "%s: version %s of the folder was replaced not long ago and is not taken at a start; the current one "
@@ -318,4 +318,4 @@ def _listed(names: Sequence[str]) -> str:
 def summary(problems: Sequence[Diagnostic]) -> str:
     """The findings about a blueprint, one a line."""
     lines = [f"{each.file}:{each.line}:{each.column}: {each.code}: {each.message}" for each in problems[:20]]
-    return "\n  ".join([f"{len(problems)} findings", *lines])
+    return "\n  ".join([f"{len(problems)} finding{'s' * (len(problems) != 1)}", *lines])

@@ -13,9 +13,11 @@ from avtomat.errors import StoreAnswerLost, StoreBusy, StoreNotExecuted
 
 REPEATS_MAX = 4
 REPEAT_AFTER_S = 0.05
-REPEAT_WITHIN_S = 4.0
-"""No repeat begins later. A store that is away takes seconds to say so each time, and a worker that is kept waiting for
-an answer to its result for 15 seconds takes the engine for dead.
+REPEAT_WITHIN_S = 1.0
+REPEAT_LOST_WITHIN_S = 4.0
+"""No repeat begins later. A store that is away takes two seconds to say so each time; who waited that long in vain is
+told. A lost answer is worth one more try, so that a pause of the store harms nobody; but a worker that is kept waiting
+for an answer to its result for 15 seconds takes the engine for dead.
 """
 
 T = TypeVar("T")
@@ -23,16 +25,20 @@ T = TypeVar("T")
 
 async def repeat(call: Callable[[], Awaitable[T]]) -> T:
     """Do `call`, which is idempotent as every operation of a store is. Raises StoreError when it cannot be done for
-    now; a store that is busy is not away, and is not asked again.
+    now: StoreAnswerLost where an earlier try may have done it. A store that is busy is not away, and not asked again.
     """
     begun = time.monotonic()
-    for number in range(1, REPEATS_MAX):
+    lost: StoreAnswerLost | None = None
+    number = 1
+    while True:
         try:
             return await call()
-        except StoreBusy:
-            raise
-        except (StoreNotExecuted, StoreAnswerLost):
-            if time.monotonic() - begun > REPEAT_WITHIN_S:
-                raise
-            await asyncio.sleep(REPEAT_AFTER_S * 2**number)
-    return await call()
+        except StoreBusy as busy:
+            raise lost or busy from None
+        except (StoreNotExecuted, StoreAnswerLost) as error:
+            lost = error if isinstance(error, StoreAnswerLost) else lost
+            within_s = REPEAT_LOST_WITHIN_S if error is lost else REPEAT_WITHIN_S
+            if number == REPEATS_MAX or time.monotonic() - begun > within_s:
+                raise lost or error from None
+        await asyncio.sleep(REPEAT_AFTER_S * 2**number)
+        number += 1

@@ -81,8 +81,8 @@ class Store(Protocol):
         """Touch the store and move the clock's offset; raises `StoreError` when it cannot be used for writing."""
 
     def trouble(self) -> StoreError | None:
-        """Why no new job is safe in the store, or why it takes nothing now (a full disk, a lock, a file that has gone),
-        as far as is known without asking it; None when all is well.
+        """Why no new job is safe in the store, or why it takes nothing now (a full disk, a lock, a file that has gone,
+        a server that cannot be reached), as far as is known without asking it; None when all is well.
         """
 
     # programs: kept by digest in the partition's store, for as long as a job needs them

@@ -40,6 +40,7 @@ from avtomat.storage.answers import (
 from avtomat.storage.clock import StoreClock, passed_ms
 from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
+from avtomat.storage.redis_connection import TIMEOUT_S
 from avtomat.storage.redis_dump import dump
 from avtomat.storage.redis_meta import agree, look_again
 from avtomat.storage.redis_script import load_script
@@ -81,7 +82,7 @@ class RedisStore:
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
         store_id: str = "",
-        timeout_s: float = 5.0,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.partitions = partitions
         self._backend = RedisBackend(url, timeout_s=timeout_s)
@@ -116,7 +117,9 @@ class RedisStore:
         await agree(self._backend, self.partitions, self._store_id, self.counts)
 
     async def _watch(self) -> None:
-        """Look from time to time whether this is still the store that it was; go on with one that was accepted."""
+        """Look from time to time whether this is still the store that it was; go on with one that was accepted. Thus a
+        server that answers nothing is noticed although nobody else asks it.
+        """
         while True:
             await asyncio.sleep(LOOK_AT_IDENTITY_S)
             try:
@@ -127,8 +130,8 @@ class RedisStore:
                 log.debug("the identity of the store is not known now: %s", away)
 
     def trouble(self) -> StoreError | None:
-        """Why no new job is safe here."""
-        return self._backend.guard.refusal or self._backend.guard.danger
+        """Why no new job is safe here, or why the server cannot be reached now."""
+        return self._backend.trouble()
 
     async def close(self) -> None:
         """Disconnect."""

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from avtomat.errors import StoreError
-from avtomat.storage.redis_connection import RedisConnection
+from avtomat.storage.redis_connection import TIMEOUT_S, RedisConnection
 from avtomat.storage.redis_guard import Guard
 from avtomat.storage.redis_script import Script, load_scripts
 from avtomat.storage.redis_subscriber import MessageHandler, RedisSubscriber
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.redis_wire import Argument, Reply
 
+OPEN_WITHIN_S: Final = 5.0
+AWAY_HINT: Final = "look whether Redis runs and can be reached; the engine connects again by itself"
+
 
 class RedisBackend:
     """A real server at a URL; refuses one that would lose jobs or that is too old."""
 
-    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._address = parse_redis_url(url)
         self._timeout_s = timeout_s
         self.guard = Guard(self._address)
+        self._away: Callable[[], str] = lambda: f"no connection to Redis at {self._address} yet"
 
     async def open(
         self,
@@ -42,13 +47,14 @@ class RedisBackend:
         self._subscriber = RedisSubscriber(
             self._address, channels, on_message=on_message, on_gap=on_gap, on_deaf=on_deaf
         )
-        await self._connection.open(timeout_s=self._timeout_s)
+        self._away = self._connection.away
+        await self._connection.open(timeout_s=OPEN_WITHIN_S)
         try:
             unfit = self.guard.refusal or self.guard.danger
             if unfit is not None:
                 raise unfit
             await self._teach()
-            await self._subscriber.open(timeout_s=self._timeout_s)
+            await self._subscriber.open(timeout_s=OPEN_WITHIN_S)
         except StoreError:
             await self._connection.aclose()
             raise
@@ -62,6 +68,14 @@ class RedisBackend:
         """Disconnect both."""
         await self._subscriber.aclose()
         await self._connection.aclose()
+
+    def trouble(self) -> StoreError | None:
+        """Why the server is not used, why no new job is safe there, or why it cannot be reached."""
+        known = self.guard.refusal or self.guard.danger
+        if known is not None:
+            return known
+        away = self._away()
+        return StoreError(away, hint=AWAY_HINT) if away else None
 
     async def execute(self, *command: Argument) -> Reply:
         """Run one command, whatever is known of the server."""

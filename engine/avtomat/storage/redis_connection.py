@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from avtomat.errors import StoreError
 from avtomat.storage.redis_errors import NotExecutedError, RefusedError
@@ -23,7 +24,11 @@ from avtomat.storage.redis_script import Script
 from avtomat.storage.redis_url import RedisAddress
 from avtomat.storage.redis_wire import Argument, Reply, Wire, pack
 
-_DEMOTED = frozenset({"READONLY", "MASTERDOWN"})
+TIMEOUT_S: Final = 2.0
+"""So long a call waits to be sent and answered. A client may be told earlier than this that the store is away, but a
+server may pause for a second: at a fork, or a sync of its disk.
+"""
+_DEMOTED: Final = frozenset({"READONLY", "MASTERDOWN"})
 
 
 class RedisConnection:
@@ -33,7 +38,7 @@ class RedisConnection:
         self,
         address: RedisAddress,
         *,
-        timeout_s: float = 5.0,
+        timeout_s: float = TIMEOUT_S,
         connect_timeout_s: float = 5.0,
         commands_max: int = 1024,
         bytes_max: int = 64 * 1024 * 1024,
@@ -41,6 +46,7 @@ class RedisConnection:
         on_server_changed: Callable[[ServerInfo], None] | None = None,
     ) -> None:
         self._timeout_s = timeout_s
+        self._patience_s = timeout_s / 2
         self._commands_max = commands_max
         self._bytes_max = bytes_max
         self._on_connected = on_connected
@@ -50,6 +56,7 @@ class RedisConnection:
         self._closed = False
         self._wire: Wire | None = None
         self._admission: deque[asyncio.Future[None]] = deque()
+        self._address = address
         self._reason = f"no connection to Redis at {address} yet"
         self.server: ServerInfo | None = None
 
@@ -64,6 +71,18 @@ class RedisConnection:
             raise
         assert self.server is not None
         return self.server
+
+    def away(self) -> str:
+        """Why the server cannot be reached now, as far as that is known without asking it: there is no connection, or
+        it has owed an answer for half of what a call waits; '' while all is well.
+        """
+        wire = self._wire
+        if wire is None:
+            return self._reason
+        if wire.lost.done():
+            return wire.lost.result()
+        silent_s = wire.silent_s
+        return f"Redis at {self._address} has not answered for {silent_s:.1f} s" if silent_s > self._patience_s else ""
 
     async def aclose(self) -> None:
         """Close for good; what is still under way fails."""
@@ -123,9 +142,9 @@ class RedisConnection:
                 wire = await self._admitted(deadline)
             try:
                 reply = await wire.send(packed, deadline)
-            except NotExecutedError:
+            except NotExecutedError as lost:
                 if self._wire is wire:
-                    self._wire = None  # lost, and the link has not been told yet
+                    self.link_down(str(lost))  # the link has not been told yet
                 continue
             if isinstance(reply, StoreError):
                 self._leave_demoted(wire, reply)

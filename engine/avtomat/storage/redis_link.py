@@ -20,7 +20,8 @@ from avtomat.storage.redis_url import RedisAddress
 from avtomat.storage.redis_wire import Argument, Reply, Wire, pack
 
 BACKOFF_MIN_S: Final = 0.05
-BACKOFF_MAX_S: Final = 5.0
+BACKOFF_MAX_S: Final = 1.0
+"""Less than a call waits, so that one which is made when the server is back finds it."""
 STEADY_S: Final = 1.0
 CLIENT_NAME: Final = "avtomat"
 META: Final = "av:meta"

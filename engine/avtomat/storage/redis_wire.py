@@ -6,7 +6,8 @@
 - A future fails with NotExecutedError if its command was never handed to the socket, with LostReplyError otherwise.
 - Deadlines are looked at every TICK_S, not by a timer a call. A call that passed its deadline leaves its place in the
   queue behind, so that later replies still find their owners.
-- A server that owes an answer and says nothing for `silence_s` is given up: so does a dead network look.
+- A server that owes an answer and says nothing for `silence_s` is given up: so does a dead network look. Where this
+  process itself was held up, what has come meanwhile is read before anybody is judged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import hiredis
 from avtomat.storage.redis_errors import LostReplyError, NotExecutedError, error_of
 
 TICK_S: Final = 0.05
+HELD_UP_S: Final = 0.5
+"""A tick that comes so late says that this process stood still, not that Redis did."""
 _NOTHING: Final = object()
 
 Reply: TypeAlias = Any  # what a command returns is told by its documentation; callers give it its type
@@ -53,6 +56,7 @@ class Wire(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._heard_at = 0.0
         self._ticking = False
+        self._tick_at = 0.0
         self._resting = False
         self._reason = "the connection was closed by Redis"
         self.waiting_bytes = 0
@@ -62,6 +66,11 @@ class Wire(asyncio.Protocol):
     def waiting_commands(self) -> int:
         """How many commands have no answer yet."""
         return len(self._waiting)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long an answer has been owed and nothing was said."""
+        return self._loop.time() - self._heard_at if self._waiting else 0.0
 
     def send(self, packed: bytes, deadline: float) -> asyncio.Future[Reply]:
         """Send one packed command; `deadline` is in the loop's time."""
@@ -154,17 +163,24 @@ class Wire(asyncio.Protocol):
         self._heard_at = self._loop.time()
         if not self._ticking:
             self._ticking = True
-            self._loop.call_later(TICK_S, self._tick)
+            self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        self._tick_at = self._loop.time() + TICK_S
+        self._loop.call_at(self._tick_at, self._tick)
 
     def _tick(self) -> None:
         self._ticking = bool(self._waiting)
         if not self._ticking:
             return
         now = self._loop.time()
+        if now - self._tick_at > HELD_UP_S:
+            self._tick_soon()
+            return
         if now - self._heard_at > self._silence_s:
             self.close(f"Redis has not answered for {self._silence_s:g} s")
             return
         for waiting in self._waiting:
             if waiting.deadline <= now and not waiting.future.done():
                 waiting.future.set_exception(LostReplyError("Redis did not answer before the deadline"))
-        self._loop.call_later(TICK_S, self._tick)
+        self._tick_soon()

@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     variables.variables_have_plain_names,
     durations.stored_durations_are_read_as_durations,
     values.durations_can_be_read,
+    values.time_limits_leave_time,
     values.delays_fit_their_cap,
     values.policies_exist,
     values.policies_are_used,

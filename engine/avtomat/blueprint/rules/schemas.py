@@ -9,14 +9,17 @@ from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.json_schemas import check_schema
 from avtomat.blueprint.nodes import Mapping, Node
 from avtomat.blueprint.rules.subject import Subject
+from avtomat.blueprint.schema_cycles import endless_references
 from avtomat.blueprint.schema_defaults import wrong_defaults
 
 
 def schemas_are_valid(subject: Subject) -> Iterator[Finding]:
-    """`input`, `result`, `expects` and `form` are JSON Schemas, with known keywords only, and good defaults."""
+    """`input`, `result`, `expects` and `form` are JSON Schemas, with known keywords only, without circles, and good
+    defaults.
+    """
     nodes: list[Node | None] = [subject.blueprint.part("input"), subject.blueprint.part("result")]
     nodes += [node for key in ("expects", "form") for _state, node in subject.parts(key)]
     for node in nodes:
         if isinstance(node, Mapping):
-            for fault in check_schema(node) or wrong_defaults(node):
+            for fault in check_schema(node) or endless_references(node) or wrong_defaults(node):
                 yield codes.BAD_SCHEMA.at(fault.span, fault.message, fault.hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint import codes_schema, codes_source
@@ -20,6 +21,7 @@ from avtomat.core.timestamp import parse_time, time_hint
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_WAITS = ("wait", "signal", "approval")
 _FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
 _SHARE = re.compile(r"\d{1,3}(\.\d{1,9})?%", re.ASCII)
 _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
@@ -41,6 +43,18 @@ def _durations(subject: Subject) -> Iterator[Node]:
     nodes += [node for key in ("wait", "remind") for _state, node in subject.parts(key)]
     nodes.append(subject.blueprint.part("retention"))
     yield from filter(None, nodes)
+
+
+def time_limits_leave_time(subject: Subject) -> Iterator[Finding]:
+    """No `timeout` of a job, a task or a block that is written out is nothing. A wait may look once and go on."""
+    of_waits = {id(node) for state, node in subject.parts("timeout") if any(map(state.part, _WAITS))}
+    for timeout in subject.timeouts:
+        limits = [("timeout", timeout), *entries_of(timeout)] if id(timeout) not in of_waits else ()
+        for key, node in limits:
+            text = text_of(node)
+            if text is not None and parse_duration(text) == timedelta(0):
+                message = f"`{key}` {text} leaves no time: what it bounds would always fail at once"
+                yield codes.NO_TIME.at(node.span, message, f"write a longer one, such as {key}: 30s, or leave it out")
 
 
 def times_can_be_read(subject: Subject) -> Iterator[Finding]:
