@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from avtomat.cli.serving import _collect_less as collect_less
 from avtomat.runtime.service import Service
 from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
@@ -32,6 +33,9 @@ states:
     )
     + "  s8: {{task: work, next: end}}\n"
 )
+ROUNDS = 50
+PAUSE_S = 0.5
+CLIENTS = 4
 JOB = "avtomat: 1\nblueprint: job\nstates: {a: {wait: 0s, next: end}}\n"
 
 
@@ -45,12 +49,12 @@ def text_of(number: int, variant: str) -> str:
     )
 
 
-async def jobs(engine: Service, times_ms: list[float]) -> None:
-    """Run one job after the other."""
+async def jobs(engine: Service, spans: list[tuple[float, float]]) -> None:
+    """Run one job after the other; `spans` gets when each began and ended."""
     while True:
         begun = time.perf_counter()
         await engine.clients.submit(Submission(blueprint="job", input={}, client="bench"), 5)
-        times_ms.append((time.perf_counter() - begun) * 1000)
+        spans.append((begun, time.perf_counter()))
         await asyncio.sleep(0.005)
 
 
@@ -70,9 +74,9 @@ def cpu_of_children_s() -> float:
     return ticks / 100
 
 
-def p99(times_ms: Sequence[float]) -> float:
-    """The time that one in a hundred exceeds."""
-    return sorted(times_ms)[len(times_ms) * 99 // 100] if times_ms else 0.0
+def p99(times_s: Sequence[float]) -> float:
+    """The time that one in a hundred exceeds, in milliseconds."""
+    return sorted(times_s)[len(times_s) * 99 // 100] * 1000 if times_s else 0.0
 
 
 async def measure(folder: Path, count: int) -> None:
@@ -86,6 +90,7 @@ async def measure(folder: Path, count: int) -> None:
             begun, wall = cpu_s(), time.perf_counter()
             engine = Service(settings)
             await engine.start()
+            collect_less()
             spent, child = cpu_s() - begun, cpu_of_children_s()
             print(f"{what}: engine {spent:.2f} s, child {child:.2f} s of CPU, {time.perf_counter() - wall:.2f} s")
             if what == "first start":
@@ -95,23 +100,33 @@ async def measure(folder: Path, count: int) -> None:
 
 
 async def _reload(engine: Service, folder: Path, count: int) -> None:
-    usual_ms: list[float] = []
-    running = asyncio.create_task(jobs(engine, usual_ms))
-    await asyncio.sleep(5)
-    running.cancel()
-    for number in range(5):
+    """Reload one file ROUNDS times while jobs run, and beside it run jobs as long without a change."""
+    await engine._reloader.stop()  # else the watch loads, too, while the usual is measured
+    spans, loads = list[tuple[float, float]](), list[tuple[float, float]]()
+    running = [asyncio.create_task(jobs(engine, spans)) for _ in range(CLIENTS)]
+    engine_s = child_s = 0.0
+    for number in range(ROUNDS):
         (folder / f"b{count // 2}.yaml").write_text(text_of(count // 2, f"round{number}"))
-        begun, child, times_ms = cpu_s(), cpu_of_children_s(), list[float]()
-        running = asyncio.create_task(jobs(engine, times_ms))
-        wall = time.perf_counter()
+        begun, child, wall = cpu_s(), cpu_of_children_s(), time.perf_counter()
         assert await engine.reload()
-        wall = time.perf_counter() - wall
-        running.cancel()
-        print(
-            f"reload of 1 of {count}: engine {cpu_s() - begun:.3f} s (with jobs), child "
-            f"{cpu_of_children_s() - child:.3f} s of CPU, {wall:.3f} s; p99 of jobs {p99(times_ms):.1f} ms, usually "
-            f"{p99(usual_ms):.1f} ms"
-        )
+        loads.append((wall, time.perf_counter()))
+        with_load_s = cpu_s() - begun
+        child_s += cpu_of_children_s() - child
+        await asyncio.sleep(PAUSE_S)
+        begun = cpu_s()
+        await asyncio.sleep(loads[-1][1] - wall)
+        engine_s += with_load_s - (cpu_s() - begun)
+    for each in running:
+        each.cancel()
+    meanwhile = [end - begin for begin, end in spans if any(begin < over and at < end for at, over in loads)]
+    usual = [end - begin for begin, end in spans if not any(begin < over and at < end for at, over in loads)]
+    load_s = sum(over - at for at, over in loads) / ROUNDS
+    print(
+        f"reload of 1 of {count}: engine {engine_s / ROUNDS:.3f} s (less what as long without it costs), child "
+        f"{child_s / ROUNDS:.3f} s of CPU, {load_s:.3f} s\np99 of {len(meanwhile)} jobs meanwhile "
+        f"{p99(meanwhile):.1f} ms, of {len(usual)} others {p99(usual):.1f} ms; of all, with a reload every "
+        f"{PAUSE_S:g} s, {p99([*usual, *meanwhile]):.1f} ms"
+    )
 
 
 if __name__ == "__main__":

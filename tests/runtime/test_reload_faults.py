@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.blueprint import registry
 from avtomat.blueprint.building import build_program
+from avtomat.blueprint.files import read_file
 from avtomat.blueprint.pieces import compile_piece
 from avtomat.blueprint.registry import Compiled
 from avtomat.cli.main import main
@@ -32,6 +34,7 @@ __all__ = ["world"]
 GOOD = b"avtomat: 1\nblueprint: one\nstates: {a: {task: t, next: end}}\n"
 RELOADS = 200
 BROKEN_EVERY = 3
+HOUR_NS = 3_600_000_000_000
 
 LIMITED = """
 import asyncio, resource, sys
@@ -213,6 +216,42 @@ async def test_loads_at_the_same_time_take_turns(tmp_path: Path) -> None:
             assert tasks_of(engine.programs) == {"one": f"task{number}"}
     finally:
         await engine.stop()
+
+
+# --- files that look the same -----------------------------------------------------------------------------------------
+
+
+async def test_a_file_that_looks_the_same_is_not_read_again(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "one")
+    write(tmp_path, "two")
+    reloader, programs = world.replica(tmp_path)
+    monkeypatch.setattr(registry, "CHANGED_AGAIN_NS", -HOUR_NS)
+    await reloader.load()
+    write(tmp_path, "two", "task")
+    os.utime(tmp_path / "two.yaml", ns=(1, 1))
+    read: list[Path] = []
+    monkeypatch.setattr(registry, "read_file", lambda path: read.append(path) or read_file(path))
+
+    await reloader.load()
+    await reloader.load()
+
+    assert read == [tmp_path / "two.yaml"]
+    assert tasks_of(programs) == {"one": "work", "two": "task"}
+
+
+async def test_a_file_that_changed_just_now_is_read_again_whatever_it_looks_like(tmp_path: Path, world: World) -> None:
+    write(tmp_path, "one", "aaaa")
+    reloader, programs = world.replica(tmp_path)
+    await reloader.load()
+    before = (tmp_path / "one.yaml").stat()
+    write(tmp_path, "one", "bbbb")
+    os.utime(tmp_path / "one.yaml", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    await reloader.load()
+
+    assert tasks_of(programs) == {"one": "bbbb"}
 
 
 # --- ends and loads ---------------------------------------------------------------------------------------------------

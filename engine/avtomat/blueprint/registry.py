@@ -5,15 +5,22 @@ Every blueprint stands for itself: a file with errors concerns the name that it 
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint.files import SUFFIXES, find_blueprints, read_file
 from avtomat.diagnostics import Diagnostic, Severity
+
+CHANGED_AGAIN_NS: Final = 2_000_000_000
+"""Two changes within this span may have the same time in the file system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +38,33 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """What was read of a folder: texts by file, findings about what could not be read, and whether the folder itself
-    could, and holds something.
+class Seen:
+    """How a file looked when its text had this digest. `mark` is None for one that was changed so shortly before that
+    another change might leave no trace.
     """
 
+    mark: tuple[int, ...] | None
+    digest: str
+
+
+NOTHING_KNOWN: Final[Mapping[str, Seen]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What was read of a folder: how each file looked, the texts of those that were not known, findings about what
+    could not be read, and whether the folder itself could, and holds something.
+    """
+
+    seen: Mapping[str, Seen]
     contents: Mapping[str, bytes]
     unreadable: tuple[Diagnostic, ...]
     is_whole: bool
-    digests: Mapping[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        digests = {file: sha256(content).hexdigest() for file, content in self.contents.items()}
-        object.__setattr__(self, "digests", digests)
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the text of each file."""
+        return {file: each.digest for file, each in self.seen.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +107,40 @@ class Named:
     column: int
 
 
-def read_texts(folder: Path) -> Texts:
-    """Read all files of a folder, or a file alone."""
+def read_texts(folder: Path, known: Mapping[str, Seen] = NOTHING_KNOWN) -> Texts:
+    """Read all files of a folder, or a file alone; those that look as they are `known` are not read again."""
+    seen: dict[str, Seen] = {}
     contents: dict[str, bytes] = {}
     unreadable: list[Diagnostic] = []
     for found in find_blueprints([folder]):
-        content = found if isinstance(found, Diagnostic) else read_file(found)
+        if isinstance(found, Diagnostic):
+            unreadable.append(found)
+            continue
+        file = str(found)
+        before, mark = known.get(file), _mark_of(file)  # before it is read: a change meanwhile looks like another file
+        if before is not None and before.mark is not None and before.mark == mark:
+            seen[file] = before
+            continue
+        content = read_file(found)
         if isinstance(content, Diagnostic):
             unreadable.append(content)
-        else:
-            contents[str(found)] = content
+            continue
+        seen[file] = Seen(mark=mark, digest=sha256(content).hexdigest())
+        contents[file] = content
     whole_folder = folder.is_dir() and all(each.file.endswith(SUFFIXES) for each in unreadable)
-    return Texts(contents=contents, unreadable=tuple(unreadable), is_whole=whole_folder and bool(contents))
+    return Texts(seen=seen, contents=contents, unreadable=tuple(unreadable), is_whole=whole_folder and bool(seen))
+
+
+def _mark_of(file: str) -> tuple[int, ...] | None:
+    """What changes with the file's content, unless it changed within CHANGED_AGAIN_NS."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - half of what Path takes, for each file
+    except OSError:
+        return None
+    changed_ns = max(found.st_mtime_ns, found.st_ctime_ns)
+    if changed_ns > time.time_ns() - CHANGED_AGAIN_NS:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[str, str]) -> Registry:
@@ -105,6 +148,7 @@ def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[st
     its stem; of two files with one name neither is good.
     """
     names = {file: name for file, each in compiled.items() for name in _named(each, file)}
+    digests = texts.digests
     twice = {name for name, count in Counter(each.name for each in names.values()).items() if count > 1}
     found: dict[str, list[Diagnostic]] = {file: _in_file(each, file) for file, each in compiled.items()}
     unreadable = [each for each in texts.unreadable if each.file.endswith(SUFFIXES)]
@@ -116,7 +160,7 @@ def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[st
     for file, name in files.items():
         each = compiled.get(file, Compiled())
         if each.digest is not None and name not in twice:
-            parts[name] = Part(file=file, text=texts.digests[file], digest=each.digest, canonical=each.canonical)
+            parts[name] = Part(file=file, text=digests[file], digest=each.digest, canonical=each.canonical)
         elif wrong := tuple(problem for problem in found[file] if problem.severity is Severity.ERROR):
             errors[name] = (*errors.get(name, ()), *wrong)
     warnings = [each for some in found.values() for each in some if each.severity is not Severity.ERROR]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from avtomat.blueprint.cache import checker_identity
-from avtomat.blueprint.registry import Compiled, Registry, Texts, read_texts, registry_of
+from avtomat.blueprint.registry import Compiled, Registry, Seen, Texts, read_texts, registry_of
 from avtomat.core.program import Program
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import StoreError
@@ -59,6 +60,7 @@ class Reloader:
         self._compiled: Mapping[str, Compiled] = {}
         self._offered: dict[str, str] | None = None
         self._read: Mapping[str, str] | None = None
+        self._seen: Mapping[str, Seen] = {}
         self._task: asyncio.Task[None] | None = None
         self._since: Mapping[str, int] = {}
         self._found = Registry()
@@ -112,16 +114,21 @@ class Reloader:
         await asyncio.sleep(FOLLOW_EVERY_S)
 
     async def _load(self) -> bool:
-        texts = await asyncio.to_thread(read_texts, self._folder)
+        texts = await asyncio.to_thread(read_texts, self._folder, self._known())
         await self._programs.follow()
         await self._compile_new(texts)
-        by_file = {file: self._compiled[digest] for file, digest in texts.digests.items()}
-        found = registry_of(texts, by_file, self._held())
+        digests = texts.digests
+        by_file = {file: self._compiled[digest] for file, digest in digests.items()}
+        held = self._held()
+        await asyncio.sleep(0)  # each of these looks at all files, and jobs go on meanwhile
+        found = registry_of(texts, by_file, held)
+        await asyncio.sleep(0)
         is_start = self._offered is None
         await self._offer(found)
         if is_start:
             await self._programs.refresh()  # nobody may have asked for them since long, and jobs begin
-        self._read = texts.digests if all(each.lasting for each in by_file.values()) else None
+        self._seen = texts.seen
+        self._read = digests if all(each.lasting for each in by_file.values()) else None
         self._forget_texts(found)
         self._note(found)
         return not self.problems
@@ -148,7 +155,8 @@ class Reloader:
         """Compile the texts that were not there when the folder was read last."""
         lasting = {text: each for text, each in self._compiled.items() if each.lasting}
         known = {**self._current_texts(), **lasting}
-        new = {digest: texts.contents[file] for file, digest in texts.digests.items() if digest not in known}
+        digests = texts.digests
+        new = {digests[file]: content for file, content in texts.contents.items() if digests[file] not in known}
         made = dict(zip(new, await self._compile([*new.values()]), strict=True)) if new else {}
         self._not_lasting = Counter(
             {text: self._not_lasting[text] + 1 for text, each in made.items() if not each.lasting}
@@ -157,7 +165,14 @@ class Reloader:
             text: replace(each, lasting=True) if self._not_lasting[text] >= COMPILED_MAX else each
             for text, each in made.items()
         }
-        self._compiled = {digest: known[digest] for digest in texts.digests.values()}
+        self._compiled = {digest: known[digest] for digest in digests.values()}
+
+    def _known(self) -> dict[str, Seen]:
+        """The files whose text need not be read again as long as they look the same."""
+        compiled = self._compiled
+        return {
+            file: each for file, each in self._seen.items() if each.digest in compiled and compiled[each.digest].lasting
+        }
 
     def _current_texts(self) -> dict[str, Compiled]:
         """Texts from which this very checker made what is current: they are not compiled again at a start."""
@@ -177,12 +192,14 @@ class Reloader:
             part.text for name, part in found.parts.items() if name in current and current[name].digest == part.digest
         }
         self._compiled = {
-            text: replace(each, canonical=None) if text in stored else each for text, each in self._compiled.items()
+            text: replace(each, canonical=None) if each.canonical is not None and text in stored else each
+            for text, each in self._compiled.items()
         }
 
     def _held(self) -> dict[str, str]:
         """The name that each file stood for last."""
-        before = {self._path_of(each.file): name for name, each in self._programs.standing.items()}
+        folder = str(self._folder)
+        before = {os.path.join(folder, each.file): name for name, each in self._programs.standing.items()}  # noqa: PTH118 - a tenth of the cost
         return {**before, **self._found.files}
 
     async def _offer(self, found: Registry) -> None:
@@ -257,9 +274,6 @@ class Reloader:
         path = Path(file)
         return str(path.relative_to(self._folder)) if path != self._folder else path.name
 
-    def _path_of(self, short: str) -> str:
-        return str(self._folder / short)
-
     # --- watching -----------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
@@ -295,7 +309,7 @@ class Reloader:
 
     async def _has_changed(self) -> bool:
         """Whether the folder holds something else than when it was read last."""
-        return self._read != (await asyncio.to_thread(read_texts, self._folder)).digests
+        return self._read != (await asyncio.to_thread(read_texts, self._folder, self._known())).digests
 
 
 def counts_of(reloader: Reloader, programs: Programs) -> Counter[str]:
