@@ -333,7 +333,10 @@ def map_of(pairs: Sequence[tuple[Code, Code]]) -> Code:
     def run(frame: Frame) -> dict[str, Json]:
         made: dict[str, Json] = {}
         for key_code, value_code in pairs:
-            put(made, key_code(frame), value_code(frame))
+            key = key_code(frame)
+            if isinstance(key, str) and key in made:
+                raise EvaluationError(f"the key '{_shown(key)}' is written twice in the map")
+            put(made, key, value_code(frame))
         return made
 
     return run

@@ -13,7 +13,7 @@ from avtomat.blueprint.evaluation import Code
 from avtomat.blueprint.expression_reader import ExpressionReader
 from avtomat.blueprint.faults import Fault, Read
 from avtomat.blueprint.lexer import Token, plain_path, scan, usual_tokens
-from avtomat.blueprint.limits import NODES_MAX, EvaluationError, Frame, LimitError
+from avtomat.blueprint.limits import NODES_MAX, EvaluationError, Frame, LimitError, unexpected
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.parser import Parser, UnreadableError
 from avtomat.blueprint.scope import NOTHING, SECRETS, Scope, TooComplexError
@@ -70,6 +70,8 @@ class Expression:
             return Failure(code="EXPRESSION_ERROR", message=self._explained(problem))
         except RecursionError:
             return Failure(code="LIMIT_EXCEEDED", message=self._explained("the value is nested too deep"))
+        except Exception as problem:
+            return Failure(code="EXPRESSION_ERROR", message=self._explained(unexpected(problem)))
         if value is OMIT and not omittable:
             message = "`omit` may only be the value of a key or an item"
             return Failure(code="EXPRESSION_ERROR", message=self._explained(message))

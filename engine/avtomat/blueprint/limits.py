@@ -68,6 +68,11 @@ class LimitError(EvaluationError):
     """The value would cost more than any blueprint may."""
 
 
+def unexpected(problem: Exception) -> str:
+    """Say that the engine itself failed, and nothing of the values that it worked on."""
+    return f"the engine could not evaluate this: {type(problem).__name__}"
+
+
 class Frame:
     """One evaluation under way: what it sees, what it has spent, and the variables of its loops."""
 

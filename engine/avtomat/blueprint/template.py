@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from avtomat.blueprint.expression import Expression, Fault, Read, parse_expression
 from avtomat.blueprint.lexer import scan
-from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, LimitError, weigh
+from avtomat.blueprint.limits import RESULT_WEIGHT_MAX, EvaluationError, Frame, LimitError, unexpected, weigh
 from avtomat.blueprint.operators import OMIT
 from avtomat.blueprint.scope import SECRETS
 from avtomat.blueprint.text_lexer import not_closed
@@ -275,6 +275,8 @@ class _Render:
             raise _RenderError(_failure("TEMPLATE_ERROR", text, problem)) from None
         except RecursionError:
             raise _RenderError(_failure("LIMIT_EXCEEDED", text, "the value is nested too deep")) from None
+        except Exception as problem:
+            raise _RenderError(_failure("TEMPLATE_ERROR", text, unexpected(problem))) from None
         self.secrets += [SecretRef(pointer=pointer, offset=offset, name=name) for offset, name in secrets]
         return written
 
