@@ -16,6 +16,7 @@ from avtomat.blueprint.limits import (
     CHARS_PER_STEP,
     INTEGER_MAX,
     INTEGER_MIN,
+    TIME_STEPS,
     EvaluationError,
     Frame,
     MissingError,
@@ -32,6 +33,7 @@ from avtomat.blueprint.operators import (
     truth,
     whole_of,
 )
+from avtomat.blueprint.times import duration_of, time_of
 from avtomat.core.formula import Json
 
 _UNIQUE_WEIGHT_MAX = 1_048_576
@@ -78,8 +80,7 @@ def _extreme(frame: Frame, values: tuple[Json, ...], name: str, *, largest_wins:
     ordered(frame, best, best, name)
     for candidate in candidates[1:]:
         held, tried = ordered(frame, best, candidate, name)
-        if (tried > held) if largest_wins else (tried < held):
-            best = candidate
+        best = tried if ((tried > held) if largest_wins else (tried < held)) else held
     return best
 
 
@@ -176,10 +177,20 @@ def sort(frame: Frame, items: Json, key: Json = None, order: Json = "asc") -> li
     fields = _fields(frame, source, key, "sorted()")
     for field in fields:
         _check_sortable(frame, field, doublings)
-    for before, after in pairwise(fields):
+    keys_of_order = _sort_keys(frame, fields)
+    for before, after in pairwise(keys_of_order):
         ordered(frame, before, after, "sorted()")
-    ranks = sorted(range(len(source)), key=fields.__getitem__, reverse=order == "desc")
+    ranks = sorted(range(len(source)), key=keys_of_order.__getitem__, reverse=order == "desc")
     return [source[rank] for rank in ranks]
+
+
+def _sort_keys(frame: Frame, fields: list[Json]) -> list[Json]:
+    """Return what Python orders: beside one time all are times, beside one duration all are durations."""
+    kinds = set(map(type, fields))
+    if len(kinds) < 2 or kinds.isdisjoint((datetime, timedelta)):
+        return fields
+    frame.spend(len(fields) * TIME_STEPS)
+    return list(map(time_of if datetime in kinds else duration_of, fields))
 
 
 def _check_sortable(frame: Frame, field: Json, doublings: int) -> None:

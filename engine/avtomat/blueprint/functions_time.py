@@ -147,6 +147,8 @@ def _check_directives(letters: list[str], fills: dict[str, str]) -> None:
             raise EvaluationError(f"format_time() does not know %{letter}; it knows {known}{hint}")
     if "V" in letters and not _DATED.isdisjoint(letters) and "G" not in letters and _DAYS_OF_A_DATE.isdisjoint(letters):
         raise EvaluationError("%V is the week of the year %G, which is not always %Y: write %G-W%V")
+    if "G" in letters and "V" not in letters and "Y" not in letters and not _DAYS_OF_A_DATE.isdisjoint(letters):
+        raise EvaluationError("%G is the year of the week %V, which is not always that of the date: write %Y")
 
 
 def _fills(local: datetime) -> dict[str, str]:

@@ -23,6 +23,7 @@ from avtomat.blueprint.limits import (
 from avtomat.blueprint.times import duration_of, spells_duration, time_of
 from avtomat.core.duration import parse_span
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import parse_time
 
 _EQUAL_STEPS = 5
 _ORDERED_STEPS = 5
@@ -92,13 +93,14 @@ def _collections_equal(frame: Frame, left: Json, right: Json) -> bool:
 
 
 def _spelled_equal(frame: Frame, left: Json, right: Json) -> bool:
-    """Compare a text with a value of another kind."""
-    if isinstance(left, datetime) or isinstance(right, datetime):
+    """Compare a text with a value of another kind; a text that spells no time is not equal to one."""
+    text, other = (left, right) if isinstance(left, str) else (right, left)
+    if isinstance(other, datetime):
         frame.spend(TIME_STEPS)
-        return time_of(left) == time_of(right)
-    if isinstance(left, timedelta) or isinstance(right, timedelta):
+        return parse_time(text) == other
+    if isinstance(other, timedelta):
         frame.spend(TIME_STEPS)
-        return duration_of(left) == duration_of(right)
+        return parse_span(text) == other
     return False
 
 

@@ -87,6 +87,8 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
     """A text without the part that is sent once, and the places at which it stood; '' when it did not."""
+    if not shared:
+        return text, ""
     pieces, places, begun, length = list[bytes](), list[str](), 0, 0
     at = _find(text, shared, 0)
     while at >= 0:
@@ -100,7 +102,7 @@ def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
 
 def _find(text: bytes, shared: bytes, start: int) -> int:
     """Where the shared part stands next, or -1. Looked for by its beginning: to search for long ones costs much."""
-    if not shared or len(text) - start < len(shared):
+    if len(text) - start < len(shared):
         return -1
     at = text.find(shared[:PROBE_BYTES], start)
     while at >= 0 and not text.startswith(shared, at):
@@ -173,6 +175,9 @@ def _add_output(to: list[Argument], writes: Writes, *, is_root: bool) -> None:
     if writes.end is None or writes.end.output is None:
         return
     shared = writes.shared
+    if not shared:
+        to += ("output", writes.end.output, "")
+        return
     rest, places = _split(writes.end.output, shared)
     if is_root and places:
         at = _find(writes.scope, shared, 0)
