@@ -22,6 +22,7 @@ from avtomat.diagnostics import Diagnostic, Severity
 CPU_S: Final = 20
 MEMORY_BYTES: Final = 2 * 1024**3
 PATIENCE_S: Final = 120.0
+ENDS_WITHIN_S: Final = 5.0
 
 
 class CompileChild:
@@ -44,12 +45,20 @@ class CompileChild:
                 child.kill()
             await child.wait()
 
+    async def _until_ended(self) -> None:
+        """Let a child that has closed its pipes end: `kill` would reap one that is ending, and how it ended be lost."""
+        if self._child is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._child.wait(), ENDS_WITHIN_S)
+
     async def _compile(self, content: bytes) -> Compiled:
         try:
             async with asyncio.timeout(self._patience_s):
                 return _compiled_of(await self._ask(content))
         except (TimeoutError, OSError, EOFError) as failed:
             child = self._child
+            if not isinstance(failed, TimeoutError):
+                await self._until_ended()
             await self.close()
             return _ended_at(child, failed)
         except asyncio.CancelledError:
