@@ -24,6 +24,7 @@ CPU_S: Final = 20
 MEMORY_BYTES: Final = 2 * 1024**3
 PATIENCE_S: Final = 120.0
 START_S: Final = 60.0
+ENDS_WITHIN_S: Final = 5.0
 FROM_OUTSIDE: Final = frozenset({1, 2, 9, 15})
 """Signals of somebody else; a system that is out of memory ends processes by 9."""
 TOO_MUCH: Final = (
@@ -63,6 +64,12 @@ class CompileChild:
                 child.kill()
             await child.wait()
 
+    async def _until_ended(self) -> None:
+        """Let a child that has closed its pipes end: `kill` would reap one that is ending, and how it ended be lost."""
+        if self._child is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._child.wait(), ENDS_WITHIN_S)
+
     async def _start(self) -> None:
         """Start a child, unless there is one, and wait until it can compile."""
         if self._child is None or self._child.returncode is not None:
@@ -85,6 +92,7 @@ class CompileChild:
             await self.close()
             return _refused("the process that compiles took too long at this file", TOO_MUCH)
         except (OSError, EOFError):
+            await self._until_ended()
             await self.close()
             return _ended_at(child)
 
