@@ -153,6 +153,12 @@ def test_retention_follows_the_store_where_nothing_is_set() -> None:
     assert Settings(retention=timedelta()).retention_span == timedelta()
 
 
+def test_a_start_may_hold_nothing_back() -> None:
+    loaded = load_settings(environ={"AVTOMAT_BLUEPRINTS_HOLD": "0s"})
+
+    assert loaded.settings.blueprints_hold == timedelta(0)
+
+
 def test_a_token_may_be_in_a_file(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret\n")

@@ -104,13 +104,19 @@ def parse_token(value: object) -> str:
 
 def parse_span(value: object) -> timedelta:
     """A duration longer than nothing."""
+    span = parse_span_or_nothing(value)
+    if not span:
+        raise UnfitValueError("must be longer than nothing")
+    return span
+
+
+def parse_span_or_nothing(value: object) -> timedelta:
+    """A duration."""
     if not isinstance(value, str):
         raise UnfitValueError(f"must be a duration: {duration_hint(str(value))}")
     span = parse_duration(value.strip())
     if span is None:
         raise UnfitValueError(f"{value!r} is not a duration: {duration_hint(value)}")
-    if not span:
-        raise UnfitValueError("must be longer than nothing")
     return span
 
 
@@ -242,6 +248,7 @@ HISTORY: Final = Kind(words="URL", parse=parse_history, show=show_url, hidden=Tr
 TOKEN: Final = Kind(words="text", parse=parse_token, show=show_hidden, hidden=True)
 IDENTITY: Final = Kind(words="text", parse=parse_identity, show=show_text)
 SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
+SPAN_OR_NOTHING: Final = Kind(words="duration", parse=parse_span_or_nothing, show=show_span)
 SIZE: Final = Kind(words="size", parse=parse_size, show=show_size)
 CONFIG: Final = Kind(words="table", parse=parse_config, show=show_json)
 SECRETS: Final = Kind(words="table", parse=parse_secrets, show=show_secrets, hidden=True)

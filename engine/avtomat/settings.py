@@ -22,6 +22,7 @@ from avtomat.setting_kinds import (
     SECRETS,
     SIZE,
     SPAN,
+    SPAN_OR_NOTHING,
     STORE,
     TEXT,
     TOKEN,
@@ -61,9 +62,10 @@ class Settings:
     blueprints_hold: timedelta = field(
         default=timedelta(hours=1),
         metadata={
-            "kind": SPAN,
-            "doc": "A version that was replaced within this span is not taken when a replica starts with it; a change "
-            "of the folder and `avtomat blueprints restore` always are.",
+            "kind": SPAN_OR_NOTHING,
+            "doc": "A blueprint that was retired within this span does not come back when a replica starts with it, "
+            "and one that became current within it is not retired by a start without it. With `0s` a start takes its "
+            "folder as it is, versions that were replaced before as well.",
         },
     )
     host: str = field(default="127.0.0.1", metadata={"kind": TEXT, "doc": "Address to listen on."})

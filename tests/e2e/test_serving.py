@@ -199,6 +199,17 @@ def test_dev_with_a_broken_blueprint_runs_and_takes_the_mended_one(project: Path
         engine.until_said(f"job {job} hello cancelled after")
 
 
+def test_dev_starts_with_its_folder_as_it_is_an_older_version_too(project: Path) -> None:
+    file = project / "workflows/hello.yaml"
+    older, newer = file.read_text(), file.read_text().replace("done", "over")
+    served = []
+    for text in (older, newer, older):
+        file.write_text(text)
+        with EngineProcess(project, command="dev") as engine:
+            served.append(engine.ask("GET", "/api/v1/blueprints/hello").body["version"])
+    assert served[0] == served[2] != served[1]
+
+
 class RealProcessOfDev(EngineProcess):
     """A `dev` that is not waited for: it cannot be ready."""
 

@@ -41,9 +41,9 @@ class World:
         self.compiled += contents
         return [compile_piece(content) for content in contents]
 
-    def replica(self, folder: Path) -> tuple[Reloader, Programs]:
+    def replica(self, folder: Path, hold: timedelta = HOLD) -> tuple[Reloader, Programs]:
         programs = Programs(self.store, build_program)
-        return Reloader(folder, programs, self.compile, self.store.now_ms, hold=HOLD), programs
+        return Reloader(folder, programs, self.compile, self.store.now_ms, hold=hold), programs
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ async def test_a_replica_follows_what_another_one_made_current(tmp_path: Path, w
     assert tasks_of(other) == {"one": "next"}
 
 
-async def test_a_start_does_not_take_what_was_replaced_within_the_hold(tmp_path: Path, world: World) -> None:
+async def test_a_start_never_takes_what_was_replaced(tmp_path: Path, world: World) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     write(old, "one", "first")
     write(new, "one", "second")
@@ -248,11 +248,28 @@ async def test_a_start_does_not_take_what_was_replaced_within_the_hold(tmp_path:
     assert tasks_of(programs)["one"] == "third"
     assert not reloader.held_back
 
-    world.now_ms += 2 * HOUR_MS
+    world.now_ms += 1_000 * HOUR_MS
     write(old, "one", "first")
     later, programs = world.replica(old)
     await later.load()
+    assert tasks_of(programs)["one"] == "third"
+    await programs.restore("one", later.held_back["one"])
+    await world.replica(old)[0].load()  # a restart does not undo it
+    await programs.follow()
     assert tasks_of(programs)["one"] == "first"
+
+
+async def test_a_start_without_a_hold_takes_its_folder_as_it_is(tmp_path: Path, world: World) -> None:
+    for task in ("first", "second"):
+        write(tmp_path, "one", task)
+        await world.replica(tmp_path)[0].load()
+    write(tmp_path, "one", "first")
+
+    reloader, programs = world.replica(tmp_path, hold=timedelta(0))
+    await reloader.load()
+
+    assert tasks_of(programs) == {"one": "first"}
+    assert not reloader.held_back
 
 
 async def test_a_start_retires_only_what_has_been_current_for_the_hold(tmp_path: Path, world: World) -> None:
@@ -274,6 +291,10 @@ async def test_a_start_retires_only_what_has_been_current_for_the_hold(tmp_path:
     await world.replica(new)[0].load()  # it was retired a moment ago
     await programs.follow()
     assert sorted(programs.current) == ["one"]
+    world.now_ms += 2 * HOUR_MS
+    await world.replica(new)[0].load()
+    await programs.follow()
+    assert sorted(programs.current) == ["one", "two"]
 
 
 async def test_an_earlier_version_is_restored_and_stays_until_its_file_changes(tmp_path: Path, world: World) -> None:

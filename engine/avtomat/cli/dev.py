@@ -13,6 +13,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -64,6 +65,8 @@ def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
         )
     if loaded.sources["store"] == DEFAULT:
         settings = replace(settings, store=f"{SQLITE}{_own_folder(folder) / 'avtomat.db'}")
+    if loaded.sources["blueprints_hold"] == DEFAULT:
+        settings = replace(settings, blueprints_hold=timedelta(0))  # nobody else serves an older folder
     if loaded.sources["blueprints"] == DEFAULT and not settings.blueprints.is_dir():
         settings = replace(settings, blueprints=folder)
     return settings

@@ -38,7 +38,9 @@ Compile = Callable[[Sequence[bytes]], Awaitable[Sequence[Compiled]]]
 
 
 class Reloader:
-    """What one folder offers, and what is wrong with it. At a start, what was replaced within `hold` is not offered."""
+    """What one folder offers, and what is wrong with it. At a start, what was replaced, or was retired within
+    `hold`, is not offered; a `hold` of nothing offers all.
+    """
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Reloader:
         self._loading = asyncio.Lock()
         self._not_lasting: Counter[str] = Counter()
         self.held_back: Mapping[str, str] = {}
-        """Names with the digest of the folder's version, which was replaced not long before the start."""
+        """Names with the digest of the folder's version, which was replaced or retired before the start."""
 
     @property
     def loaded(self) -> bool:
@@ -220,7 +222,7 @@ class Reloader:
             file, source = self._short(part.file), f"{checker_identity()}:{part.text}"
             if now is None:
                 return Standing(digest=part.digest, since_ms=now_ms, file=file, source=source)
-            if at_start and now.was_replaced_after(part.digest, held_from_ms):
+            if at_start and self._hold_ms and now.holds_back(part.digest, held_from_ms):
                 held[name] = part.digest
                 return None
             return now.followed_by(part.digest, now_ms, file=file, source=source)
@@ -265,8 +267,8 @@ class Reloader:
             log.info("retired, their files are gone: %s", _listed(retired))
         for name, digest in held.items():
             log.warning(
-                "%s: version %s of the folder was replaced not long ago and is not taken at a start; the current one "
-                "goes on. `avtomat blueprints restore %s %s`, or a change of the file, takes it",
+                "%s: version %s of the folder was replaced or retired and is not taken at a start; what is current "
+                "stays. `avtomat blueprints restore %s %s`, or a change of the file, takes it",
                 *(name, digest[:12], name, digest[:12]),
             )
 

@@ -41,9 +41,11 @@ class Standing:
         replaced = (*self.replaced, (self.digest, now_ms))[-REPLACED_MAX:]
         return replace(self, is_retired=True, since_ms=now_ms, replaced=replaced)
 
-    def was_replaced_after(self, digest: str, ms: int) -> bool:
-        """Whether another version took the place of this one, or none, since then."""
-        return any(each == digest and at_ms > ms for each, at_ms in self.replaced)
+    def holds_back(self, digest: str, retired_after_ms: int) -> bool:
+        """Whether a start does not bring this version back: another one took its place, or none since then."""
+        if digest == self.digest:
+            return self.is_retired and self.since_ms > retired_after_ms
+        return any(each == digest for each, _ in self.replaced)
 
     def as_bytes(self) -> bytes:
         """The record for the store."""
