@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.core.defaults import fill_defaults
+from avtomat.core.defaults import Defaults, defaults_of
 from avtomat.core.formula import Json
 
 KIND = {"type": "string", "default": "x"}
@@ -27,28 +27,41 @@ KIND = {"type": "string", "default": "x"}
     ],
 )
 def test_a_missing_property_gets_its_default(schema: Json, value: Json, filled: Json) -> None:
-    assert fill_defaults(schema, value) == filled
+    assert Defaults(schema).fill(value) == filled
 
 
 def test_a_default_that_would_stand_in_itself_ends() -> None:
     node = {"default": {}, "properties": {"next": {"$ref": "#/$defs/node"}}}
 
-    assert fill_defaults({"properties": {"p": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}, {}) == {
-        "p": {"next": {}}
-    }
+    schema = {"properties": {"p": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+
+    assert Defaults(schema).fill({}) == {"p": {"next": {}}}
 
 
 def test_references_in_a_circle_end() -> None:
     schema = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}
 
-    assert fill_defaults(schema, {"x": 1}) == {"x": 1}
+    assert Defaults(schema).fill({"x": 1}) == {"x": 1}
 
 
 def test_the_schema_and_the_input_stay_as_they_are() -> None:
     schema: Json = {"properties": {"p": {"default": {}, "properties": {"a": {"default": 1}}}}}
     given: Json = {}
 
-    fill_defaults(schema, given)
+    Defaults(schema).fill(given)
 
     assert schema["properties"]["p"]["default"] == {}
     assert given == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "names_one"),
+    [
+        (None, False),
+        ({"properties": {"p": {"type": "string"}}, "items": [{"enum": ["default"]}]}, False),
+        ({"properties": {"p": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"default": None}}}, True),
+        ({"properties": {"p": {"items": [{"properties": {"q": {"default": 1}}}]}}}, True),
+    ],
+)
+def test_a_schema_without_a_default_fills_nothing(schema: Json, names_one: bool) -> None:
+    assert (defaults_of(schema) is not None) == names_one

@@ -28,6 +28,7 @@ from avtomat.blueprint.spec import (
     value_of,
 )
 from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.core.defaults import defaults_of
 from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json, Template
 from avtomat.core.program import (
@@ -93,6 +94,7 @@ class _Assembler:
             owner=content.get("owner"),
             labels=dict(self._templates("labels")),
             input_schema=content.get("input"),
+            defaults=defaults_of(content.get("input")),
             input=_check(content.get("input")),
             result=_check(content.get("result")),
             data=tuple(self._templates("data")),

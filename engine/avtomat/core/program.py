@@ -12,6 +12,7 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 
+from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
 from avtomat.core.value import value
 
@@ -261,8 +262,8 @@ class Program:
     """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
 
     `canonical` is that form (JSON text, key order kept): what the store keeps, and what the program can be built from
-    again. `input_schema` is the author's JSON Schema, for documents; `input` and `result` check by it and by its
-    fellow.
+    again. `input_schema` is the author's JSON Schema, for documents; `defaults` are those that it names, `input` and
+    `result` check by it and by its fellow.
     """
 
     name: str
@@ -275,6 +276,7 @@ class Program:
     owner: str | None = None
     labels: Mapping[str, Template] = field(default_factory=dict)
     input_schema: Json = None
+    defaults: Defaults | None = None
     input: Check | None = None
     result: Check | None = None
     data: Sets = ()

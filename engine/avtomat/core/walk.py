@@ -142,7 +142,7 @@ class Walk:
 
     def evaluate_guard(self, guard: Formula, names: Names) -> bool:
         """Tell whether a `when` holds; anything but true or false is the author's error."""
-        self._require(guard.reads)
+        self._require(guard)
         value = guard.evaluate(self._environment(names))
         if isinstance(value, Failure):
             raise AuthorError(value.code, f"when {guard.source}: {value.message}")
@@ -154,7 +154,7 @@ class Walk:
         """The template's value with its missing secrets."""
         if template.fixed is not None:
             return template.fixed
-        self._require(template.reads)
+        self._require(template)
         rendered = template.render(self._environment(names))
         if isinstance(rendered, Failure):
             raise AuthorError(rendered.code, rendered.message)
@@ -197,14 +197,14 @@ class Walk:
             changed = {name: self.render(template, names).value for name, template in sets}
             self.replace_data({**self.own_data, **changed})
 
-    def _require(self, reads: frozenset[tuple[str, ...]]) -> None:
+    def _require(self, reader: Formula | Template) -> None:
         """What is kept by reference must be loaded before it is read: nothing else may stand in its place."""
         if self._unloaded:
-            read = {path[1] if len(path) > 1 else "" for path in reads if path[0] == "outputs"}
+            read = {path[1] if len(path) > 1 else "" for path in reader.reads if path[0] == "outputs"}
             missing = self._unloaded if "" in read else self._unloaded & read
             if missing:
                 raise LookupError(f"outputs that are read were not loaded: {', '.join(sorted(missing))}")
-        if self._leaves_unloaded and any(path[0] == "output" for path in reads):
+        if self._leaves_unloaded and any(path[0] == "output" for path in reader.reads):
             raise LookupError("the output of the state that is left is read, and was not loaded")
 
     def _not_loaded(self) -> frozenset[str]:

@@ -36,7 +36,7 @@ from avtomat.runtime.kept import Kept, KeptScopes
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.results import cause_of, event_of
 from avtomat.runtime.scopes import Scopes
-from avtomat.runtime.submission import Submission, begin, refusal
+from avtomat.runtime.submission import Submission, begin, input_of
 from avtomat.runtime.timers import Timers
 from avtomat.runtime.waiters import Waiters
 from avtomat.secrets import InlineSecret, Secrets
@@ -128,11 +128,9 @@ class _Stage:
         return await self._played(stopped)
 
     async def _submit(self, asked: Submission) -> None:
-        refused = refusal(self._program, asked)
-        if refused is not None:
-            raise refused
+        given = input_of(self._program, asked)
         now, config = self._executor.now(), self._case.config
-        beginning = begin(JOB, self._program, asked, now, config=config, retention=RETENTION)
+        beginning = begin(JOB, self._program, asked, given, now, config=config, retention=RETENTION)
         await self._executor.create(beginning)
 
     async def _played(self, stopped: CaseStopped | None) -> Played:

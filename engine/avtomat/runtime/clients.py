@@ -19,7 +19,7 @@ from avtomat.runtime.jobview import error_code_of, job_of_row, refs_of, scope_of
 from avtomat.runtime.programs import Programs
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.scopes import Scopes
-from avtomat.runtime.submission import Submission, begin, new_job_id, refusal
+from avtomat.runtime.submission import Submission, begin, input_of, new_job_id
 from avtomat.runtime.waiters import Ticket, Waiters
 from avtomat.storage.answers import HistoryEntry, JobRow, OpenTask, Query
 from avtomat.storage.codec import from_ms, head_from_json, loads
@@ -95,14 +95,14 @@ class ClientDoor:
         Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, and 503
         jobs.too_many or store.history_behind while no new jobs are taken.
         """
-        program = self._programs.current.get(asked.blueprint)
-        refused = self._not_good_yet(asked.blueprint) or refusal(program, asked) or self._admission.refusal()
-        if refused is not None or program is None:
+        try:
+            program, given = self._accept(asked)
+        except RequestRefused as refused:
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
         with self._waiters.ticket(job) as ticket:
             now = self._executor.now()
-            beginning = begin(job, program, asked, now, config=self._config, retention=self._retention)
+            beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
             created = await self._executor.create(beginning)
             if not created.fresh:
                 return await self._answer_key(asked, None, wait_s)
@@ -116,12 +116,23 @@ class ClientDoor:
             ended=ended,
         )
 
-    def _not_good_yet(self, name: str) -> RequestRefused | None:
-        if name in self._programs.missing and name not in self._programs.current:
+    def _accept(self, asked: Submission) -> tuple[Program, Json]:
+        """The program to run and the input with its defaults, unless that cannot become a job, or not now."""
+        program = self._programs.current.get(asked.blueprint)
+        if program is None:
+            raise self._not_found(asked.blueprint)
+        given = input_of(program, asked)
+        refused = self._admission.refusal()
+        if refused is not None:
+            raise refused
+        return program, given
+
+    def _not_found(self, name: str) -> RequestRefused:
+        if name in self._programs.missing:
             return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.no_good_version")
-        if name not in self._programs.never_good:
-            return None
-        return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")
+        if name in self._programs.never_good:
+            return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")
+        return RequestRefused(f"there is no blueprint {name!r}", status=404, code="blueprint.not_found")
 
     async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:
         """Answer with the job that the key named before, or with the refusal where there is none."""

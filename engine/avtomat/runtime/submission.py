@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
-from avtomat.core.defaults import fill_defaults
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.machine import start, start_too_large
@@ -60,14 +59,13 @@ class Beginning:
     kept: Kept
 
 
-def refusal(program: Program | None, asked: Submission) -> RequestRefused | None:
-    """Why this submission cannot become a job: no such blueprint, or an input that its schema refuses."""
-    if program is None:
-        return RequestRefused(f"there is no blueprint {asked.blueprint!r}", status=404, code="blueprint.not_found")
-    problems = program.input.problems(fill_defaults(program.input_schema, asked.input)) if program.input else ()
+def input_of(program: Program, asked: Submission) -> Json:
+    """The input with its defaults. Raises RequestRefused for one that the schema refuses."""
+    filled = asked.input if program.defaults is None else program.defaults.fill(asked.input)
+    problems = program.input.problems(filled) if program.input else ()
     if not problems:
-        return None
-    return RequestRefused(
+        return filled
+    raise RequestRefused(
         "; ".join(f"{problem.pointer or 'input'}: {problem.message}" for problem in problems[:ERRORS_SHOWN_MAX]),
         status=422,
         code="input.invalid",
@@ -86,9 +84,18 @@ def new_job_id(asked: Submission, partitions: int) -> str:
 
 
 def begin(
-    job: str, program: Program, asked: Submission, now: datetime, *, config: Mapping[str, Json], retention: timedelta
+    job: str,
+    program: Program,
+    asked: Submission,
+    given: Json,
+    now: datetime,
+    *,
+    config: Mapping[str, Json],
+    retention: timedelta,
 ) -> Beginning:
-    """Start the job: decide its first steps and encode them. Raises RequestRefused when it is over the limits."""
+    """Start the job with the input `given`: decide its first steps and encode them. Raises RequestRefused when it is
+    over the limits.
+    """
     if asked.start_at is not None and asked.start_at > now + DURATION_MAX:
         text = "start_at is more than a hundred years ahead"
         raise RequestRefused(text, status=422, code="request.invalid", pointer="/start_at")
@@ -96,7 +103,7 @@ def begin(
         job=job,
         blueprint=program.name,
         digest=program.digest,
-        input=fill_defaults(program.input_schema, asked.input),
+        input=given,
         created_at=now,
         config=config,
         labels=asked.labels,

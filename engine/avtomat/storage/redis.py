@@ -90,6 +90,7 @@ class RedisStore:
         self._replica = b";" + token_hex(REPLICA_BYTES).encode()
         self._mode = (",outbox" if history_outbox else "") + self._replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
+        self._clock_most_ms = 0.0
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
         self._clock = StoreClock(wall_ms=lambda: passed_ms() + self._clock_ms, offset_ms=self._offset_ms)
@@ -166,14 +167,17 @@ class RedisStore:
             for word in told[1:]:
                 self._wake(partition, word)
             told = told[0]
-        self._clock_ms = told - shift - passed_ms()
+        self._clock_ms = clock_ms = told - shift - passed_ms()
+        self._clock_most_ms = max(self._clock_most_ms, clock_ms)
         return reply
 
     def _turned_back_ms(self) -> int:
         """What the server's time lacks since its clock was turned back; less than TURNED_BACK_MIN_MS is the way of an
         answer.
         """
-        ahead_ms = self._clock.ahead_ms() if self._clock_ms else 0
+        if self._clock_ms > self._clock_most_ms - TURNED_BACK_MIN_MS:
+            return 0
+        ahead_ms = self._clock.ahead_ms()
         return ahead_ms if ahead_ms >= TURNED_BACK_MIN_MS else 0
 
     async def _run_for(self, operation: str, job: str, *args: Argument) -> Reply:
