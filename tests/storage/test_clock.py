@@ -31,7 +31,7 @@ class Machine:
         self.passed += ms
 
     def clock(self) -> StoreClock:
-        return StoreClock(wall_ms=lambda: self.wall, passed_ms=lambda: self.passed)
+        return StoreClock(times=lambda: (self.wall, self.passed))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_only_a_jump_of_more_than_five_minutes_is_told(machine: Machine, caplog:
 
 def test_time_that_a_test_turns_is_no_jump(caplog: pytest.LogCaptureFixture) -> None:
     turned = Clock()
-    clock = StoreClock(wall_ms=lambda: NOON_MS, passed_ms=lambda: 0.0, offset_ms=turned.offset)
+    clock = StoreClock(times=lambda: (NOON_MS, 0.0), offset_ms=turned.offset)
     turned.advance(HOUR_MS)
     assert clock.now_ms() == clock.wall_ms() == NOON_MS + HOUR_MS
     turned.advance(-HOUR_MS)

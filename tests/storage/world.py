@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from avtomat.storage.answers import Committed, Due, Handout, Loaded, Wakeups
-from avtomat.storage.clock import system_clock_ms
+from avtomat.storage.clock import system_times
 from avtomat.storage.dump import Dump
 from avtomat.storage.invariants import violations
 from avtomat.storage.ports import Store
@@ -62,11 +62,11 @@ class StandingClock(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self._began_ms = system_clock_ms()
+        self._began_ms = system_times()[0]
 
     def offset(self) -> int:
         """For the store's `offset_ms`."""
-        return self.now() - system_clock_ms()
+        return self.now() - system_times()[0]
 
     def now(self) -> int:
         """Where the clock stands."""

@@ -12,17 +12,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 log = logging.getLogger(__name__)
 
 SLOW: Final = 0.9
+Times: TypeAlias = tuple[float, float]
+"""Milliseconds since the epoch by a clock that people turn, and by one that nobody turns, from any time on."""
+
 JUMP_TOLD_MS: Final = 5 * 60_000
-
-
-def system_clock_ms() -> int:
-    """Milliseconds since the epoch by this machine's clock."""
-    return time.time_ns() // 1_000_000
 
 
 def passed_ms() -> float:
@@ -30,18 +28,18 @@ def passed_ms() -> float:
     return time.monotonic() * 1000
 
 
+def system_times() -> Times:
+    """Of this machine."""
+    return time.time_ns() // 1_000_000, time.monotonic() * 1000
+
+
 class StoreClock:
     """The clock of one store. `offset_ms` is added to all times: tests turn it by hand, and it is no jump."""
 
     def __init__(
-        self,
-        *,
-        wall_ms: Callable[[], float] = system_clock_ms,
-        passed_ms: Callable[[], float] = passed_ms,
-        offset_ms: Callable[[], int] | None = None,
+        self, *, times: Callable[[], Times] = system_times, offset_ms: Callable[[], int] | None = None
     ) -> None:
-        self._wall_ms = wall_ms
-        self._passed_ms = passed_ms
+        self._times = times
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
         self.jumps = 0
@@ -50,25 +48,27 @@ class StoreClock:
 
     def start(self, last_ms: int) -> None:
         """Begin here; `last_ms` is the last time that the store has kept, and it does not begin before that."""
-        wall = self._wall_ms()
-        self._known = (wall, self._passed_ms(), max(wall, last_ms - self._offset_ms()))
+        wall, passed = self._times()
+        self._known = (wall, passed, max(wall, last_ms - self._offset_ms()))
 
     def now_ms(self) -> int:
         """The store's time, never backwards."""
-        wall, passed = self._wall_ms(), self._passed_ms()
+        wall, passed = self._times()
         known_wall, known_passed, steady = self._known
         went_on = passed - known_passed
-        steady = max(steady + went_on * SLOW, wall)
+        steady += went_on * SLOW
+        steady = max(steady, wall)
         self._known = (wall, passed, steady)
         jumped = wall - known_wall - went_on
         if not -JUMP_TOLD_MS <= jumped <= JUMP_TOLD_MS:
             self._tell(jumped)
-        self._now_ms = max(self._now_ms, int(steady) + self._offset_ms())
+        now_ms = int(steady) + self._offset_ms()
+        self._now_ms = max(self._now_ms, now_ms)
         return self._now_ms
 
     def wall_ms(self) -> int:
         """The system's time."""
-        return int(self._wall_ms()) + self._offset_ms()
+        return int(self._times()[0]) + self._offset_ms()
 
     def when_wall_is(self, ms: int) -> int:
         """The store's time at which the system's clock will show `ms`, a time to come, or a moment before: the store's

@@ -37,7 +37,7 @@ from avtomat.storage.answers import (
     Query,
     Wakeups,
 )
-from avtomat.storage.clock import StoreClock, passed_ms
+from avtomat.storage.clock import StoreClock, Times, passed_ms
 from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_connection import TIMEOUT_S
@@ -93,7 +93,7 @@ class RedisStore:
         self._clock_most_ms = 0.0
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
-        self._clock = StoreClock(wall_ms=lambda: passed_ms() + self._clock_ms, offset_ms=self._offset_ms)
+        self._clock = StoreClock(times=self._times, offset_ms=self._offset_ms)
         self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
         self._wakeups: Wakeups | None = None
         self._looking_again: asyncio.TimerHandle | None = None
@@ -170,6 +170,10 @@ class RedisStore:
         self._clock_ms = clock_ms = told - shift - passed_ms()
         self._clock_most_ms = max(self._clock_most_ms, clock_ms)
         return reply
+
+    def _times(self) -> Times:
+        passed = passed_ms()
+        return passed + self._clock_ms, passed
 
     def _turned_back_ms(self) -> int:
         """What the server's time lacks since its clock was turned back; less than TURNED_BACK_MIN_MS is the way of an
