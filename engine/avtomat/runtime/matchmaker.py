@@ -150,9 +150,11 @@ class Matchmaker:
         self._asked[queue] = asked
         self._order.append(queue)
         self.learnt += 1
-        kind = kind_of(queue)
-        for standing in list(self._lines.get(kind, ())):
-            if standing.profile is not None and queue in self._fits(standing.profile):
+        stand_there = set(self._lines.get(queue, ()))  # since before the queue was forgotten
+        for standing in list(self._lines.get(kind_of(queue), ())):
+            if standing in stand_there or standing.profile is None:
+                continue
+            if queue in self._fits(standing.profile):
                 standing.queues.append(queue)
                 self._line(queue).join(standing)
         return True
