@@ -199,8 +199,8 @@ class Dispatcher:
 
     async def _take(self, asked: Poll, seat: Seat, queues: Sequence[str]) -> list[dict[str, Json]]:
         asking = dict(self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0))
-        unanswered = {partition: queues for partition, _ in seat.unanswered if partition not in asking and queues}
-        for partition, names in (unanswered | asking).items():
+        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
+        for partition, names in (repeated | asking).items():
             claim, taken = self._queues.claim(partition, names), None
             try:
                 taken, tasks = await self._claim(partition, asked, seat, names)
@@ -215,10 +215,10 @@ class Dispatcher:
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
-        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one. What this
-        brings was taken before, so nothing is known of the queues now (None).
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
         """
-        unanswered = None if asked.nonce else seat.unanswered_in(partition)
+        unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
@@ -229,6 +229,8 @@ class Dispatcher:
             )
             taken = {handout.queue for handout in handouts}
             is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
+            if taken and asked.nonce:
+                seat.brought = partition, asked.nonce
             ready = [await self._hand_out(asked.worker, seat, handout) for handout in handouts]
             return None if taken and is_repeat else taken, [task for task in ready if task is not None]
         except (StoreError, asyncio.CancelledError):

@@ -39,7 +39,8 @@ class Seat:
 
     `kinds` and `profile` are what it registered (`digest` None: nothing, as far as is known); `asked_ms` is when that
     was last heard of. `held` was handed to it here, the newest last; `unanswered` are the nonces of claims whose
-    answers were lost; `standings` its polls here.
+    answers were lost, and `brought` is the last claim under a nonce of its own that brought something, each with its
+    partition; `standings` are its polls here.
     """
 
     profile: Profile
@@ -54,6 +55,7 @@ class Seat:
     held: OrderedDict[str, None] = field(default_factory=OrderedDict)
     sockets: list[Send] = field(default_factory=list)
     unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
+    brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
     is_kept: bool = True
 
@@ -63,9 +65,16 @@ class Seat:
         if len(self.held) > HELD_MAX:
             self.held.popitem(last=False)
 
-    def unanswered_in(self, partition: int) -> str | None:
-        """Take the nonce of a claim in this partition whose answer was lost."""
-        found = next((claim for claim in self.unanswered if claim[0] == partition), None)
+    def repeated_in(self, nonce: str) -> set[int]:
+        """The partitions in which a poll under this nonce (of a worker that names none: any) repeats a claim."""
+        claims = {claim for claim in self.unanswered if nonce in ("", claim[1])}
+        if self.brought is not None and self.brought[1] == nonce:
+            claims.add(self.brought)
+        return {partition for partition, _ in claims}
+
+    def unanswered_in(self, partition: int, nonce: str) -> str | None:
+        """Take the nonce of a claim in this partition whose answer was lost: this nonce, or any where it is empty."""
+        found = next((claim for claim in self.unanswered if claim[0] == partition and nonce in ("", claim[1])), None)
         if found is None:
             return None
         self.unanswered.remove(found)
