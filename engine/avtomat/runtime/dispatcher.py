@@ -285,8 +285,10 @@ class Dispatcher:
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
+        if not self._ours([task_id]) or job_of_task(task_id) != job:
+            return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
-        if self._vault.names and self._ours([task_id]) and says_an_error(event):
+        if self._vault.names and says_an_error(event):
             event = await self._blanked(event, job, task_id)
         return await self._settle(job, cause_of(task_id, worker, body, event), event)
 
@@ -298,8 +300,6 @@ class Dispatcher:
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def _settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
-        if not self._ours([cause.task_id]) or job_of_task(cause.task_id) != job:
-            return verdict(Committed(outcome=Outcome.UNKNOWN))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
         seat = self.seats.find(cause.worker)
         if seat is not None:
