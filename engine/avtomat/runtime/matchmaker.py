@@ -124,7 +124,8 @@ class Matchmaker:
         """The queues that a worker with this registration may take from, of these kinds."""
         if not self._order or profile is None:
             return list(kinds)
-        return [*kinds, *(queue for queue in self._fits(profile) if kind_of(queue) in kinds)]
+        wanted = frozenset(kinds)
+        return [*kinds, *(queue for queue in self._fits(profile) if kind_of(queue) in wanted)]
 
     def is_old(self, standing: Standing) -> bool:
         """Whether the poll may take from other queues by now than when it looked."""
