@@ -70,6 +70,25 @@ async def test_a_poll_that_is_repeated_under_its_nonce_gets_the_same_task(tmp_pa
     await service.stop()
 
 
+async def test_what_never_arrived_is_given_back_but_for_what_comes_again_under_the_same_nonce(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(HEAD.format(name="plain") + PLAIN)
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    store, faults = faulty(open_store(settings))
+    service = Service(settings, store)
+    await service.start(watch=False)
+    await service.clients.submit(Submission(blueprint="plain", input={}, client="ann"))
+    first, other = (replace(POLL, nonce=nonce, holding=frozenset()) for nonce in ("n1", "n2"))
+
+    [task] = await service.dispatcher.poll(first, never)
+    [again] = await service.dispatcher.poll(first, never)
+    assert again["task_id"] == task["task_id"]
+    assert "release" not in faults.calls
+    assert await service.dispatcher.poll(replace(other, tasks_max=0), never) == []
+    [anew] = await service.dispatcher.poll(replace(POLL, worker="w2"), never)
+    assert (anew["attempt"], faults.calls.count("release")) == (1, 1)
+    await service.stop()
+
+
 async def test_a_claim_that_was_lost_and_repeated_under_its_nonce_is_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

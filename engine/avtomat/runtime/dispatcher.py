@@ -58,7 +58,7 @@ _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
     """One worker's wish for tasks. `holding` lists the attempts it has: others that were handed to it are given
-    back.
+    back, but for those under the same nonce, which come again.
     """
 
     worker: str
@@ -169,7 +169,7 @@ class Dispatcher:
         until = time.monotonic() + asked.timeout_s
         seat = await self._seat_of(asked)
         if asked.holding is not None:
-            await self.release(asked.worker, [held for held in seat.held if held not in asked.holding])
+            await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
         if asked.tasks_max <= 0:
             return []
         standing = self._queues.standing()
@@ -231,13 +231,13 @@ class Dispatcher:
             is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
             if taken and asked.nonce:
                 seat.brought = partition, asked.nonce
-            ready = [await self._hand_out(asked.worker, seat, handout) for handout in handouts]
+            ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
             return None if taken and is_repeat else taken, [task for task in ready if task is not None]
         except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
 
-    async def _hand_out(self, worker: str, seat: Seat, handout: Handout) -> dict[str, Json] | None:
+    async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
         if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
             await self._scopes.keep(loaded, handout.task_id)
@@ -249,7 +249,7 @@ class Dispatcher:
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settle(handout.job, cause, event)
             return None
-        seat.hold(handout.task_id)
+        seat.hold(handout.task_id, nonce)
         return task
 
     async def _seat_of(self, asked: Poll) -> Seat:
