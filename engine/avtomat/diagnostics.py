@@ -6,8 +6,10 @@ printed (text with a frame, JSON, GitHub annotations, SARIF) is the command line
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Severity(StrEnum):
@@ -43,3 +45,22 @@ class Diagnostic:
     def order(self) -> tuple[str, int, int, str]:
         """The order in which findings are shown: by place, then by code."""
         return (self.file, self.line, self.column, self.code)
+
+    def as_json(self) -> list[str | int | None]:
+        """All but its file: what was found in a text stands for every file that has this text."""
+        return [self.code, self.severity, self.message, self.line, self.column, self.hint, self.end_column]
+
+    @classmethod
+    def from_json(cls, record: Sequence[Any]) -> Self:
+        """What `as_json` wrote down, in no file yet."""
+        code, severity, message, line, column, hint, end_column = record
+        return cls(
+            code=code,
+            severity=Severity(severity),
+            message=message,
+            file="",
+            line=line,
+            column=column,
+            hint=hint,
+            end_column=end_column,
+        )

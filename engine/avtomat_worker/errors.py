@@ -37,7 +37,7 @@ class TaskError(Exception):
         if not isinstance(code, str) or not code:
             raise ValueError(f"an error code is a text like CARD_DECLINED, not {code!r}")
         super().__init__(code, message, details)
-        self.code = code
+        self.code = text_of(code)
         self.message = "" if message is None else text_of(message)
         self.details = details
 

@@ -63,6 +63,33 @@ async def test_a_result_that_is_too_large_fails_its_attempt(narrow: Site, order:
     assert told["error"]["code"] == "LIMIT_EXCEEDED_ERROR"
 
 
+@pytest.mark.parametrize("order", [("job_id", "task_id", "data"), ("data", "job_id", "task_id")])
+@pytest.mark.parametrize("result_max", [50_000, RESULT_MAX])
+async def test_a_result_that_is_too_large_fails_its_attempt_however_it_comes(
+    serve: Serve, order: tuple[str, ...], result_max: int
+) -> None:
+    site = await serve(FakeEngine(settings=replace(Settings(), result_bytes_max=result_max)))
+    body = {"job_id": "00a", "task_id": "00a-x", "data": "x" * result_max}
+    raw = orjson.dumps({name: body[name] for name in order})
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for first in range(0, len(raw), 10_000):
+            yield raw[first : first + 10_000]
+
+    for data in (raw, chunks()):
+        answer = await site.post(RESULT, data=data, headers={**JSON, "X-Worker-ID": "w1"})
+        assert answer.status == 413
+    assert [told["task_id"] for told in site.engine.dispatcher.results] == ["00a-x", "00a-x"]
+
+
+async def test_a_list_of_results_that_is_too_large_fails_none_of_its_attempts(narrow: Site) -> None:
+    body = {"job_id": "00a", "task_id": "00a-x", "data": "x" * (RESULT_MAX // 2)}
+    answer = await narrow.post(RESULT, json=[body, {**body, "task_id": "00a-y"}], headers={"X-Worker-ID": "w1"})
+
+    assert answer.status == 413
+    assert not narrow.engine.dispatcher.results
+
+
 async def test_a_result_that_is_too_large_and_names_no_attempt_is_refused(narrow: Site) -> None:
     answer = await narrow.post(RESULT, json={"data": "x" * RESULT_MAX}, headers={"X-Worker-ID": "w1"})
 

@@ -208,6 +208,18 @@ async def test_a_socket_brings_commands_and_takes_events(site: Site) -> None:
         assert (await socket.receive_json())["code"] == "request.json"
 
 
+async def test_a_message_on_a_socket_that_is_too_large_closes_it_and_nothing_else(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site.http.ws_connect(site.url + "/_worker/ws/w1") as socket:
+        await socket.send_str("x" * (site.engine.settings.body_bytes_max + 1))
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+    await site.get("/healthz")
+
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_only_a_heartbeat_may_say_what_makes_a_worker_register_again(site: Site) -> None:
     answers = [
         await site.get("/_worker/nothing"),

@@ -153,3 +153,16 @@ async def test_a_secret_of_an_undo_is_blanked_as_well(bench: Callable[..., Any])
     found = await engine.until_status(job, "quarantined")
 
     assert KEY not in repr((found, await engine.history(job)))
+
+
+@pytest.mark.parametrize("named", ["zz", "other"])
+async def test_an_error_for_an_attempt_of_another_job_is_ignored(bench: Callable[..., Any], named: str) -> None:
+    text = "states: {a: {task: work, params: {k: '{{ secrets.key }}'}, next: end}}\n"
+    engine: Bench = await bench(text, secrets={"key": InlineSecret(text=KEY)})
+    await engine.register("w1", "work")
+    await engine.submit()
+    task = {**await engine.take(), "job_id": named}
+
+    answer = await engine.answer(task, status="failure", error={"code": "X", "message": KEY})
+
+    assert answer == {"status": "ignored", "reason": "job_not_found"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from avtomat.core.formula import Json
 from avtomat.errors import StoreError
+from avtomat.runtime import repeating
 from avtomat.runtime.dispatcher import Poll
 from avtomat.runtime.service import Service, open_store
 from avtomat.runtime.submission import Submission
@@ -52,6 +55,68 @@ async def test_a_task_whose_neighbour_could_not_be_settled_comes_with_the_next_p
     await service.stop()
 
 
+async def test_a_poll_that_is_repeated_under_its_nonce_gets_the_same_task(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(HEAD.format(name="plain") + PLAIN)
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    service = Service(settings, open_store(settings))
+    await service.start(watch=False)
+    await service.clients.submit(Submission(blueprint="plain", input={}, client="ann"))
+
+    [task] = await service.dispatcher.poll(replace(POLL, nonce="n1"), never)
+    [again] = await service.dispatcher.poll(replace(POLL, nonce="n1"), never)
+
+    assert again["task_id"] == task["task_id"]
+    assert await service.dispatcher.poll(replace(POLL, nonce="n2"), never) == []
+    await service.stop()
+
+
+async def test_what_never_arrived_is_given_back_but_for_what_comes_again_under_the_same_nonce(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(HEAD.format(name="plain") + PLAIN)
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    store, faults = faulty(open_store(settings))
+    service = Service(settings, store)
+    await service.start(watch=False)
+    await service.clients.submit(Submission(blueprint="plain", input={}, client="ann"))
+    first, other = (replace(POLL, nonce=nonce, holding=frozenset()) for nonce in ("n1", "n2"))
+
+    [task] = await service.dispatcher.poll(first, never)
+    [again] = await service.dispatcher.poll(first, never)
+    assert again["task_id"] == task["task_id"]
+    assert "release" not in faults.calls
+    assert await service.dispatcher.poll(replace(other, tasks_max=0), never) == []
+    [anew] = await service.dispatcher.poll(replace(POLL, worker="w2"), never)
+    assert (anew["attempt"], faults.calls.count("release")) == (1, 1)
+    await service.stop()
+
+
+async def test_a_claim_that_was_lost_and_repeated_under_its_nonce_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeating, "REPEATS_MAX", 1)
+    (tmp_path / "plain.yaml").write_text(HEAD.format(name="plain") + PLAIN)
+    settings = Settings(store="memory:", blueprints=tmp_path)
+    store, faults = faulty(open_store(settings))
+    service = Service(settings, store)
+    await service.start(watch=False)
+    await service.clients.submit(Submission(blueprint="plain", input={}, client="ann"))
+
+    async def poll(nonce: str) -> list[dict[str, Json]]:
+        return await service.dispatcher.poll(replace(POLL, nonce=nonce), never)
+
+    faults.next("poll", Fault.ANSWER_LOST)
+    with pytest.raises(StoreError):
+        await poll("n1")
+    [task] = await poll("n1")
+    assert task["params"] == {"n": 1}
+    await poll("n2")
+    faults.calls.clear()
+
+    for number in range(3, 6):
+        assert await poll(f"n{number}") == []
+    assert "poll" not in faults.calls
+    await service.stop()
+
+
 async def test_a_heartbeat_that_names_thousands_of_tasks_holds_up_nobody_for_long(tmp_path: Path) -> None:
     settings = Settings(store="memory:", blueprints=tmp_path)
     store, faults = faulty(open_store(settings))
@@ -64,3 +129,8 @@ async def test_a_heartbeat_that_names_thousands_of_tasks_holds_up_nobody_for_lon
 
     assert faults.calls.count("heartbeat") == 3
     await service.stop()
+
+
+def never() -> bool:
+    """The connection stays."""
+    return False

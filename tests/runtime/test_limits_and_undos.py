@@ -190,3 +190,13 @@ async def test_a_later_attempt_that_ends_well_settles_what_an_earlier_one_left(b
     await engine.answer(await engine.take(), data={"txn": 7})
 
     assert (await undone(engine, job))["error"]["code"] == "NO"
+
+
+async def test_a_later_attempt_that_has_nothing_to_undo_settles_what_an_earlier_one_left(bench: Start) -> None:
+    engine: Bench = await bench(EXPECTS.replace("compensate: {", "compensate: {when: output.txn > 0, "))
+    job = await engine.submit()
+    await engine.answer(await engine.take(), data={"other": 1})
+    engine.turn(2)
+    await engine.answer(await engine.take(), data={"txn": 0})
+
+    assert (await engine.until_status(job, "failed", "quarantined"))["status"] == "failed"

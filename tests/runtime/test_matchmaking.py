@@ -215,6 +215,22 @@ def test_what_queues_ask_is_kept_of_the_newest_only(monkeypatch: pytest.MonkeyPa
     assert maker.queues_for(["work"], profile) == ["work", "work#2", "work#3", "work#4"]
 
 
+async def test_a_poll_that_waits_while_its_queue_is_forgotten_and_learnt_again_stands_there_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matchmaker, "LEARNT_MAX", 4)
+    maker, profile = Matchmaker(), Profile(frozenset(), b'{"resources":{"properties":{"ram_gb":8}}}')
+    polls = [await standing_in(maker, profile) for _ in range(40)]
+    for number in [*range(6)] * 5:
+        maker.learn(f"work#{number}", ASKED)
+
+    for standing, _ in polls:
+        assert sorted(standing.queues) == ["work", *(f"work#{number}" for number in range(6))]
+    maker.call_all(woken=True)
+    assert all(await asyncio.gather(*(waiting for _, waiting in polls)))
+    assert not maker.awaited("work#0")
+
+
 def standings_alive() -> int:
     """How many polls anything keeps."""
     gc.collect()

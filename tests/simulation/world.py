@@ -330,12 +330,14 @@ class World:
         self.undone.append(undo)
 
     def _pass_void(self) -> None:
-        """Undos noted with an error are void where a later one of their visit has run."""
+        """Undos noted with an error are void where a later one of their visit has run, or had nothing to run."""
         settled = {undo.visit for undo in self.undone if undo.settles}
         while len(self.undone) < len(self.noted):
             undo = self.noted[-1 - len(self.undone)]
-            if undo.error is None or undo.visit not in settled:
+            if undo.runs and (undo.error is None or undo.visit not in settled):
                 break
+            if undo.settles:
+                settled.add(undo.visit)
             self.undone.append(undo)
 
     def _drop_task(self, kept: Kept) -> None:

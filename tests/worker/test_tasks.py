@@ -125,6 +125,7 @@ class Mute(Exception):  # noqa: N818
         (TaskError("X", Mute()), "X", "Mute (its text cannot be had)"),
         (TaskError("S3.NoSuchBucket", "b"), "S3.NoSuchBucket", "b"),
         (TaskError("X", "file \udcff"), "X", "file \\udcff"),
+        (TaskError("FILE_\udcff", "no"), "FILE_\\udcff", "no"),
         (Mute(), "INTERNAL_ERROR", "Mute: Mute (its text cannot be had)"),
         (ValueError("file \udcff"), "INTERNAL_ERROR", "ValueError: file \\udcff"),
     ],

@@ -25,6 +25,14 @@ LARGE_BYTES: Final = 256_000
 _JSON: Final = "application/json"
 
 
+class BodyTooLarge(RequestRefused):
+    """413: a body of more than `bytes_max` bytes, of which `received` was read."""
+
+    def __init__(self, bytes_max: int, received: bytes = b"") -> None:
+        super().__init__(f"the body is larger than {bytes_max} bytes", status=413, code="request.too_large")
+        self.received = received
+
+
 async def json_body(request: Request, bytes_max: int) -> Json:
     """The value of the body, which there must be. RequestRefused: 400, 408, 413 or 415."""
     raw = await read_body(request, bytes_max)
@@ -77,11 +85,11 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     if content.is_eof():
         raw = content.read_nowait()
     elif int(headers.get("Content-Length", 0)) > bytes_max:  # the parser lets nothing but digits pass
-        raise _too_large(bytes_max)
+        raise BodyTooLarge(bytes_max)
     else:
         raw = await _await_body(request, bytes_max)
     if len(raw) > bytes_max:
-        raise _too_large(bytes_max)
+        raise BodyTooLarge(bytes_max, raw)
     return raw
 
 
@@ -94,7 +102,7 @@ async def _await_body(request: Request, bytes_max: int) -> bytes:
                 parts.append(part)
                 size += len(part)
                 if size > bytes_max:
-                    raise _too_large(bytes_max)
+                    raise BodyTooLarge(bytes_max, b"".join(parts))
     except TimeoutError:
         text = f"the body did not come within {BODY_DEADLINE_S:g} s"
         raise RequestRefused(text, status=408, code="request.timeout") from None
@@ -108,7 +116,3 @@ def _say_that_it_may_come(request: Request) -> None:
     waits = request.headers.get("Expect", "").lower() == "100-continue"
     if waits and request.version >= HttpVersion11 and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def _too_large(bytes_max: int) -> RequestRefused:
-    return RequestRefused(f"the body is larger than {bytes_max} bytes", status=413, code="request.too_large")

@@ -1,7 +1,8 @@
 """Find out whose result is too large to be taken, so that its attempt fails at once and is not tried in vain.
 
 A result over the limit is never kept. What it is about stands before or behind its data: its first and last bytes are
-looked at while the rest is read and thrown away, up to a bound.
+looked at while the rest is read and thrown away, up to a bound. A list is about many attempts, of which any may be
+small enough by itself: none of them is meant.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ class Subject(NamedTuple):
     task_id: str
 
 
-async def subject_of(request: Request, bytes_max: int) -> Subject | None:
-    """Read what is left of the body, and tell which attempt it is about; None when that cannot be told."""
-    head, tail, left = b"", b"", READ_TIMES_MAX * bytes_max
+async def subject_of(request: Request, received: bytes, bytes_max: int) -> Subject | None:
+    """Read what is left of the body after `received`, and tell which attempt it is about; None when that cannot be
+    told.
+    """
+    head, tail = received[:LOOKED_AT_BYTES], received[-LOOKED_AT_BYTES:]
+    left = READ_TIMES_MAX * bytes_max - len(received)
     try:
         async with asyncio.timeout(READ_DEADLINE_S):
             while left > 0 and (part := await request.content.readany()):
@@ -40,6 +44,8 @@ async def subject_of(request: Request, bytes_max: int) -> Subject | None:
                 head += part[: LOOKED_AT_BYTES - len(head)]
                 tail = (tail + part)[-LOOKED_AT_BYTES:]
     except (TimeoutError, web.RequestPayloadError):
+        return None
+    if head.lstrip().startswith(b"["):
         return None
     return _ids_in(head.partition(b'"data"')[0], first=True) or _ids_in(tail, first=False)
 

@@ -70,6 +70,8 @@ class SocketRoute:
         now = asyncio.get_running_loop().time
         budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
+            if message.type is WSMsgType.ERROR:  # a frame that is none, or too large: the socket is closed
+                return
             is_text = message.type is WSMsgType.TEXT
             raw = message.data.encode() if is_text else message.data
             if not budget.take(len(raw), now()):

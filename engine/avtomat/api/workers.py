@@ -15,7 +15,7 @@ from typing import Final
 
 from avtomat.api.answer import Answer
 from avtomat.api.answers import PROTOCOL_VERSION, no_task_answer, worker_answer
-from avtomat.api.bodies import json_body, optional_json_body
+from avtomat.api.bodies import BodyTooLarge, json_body, optional_json_body
 from avtomat.api.doors import Route
 from avtomat.api.oversized import subject_of
 from avtomat.api.queries import count, query_of, seconds
@@ -111,14 +111,14 @@ class WorkerRoutes:
             return worker_answer(await self._dispatcher.result(read_result(body, sender)))
         except StoreError as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
-        except RequestRefused as refused:
-            if refused.status == 413 and sender is not None:
-                await self._fail_oversized(request, check_id(sender, "the worker's id"))
+        except BodyTooLarge as refused:
+            if sender is not None:
+                await self._fail_oversized(request, refused.received, check_id(sender, "the worker's id"))
             raise
 
-    async def _fail_oversized(self, request: Request, worker: str) -> None:
+    async def _fail_oversized(self, request: Request, received: bytes, worker: str) -> None:
         """The result will never be taken: its attempt fails now, and not when the lease ends."""
-        subject = await subject_of(request, self._result_bytes_max)
+        subject = await subject_of(request, received, self._result_bytes_max)
         if subject is not None:
             text = f"the result is larger than {self._result_bytes_max} bytes"
             error = {"code": "LIMIT_EXCEEDED_ERROR", "message": text}

@@ -11,17 +11,16 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from avtomat.core.formula import Json
-from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.diagnostics import Diagnostic
 
 ENTRIES_MAX = 20_000
 FILE_BYTES_MAX = 64_000_000
@@ -145,28 +144,12 @@ def _remove_others(file: Path) -> None:
 
 
 def _as_json(remembered: Remembered) -> Json:
-    found: Sequence[Any] = [
-        [each.code, each.severity, each.message, each.line, each.column, each.hint, each.end_column]
-        for each in remembered.diagnostics
-    ]
-    return [found, remembered.name]
+    return [[each.as_json() for each in remembered.diagnostics], remembered.name]
 
 
 def _from_json(entry: Json) -> Remembered:
     found, name = entry
     return Remembered(
-        diagnostics=tuple(
-            Diagnostic(
-                code=code,
-                severity=Severity(severity),
-                message=message,
-                file="",
-                line=line,
-                column=column,
-                hint=hint,
-                end_column=end_column,
-            )
-            for code, severity, message, line, column, hint, end_column in found
-        ),
+        diagnostics=tuple(map(Diagnostic.from_json, found)),
         name=None if name is None else (name[0], name[1], name[2]),
     )

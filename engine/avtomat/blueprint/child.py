@@ -14,7 +14,6 @@ from typing import BinaryIO
 import orjson
 
 from avtomat.blueprint.pieces import compile_piece
-from avtomat.diagnostics import Diagnostic
 
 
 def main(cpu_s: int, memory_bytes: int) -> None:
@@ -24,7 +23,7 @@ def main(cpu_s: int, memory_bytes: int) -> None:
     while (content := _read(sys.stdin.buffer)) is not None:
         _limit_cpu(cpu_s)
         made = compile_piece(content)
-        _answer(orjson.dumps([made.name, made.digest, made.canonical, [*map(_as_list, made.diagnostics)]]))
+        _answer(orjson.dumps([made.name, made.digest, made.canonical, [each.as_json() for each in made.diagnostics]]))
 
 
 def _answer(content: bytes) -> None:
@@ -35,10 +34,6 @@ def _answer(content: bytes) -> None:
 def _read(stream: BinaryIO) -> bytes | None:
     head = stream.read(4)
     return stream.read(int.from_bytes(head)) if len(head) == 4 else None
-
-
-def _as_list(each: Diagnostic) -> list[str | int | None]:
-    return [each.code, each.severity, each.message, each.line, each.column, each.hint, each.end_column]
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -33,7 +33,8 @@ class Undo:
     """What undoes one visit of a state, rendered when it was noted. `machine` and `state` lead to its policy.
 
     `error` says why it could not be rendered: then the body has no params, and an operator gives them. `visit` names
-    the visit among all of the job; with `settles` an earlier undo of the same visit, noted with an error, is void.
+    the visit among all of the job; with `settles` an earlier undo of the same visit, noted with an error, is void; one
+    whose `runs` is false is noted for that alone.
     """
 
     machine: str
@@ -45,6 +46,7 @@ class Undo:
     error: Error | None = None
     visit: str = ""
     settles: bool = False
+    runs: bool = True
 
 
 @value

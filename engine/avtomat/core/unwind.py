@@ -52,6 +52,8 @@ def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, 
         return
     try:
         undo = _rendered(walk, state, {"output": output, "status": status})
+        if undo is None and owes:
+            undo = replace(_without_params(walk, state), runs=False)
     except AuthorError as fault:
         undo = None if owes else _without_params(walk, state, walk.fault_as_error(fault))
     if undo is not None:
@@ -78,7 +80,7 @@ def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
     return _undo(walk, state, undo, rendered, limits, total)
 
 
-def _without_params(walk: Walk, state: TaskState, error: Error) -> Undo:
+def _without_params(walk: Walk, state: TaskState, error: Error | None = None) -> Undo:
     undo = state.compensate
     assert undo is not None
     return replace(_undo(walk, state, undo, Rendered(value=None), TaskLimits(), None), error=error)
@@ -156,10 +158,11 @@ def try_again(walk: Walk, waiting: OnUndo) -> Change:
 
 def done(walk: Walk, waiting: OnUndo) -> Change:
     """This undo has run, or counts as run: on to the one before it."""
-    undo, unwind = walk.noted[waiting.index], waiting.unwind
-    if undo.settles:
-        unwind = replace(unwind, settled=(*unwind.settled, undo.visit))
-    return _on_from(walk, unwind, waiting.index)
+    return _on_from(walk, _settled_by(walk.noted[waiting.index], waiting.unwind), waiting.index)
+
+
+def _settled_by(undo: Undo, unwind: OnUnwind) -> OnUnwind:
+    return replace(unwind, settled=(*unwind.settled, undo.visit)) if undo.settles else unwind
 
 
 def _on_from(walk: Walk, unwind: OnUnwind, index: int) -> Change:
@@ -174,6 +177,8 @@ def _begin(walk: Walk, unwind: OnUnwind, index: int) -> Change:
     if undo.error is not None and undo.visit in unwind.settled:
         settled = tuple(visit for visit in unwind.settled if visit != undo.visit)
         return _on_from(walk, replace(unwind, settled=settled), index)
+    if not undo.runs:
+        return _on_from(walk, _settled_by(undo, unwind), index)
     walk.visit += 1
     if undo.error is not None:
         waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=0, unwind=unwind, limits=undo.limits)

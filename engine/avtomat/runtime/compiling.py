@@ -119,24 +119,11 @@ async def compile_here(contents: Sequence[bytes]) -> list[Compiled]:
 
 def _compiled_of(answer: bytes) -> Compiled:
     name, digest, canonical, found = orjson.loads(answer)
-    diagnostics = tuple(
-        Diagnostic(
-            code=code,
-            severity=Severity(severity),
-            message=message,
-            file="",
-            line=line,
-            column=column,
-            hint=hint,
-            end_column=end_column,
-        )
-        for code, severity, message, line, column, hint, end_column in found
-    )
     return Compiled(
         name=None if name is None else (name[0], name[1], name[2]),
         digest=digest,
         canonical=canonical,
-        diagnostics=diagnostics,
+        diagnostics=tuple(map(Diagnostic.from_json, found)),
     )
 
 

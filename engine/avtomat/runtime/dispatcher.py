@@ -58,7 +58,7 @@ _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
     """One worker's wish for tasks. `holding` lists the attempts it has: others that were handed to it are given
-    back.
+    back, but for those under the same nonce, which come again.
     """
 
     worker: str
@@ -169,7 +169,7 @@ class Dispatcher:
         until = time.monotonic() + asked.timeout_s
         seat = await self._seat_of(asked)
         if asked.holding is not None:
-            await self.release(asked.worker, [held for held in seat.held if held not in asked.holding])
+            await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
         if asked.tasks_max <= 0:
             return []
         standing = self._queues.standing()
@@ -199,8 +199,8 @@ class Dispatcher:
 
     async def _take(self, asked: Poll, seat: Seat, queues: Sequence[str]) -> list[dict[str, Json]]:
         asking = dict(self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0))
-        unanswered = {partition: queues for partition, _ in seat.unanswered if partition not in asking and queues}
-        for partition, names in (unanswered | asking).items():
+        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
+        for partition, names in (repeated | asking).items():
             claim, taken = self._queues.claim(partition, names), None
             try:
                 taken, tasks = await self._claim(partition, asked, seat, names)
@@ -215,10 +215,10 @@ class Dispatcher:
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
-        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one. What this
-        brings was taken before, so nothing is known of the queues now (None).
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
         """
-        unanswered = None if asked.nonce else seat.unanswered_in(partition)
+        unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
         tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
@@ -229,13 +229,15 @@ class Dispatcher:
             )
             taken = {handout.queue for handout in handouts}
             is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
-            ready = [await self._hand_out(asked.worker, seat, handout) for handout in handouts]
+            if taken and asked.nonce:
+                seat.brought = partition, asked.nonce
+            ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
             return None if taken and is_repeat else taken, [task for task in ready if task is not None]
         except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
 
-    async def _hand_out(self, worker: str, seat: Seat, handout: Handout) -> dict[str, Json] | None:
+    async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
         if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
             await self._scopes.keep(loaded, handout.task_id)
@@ -247,7 +249,7 @@ class Dispatcher:
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settle(handout.job, cause, event)
             return None
-        seat.hold(handout.task_id)
+        seat.hold(handout.task_id, nonce)
         return task
 
     async def _seat_of(self, asked: Poll) -> Seat:
@@ -283,8 +285,10 @@ class Dispatcher:
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
+        if not self._ours([task_id]) or job_of_task(task_id) != job:
+            return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
-        if self._vault.names and self._ours([task_id]) and says_an_error(event):
+        if self._vault.names and says_an_error(event):
             event = await self._blanked(event, job, task_id)
         return await self._settle(job, cause_of(task_id, worker, body, event), event)
 
@@ -296,8 +300,6 @@ class Dispatcher:
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def _settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
-        if not self._ours([cause.task_id]) or job_of_task(cause.task_id) != job:
-            return verdict(Committed(outcome=Outcome.UNKNOWN))
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
         seat = self.seats.find(cause.worker)
         if seat is not None:

@@ -124,7 +124,8 @@ class Matchmaker:
         """The queues that a worker with this registration may take from, of these kinds."""
         if not self._order or profile is None:
             return list(kinds)
-        return [*kinds, *(queue for queue in self._fits(profile) if kind_of(queue) in kinds)]
+        wanted = frozenset(kinds)
+        return [*kinds, *(queue for queue in self._fits(profile) if kind_of(queue) in wanted)]
 
     def is_old(self, standing: Standing) -> bool:
         """Whether the poll may take from other queues by now than when it looked."""
@@ -150,9 +151,11 @@ class Matchmaker:
         self._asked[queue] = asked
         self._order.append(queue)
         self.learnt += 1
-        kind = kind_of(queue)
-        for standing in list(self._lines.get(kind, ())):
-            if standing.profile is not None and queue in self._fits(standing.profile):
+        stand_there = set(self._lines.get(queue, ()))  # since before the queue was forgotten
+        for standing in list(self._lines.get(kind_of(queue), ())):
+            if standing in stand_there or standing.profile is None:
+                continue
+            if queue in self._fits(standing.profile):
                 standing.queues.append(queue)
                 self._line(queue).join(standing)
         return True

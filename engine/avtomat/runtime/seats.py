@@ -7,7 +7,7 @@ bounded: by number, and what was registered by bytes, for each worker and in all
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -38,8 +38,9 @@ class Seat:
     """What this replica knows of one worker.
 
     `kinds` and `profile` are what it registered (`digest` None: nothing, as far as is known); `asked_ms` is when that
-    was last heard of. `held` was handed to it here, the newest last; `unanswered` are the nonces of claims whose
-    answers were lost; `standings` its polls here.
+    was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
+    claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
+    each with its partition; `standings` are its polls here.
     """
 
     profile: Profile
@@ -51,21 +52,33 @@ class Seat:
     until_ms: int = 0
     polled_kinds: tuple[str, ...] = ()
     polled_ms: int = 0
-    held: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    held: OrderedDict[str, str] = field(default_factory=OrderedDict)
     sockets: list[Send] = field(default_factory=list)
     unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
+    brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
     is_kept: bool = True
 
-    def hold(self, task_id: str) -> None:
-        """The attempt was handed to it here."""
-        self.held[task_id] = None
+    def hold(self, task_id: str, nonce: str) -> None:
+        """The attempt was handed to it here, under this nonce."""
+        self.held[task_id] = nonce
         if len(self.held) > HELD_MAX:
             self.held.popitem(last=False)
 
-    def unanswered_in(self, partition: int) -> str | None:
-        """Take the nonce of a claim in this partition whose answer was lost."""
-        found = next((claim for claim in self.unanswered if claim[0] == partition), None)
+    def not_received(self, holding: Container[str], nonce: str) -> list[str]:
+        """What was handed to it and is not among what it holds, but for what comes again to a poll under this nonce."""
+        return [held for held, under in self.held.items() if held not in holding and under != nonce]
+
+    def repeated_in(self, nonce: str) -> set[int]:
+        """The partitions in which a poll under this nonce (of a worker that names none: any) repeats a claim."""
+        claims = {claim for claim in self.unanswered if nonce in ("", claim[1])}
+        if self.brought is not None and self.brought[1] == nonce:
+            claims.add(self.brought)
+        return {partition for partition, _ in claims}
+
+    def unanswered_in(self, partition: int, nonce: str) -> str | None:
+        """Take the nonce of a claim in this partition whose answer was lost: this nonce, or any where it is empty."""
+        found = next((claim for claim in self.unanswered if claim[0] == partition and nonce in ("", claim[1])), None)
         if found is None:
             return None
         self.unanswered.remove(found)

@@ -309,6 +309,7 @@ def undos_as_json(undos: Sequence[Undo]) -> Json:
             "visit": undo.visit,
             **({"error": undo.error.as_json()} if undo.error is not None else {}),
             **({"settles": True} if undo.settles else {}),
+            **({} if undo.runs else {"runs": False}),
             **body_as_json(undo.body, None),
         }
         for undo in undos
@@ -340,6 +341,7 @@ def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
         error=Error.from_json(record["error"]) if "error" in record else None,
         visit=record["visit"],
         settles=record.get("settles", False),
+        runs=record.get("runs", True),
     )
 
 
