@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.rehearsal.runner import FileReport
+from avtomat.rehearsal.runner import FileReport, run_file
 from tests.rehearsal.told import messages, run_text
 
 ECHO = """\
@@ -45,6 +45,15 @@ def echo(tmp_path: Path, expect: str, *, defaults: str = GIVEN, case: str = "") 
 )
 def test_what_came_of_it_is_as_expected(tmp_path: Path, expect: str) -> None:
     assert messages(echo(tmp_path, expect)) == []
+
+
+def test_a_name_that_is_too_long_for_a_file_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "it.test.yaml"
+    file.write_text(f"avtomat: 1\ntest: {'x' * 300}\ncases: [{{name: c}}]\n", "utf-8")
+
+    [found] = run_file(file).diagnostics
+
+    assert (found.code, found.line) == ("AVT601", 2)
 
 
 @pytest.mark.parametrize(
