@@ -102,6 +102,13 @@ def test_all_flags_before_the_command_count(capsys: pytest.CaptureFixture[str]) 
     assert "there is no file or folder nowhere.yaml" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--key", "☃"], ["--key", "a\nb"], ["--token", "☃"]])
+def test_what_no_header_can_carry_is_a_usage_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs", "submit", "x", "--url", "http://127.0.0.1:1", *words]) == 2
+
+    assert "characters that HTTP does not carry" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
