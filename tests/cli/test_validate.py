@@ -303,6 +303,14 @@ def test_sarif_has_a_result_with_its_place_for_each_finding(tmp_path: Path, caps
     assert place["region"] == {"startLine": 4, "startColumn": 22, "endLine": 4, "endColumn": 29}
 
 
+def test_a_finding_shows_nothing_that_a_terminal_would_obey(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", file_with(tmp_path, BAD.replace("nowhere", '"\\e[2Jnowhere"'))]) == 1
+
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert "\\x1b[2Jnowhere" in told
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes")
 def test_sarif_names_a_file_whose_name_is_no_utf8(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
