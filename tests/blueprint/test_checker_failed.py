@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from avtomat.blueprint import compiler, places, rules
 from avtomat.blueprint.compiler import compile_text, examine_text
 from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.functions import FUNCTIONS
 from avtomat.blueprint.pieces import compile_piece
 from avtomat.blueprint.registry import read_texts, registry_of
 from avtomat.blueprint.rules.subject import Subject
@@ -46,6 +48,19 @@ def test_an_exception_of_any_kind_is_a_finding_at_the_name_of_the_blueprint(
     assert finding.code.number == "AVT029"
     assert (finding.span.line, finding.span.column) == (2, 12)
     assert f"{kind.__name__} at test_checker_failed.py:" in finding.message
+
+
+def test_a_call_that_raises_while_it_is_tried_is_a_finding_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*_args: Any) -> None:
+        raise KeyError
+
+    monkeypatch.setitem(FUNCTIONS, "fixed", replace(FUNCTIONS["fixed"], call=call))
+    text = FILE.format(name="a").replace("input.name", "fixed(1.25, 1)")
+
+    (finding,) = compile_piece(text.encode()).diagnostics
+
+    assert (finding.code, finding.line) == ("AVT029", 6)
+    assert "KeyError at test_checker_failed.py:" in finding.message
 
 
 def compile_folder(folder: Path) -> tuple[Diagnostic, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from avtomat.blueprint.evaluation import UNKNOWN, value_of
 from avtomat.blueprint.expression import Expression, parse_expression
 from avtomat.blueprint.functions import FORMS, FUNCTIONS
 from avtomat.blueprint.limits import EvaluationError, Frame
@@ -353,6 +354,21 @@ def test_the_stand_ins_of_a_function_are_taken_by_it(name: str) -> None:
 
     for count in range(function.least, function.most + 1):
         function.call(Frame(environment()), *STAND_INS[name][:count])
+
+
+@pytest.mark.parametrize("source", ["range(9000)", "pad(1, 60000)", "[range(9000), pad(1, 60000)]"])
+def test_large_values_are_not_kept_with_a_call(source: str) -> None:
+    parsed = parse_expression(source)
+
+    assert isinstance(parsed, Expression)
+    assert value_of(parsed.code) is UNKNOWN
+
+
+def test_small_values_are_followed_from_call_to_call() -> None:
+    parsed = parse_expression("format_time(data.at, join(split('%,Q', ','), ''))")
+
+    assert isinstance(parsed, Expression)
+    assert "does not know %Q" in parsed.failing[0].message
 
 
 def test_a_call_that_always_fails_is_placed_in_its_text() -> None:

@@ -6,6 +6,9 @@ import random
 import re
 from itertools import pairwise
 
+import pytest
+
+from avtomat.blueprint.expression import parse_expression
 from avtomat.blueprint.lexer import Token, scan, usual_tokens
 from avtomat.blueprint.limits import NODES_MAX
 from avtomat.blueprint.parser import Parser, UnreadableError
@@ -55,6 +58,14 @@ def test_a_usual_source_has_the_same_tokens_both_ways() -> None:
             assert one_by_one(usual_tokens(source) or [])[:-1] == thorough.tokens[:-1], source
 
     assert compared > 1_000
+
+
+@pytest.mark.parametrize("source", ["a <== b", "a>==b", "a < == b"])
+def test_an_equals_sign_too_many_is_never_passed_over(source: str) -> None:
+    found = parse_expression(source)
+
+    assert isinstance(found, list)
+    assert found[0].code == "expression.syntax"
 
 
 def test_tokens_stand_where_they_are_written_and_only_white_space_between_them() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import jsonschema_rs
 import pytest
 
-from avtomat.blueprint.json_schemas import SchemaCheck, check_schema
+from avtomat.blueprint import schema_defaults
+from avtomat.blueprint.json_schemas import SchemaCheck, check_schema, compile_schema
 from avtomat.blueprint.nodes import node_of
 from avtomat.blueprint.schema import check_shape, kind_names
 from avtomat.blueprint.schema_defaults import wrong_defaults
@@ -185,6 +186,24 @@ def test_a_text_without_its_pattern_is_told_so() -> None:
         ("/p", "expected a text that matches ^a")
     ]
     assert [each.message for each in check.problems({"p": "a"})] == ["minLength is 3"]
+
+
+def test_one_wrong_default_among_many_is_found_by_halving(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = 0
+
+    def counted(*given: Json, **more: Json) -> Json:
+        nonlocal compiled
+        compiled += 1
+        return compile_schema(*given, **more)
+
+    monkeypatch.setattr(schema_defaults, "compile_schema", counted)
+    properties: Json = {f"p{number}": {"type": "integer", "default": number} for number in range(1_000)}
+    properties |= {name: {"type": "integer", "default": "five"} for name in ("y", "z")}
+
+    faults = wrong_defaults(node_of({"properties": properties}))
+
+    assert [fault.message for fault in faults] == ["its own schema refuses this default"] * 2
+    assert compiled < 50
 
 
 def test_defaults_that_grow_without_measure_are_refused() -> None:

@@ -144,6 +144,21 @@ def test_a_recursive_schema_of_alternatives_stays_within_the_budget(
     assert steps <= schema_explainer.STEPS_MAX
 
 
+def test_keys_of_patterns_stay_within_the_budget() -> None:
+    schema: Json = {"required": ["a"], "patternProperties": {f"^k{number}": {} for number in range(20)}}
+    asked = 0
+
+    def is_valid(_keyword: Json, _value: Json) -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    problems = schema_explainer.explain(schema, {f"k{number}": 1 for number in range(50_000)}, is_valid)
+
+    assert [each.message for each in problems] == ["`a` is missing"]
+    assert asked <= schema_explainer.STEPS_MAX + 20
+
+
 def _never(*_args: Any, **_more: Any) -> Any:
     raise AssertionError("nothing is compiled here")
 

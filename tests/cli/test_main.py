@@ -90,6 +90,25 @@ def test_a_wrong_flag_is_a_usage_error() -> None:
     assert left.value.code == 2
 
 
+def test_flags_without_a_command_are_a_usage_error_with_help_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-q", "--strict", "-o", "json"]) == 2
+
+    assert "commands:" in capsys.readouterr().err
+
+
+def test_all_flags_before_the_command_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-o", "json", "-q", "validate", "nowhere.yaml"]) == 3
+
+    assert "there is no file or folder nowhere.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--key", "☃"], ["--key", "a\nb"], ["--token", "☃"]])
+def test_what_no_header_can_carry_is_a_usage_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["jobs", "submit", "x", "--url", "http://127.0.0.1:1", *words]) == 2
+
+    assert "characters that HTTP does not carry" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -303,6 +303,33 @@ def test_sarif_has_a_result_with_its_place_for_each_finding(tmp_path: Path, caps
     assert place["region"] == {"startLine": 4, "startColumn": 22, "endLine": 4, "endColumn": 29}
 
 
+def test_a_finding_shows_nothing_that_a_terminal_would_obey(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", file_with(tmp_path, BAD.replace("nowhere", '"\\e[2Jnowhere"'))]) == 1
+
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert "\\x1b[2Jnowhere" in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes")
+def test_sarif_names_a_file_whose_name_is_no_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file_with(tmp_path, BAD, os.fsdecode(b"\xff.yaml"))
+
+    assert main(["validate", ".", "-o", "sarif"]) == 1
+
+    [run] = json.loads(capsys.readouterr().out)["runs"]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "%FF.yaml"
+
+
+@pytest.mark.parametrize("command", ["validate", "test"])
+def test_a_name_that_is_too_long_for_a_file_is_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "x" * 300]) == 3
+    assert "there is no file or folder xxx" in capsys.readouterr().err
+
+
 def test_secrets_that_the_settings_do_not_declare_are_warnings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.rehearsal.runner import FileReport
+from avtomat.rehearsal import conditions
+from avtomat.rehearsal.runner import FileReport, run_file
 from tests.rehearsal.told import messages, run_text
 
 ECHO = """\
@@ -45,6 +46,34 @@ def echo(tmp_path: Path, expect: str, *, defaults: str = GIVEN, case: str = "") 
 )
 def test_what_came_of_it_is_as_expected(tmp_path: Path, expect: str) -> None:
     assert messages(echo(tmp_path, expect)) == []
+
+
+def test_a_reader_that_fails_is_a_finding_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse_expression(_source: str) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(conditions, "parse_expression", parse_expression)
+
+    [found] = echo(tmp_path, "{holds: result.n == 5}").diagnostics
+
+    assert found.code == "AVT029"
+    assert "KeyError at test_cases.py:" in found.message
+
+
+def test_a_call_in_a_condition_that_always_fails_is_told_before_it_runs(tmp_path: Path) -> None:
+    [found] = echo(tmp_path, "{holds: \"format_time(result.at, '%Q') == '1'\"}").diagnostics
+
+    assert found.code == "AVT305"
+    assert "does not know %Q" in found.message
+
+
+def test_a_name_that_is_too_long_for_a_file_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "it.test.yaml"
+    file.write_text(f"avtomat: 1\ntest: {'x' * 300}\ncases: [{{name: c}}]\n", "utf-8")
+
+    [found] = run_file(file).diagnostics
+
+    assert (found.code, found.line) == ("AVT601", 2)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class Examined:
         try:
             return self.program()
         except Exception as problem:  # whatever it is, it concerns this file alone
-            return _failed(problem, self.blueprint)
+            return checker_failed(problem, self.blueprint)
 
 
 def compile_text(content: str | bytes, *, file: str) -> Program | list[Diagnostic]:
@@ -76,7 +76,7 @@ def examine_text(content: str | bytes) -> Examined:
         findings = [*source.findings, *checked.findings]
         blueprint = read_spec(checked.root)
     except Exception as problem:  # whatever it is, it concerns this file alone
-        return Examined(findings=(_failed(problem, None),))
+        return Examined(findings=(checker_failed(problem),))
     if blueprint is None:
         return Examined(findings=tuple(arrange(findings)))
     return _examine_meaning(blueprint, source.text, findings)
@@ -89,10 +89,10 @@ def _examine_meaning(blueprint: BlueprintSpec, text: str, findings: list[Finding
         meaning = [*check_meaning(Subject(blueprint, text, readings, is_whole=is_whole))]
         return Examined(findings=tuple(arrange([*findings, *meaning])), blueprint=blueprint, readings=readings)
     except Exception as problem:  # whatever it is, it concerns this file alone
-        return Examined(findings=tuple(arrange([*findings, _failed(problem, blueprint)])), blueprint=blueprint)
+        return Examined(findings=tuple(arrange([*findings, checker_failed(problem, blueprint)])), blueprint=blueprint)
 
 
-def _failed(problem: Exception, blueprint: BlueprintSpec | None) -> Finding:
+def checker_failed(problem: Exception, blueprint: BlueprintSpec | None = None) -> Finding:
     """Return the finding that the checker failed, at the formula that was being read, or else at the name."""
     name = None if blueprint is None else name_of(blueprint.part("blueprint"))
     span = name.span if name is not None else Span(line=1, column=1)

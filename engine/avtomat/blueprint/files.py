@@ -53,6 +53,11 @@ def _find(paths: Iterable[Path], wanted: Wanted) -> Iterator[Path | Diagnostic]:
                 yield candidate
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder; a name that is too long for one names none."""
+    return os.path.exists(path)  # noqa: PTH110 - Path raises an OSError for such a name
+
+
 def read_file(path: Path) -> bytes | Diagnostic:
     """The content of a file, at most a little more than a blueprint may have."""
     try:

@@ -9,28 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from avtomat.blueprint import syntax
 from avtomat.blueprint.lexer import Token, unescape
 from avtomat.blueprint.limits import DEPTH_MAX
 from avtomat.blueprint.scope import Scope, TooComplexError
-from avtomat.blueprint.syntax import (
-    Binary,
-    Call,
-    Choice,
-    Comparison,
-    Comprehension,
-    Constant,
-    For,
-    Item,
-    ListOf,
-    Logical,
-    MapOf,
-    Member,
-    Name,
-    Negative,
-    Node,
-    Not,
-    Part,
-)
 
 _OR, _AND, _NOT, _COMPARE, _BAR, _SUM, _PRODUCT, _UNARY, _POWER = range(1, 10)
 _LEVELS = {
@@ -60,14 +42,14 @@ class Parser:
         self.index = 0
         self.kind, self.text, self.at = tokens[0]
         self.nesting = 0
-        self.in_parentheses: Node | None = None
+        self.in_parentheses: syntax.Node | None = None
 
     def advance(self) -> None:
         """Go on to the next token."""
         self.index += 1
         self.kind, self.text, self.at = self.tokens[self.index]
 
-    def whole(self) -> Node:
+    def whole(self) -> syntax.Node:
         """Read the expression that all tokens make."""
         if self.kind == "end":
             hint = "write a condition such as input.total > 100"
@@ -79,7 +61,7 @@ class Parser:
             self.unexpected()
         return tree
 
-    def expression(self) -> Node:
+    def expression(self) -> syntax.Node:
         """Read a value, `this if condition else that` too."""
         self._enter()
         this = self.infix(_OR)
@@ -93,15 +75,15 @@ class Parser:
         if self.nesting > _NESTING_MAX:
             raise TooComplexError(f"it is nested more than {DEPTH_MAX} deep")
 
-    def _choice(self, this: Node) -> Node:
+    def _choice(self, this: syntax.Node) -> syntax.Node:
         self.advance()
         condition = self.infix(_OR)
         if self.text != "else":
             self._stop("`if` without `else`", this.at, 1, "write: this if condition else that")
         self.advance()
-        return Choice(condition, this, self.expression(), this.at)
+        return syntax.Choice(condition, this, self.expression(), this.at)
 
-    def infix(self, least: int = _OR) -> Node:
+    def infix(self, least: int = _OR) -> syntax.Node:
         """Read operands, and the signs between them that bind at least as tightly as `least`."""
         left = self._primary() if self.kind in _SIMPLE else self._prefix(least)
         while True:
@@ -120,20 +102,20 @@ class Parser:
             else:
                 self.advance()
                 right = self.infix(_UNARY if level == _POWER else level + 1)
-                left = Binary(sign, left, right, left.at)
+                left = syntax.Binary(sign, left, right, left.at)
 
-    def _prefix(self, least: int) -> Node:
+    def _prefix(self, least: int) -> syntax.Node:
         at = self.at
         if self.text == "not" and least <= _NOT:
             self._enter()
             self.advance()
-            operand: Node = Not(self.infix(_NOT), at)
+            operand: syntax.Node = syntax.Not(self.infix(_NOT), at)
             self.nesting -= 1
             return operand
         if self.text == "-":
             self._enter()
             self.advance()
-            operand = Negative(self.infix(_UNARY), at)
+            operand = syntax.Negative(self.infix(_UNARY), at)
             self.nesting -= 1
             return operand
         if self.text == "+":
@@ -141,32 +123,32 @@ class Parser:
             self.advance()
         return self._primary()
 
-    def _logical(self, first: Node, word: str, level: int) -> Node:
+    def _logical(self, first: syntax.Node, word: str, level: int) -> syntax.Node:
         operands = [first]
         while self.text == word:
             self.advance()
             operands.append(self.infix(level + 1))
-        return Logical(word, tuple(operands), first.at)
+        return syntax.Logical(word, tuple(operands), first.at)
 
-    def _comparison(self, first: Node) -> Node:
-        rest: list[tuple[str, Node]] = []
+    def _comparison(self, first: syntax.Node) -> syntax.Node:
+        rest: list[tuple[str, syntax.Node]] = []
         while True:
             sign = self.text
             if sign == "not" and self.tokens[self.index + 1][1] == "in":
                 self.advance()
                 sign = "not in"
             elif _LEVELS.get(sign) != _COMPARE:
-                return Comparison(first, tuple(rest), first.at)
+                return syntax.Comparison(first, tuple(rest), first.at)
             self.advance()
             rest.append((sign, self.infix(_COMPARE + 1)))
 
-    def _pipe(self, left: Node) -> Node:
+    def _pipe(self, left: syntax.Node) -> syntax.Node:
         """`x | f(a)` is `f(x, a)`."""
-        if isinstance(left, Binary | Negative) and left is not self.in_parentheses:
+        if isinstance(left, syntax.Binary | syntax.Negative) and left is not self.in_parentheses:
             self.scope.fault_of_expression("what does `|` take here?", left.at, "write (a + b) | f, or a + (b | f)")
         self.advance()
         name, at = self.text, self.at
-        arguments: tuple[Node, ...] = (left,)
+        arguments: tuple[syntax.Node, ...] = (left,)
         if self.kind != "name":
             hint = "after the bar stands a function: x | upper, x | round(2)"
             self.scope.fault_of_expression("`|` calls a function", self._at_or_end(), hint)
@@ -180,9 +162,9 @@ class Parser:
             hint = hint if self.text not in {".", "[", "("} else f"write (x | {name}){self.text}…"
             self.scope.fault_of_expression("`|` calls a function", at, hint)
             raise UnreadableError
-        return Call(Name(name, at), arguments, left.at)
+        return syntax.Call(syntax.Name(name, at), arguments, left.at)
 
-    def _primary(self) -> Node:
+    def _primary(self) -> syntax.Node:
         node = self._atom()
         while True:
             if self.text not in _TRAILERS and self.kind != "number":
@@ -191,68 +173,68 @@ class Parser:
                 self.advance()
                 if self.kind != "name":
                     self.unexpected()
-                node = Member(node, self.text, self.at, node.at)
+                node = syntax.Member(node, self.text, self.at, node.at)
                 self.advance()
             elif self.text == "[":
                 self.advance()
                 node = self._subscript(node)
             elif self.text == "(":
                 self.advance()
-                node = Call(node, self._arguments(), node.at)
+                node = syntax.Call(node, self._arguments(), node.at)
             elif self.kind == "number" and self.text[0] == ".":
                 hint = f"write [{self.text[1:]}]"
                 self._stop("a position stands in brackets", self.at, len(self.text), hint)
             else:
                 return node
 
-    def _atom(self) -> Node:
+    def _atom(self) -> syntax.Node:
         kind, text, at = self.kind, self.text, self.at
         if kind == "name":
             self.advance()
-            return Name(text, at)
+            return syntax.Name(text, at)
         if kind == "path":
             self.advance()
             return _path(text, at)
         if kind == "text":
             self.advance()
-            return Constant(unescape(text), at, len(text))
+            return syntax.Constant(unescape(text), at, len(text))
         if kind == "number":
             self.advance()
-            return Constant(int(text) if text.isdigit() else float(text), at, len(text))
+            return syntax.Constant(int(text) if text.isdigit() else float(text), at, len(text))
         read = _BRACKETS.get(text)
         if read is None:
             self.unexpected()
         self.advance()
         return read(self, at)
 
-    def _parentheses(self, at: int) -> Node:
+    def _parentheses(self, at: int) -> syntax.Node:
         if self.text == ")":
             self._refuse_tuple(at)
         self._refuse_star()
         inner = self.expression()
         if self.text == "for":
-            inner = Comprehension(self.loops(), inner, None, at)
+            inner = syntax.Comprehension(self.loops(), inner, None, at)
         if self.text == ",":
             self._refuse_tuple(at)
         self.expect(")")
         self.in_parentheses = inner
         return inner
 
-    def _list(self, at: int) -> Node:
-        items: list[Node] = []
+    def _list(self, at: int) -> syntax.Node:
+        items: list[syntax.Node] = []
         while self.text != "]":
             self._refuse_star()
             items.append(self.expression())
             if self.text == "for" and len(items) == 1:
                 loops = self.loops()
                 self.expect("]")
-                return Comprehension(loops, items[0], None, at)
+                return syntax.Comprehension(loops, items[0], None, at)
             self._comma_or("]")
         self.advance()
-        return ListOf(tuple(items), at)
+        return syntax.ListOf(tuple(items), at)
 
-    def _map(self, at: int) -> Node:
-        pairs: list[tuple[Node, Node]] = []
+    def _map(self, at: int) -> syntax.Node:
+        pairs: list[tuple[syntax.Node, syntax.Node]] = []
         while self.text != "}":
             if self.text == "**":
                 self.advance()
@@ -267,12 +249,12 @@ class Parser:
             if self.text == "for" and len(pairs) == 1:
                 loops = self.loops()
                 self.expect("}")
-                return Comprehension(loops, pairs[0][1], key, at)
+                return syntax.Comprehension(loops, pairs[0][1], key, at)
             self._comma_or("}")
         self.advance()
-        return MapOf(tuple(pairs), at)
+        return syntax.MapOf(tuple(pairs), at)
 
-    def _subscript(self, base: Node) -> Node:
+    def _subscript(self, base: syntax.Node) -> syntax.Node:
         if self.text == "]":
             self.unexpected()
         start = None if self.text == ":" else self.expression()
@@ -281,22 +263,22 @@ class Parser:
         if self.text != ":":
             self.expect("]")
             assert start is not None
-            return Item(base, start, base.at)
+            return syntax.Item(base, start, base.at)
         self.advance()
         stop = None if self.text in {":", "]"} else self.expression()
         if self.text == ":":
             self.advance()
             self._stop("a part has no step", self.at, 1, "write list[from:to]", "forbidden")
         self.expect("]")
-        return Part(base, start, stop, base.at)
+        return syntax.Part(base, start, stop, base.at)
 
-    def _arguments(self) -> tuple[Node, ...]:
-        arguments: list[Node] = []
+    def _arguments(self) -> tuple[syntax.Node, ...]:
+        arguments: list[syntax.Node] = []
         while self.text != ")":
             self._refuse_star()
             argument = self.expression()
             if self.text == "for":
-                argument = Comprehension(self.loops(), argument, None, argument.at)
+                argument = syntax.Comprehension(self.loops(), argument, None, argument.at)
                 if arguments or self.text != ")":
                     hint = "write a list: [x for x in list]"
                     self._stop("`for` stands alone in a call", argument.at, 1, hint)
@@ -305,22 +287,22 @@ class Parser:
         self.advance()
         return tuple(arguments)
 
-    def loops(self) -> tuple[For, ...]:
+    def loops(self) -> tuple[syntax.For, ...]:
         """Read each `for … in … if …` that follows."""
-        loops: list[For] = []
+        loops: list[syntax.For] = []
         while self.text == "for":
             self.advance()
             names = self.names()
             self.expect("in")
             source = self.infix()
-            conditions: list[Node] = []
+            conditions: list[syntax.Node] = []
             while self.text == "if":
                 self.advance()
                 conditions.append(self.infix())
-            loops.append(For(names, source, tuple(conditions)))
+            loops.append(syntax.For(names, source, tuple(conditions)))
         return tuple(loops)
 
-    def names(self) -> tuple[Name, ...]:
+    def names(self) -> tuple[syntax.Name, ...]:
         """Read the names of a loop's variables."""
         closing = self.text == "("
         if closing:
@@ -333,14 +315,14 @@ class Parser:
             self.expect(")")
         return tuple(names)
 
-    def _variable(self) -> Name:
+    def _variable(self) -> syntax.Name:
         kind, text, at = self.kind, self.text, self.at
         if kind == "end":
             self.unexpected()
         self.advance()
         if kind != "name" or self.text in {".", "[", "("}:
             self._stop("`for` takes names", at, len(text), "write: for x in list")
-        return Name(text, at)
+        return syntax.Name(text, at)
 
     def expect(self, text: str) -> None:
         """Go over a word or sign that must stand here."""
@@ -383,18 +365,18 @@ class Parser:
         raise UnreadableError
 
 
-def _path(text: str, at: int) -> Node:
+def _path(text: str, at: int) -> syntax.Node:
     """Return the tree of names with dots between them."""
     first, *keys = text.split(".")
-    node: Node = Name(first, at)
+    node: syntax.Node = syntax.Name(first, at)
     key_at = at + len(first) + 1
     for key in keys:
-        node = Member(node, key, key_at, at)
+        node = syntax.Member(node, key, key_at, at)
         key_at += len(key) + 1
     return node
 
 
-_BRACKETS: dict[str, Callable[[Parser, int], Node]] = {
+_BRACKETS: dict[str, Callable[[Parser, int], syntax.Node]] = {
     "(": Parser._parentheses,
     "[": Parser._list,
     "{": Parser._map,

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 
 from avtomat.blueprint.evaluation import UNKNOWN, Code, value_of
 from avtomat.blueprint.functions import Function
-from avtomat.blueprint.limits import STEPS_MAX, EvaluationError, Frame, LimitError
+from avtomat.blueprint.limits import STEPS_MAX, EvaluationError, Frame, LimitError, weigh
 from avtomat.core.formula import Environment, Json
 
 _STEPS = 50_000
+_WEIGHT_MAX = 1_024
+"""What a call gives is remembered up to this weight: a few letters may make a list of thousands."""
 _TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 STAND_INS: dict[str, tuple[Json, ...]] = {
@@ -39,7 +41,7 @@ STAND_INS: dict[str, tuple[Json, ...]] = {
 
 
 def probe(name: str, function: Function, arguments: Sequence[Code]) -> Json | EvaluationError:
-    """Return what the call gives each time, why it never gives anything, or UNKNOWN."""
+    """Return what the call gives each time, why it never gives anything, or UNKNOWN; what is large is not known."""
     values = [value_of(code) for code in arguments]
     unknown = sum(value is UNKNOWN for value in values)
     stand_ins = STAND_INS.get(name)
@@ -51,6 +53,8 @@ def probe(name: str, function: Function, arguments: Sequence[Code]) -> Json | Ev
     frame.steps = STEPS_MAX - _STEPS
     try:
         found = function.call(frame, *values)
+        if not unknown:
+            weigh(frame, [found], _WEIGHT_MAX)
     except LimitError:
         return UNKNOWN
     except EvaluationError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -33,10 +34,19 @@ def wrong_defaults(root: Node) -> list[SchemaFault]:
             message = f"the defaults are made of more than {VALUES_MAX:,} values"
             return [SchemaFault(span=schema.keys["default"].span, message=message, hint="write smaller defaults")]
         found.append(_Default(pointer, schema, value))
-    if not found or _all_fit(root, found):
-        return []
-    wrong = (default for default in found if not _all_fit(root, [default]))
-    return [_fault(default) for default, _ in zip(wrong, range(PROBLEMS_MAX), strict=False)]
+    return [_fault(default) for default in islice(_wrong(root, found), PROBLEMS_MAX)]
+
+
+def _wrong(root: Node, defaults: list[_Default]) -> Iterator[_Default]:
+    """Those that do not fit, found by halving: the whole schema is compiled for each question."""
+    if not defaults or _all_fit(root, defaults):
+        return
+    if len(defaults) == 1:
+        yield from defaults
+        return
+    middle = len(defaults) // 2
+    yield from _wrong(root, defaults[:middle])
+    yield from _wrong(root, defaults[middle:])
 
 
 def _schemas_with_default(node: Node, pointer: str) -> Iterator[tuple[str, Mapping]]:

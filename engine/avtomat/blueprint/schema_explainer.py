@@ -177,6 +177,9 @@ class _Walk:
         others = schema.get("additionalProperties", True)
         unexpected = []
         for name, inner in value.items():
+            if patterns and self._steps_left <= 0:
+                break
+            self._steps_left -= len(patterns)
             parts = [part for pattern, part in patterns.items() if self._is_valid({"pattern": pattern}, name)]
             if name in properties:
                 parts.append(properties[name])

@@ -60,6 +60,8 @@ class EngineApi:
             self._connection.request(method, self._root + path, body, headers)
             response = self._connection.getresponse()
             raw = response.read()
+        except ValueError:  # not latin-1, or a line break: no header can carry it
+            raise UsageError("a token or a key has characters that HTTP does not carry", hint="use ASCII") from None
         except (OSError, HTTPException) as error:
             self._connection.close()
             raise ServerUnreachableError(

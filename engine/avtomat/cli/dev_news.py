@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Final
 
 from avtomat.cli import frames
-from avtomat.cli.jobs.shown import visible
 from avtomat.core.formula import Json
 from avtomat.diagnostics import Diagnostic
 from avtomat.runtime.service import Service
+from avtomat.storage.rules import ENDED
 
-ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 LOOKED_AT_ONCE_MAX: Final = 100
 """So many jobs are looked at at the same time; of more that end together some are not told."""
 
@@ -51,4 +50,4 @@ def line_of(job: Mapping[str, Json]) -> str:
     error, until = job["error"], job["finished_at"] or job["updated_at"]
     took_s = (datetime.fromisoformat(until) - datetime.fromisoformat(job["created_at"])).total_seconds()
     why = "" if error is None else f": {error['code']} {error['message']}".rstrip()
-    return visible(f"job {job['id']} {job['blueprint']} {job['status']} after {took_s:.1f} s{why}")
+    return frames.visible(f"job {job['id']} {job['blueprint']} {job['status']} after {took_s:.1f} s{why}")

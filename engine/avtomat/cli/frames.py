@@ -22,6 +22,15 @@ _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
+def visible(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: authors, clients and workers wrote
+    parts of it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def wants_colour(stream: TextIO) -> bool:
     """Whether a stream shows colours: a terminal does. NO_COLOR forbids them, FORCE_COLOR has them anywhere."""
     if os.environ.get("NO_COLOR"):
@@ -135,11 +144,11 @@ def _in_short(diagnostic: Diagnostic, *, is_last: bool, colour: bool) -> Iterato
 
 def _head(diagnostic: Diagnostic, message: str, *, colour: bool) -> str:
     word = painted(f"{diagnostic.severity} {diagnostic.code}", _COLOURS[diagnostic.severity], colour)
-    return f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {message}"
+    return f"{diagnostic.file}:{diagnostic.line}:{diagnostic.column}: {word}: {visible(message)}"
 
 
 def _hint(hint: str, *, colour: bool) -> str:
-    return f"  {painted('hint', '1', colour)}: {hint}"
+    return f"  {painted('hint', '1', colour)}: {visible(hint)}"
 
 
 def _excerpt(diagnostic: Diagnostic, line: str, *, colour: bool) -> Iterator[str]:

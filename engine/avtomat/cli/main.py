@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol, TextIO, cast
 
 from avtomat.cli.commands import COMMANDS
@@ -38,6 +39,8 @@ class CommandModule(Protocol):
 
 _WITH_VALUE: Final = frozenset({"-o", "--output", "--url", "--token", "--settings"})
 """Flags that may stand before the command, with the word behind them."""
+_ALONE: Final = frozenset({"-h", "--help", "-V", "--version"})
+"""Flags that mean something without a command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,12 +82,13 @@ def _run(arguments: list[str]) -> int:
 
 def _run_behind_flags(flag: str, rest: list[str]) -> int:
     """Flags before the command count as if they stood behind it."""
-    flags = [flag]
-    if flag in _WITH_VALUE and rest:
-        flags.append(rest.pop(0))
-    if not rest:
-        return _print_help(sys.stderr, EXIT_USAGE)
-    return _run([rest[0], *flags, *rest[1:]] if not rest[0].startswith("-") else [*rest, *flags])
+    words = iter([flag, *rest])
+    flags: list[str] = []
+    for word in words:
+        if not word.startswith("-") or word in _ALONE:
+            return _run([word, *flags, *words])
+        flags += [word, *islice(words, 1)] if word in _WITH_VALUE else [word]
+    return _print_help(sys.stderr, EXIT_USAGE)
 
 
 def _run_command(name: str, arguments: list[str]) -> int:

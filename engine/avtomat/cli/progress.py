@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
+from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time
 
@@ -153,7 +154,7 @@ class Narrator:
             yield scope.here, "entered", Tone.PLAIN
 
     def _line(self, passed_s: float, state: str, text: str, tone: Tone) -> str:
-        line = f"{passed_s:8.2f} s  {state:<{STATE_WIDTH}} {text}".rstrip()
+        line = f"{passed_s:8.2f} s  {visible(state):<{STATE_WIDTH}} {visible(text)}".rstrip()
         return f"\033[{tone.value}m{line}\033[0m" if self._colour and tone.value else line
 
 

@@ -41,7 +41,7 @@ def _result(found: Diagnostic, rule: int) -> dict[str, Any]:
     end = found.end_column or found.column + 1
     region = {"startLine": found.line, "startColumn": found.column, "endLine": found.line, "endColumn": end}
     file = Path(found.file)
-    uri = file.as_uri() if file.is_absolute() else quote(file.as_posix())
+    uri = file.as_uri() if file.is_absolute() else quote(file.as_posix(), errors="surrogateescape")
     place = {"artifactLocation": {"uri": uri}, "region": region}
     return {
         "ruleId": found.code,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from avtomat.blueprint.files import SUFFIXES, find_blueprints, find_tests, is_test
+from avtomat.blueprint.files import SUFFIXES, find_blueprints, find_tests, is_test, is_there
 from avtomat.cli import frames, test_reports
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
 from avtomat.diagnostics import Diagnostic
@@ -70,7 +70,7 @@ def _per_cent(text: str) -> int:
 def _files(paths: Sequence[Path]) -> Iterator[Path | Diagnostic]:
     """The files of tests at these paths; for a blueprint, the one beside it. NotFoundError: there is none."""
     for path in paths:
-        if not path.exists():
+        if not is_there(path):
             raise NotFoundError(f"there is no file or folder {path}")
     yield from find_tests(_tests_of(path) for path in paths)
 

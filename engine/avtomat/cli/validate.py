@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avtomat.blueprint.cache import FindingsCache, Remembered, user_cache_folder
-from avtomat.blueprint.files import find_blueprints, find_tests, is_test, read_file
+from avtomat.blueprint.files import find_blueprints, find_tests, is_test, is_there, read_file
 from avtomat.cli import frames
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.errors import NotFoundError, UsageError
@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
     """Check, tell, and return the exit code."""
     paths = args.path or [_blueprints_of_the_project()]
     for path in paths:
-        if path != STDIN and not path.exists():
+        if path != STDIN and not is_there(path):
             raise NotFoundError(f"there is no file or folder {path}")
     if args.stdin_filename is not None and STDIN not in paths:
         raise UsageError("--stdin-filename says what stdin is; give - as the path, too")

@@ -39,11 +39,14 @@ class Condition:
 def read_condition(node: Scalar, names: Collection[str], source: str) -> Condition | list[Finding]:
     """Read one condition that may see these names, or say what is wrong with it."""
     parsed = parse_expression(node.text)
-    if isinstance(parsed, Expression):
-        return [*_unknown(parsed, node, names, source)] or Condition(expression=parsed, span=node.span)
-    return [
-        code_of(fault).at(node.place(fault.offset, source, fault.length), fault.message, fault.hint) for fault in parsed
+    faults = parsed.failing if isinstance(parsed, Expression) else parsed
+    found = [
+        code_of(fault).at(node.place(fault.offset, source, fault.length), fault.message, fault.hint) for fault in faults
     ]
+    if isinstance(parsed, Expression):
+        found += _unknown(parsed, node, names, source)
+        return found or Condition(expression=parsed, span=node.span)
+    return found
 
 
 def _unknown(expression: Expression, node: Scalar, names: Collection[str], source: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from avtomat.blueprint import codes_rules, codes_tests
+from avtomat.blueprint.compiler import checker_failed
 from avtomat.blueprint.findings import Finding
 from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.blueprint.schema import check_shape, span_of_key
@@ -40,7 +41,14 @@ class ReadTests:
 
 
 def read_tests(content: bytes) -> ReadTests:
-    """Read one file of tests."""
+    """Read one file of tests. Should the reader itself fail, then that is a finding of this file."""
+    try:
+        return _read_tests(content)
+    except Exception as problem:  # whatever it is, it concerns this file alone
+        return ReadTests(root=None, tests=None, findings=(checker_failed(problem),), source="")
+
+
+def _read_tests(content: bytes) -> ReadTests:
     source = read_source(content)
     if source.root is None:
         return ReadTests(root=None, tests=None, findings=source.findings, source=source.text)

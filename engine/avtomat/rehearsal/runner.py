@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avtomat.blueprint import codes_tests as codes
 from avtomat.blueprint.compiler import Examined, examine_text
-from avtomat.blueprint.files import is_test, read_file
+from avtomat.blueprint.files import is_test, is_there, read_file
 from avtomat.blueprint.findings import Finding, arrange
 from avtomat.blueprint.spec import LANE, Name, StateSpec
 from avtomat.blueprint.spelling import nearest_hint
@@ -86,7 +86,7 @@ def untested(path: Path) -> Coverage | None:
 def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: Chosen) -> FileReport:
     content = read_file(file)
     if isinstance(content, Diagnostic):
-        message = f"{file}: {content.message}" if file.exists() else f"there is no file {file}"
+        message = f"{file}: {content.message}" if is_there(file) else f"there is no file {file}"
         hint = nearest_hint(tests.blueprint.text, _neighbours(path)) or "the name is as seen from this file"
         return _refused(path, [*read.findings, codes.NO_BLUEPRINT.at(tests.blueprint.span, message, hint)])
     examined = examine_text(content)

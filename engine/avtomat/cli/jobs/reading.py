@@ -6,8 +6,9 @@ from argparse import Namespace
 from itertools import islice
 
 from avtomat.cli.client import EngineApi
+from avtomat.cli.frames import visible
 from avtomat.cli.jobs.found import JOBS, PAGE, pages, path_of
-from avtomat.cli.jobs.shown import print_job, print_json, print_table, visible
+from avtomat.cli.jobs.shown import print_job, print_json, print_table
 from avtomat.cli.progress import Narrator
 
 _EXIT_FAILED = 1

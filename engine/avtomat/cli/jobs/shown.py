@@ -6,14 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from avtomat.cli.frames import visible
+
 Json = Any
-
-
-def visible(text: str) -> str:
-    """The text on one line, with nothing that a terminal would obey: clients and workers wrote parts of it."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def print_json(value: Json) -> int:
