@@ -37,6 +37,7 @@ FINAL: Final = frozenset({"store.gone", "store.corrupt"})
 
 _LAST_PLACE: Final = """
 SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes),
+    (SELECT coalesce(max(place), 0) FROM mail WHERE path IS NOT NULL),
     (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
 
@@ -44,8 +45,8 @@ SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(
 class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
-    `places` gives numbers that never fall: of jobs, the order of queues and of signal waits. With `outbox` history goes
-    there.
+    `places` gives numbers that never fall: of jobs, the order of queues, of mailboxes and of signal waits. With
+    `outbox` history goes there.
     `moved` is by how much the step changes each number that is kept (`sqlite_counts`).
     """
 
