@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.storage import sqlite_records, sqlite_trim
+from avtomat.storage import sqlite_records, sqlite_trim, sqlite_writer
 from avtomat.storage.sqlite import SqliteStore
 from avtomat.storage.sqlite_trim import ROWS_MAX, SMALL_ROWS
 from avtomat.storage.sqlite_writer import Step
@@ -88,6 +88,21 @@ async def test_numbers_are_those_of_the_rows_when_the_file_is_opened_again(world
     await world.store.close()
     await world.store.open(world.heard.wakeups)
     assert await world.store.counts() == before
+
+
+async def test_where_places_go_on_is_found_without_the_scopes_of_ended_jobs(world: World) -> None:
+    def work(step: Step) -> int:
+        instructions: list[None] = []
+        step.db.set_progress_handler(lambda: instructions.append(None), 10)
+        step.db.execute(sqlite_writer._LAST_PLACE).fetchone()
+        step.db.set_progress_handler(None, 10)
+        return len(instructions)
+
+    before = await store_of(world)._write(work)
+    for _ in range(100):
+        job = await world.create(timer_ms=world.now() + 10**9)
+        await world.mailed(job, "cancel", end=FINISHED)
+    assert await store_of(world)._write(work) == before
 
 
 async def test_an_operation_that_fails_leaves_the_numbers_as_they_were(world: World) -> None:

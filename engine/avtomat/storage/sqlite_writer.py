@@ -36,7 +36,8 @@ FINAL: Final = frozenset({"store.gone", "store.corrupt"})
 """Codes of errors after which nothing is written any more."""
 
 _LAST_PLACE: Final = """
-SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes),
+SELECT max((SELECT coalesce(max(place), 0) FROM attempts),
+    (SELECT coalesce(max(signal_place), 0) FROM scopes WHERE signal_name IS NOT NULL),
     (SELECT coalesce(max(place), 0) FROM mail WHERE path IS NOT NULL),
     (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
