@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from avtomat.errors import StoreError
 from avtomat.storage import sqlite_records, sqlite_trim, sqlite_writer
 from avtomat.storage.sqlite import SqliteStore
 from avtomat.storage.sqlite_trim import ROWS_MAX, SMALL_ROWS
 from avtomat.storage.sqlite_writer import Step
-from tests.storage.world import FINISHED, QUEUE, RETENTION_MS, Clock, World, fork, task
+from tests.storage.world import FINISHED, LEASE_MS, QUEUE, RETENTION_MS, Clock, World, fork, task
 
 
 @pytest.fixture
@@ -112,6 +115,24 @@ async def test_an_operation_that_fails_leaves_the_numbers_as_they_were(world: Wo
     with pytest.raises(ValueError, match="has forked with the number"):
         await world.mailed(job, "operate", fork=fork(2))
     assert (await world.store.counts())[f"queue:{QUEUE}"] == before[f"queue:{QUEUE}"] == 1
+
+
+@pytest.mark.parametrize("batch_fails", [False, True])
+async def test_a_look_that_was_taken_back_does_not_count_as_one(world: World, batch_fails: bool) -> None:
+    await world.with_leased()
+    world.clock.advance(LEASE_MS + 1_000)
+
+    def fail(step: Step) -> None:
+        if batch_fails:
+            step.db.execute("ROLLBACK")
+        raise sqlite3.OperationalError
+
+    looked, failed = await asyncio.gather(world.due(), store_of(world)._write(fail), return_exceptions=True)
+    assert isinstance(failed, StoreError)
+    assert isinstance(looked, StoreError) == batch_fails
+    assert looked == [] or batch_fails
+    assert await world.due() == []
+    await world.sound()
 
 
 async def test_a_large_job_leaves_at_once_and_its_records_page_by_page(world: World) -> None:
