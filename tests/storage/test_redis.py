@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from avtomat.storage.redis_meta import FORMAT
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
 from tests.servers import RedisServer, stopped
-from tests.storage.world import FINISHED, Clock, World, change, fork, mail, result, task
+from tests.storage.world import FINISHED, REARM_MS, Clock, World, change, fork, mail, result, task
 
 DEAF = Wakeups(queue=lambda partition, name: None, job=lambda job: None, lost=lambda: None)
 ONE_JOB_BYTES_MAX = 2_000
@@ -172,6 +172,30 @@ async def test_nothing_of_a_job_stays_after_its_retention(world: World, redis: R
     records_that_expire = {key for key in keys if key.startswith(("e:", "n:"))}
     assert keys - records_that_expire <= STAY
     assert all([await redis.execute("PTTL", prefix_of(0) + key) > 0 for key in records_that_expire])
+
+
+async def closed_while_due(world: World) -> None:
+    job, paths = await world.with_fork(CLOSE_AT_ONCE_MAX + 50)
+    assert len(await world.due()) == len(paths)
+    await world.mailed(job, "cancel", end=FINISHED)
+    world.clock.advance(REARM_MS)
+    await world.due()
+
+
+async def closed_while_paused(world: World) -> None:
+    job, paths = await world.with_fork(CLOSE_AT_ONCE_MAX + 50)
+    assert len(await world.due()) == len(paths)
+    await world.status(job, "paused")
+    await world.mailed(job, "cancel", end=FINISHED)
+
+
+@pytest.mark.parametrize("live", [closed_while_due, closed_while_paused])
+async def test_nothing_is_kept_of_members_of_closed_scopes(
+    world: World, redis: RedisConnection, live: Callable[[World], Awaitable[None]]
+) -> None:
+    await live(world)
+    assert await world.store.sweep(0, 1_000) == 50
+    assert await redis.execute("HLEN", f"{prefix_of(0)}dr") == 0
 
 
 # --- more than one replica, and servers that come and go --------------------------------------------------------------
