@@ -18,7 +18,7 @@ from avtomat.storage.redis_meta import FORMAT
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
 from tests.servers import RedisServer, stopped
-from tests.storage.world import FINISHED, REARM_MS, Clock, World, change, fork, mail, result, task
+from tests.storage.world import FINISHED, REARM_MS, RETENTION_MS, Clock, World, change, fork, mail, result, task
 
 DEAF = Wakeups(queue=lambda partition, name: None, job=lambda job: None, lost=lambda: None)
 ONE_JOB_BYTES_MAX = 2_000
@@ -196,6 +196,25 @@ async def test_nothing_is_kept_of_members_of_closed_scopes(
     await live(world)
     assert await world.store.sweep(0, 1_000) == 50
     assert await redis.execute("HLEN", f"{prefix_of(0)}dr") == 0
+
+
+async def test_nothing_stays_of_a_job_that_sweep_had_not_come_by(world: World, redis: RedisConnection) -> None:
+    job, paths = await world.with_fork(3 * CLOSE_AT_ONCE_MAX)
+    for path in paths:
+        await world.begin_with_task(job, path)
+    await world.poll(max_tasks=2 * CLOSE_AT_ONCE_MAX)
+    await world.mailed(job, "cancel", end=FINISHED)
+    other = await world.create(timer_ms=world.now() + 10**9)
+    await world.mailed(other, "cancel", end=FINISHED)
+    world.clock.advance(RETENTION_MS)
+    assert await world.store.trim(0, 10) == 1
+    assert [await world.store.trim(0, 10) for _ in range(3)] == [0, 1, 0]
+    keys = {key.decode().removeprefix(prefix_of(0)) for key in await redis.execute("KEYS", f"{prefix_of(0)}*")}
+    assert {key for key in keys if not key.startswith("e:")} <= STAY | {"q:mail.send", "sw"}
+    assert (await world.store.counts())["leases"] == 0
+    assert await world.polled() == []
+    assert await world.store.sweep(0, 10) == 0
+    await world.sound()
 
 
 # --- more than one replica, and servers that come and go --------------------------------------------------------------
