@@ -105,16 +105,13 @@ class RedisStore:
         channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
         await self._backend.open(channels, self._hear, wakeups.lost, wakeups.deaf)
         try:
-            await self._agree()
+            await agree(self._backend, self.partitions, self._store_id, self.counts)
             await self.ping()
             self._clock.start(0)
         except StoreError:
             await self._backend.close()
             raise
         self._watching = asyncio.create_task(self._watch(), name="watching the store's identity")
-
-    async def _agree(self) -> None:
-        await agree(self._backend, self.partitions, self._store_id, self.counts)
 
     async def _watch(self) -> None:
         """Look from time to time whether this is still the store that it was; go on with one that was accepted. Thus a
@@ -123,8 +120,7 @@ class RedisStore:
         while True:
             await asyncio.sleep(LOOK_AT_IDENTITY_S)
             try:
-                if await look_again(self._backend):
-                    await self._agree()
+                if await look_again(self._backend, self.partitions):
                     self._look_again()
             except StoreError as away:
                 log.debug("the identity of the store is not known now: %s", away)
