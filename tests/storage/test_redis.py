@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
-from avtomat.storage.answers import Wakeups
+from avtomat.storage.answers import Query, Wakeups
 from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
@@ -138,6 +138,25 @@ async def test_a_signal_and_an_undo_cost_the_same_commands_however_many_there_ar
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("many", [{"blueprint": "rare"}, {"client": "rare"}])
+async def test_a_page_of_a_client_and_a_blueprint_costs_what_the_rarer_one_has(
+    world: World, redis: RedisConnection, many: dict[str, str]
+) -> None:
+    new = world.new(**many)
+    await world.store.create(new)
+
+    async def commands() -> int:
+        await redis.execute("CONFIG", "RESETSTAT")
+        page = await world.store.list_jobs(Query(limit=10, client=new.client, blueprint=new.blueprint))
+        assert [row.job for row in page.rows] == [new.job]
+        return sum((await calls_of(redis)).values())
+
+    before = await commands()
+    for _ in range(50):
+        await world.store.create(world.new())
+    assert await commands() == before
 
 
 async def live_through_everything(world: World) -> None:
