@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
-from avtomat.storage.answers import Wakeups
+from avtomat.storage.answers import Query, Wakeups
 from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
 from avtomat.storage.redis import RedisStore, prefix_of
 from avtomat.storage.redis_connection import RedisConnection
@@ -18,7 +18,7 @@ from avtomat.storage.redis_meta import FORMAT
 from avtomat.storage.redis_url import parse_redis_url
 from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
 from tests.servers import RedisServer, stopped
-from tests.storage.world import FINISHED, Clock, World, change, fork, mail, result, task
+from tests.storage.world import FINISHED, REARM_MS, RETENTION_MS, Clock, World, change, fork, mail, result, task
 
 DEAF = Wakeups(queue=lambda partition, name: None, job=lambda job: None, lost=lambda: None)
 ONE_JOB_BYTES_MAX = 2_000
@@ -140,6 +140,25 @@ async def test_a_signal_and_an_undo_cost_the_same_commands_however_many_there_ar
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("many", [{"blueprint": "rare"}, {"client": "rare"}])
+async def test_a_page_of_a_client_and_a_blueprint_costs_what_the_rarer_one_has(
+    world: World, redis: RedisConnection, many: dict[str, str]
+) -> None:
+    new = world.new(**many)
+    await world.store.create(new)
+
+    async def commands() -> int:
+        await redis.execute("CONFIG", "RESETSTAT")
+        page = await world.store.list_jobs(Query(limit=10, client=new.client, blueprint=new.blueprint))
+        assert [row.job for row in page.rows] == [new.job]
+        return sum((await calls_of(redis)).values())
+
+    before = await commands()
+    for _ in range(50):
+        await world.store.create(world.new())
+    assert await commands() == before
+
+
 async def live_through_everything(world: World) -> None:
     """A job that uses each kind of key."""
     new = world.new(key="k", writes=change(fork=fork(2), undo=b"undo", values={"v": b"1"}))
@@ -172,6 +191,49 @@ async def test_nothing_of_a_job_stays_after_its_retention(world: World, redis: R
     records_that_expire = {key for key in keys if key.startswith(("e:", "n:"))}
     assert keys - records_that_expire <= STAY
     assert all([await redis.execute("PTTL", prefix_of(0) + key) > 0 for key in records_that_expire])
+
+
+async def closed_while_due(world: World) -> None:
+    job, paths = await world.with_fork(CLOSE_AT_ONCE_MAX + 50)
+    assert len(await world.due()) == len(paths)
+    await world.mailed(job, "cancel", end=FINISHED)
+    world.clock.advance(REARM_MS)
+    await world.due()
+
+
+async def closed_while_paused(world: World) -> None:
+    job, paths = await world.with_fork(CLOSE_AT_ONCE_MAX + 50)
+    assert len(await world.due()) == len(paths)
+    await world.status(job, "paused")
+    await world.mailed(job, "cancel", end=FINISHED)
+
+
+@pytest.mark.parametrize("live", [closed_while_due, closed_while_paused])
+async def test_nothing_is_kept_of_members_of_closed_scopes(
+    world: World, redis: RedisConnection, live: Callable[[World], Awaitable[None]]
+) -> None:
+    await live(world)
+    assert await world.store.sweep(0, 1_000) == 50
+    assert await redis.execute("HLEN", f"{prefix_of(0)}dr") == 0
+
+
+async def test_nothing_stays_of_a_job_that_sweep_had_not_come_by(world: World, redis: RedisConnection) -> None:
+    job, paths = await world.with_fork(3 * CLOSE_AT_ONCE_MAX)
+    for path in paths:
+        await world.begin_with_task(job, path)
+    await world.poll(max_tasks=2 * CLOSE_AT_ONCE_MAX)
+    await world.mailed(job, "cancel", end=FINISHED)
+    other = await world.create(timer_ms=world.now() + 10**9)
+    await world.mailed(other, "cancel", end=FINISHED)
+    world.clock.advance(RETENTION_MS)
+    assert await world.store.trim(0, 10) == 1
+    assert [await world.store.trim(0, 10) for _ in range(3)] == [0, 1, 0]
+    keys = {key.decode().removeprefix(prefix_of(0)) for key in await redis.execute("KEYS", f"{prefix_of(0)}*")}
+    assert {key for key in keys if not key.startswith("e:")} <= STAY | {"q:mail.send", "sw"}
+    assert (await world.store.counts())["leases"] == 0
+    assert await world.polled() == []
+    assert await world.store.sweep(0, 10) == 0
+    await world.sound()
 
 
 # --- more than one replica, and servers that come and go --------------------------------------------------------------

@@ -146,6 +146,17 @@ async def test_a_call_without_a_server_is_not_executed_and_says_why(connect: Con
         await redis.execute("PING", timeout_s=0.3)
 
 
+async def test_calls_that_gave_up_are_not_kept_while_the_server_is_away(
+    connect: Connect, fresh_redis: RedisServer
+) -> None:
+    redis = await connect(timeout_s=0.01)
+    fresh_redis.kill()
+    for _ in range(3):
+        refused = await asyncio.gather(*(redis.execute("PING") for _ in range(100)), return_exceptions=True)
+        assert all(isinstance(error, NotExecutedError | LostReplyError) for error in refused)
+    assert len(redis._admission) == 0
+
+
 async def test_a_call_made_while_the_server_is_away_is_executed_when_it_is_back(
     connect: Connect, fresh_redis: RedisServer
 ) -> None:

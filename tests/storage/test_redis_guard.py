@@ -14,7 +14,7 @@ from avtomat.storage import redis as redis_store
 from avtomat.storage.answers import Wakeups
 from avtomat.storage.redis import RedisStore
 from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_meta import accept
+from avtomat.storage.redis_meta import FORMAT, accept
 from avtomat.storage.redis_url import parse_redis_url
 from tests.runtime.bench import bench_of
 from tests.servers import RedisServer
@@ -118,6 +118,32 @@ async def test_an_emptied_store_is_refused_until_it_is_accepted(
 
     await asyncio.wait_for(lost.wait(), PATIENCE_S)
     assert await world.store.load(job) is None
+    await world.create(timer_ms=world.now() + 10**9)
+    await world.store.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("partitions", 4, "store.partitions"),
+        ("format", FORMAT + 1, "store.newer_format"),
+        ("format", FORMAT - 1, "store.older_format"),
+    ],
+)
+async def test_a_store_that_was_accepted_is_refused_while_it_does_not_fit(
+    fresh_redis: RedisServer, redis: RedisConnection, name: str, value: int, code: str
+) -> None:
+    world = world_on(fresh_redis)
+    await opened(world)
+    await redis.execute("DEL", "av:meta")
+    await redis.execute("HSET", "av:meta", "store", "other", "accepted", "other", name, value)
+    await until(redis, lambda: code_of(world.store.trouble()) == code)
+
+    with pytest.raises(StoreError) as refused:
+        await world.create(timer_ms=world.now() + 10**9)
+    assert refused.value.code == code
+    await redis.execute("HSET", "av:meta", "partitions", 1, "format", FORMAT)
+    await until(redis, lambda: world.store.trouble() is None)
     await world.create(timer_ms=world.now() + 10**9)
     await world.store.close()
 

@@ -37,8 +37,8 @@ from avtomat.storage.answers import Created, Query, Wakeups
 from avtomat.storage.ports import Store
 from avtomat.storage.sqlite import SqliteStore
 from avtomat.storage.sqlite_writer import Step
-from avtomat.storage.writes import NewJob, SignalWait
-from tests.storage.world import FINISHED, Clock, World, change, result, task
+from avtomat.storage.writes import MailCause, NewJob, SignalWait
+from tests.storage.world import FINISHED, Clock, World, change, given_mail, mail, result, task
 
 STATEMENTS = [
     sqlite_attempts,
@@ -138,6 +138,17 @@ async def test_places_in_a_queue_go_on_where_they_stood(file: Path) -> None:
         new = world.new(job=f"{0:032x}", writes=change(dispatch=task("0" * 32 + "-x")))
         await world.store.create(new)
         assert await world.polled() == [first, "0" * 32 + "-x"]
+
+
+async def test_mail_comes_in_its_order_when_the_file_was_opened_again_between(file: Path) -> None:
+    async with opened(file) as world:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        for name in ("m1", "m2"):
+            await world.store.deliver(job, mail(name, "child"))
+        await world.commit(job, MailCause(id="m1"), keeps_task=True)
+    async with opened(file) as world:
+        await world.store.deliver(job, mail("m3", "child"))
+        assert given_mail(await world.due()) == ["m2"]
 
 
 async def test_a_second_engine_on_the_file_is_refused_with_what_to_do_instead(file: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from avtomat.storage import sqlite_records, sqlite_trim
+from avtomat.errors import StoreError
+from avtomat.storage import sqlite_records, sqlite_trim, sqlite_writer
 from avtomat.storage.sqlite import SqliteStore
 from avtomat.storage.sqlite_trim import ROWS_MAX, SMALL_ROWS
 from avtomat.storage.sqlite_writer import Step
-from tests.storage.world import FINISHED, QUEUE, RETENTION_MS, Clock, World, fork, task
+from tests.storage.world import FINISHED, LEASE_MS, QUEUE, RETENTION_MS, Clock, World, fork, task
 
 
 @pytest.fixture
@@ -90,6 +93,21 @@ async def test_numbers_are_those_of_the_rows_when_the_file_is_opened_again(world
     assert await world.store.counts() == before
 
 
+async def test_where_places_go_on_is_found_without_the_scopes_of_ended_jobs(world: World) -> None:
+    def work(step: Step) -> int:
+        instructions: list[None] = []
+        step.db.set_progress_handler(lambda: instructions.append(None), 10)
+        step.db.execute(sqlite_writer._LAST_PLACE).fetchone()
+        step.db.set_progress_handler(None, 10)
+        return len(instructions)
+
+    before = await store_of(world)._write(work)
+    for _ in range(100):
+        job = await world.create(timer_ms=world.now() + 10**9)
+        await world.mailed(job, "cancel", end=FINISHED)
+    assert await store_of(world)._write(work) == before
+
+
 async def test_an_operation_that_fails_leaves_the_numbers_as_they_were(world: World) -> None:
     job = world.name()
     await world.create_as(job, dispatch=task(world.first_task(job)), fork=fork(2))
@@ -97,6 +115,24 @@ async def test_an_operation_that_fails_leaves_the_numbers_as_they_were(world: Wo
     with pytest.raises(ValueError, match="has forked with the number"):
         await world.mailed(job, "operate", fork=fork(2))
     assert (await world.store.counts())[f"queue:{QUEUE}"] == before[f"queue:{QUEUE}"] == 1
+
+
+@pytest.mark.parametrize("batch_fails", [False, True])
+async def test_a_look_that_was_taken_back_does_not_count_as_one(world: World, batch_fails: bool) -> None:
+    await world.with_leased()
+    world.clock.advance(LEASE_MS + 1_000)
+
+    def fail(step: Step) -> None:
+        if batch_fails:
+            step.db.execute("ROLLBACK")
+        raise sqlite3.OperationalError
+
+    looked, failed = await asyncio.gather(world.due(), store_of(world)._write(fail), return_exceptions=True)
+    assert isinstance(failed, StoreError)
+    assert isinstance(looked, StoreError) == batch_fails
+    assert looked == [] or batch_fails
+    assert await world.due() == []
+    await world.sound()
 
 
 async def test_a_large_job_leaves_at_once_and_its_records_page_by_page(world: World) -> None:

@@ -74,6 +74,18 @@ def remove_log(file: Path) -> None:
     file.with_name(file.name + "-wal").unlink()
 
 
+async def test_the_error_of_a_store_that_failed_does_not_grow_with_the_calls(file: Path) -> None:
+    async with opened(file) as (world, broken):
+        remove(file)
+        frames = []
+        for _ in range(10):
+            with pytest.raises(StoreError) as refused:
+                await world.store.ping()
+            frames.append(len(refused.traceback))
+        assert broken.error is not None
+        assert set(frames[1:]) == {frames[1]}
+
+
 @pytest.mark.parametrize("act", [remove, rename, replace_file, remove_log])
 async def test_nothing_is_acknowledged_once_the_file_is_no_longer_at_its_path(
     file: Path, act: Callable[[Path], None]

@@ -5,8 +5,7 @@
 - Time is Redis' own; each answer moves the offset behind `now_ms`.
 - What is kept, and under which keys, stands in the headers of lua/parts/*.lua. Arguments are made by redis_codec.py,
   answers read by redis_answers.py.
-- Wake-ups are messages on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`, then who caused it. That replica
-  knows them from the answer of its call already. When such an answer is not read, everybody looks again.
+- Whom a step wakes stands in its answer, and is told to other replicas (redis_messages.py).
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from secrets import token_hex
 from typing import Final
 
 from avtomat.errors import StoreAnswerLost, StoreError
@@ -42,6 +40,7 @@ from avtomat.storage.ports import BELOW_LOOKED_AT_MAX
 from avtomat.storage.redis_backend import RedisBackend
 from avtomat.storage.redis_connection import TIMEOUT_S
 from avtomat.storage.redis_dump import dump
+from avtomat.storage.redis_messages import Messages
 from avtomat.storage.redis_meta import agree, look_again
 from avtomat.storage.redis_script import load_script
 from avtomat.storage.redis_wire import Argument, Reply
@@ -50,9 +49,7 @@ from avtomat.storage.writes import Cause, DueCause, Mail, MailCause, NewJob, Pos
 
 log = logging.getLogger(__name__)
 
-REPLICA_BYTES: Final = 6
 TURNED_BACK_MIN_MS: Final = 2_000
-LOOK_AGAIN_AFTER_S: Final = 0.5
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
 CURRENT_PARTITION: Final = 0
@@ -87,35 +84,30 @@ class RedisStore:
         self.partitions = partitions
         self._backend = RedisBackend(url, timeout_s=timeout_s)
         self._offset_ms = offset_ms or (lambda: 0)
-        self._replica = b";" + token_hex(REPLICA_BYTES).encode()
-        self._mode = (",outbox" if history_outbox else "") + self._replica.decode()
+        self._messages = Messages()
+        self._mode = (",outbox" if history_outbox else "") + self._messages.replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
         self._clock_most_ms = 0.0
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
         self._clock = StoreClock(times=self._times, offset_ms=self._offset_ms)
         self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
-        self._wakeups: Wakeups | None = None
-        self._looking_again: asyncio.TimerHandle | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self, wakeups: Wakeups) -> None:
         """Connect, agree on the format, listen."""
-        self._wakeups = wakeups
+        self._messages.begin(wakeups)
         channels = [f"{prefix_of(partition)}wake" for partition in range(self.partitions)]
-        await self._backend.open(channels, self._hear, wakeups.lost, wakeups.deaf)
+        await self._backend.open(channels, self._messages.hear, wakeups.lost, wakeups.deaf)
         try:
-            await self._agree()
+            await agree(self._backend, self.partitions, self._store_id, self.counts)
             await self.ping()
             self._clock.start(0)
         except StoreError:
             await self._backend.close()
             raise
         self._watching = asyncio.create_task(self._watch(), name="watching the store's identity")
-
-    async def _agree(self) -> None:
-        await agree(self._backend, self.partitions, self._store_id, self.counts)
 
     async def _watch(self) -> None:
         """Look from time to time whether this is still the store that it was; go on with one that was accepted. Thus a
@@ -124,9 +116,8 @@ class RedisStore:
         while True:
             await asyncio.sleep(LOOK_AT_IDENTITY_S)
             try:
-                if await look_again(self._backend):
-                    await self._agree()
-                    self._look_again()
+                if await look_again(self._backend, self.partitions):
+                    self._messages.look_again()
             except StoreError as away:
                 log.debug("the identity of the store is not known now: %s", away)
 
@@ -136,12 +127,10 @@ class RedisStore:
 
     async def close(self) -> None:
         """Disconnect."""
-        self._wakeups = None
+        self._messages.end()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        if self._looking_again is not None:
-            self._looking_again.cancel()
         await self._backend.close()
 
     def gauges(self) -> Mapping[str, float]:
@@ -160,12 +149,11 @@ class RedisStore:
         try:
             reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
         except (StoreAnswerLost, asyncio.CancelledError):  # it may have been done, and nobody reads what it woke
-            self._look_again_soon()
+            self._messages.look_again_soon()
             raise
         told = reply[0]
         if type(told) is list:
-            for word in told[1:]:
-                self._wake(partition, word)
+            self._messages.told(partition, told[1:])
             told = told[0]
         self._clock_ms = clock_ms = told - shift - passed_ms()
         self._clock_most_ms = max(self._clock_most_ms, clock_ms)
@@ -189,32 +177,6 @@ class RedisStore:
 
     async def _run_everywhere(self, operation: str, *args: Argument) -> list[Reply]:
         return await asyncio.gather(*(self._run(operation, number, *args) for number in range(self.partitions)))
-
-    def _hear(self, channel: bytes, message: bytes) -> None:
-        word, _, replica = message.partition(b"\n")
-        if replica != self._replica:
-            if self._wakeups is not None and word[:1] == b"j":
-                self._wakeups.elsewhere(word[1:].decode())
-            self._wake(int(channel[channel.index(b"{") + 1 : channel.index(b"}")]), word)
-
-    def _wake(self, partition: int, word: bytes) -> None:
-        wakeups, name = self._wakeups, word[1:].decode()
-        if wakeups is None:
-            return
-        if word[:1] == b"j":
-            wakeups.job(name)
-        else:
-            wakeups.queue(partition, name)
-
-    def _look_again_soon(self) -> None:
-        """What the lost answers would have told is not known: once for all that are lost at the same time."""
-        if self._looking_again is None:
-            self._looking_again = asyncio.get_running_loop().call_later(LOOK_AGAIN_AFTER_S, self._look_again)
-
-    def _look_again(self) -> None:
-        self._looking_again = None
-        if self._wakeups is not None:
-            self._wakeups.lost()
 
     # --- programs -----------------------------------------------------------------------------------------------------
 

@@ -172,7 +172,11 @@ class RedisConnection:
         return self._wire
 
     def _admit(self) -> None:
-        """Let in as many as there is room for; they send in this turn of the loop, so count them as sent."""
+        """Let in as many as there is room for; they send in this turn of the loop, so count them as sent. Those that
+        waited longest and have given up leave also while there is no room.
+        """
+        while self._admission and self._admission[0].done():
+            self._admission.popleft()
         wire = self._wire
         if not self._admission or wire is None or wire.waiting_bytes >= self._bytes_max:
             return

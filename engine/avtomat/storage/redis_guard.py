@@ -44,6 +44,10 @@ class Guard:
         """Compare the identity that the server has now with the one that is known."""
         self._stranger = None if found == self.identity else self.stranger(found)
 
+    def refuse(self, error: StoreError) -> None:
+        """Use the server no more, for this reason, until its identity is looked at again."""
+        self._stranger = error
+
     def stranger(self, found: str) -> StoreError:
         """The error for a store that is not the one that is known."""
         what = f"holds another store, {found}" if found else "is empty"

@@ -29,6 +29,13 @@ async def agree(backend: RedisBackend, partitions: int, identity: str, counts: C
     for any; `counts` are those of the store.
     """
     await _recognize(backend, identity)
+    found = await _fitting_format(backend, partitions)
+    if found < FORMAT:
+        await _take_over(backend, found, await counts())
+
+
+async def _fitting_format(backend: RedisBackend, partitions: int) -> int:
+    """The format of the store, which is given one if it has none; `StoreError` where it is not for this engine."""
     kept = {}
     for name, value in (("partitions", partitions), ("format", FORMAT)):
         await backend.execute("HSETNX", META, name, value)
@@ -45,8 +52,7 @@ async def agree(backend: RedisBackend, partitions: int, identity: str, counts: C
             code="store.newer_format",
             hint="use the newer version of Avtomat that wrote it",
         )
-    if kept["format"] < FORMAT:
-        await _take_over(backend, kept["format"], await counts())
+    return kept["format"]
 
 
 async def _recognize(backend: RedisBackend, wanted: str) -> None:
@@ -73,15 +79,32 @@ async def read_identity(backend: RedisBackend) -> str:
     return ((await backend.execute("HGET", META, "store")) or b"").decode()
 
 
-async def look_again(backend: RedisBackend) -> bool:
-    """Look whether the server still holds the store that is known; whether an operator has accepted another one."""
+async def look_again(backend: RedisBackend, partitions: int) -> bool:
+    """Look whether the server still holds the store that is known; whether an operator has accepted another one. That
+    one is refused, with the reason, as long as it is not as this engine needs it.
+    """
     found, accepted = ((word or b"").decode() for word in await backend.execute("HMGET", META, "store", "accepted"))
     guard = backend.guard
     is_new = bool(found) and found == accepted and found != guard.identity
     if is_new:
+        try:
+            await _look_closely(backend, partitions)
+        except StoreError as unfit:
+            guard.refuse(unfit)
+            raise
         guard.identity = found
     guard.recognize(found)
     return is_new
+
+
+async def _look_closely(backend: RedisBackend, partitions: int) -> None:
+    found = await _fitting_format(backend, partitions)
+    if found < FORMAT:
+        raise StoreError(
+            f"this Redis holds a store of format {found}, and this engine writes format {FORMAT}",
+            code="store.older_format",
+            hint="start the engine again: it takes over a store in which no job is open",
+        )
 
 
 async def accept(connection: RedisConnection, wanted: str) -> str:

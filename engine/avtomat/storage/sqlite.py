@@ -80,7 +80,6 @@ class SqliteStore:
         self._outbox = outbox
         self._clock = clock or StoreClock(offset_ms=offset_ms)
         self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
-        self._watched: dict[int, int] = {}
         self._broken: Callable[[StoreError], None] | None = None
         self._opened: OpenFile | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -253,7 +252,7 @@ class SqliteStore:
 
     async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
         """Give out due members."""
-        return await self._write(duties.due, self._watched, partition, limit, rearm_ms)
+        return await self._write(duties.due, partition, limit, rearm_ms)
 
     async def next_due_ms(self, partition: int) -> int | None:
         """When the earliest member is due."""

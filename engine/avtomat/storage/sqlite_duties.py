@@ -80,17 +80,17 @@ class Member:
     status: str
 
 
-def due(step: Step, watched: dict[int, int], partition: int, limit: int, rearm_ms: int) -> list[Due]:
-    """See `Store.due`. `watched` is when it last left nothing undone, by partition."""
+def due(step: Step, partition: int, limit: int, rearm_ms: int) -> list[Due]:
+    """See `Store.due`."""
     ready, are_all = _ready(step, partition, limit)
     given: list[Due] = []
     for member in ready:
         if member.kind in {"delayed", "dead"}:
             _do_alone(step, member)
-        elif not (member.kind == "lease" and _extend_once(step, member, watched.get(partition))):
+        elif not (member.kind == "lease" and _extend_once(step, member)):
             given.append(_give_out(step, member, rearm_ms))
     if are_all:
-        watched[partition] = step.now
+        step.watched[partition] = step.now
     return given
 
 
@@ -174,8 +174,9 @@ def _do_alone(step: Step, member: Member) -> None:
         unwind(step, spot)
 
 
-def _extend_once(step: Step, member: Member, watched_ms: int | None) -> bool:
+def _extend_once(step: Step, member: Member) -> bool:
     """Extend a lease that nobody may have been there to renew; whether it was extended."""
+    watched_ms = step.watched.get(member.partition)
     if member.returned or (watched_ms is not None and member.time_ms <= watched_ms):
         return False
     (task_id,) = step.db.execute(_OPEN_TASK, (member.n, member.path)).fetchone()

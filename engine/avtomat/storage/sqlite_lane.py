@@ -75,7 +75,7 @@ class Lane:
         already, and with the error once the lane has failed.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # else each call would add its frames to it
         if self._waiting >= WAITING_MAX:
             raise overloaded(self._path, self._waiting)
         work = Work(lambda subject: run(subject, *arguments, **named), self._loop.create_future())

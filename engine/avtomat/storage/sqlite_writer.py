@@ -36,7 +36,9 @@ FINAL: Final = frozenset({"store.gone", "store.corrupt"})
 """Codes of errors after which nothing is written any more."""
 
 _LAST_PLACE: Final = """
-SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(signal_place), 0) FROM scopes),
+SELECT max((SELECT coalesce(max(place), 0) FROM attempts),
+    (SELECT coalesce(max(signal_place), 0) FROM scopes WHERE signal_name IS NOT NULL),
+    (SELECT coalesce(max(place), 0) FROM mail WHERE path IS NOT NULL),
     (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
 
@@ -44,15 +46,17 @@ SELECT max((SELECT coalesce(max(place), 0) FROM attempts), (SELECT coalesce(max(
 class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
-    `places` gives numbers that never fall: of jobs, the order of queues and of signal waits. With `outbox` history goes
-    there.
-    `moved` is by how much the step changes each number that is kept (`sqlite_counts`).
+    `places` gives numbers that never fall: of jobs, the order of queues, of mailboxes and of signal waits. With
+    `outbox` history goes there.
+    `moved` is by how much the step changes each number that is kept (`sqlite_counts`); `watched` when `due` last left
+    nothing undone, by partition.
     """
 
     db: sqlite3.Connection
     clock: StoreClock
     places: Iterator[int]
     outbox: bool
+    watched: dict[int, int]
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
@@ -83,6 +87,7 @@ class Writer:
         clock.start(note_of_time(db))
         self._noted_ms = clock.now_ms()
         self.counts = Counts(db)
+        self._watched: dict[int, int] = {}
         self._places = count(db.execute(_LAST_PLACE).fetchone()[0] + 1)
         self._lane = Lane(
             "avtomat-writer", self._path, self._process, failed=failed, after=self._follow_up, gather_s=gather_s
@@ -121,7 +126,7 @@ class Writer:
 
     def _transact(self, batch: Sequence[Work], do: Callable[[Work, Step], None]) -> Callable[[], None] | None:
         """Do a batch in one transaction: whom to wake, or None when nothing was written."""
-        step = Step(self._db, self._clock, self._places, self._outbox)
+        step = Step(self._db, self._clock, self._places, self._outbox, self._watched.copy())
         committing = False
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -142,6 +147,7 @@ class Writer:
             for work in batch:
                 work.answer, work.error = None, self.trouble
             return self._give_up if self.trouble.code in FINAL else None
+        self._watched = step.watched
         if self.trouble is not None and (self._db.total_changes > changes or self.trouble.code == "store.locked"):
             self.trouble = None  # a commit of nothing tells nothing of a full disk
         return lambda: self._wake(step)

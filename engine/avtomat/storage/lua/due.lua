@@ -95,16 +95,20 @@ local function serve_dead(task_id, member)
   end
 end
 
+local function drop(member)
+  call('ZREM', P .. 'd', member)
+  call('HDEL', P .. 'dr', member)
+end
+
 local function serve(member)
   local letter, ref = string.sub(member, 1, 1), string.sub(member, 2)
   if letter == 'r' then return serve_dead(ref, member) end
   local id, path = S.split_ref(ref)
   local job = S.job_of(id or ref)
-  if job and path and path ~= '/' and S.closed_because(job, path) then return call('ZREM', P .. 'd', member) end
+  if job and path and path ~= '/' and S.closed_because(job, path) then return drop(member) end
   local is_owned = job and OWNED[letter] and (path ~= nil) == (HAS_PATH[letter] == true) and OWNED[letter](job, path)
   if is_owned then return SERVE[letter](job, path, member) end
-  call('ZREM', P .. 'd', member)
-  call('HDEL', P .. 'dr', member)
+  drop(member)
   strays[#strays + 1] = member
 end
 

@@ -10,9 +10,14 @@ local client, status, blueprint, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARG
 local before_ms, before_job = ARGV[6], ARGV[7]
 local CHUNK = 100
 
--- The indexes that hold what is asked for: a client's, a blueprint's, or those of all blueprints.
+-- The indexes that hold what is asked for: a client's, a blueprint's (of both the shorter one), or those of all
+-- blueprints.
 local function indexes(word)
-  if client ~= '' then return { P .. 'ic:' .. word .. ':' .. client } end
+  local of_client, of_blueprint = P .. 'ic:' .. word .. ':' .. client, P .. 'ib:' .. word .. ':' .. blueprint
+  if client ~= '' and blueprint ~= '' then
+    return { call('ZCARD', of_client) < call('ZCARD', of_blueprint) and of_client or of_blueprint }
+  end
+  if client ~= '' then return { of_client } end
   local keys, names = {}, blueprint ~= '' and { blueprint } or call('SMEMBERS', P .. 'bp')
   for place, name in ipairs(names) do keys[place] = P .. 'ib:' .. word .. ':' .. name end
   return keys
@@ -20,7 +25,9 @@ end
 
 local function belongs(id, created)
   if created == before_ms and id >= before_job then return false end
-  return client == '' or blueprint == '' or S.fixed_of(S.job_of(id)).blueprint == blueprint
+  if client == '' or blueprint == '' then return true end
+  local fixed = S.fixed_of(S.job_of(id))
+  return fixed.client == client and fixed.blueprint == blueprint
 end
 
 local function collect(key, found)

@@ -113,8 +113,9 @@ function S.arm(job, letter, ref, at, is_operators)
   if call('ZADD', key, at, member) == 0 then call('HDEL', P .. 'dr', member) end
 end
 
+-- Of an ended job a member that was set aside has gone already, but not how often it was given out.
 function S.disarm(job, letter, ref)
   local removed = call('ZREM', P .. 'd', letter .. ref)
   if job.aside == '1' then removed = removed + call('ZREM', P .. 'pk:' .. job.id, letter .. ref) end
-  if removed > 0 then call('HDEL', P .. 'dr', letter .. ref) end
+  if removed > 0 or ENDED_WORDS[job.status] then call('HDEL', P .. 'dr', letter .. ref) end
 end
