@@ -24,8 +24,8 @@ HEAD: Final = """\
 # Commands
 
 Results go to stdout; findings, progress and messages to stderr. Flags stand behind the command; `-o`, `--url`,
-`--token`, `--settings` and those without a value may stand before it, too. `NO_COLOR` forbids colours, `FORCE_COLOR` has
-them without a terminal. This page is written from `avtomat help`.
+`--token`, `--settings` and those without a value may stand before it, too. `NO_COLOR` forbids colours, `FORCE_COLOR`
+has them without a terminal. This page is written from `avtomat help`.
 
 | exit code | meaning |
 |---|---|
