@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import orjson
 
-from avtomat.blueprint.expression import Expression, parse_expression
-from avtomat.blueprint.functions import ALIASES, FORMS, FUNCTIONS
+from avtomat.blueprint.language.expression import Expression, parse_expression
+from avtomat.blueprint.language.functions.table import ALIASES, FORMS, FUNCTIONS
 from avtomat.core.formula import Environment, Failure
 from avtomat.resources import schema_text
 

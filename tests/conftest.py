@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import fresh_schema
 from tests.servers import PostgresServer, RedisServer, postgres_binaries, redis_server_found
 
 MISSING_SERVER = "missing server: "
+
+# No test asserts a time: how long an input takes to be made says how busy the machine is.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def set_up_logs(settings: Settings, *, level: str | None = None, stream: TextIO 
 
 
 class TextLines(logging.Formatter):
-    """`2026-01-31T23:00:00.250Z INFO avtomat.runtime.reload: the text [job=… trace=…]`."""
+    """`2026-01-31T23:00:00.250Z INFO avtomat.runtime.blueprints.reload: the text [job=… trace=…]`."""
 
     def __init__(self, hidden: Iterable[str] = ()) -> None:
         super().__init__()

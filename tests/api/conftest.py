@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from avtomat.api.app import App, Served
-from avtomat.api.server import listen
+from avtomat.api.http.server import listen
 from tests.api.fakes import FakeEngine
 
 

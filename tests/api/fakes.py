@@ -9,11 +9,11 @@ from typing import Any
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
-from avtomat.runtime.clients import Accepted
-from avtomat.runtime.dispatcher import Poll
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.submission import Submission
+from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
-from avtomat.storage.answers import Query
+from avtomat.storage.port.answers import Query
 
 Json = Any
 AT = "2026-01-31T12:00:00Z"

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from avtomat.api.answer import Answer, Headers
+from avtomat.api.http.answer import Answer, Headers
 from tests.api.conftest import Site
 
 HELLO = "/api/v1/jobs/hello"

@@ -7,10 +7,10 @@ from pathlib import Path
 import aiohttp
 
 from avtomat.api.app import App
-from avtomat.api.engine_metrics import KINDS_SHOWN_MAX, OTHER_KINDS, EngineMetrics, queued_by_kind
-from avtomat.api.server import listen
+from avtomat.api.http.server import listen
+from avtomat.api.public.engine_metrics import KINDS_SHOWN_MAX, OTHER_KINDS, EngineMetrics, queued_by_kind
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 from tests.api.conftest import Site
 

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from avtomat.api.app import App
-from avtomat.api.openapi import OPERATIONS, openapi_document
-from avtomat.api.openapi_operation import Operation
-from avtomat.api.openapi_schemas import SCHEMAS
+from avtomat.api.openapi.document import OPERATIONS, openapi_document
+from avtomat.api.openapi.operation import Operation
+from avtomat.api.openapi.schemas import SCHEMAS
 from tests.api.conftest import Serve, Site
 from tests.api.fakes import FakeEngine
 

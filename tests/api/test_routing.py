@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.api.routing import Router
+from avtomat.api.http.routing import Router
 
 ROUTER = Router(
     [

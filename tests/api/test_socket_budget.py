@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType
 
-from avtomat.api import socket_budget
-from avtomat.api.socket_budget import BYTES_PER_S, FRAMES_MAX, FRAMES_PER_S, SocketBudget
+from avtomat.api.workers import socket_budget
+from avtomat.api.workers.socket_budget import BYTES_PER_S, FRAMES_MAX, FRAMES_PER_S, SocketBudget
 from tests.api.conftest import Site
 
 if TYPE_CHECKING:

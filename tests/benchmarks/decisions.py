@@ -34,16 +34,16 @@ from redis.asyncio import Redis
 from ruamel.yaml import YAML
 from simpleeval import EvalWithCompoundTypes
 
-from avtomat.blueprint.expression import Expression, parse_expression
-from avtomat.blueprint.json_schemas import SchemaCheck
-from avtomat.blueprint.nodes import Mapping
-from avtomat.blueprint.source import read_source
-from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.blueprint.language.expression import Expression, parse_expression
+from avtomat.blueprint.language.template import CompiledTemplate, compile_value
+from avtomat.blueprint.schemas.checked import SchemaCheck
+from avtomat.blueprint.yaml.nodes import Mapping
+from avtomat.blueprint.yaml.source import read_source
 from avtomat.core.formula import Environment, Json, Rendered
 from avtomat.resources import schema_text
-from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_script import script_of
-from avtomat.storage.redis_url import parse_redis_url
+from avtomat.storage.redis.script import script_of
+from avtomat.storage.redis.wire.connection import RedisConnection
+from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.benchmarks.validate_speed import blueprint_text
 from tests.servers import RedisServer, redis_server_found
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avtomat.cli.serving import _collect_less as collect_less
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 
 TEXT = (

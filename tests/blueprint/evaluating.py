@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from avtomat.blueprint.expression import Expression, parse_expression
-from avtomat.blueprint.faults import Fault
-from avtomat.blueprint.limits import Frame
-from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.blueprint.language.expression import Expression, parse_expression
+from avtomat.blueprint.language.faults import Fault
+from avtomat.blueprint.language.limits import Frame
+from avtomat.blueprint.language.template import CompiledTemplate, compile_value
 from avtomat.core.formula import Environment, Failure
 
 NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)

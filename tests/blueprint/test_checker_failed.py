@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from avtomat.blueprint import compiler, places, rules
+from avtomat.blueprint import compiler
+from avtomat.blueprint.checks import places, rules
+from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.compiler import compile_text, examine_text
-from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.functions import FUNCTIONS
+from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.language.functions.table import FUNCTIONS
 from avtomat.blueprint.pieces import compile_piece
 from avtomat.blueprint.registry import read_texts, registry_of
-from avtomat.blueprint.rules.subject import Subject
 from avtomat.diagnostics import Diagnostic
 
 FILE = """\

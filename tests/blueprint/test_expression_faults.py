@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtomat.blueprint.expression import Expression, parse_expression
+from avtomat.blueprint.language.expression import Expression, parse_expression
 from avtomat.core.formula import Failure
 from tests.blueprint.evaluating import environment, fault, faults, template_fault
 

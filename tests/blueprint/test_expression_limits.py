@@ -2,7 +2,7 @@
 
 import pytest
 
-from avtomat.blueprint.limits import STEPS_MAX
+from avtomat.blueprint.language.limits import STEPS_MAX
 from avtomat.core.formula import Failure
 from tests.blueprint.evaluating import evaluate, failure, render, steps
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from avtomat.blueprint import codes_rules as codes
-from avtomat.blueprint.findings import FOUND_MAX, SHOWN_MAX, Finding, arrange, within_budget
-from avtomat.blueprint.nodes import Span
+from avtomat.blueprint.findings import codes_rules as codes
+from avtomat.blueprint.findings.finding import FOUND_MAX, SHOWN_MAX, Finding, arrange, within_budget
+from avtomat.blueprint.yaml.nodes import Span
 from avtomat.diagnostics import Severity
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from avtomat.blueprint.building import build_program
-from avtomat.blueprint.codes import all_codes, diagnostics_page
 from avtomat.blueprint.compiler import compile_text, examine_text
+from avtomat.blueprint.findings.table import all_codes, diagnostics_page
 from avtomat.cli.frames import as_text
 from avtomat.core.program import Program
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.blueprint.compiler import examine_text
-from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.findings.finding import Finding
 
 GOLDEN = Path(__file__).parent / "golden"
 _WORD = re.compile(r"(?:write|did you mean) ([\w.-]+)\??")

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from avtomat.blueprint.expression import parse_expression
-from avtomat.blueprint.lexer import Token, scan, usual_tokens
-from avtomat.blueprint.limits import NODES_MAX
-from avtomat.blueprint.parser import Parser, UnreadableError
-from avtomat.blueprint.scope import Scope
+from avtomat.blueprint.language.expression import parse_expression
+from avtomat.blueprint.language.lexer import Token, scan, usual_tokens
+from avtomat.blueprint.language.limits import NODES_MAX
+from avtomat.blueprint.language.parser import Parser, UnreadableError
+from avtomat.blueprint.language.scope import Scope
 
 PIECES = (
     *("input", ".", "total", " ", "+", "**", "/", "==", "=", "!", "<", ">", "(", ")", "[", "]", "{", "}", ",", ":"),

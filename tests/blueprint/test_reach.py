@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from avtomat.blueprint import graph
+from avtomat.blueprint.checks import graph
+from avtomat.blueprint.checks.reach import Reach
 from avtomat.blueprint.compiler import examine_text
-from avtomat.blueprint.reach import Reach
 
 STATES = 3_000
 

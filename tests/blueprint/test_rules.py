@@ -6,8 +6,8 @@ from textwrap import dedent
 
 import pytest
 
+from avtomat.blueprint.checks.rules import RULES, later
 from avtomat.blueprint.compiler import examine_text
-from avtomat.blueprint.rules import RULES, later
 
 HEAD = "avtomat: 1\nblueprint: sample\n"
 NOT_YET = "AVT901"

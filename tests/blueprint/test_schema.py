@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import jsonschema_rs
 import pytest
 
-from avtomat.blueprint import schema_defaults
-from avtomat.blueprint.json_schemas import SchemaCheck, check_schema, compile_schema
-from avtomat.blueprint.nodes import node_of
-from avtomat.blueprint.schema import check_shape, kind_names
-from avtomat.blueprint.schema_defaults import wrong_defaults
-from avtomat.blueprint.source import read_source
+from avtomat.blueprint.checks.shape import check_shape, kind_names
+from avtomat.blueprint.checks.spelling import meant
+from avtomat.blueprint.schemas import defaults as schema_defaults
+from avtomat.blueprint.schemas.checked import SchemaCheck, check_schema, compile_schema
+from avtomat.blueprint.schemas.defaults import wrong_defaults
 from avtomat.blueprint.spec import KINDS
-from avtomat.blueprint.spelling import meant
+from avtomat.blueprint.yaml.nodes import node_of
+from avtomat.blueprint.yaml.source import read_source
 from avtomat.core.formula import Json
 from avtomat.resources import schema_text
 from tests.blueprint.evaluating import evaluate

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avtomat.blueprint import schema_explainer
-from avtomat.blueprint.json_schemas import SchemaCheck, compile_schema
+from avtomat.blueprint.schemas import explainer as schema_explainer
+from avtomat.blueprint.schemas.checked import SchemaCheck, compile_schema
 from avtomat.core.formula import Json
 
 FILTER: Json = {

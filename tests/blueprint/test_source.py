@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, node_of
-from avtomat.blueprint.source import SOURCE_BYTES_MAX, read_source
+from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, node_of
+from avtomat.blueprint.yaml.source import SOURCE_BYTES_MAX, read_source
 from avtomat.core.formula import Json
 
 

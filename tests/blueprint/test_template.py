@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avtomat.blueprint.template import CompiledTemplate, compile_value, parse_text
+from avtomat.blueprint.language.template import CompiledTemplate, compile_value, parse_text
 from avtomat.core.formula import Failure, Rendered, SecretRef
 from tests.blueprint.evaluating import compiled, environment, render, render_failure, template_fault
 

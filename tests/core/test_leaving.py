@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from avtomat.core.model import Status
-from avtomat.storage.codec import dumps, loads, scope_as_record
+from avtomat.storage.port.codec import dumps, loads, scope_as_record
 from tests.core.building import begun
 
 CHOICE = """

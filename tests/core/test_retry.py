@@ -8,7 +8,7 @@ from avtomat.core.messages import DispatchTask, LeaseLost, Limit, RerunRequested
 from avtomat.core.model import Error, OnTask, Status, TaskLimits
 from avtomat.core.program import ANY, Jitter, RetryPolicy, TaskState
 from avtomat.core.retry import Again, try_after
-from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
+from avtomat.storage.port.codec import dumps, loads, scope_as_record, scope_from_record
 from tests.core.building import NOW, begun, program_of, seconds
 
 STEADY = "jitter: none"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from avtomat.api.submissions import read_submission
+from avtomat.api.clients.submissions import read_submission
 from avtomat.blueprint.compiler import examine_text
 from avtomat.core.timestamp import format_time, parse_time, time_hint
 from avtomat.errors import RequestRefused

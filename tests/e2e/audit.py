@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from avtomat.runtime.service import open_store
 from avtomat.settings import Settings
-from avtomat.storage.answers import Wakeups
-from avtomat.storage.dump import Dump, JobDump
-from avtomat.storage.invariants import violations
-from avtomat.storage.rules import ENDED
+from avtomat.storage.port.answers import Wakeups
+from avtomat.storage.port.rules import ENDED
+from avtomat.storage.proof.dump import Dump, JobDump
+from avtomat.storage.proof.invariants import violations
 
 Json = Any
 

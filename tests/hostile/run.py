@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from avtomat.blueprint.compiler import compile_text
-from avtomat.blueprint.json_schemas import SchemaCheck
+from avtomat.blueprint.schemas.checked import SchemaCheck
 from tests.hostile import files, inputs
 
 CPU_S: Final = 2

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from avtomat.blueprint.findings import SHOWN_MAX
-from avtomat.blueprint.schema_explainer import PROBLEMS_MAX
+from avtomat.blueprint.findings.finding import SHOWN_MAX
+from avtomat.blueprint.schemas.explainer import PROBLEMS_MAX
 from tests.hostile import files, inputs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limits are those of Linux")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.blueprint import codes_tests
-from avtomat.blueprint.findings import Code
+from avtomat.blueprint.findings import codes_tests
+from avtomat.blueprint.findings.finding import Code
 from tests.rehearsal.told import found_in
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from avtomat.core.messages import OperatorEvent
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
 
 Json = Any

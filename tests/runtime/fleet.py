@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.ports import Store
+from avtomat.runtime.work.dispatcher import Poll
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.store import Store
 from tests.runtime.replicas import SharedStore, replica_on
 
 KINDS = ("cut", "glue", "paint")
@@ -42,11 +42,11 @@ async def two_replicas(
     shared: SharedStore | None = None
     stores: Sequence[Store]
     if kind == "redis":
-        from avtomat.storage.redis import RedisStore
+        from avtomat.storage.redis.store import RedisStore
 
         stores = [RedisStore(url, partitions) for _ in range(2)]
     else:
-        from avtomat.storage.sqlite import SqliteStore
+        from avtomat.storage.sqlite.store import SqliteStore
 
         shared = SharedStore(
             SqliteStore(folder / "jobs.db", partitions=partitions)

@@ -14,13 +14,13 @@ from typing import Any, cast
 
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
-from avtomat.runtime.dispatcher import Poll
 from avtomat.runtime.service import Service
+from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
-from avtomat.storage.answers import Committed, Outcome, Wakeups
-from avtomat.storage.codec import loads
-from avtomat.storage.ports import Store
-from avtomat.storage.writes import Cause, Writes
+from avtomat.storage.port.answers import Committed, Outcome, Wakeups
+from avtomat.storage.port.codec import loads
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import Cause, Writes
 
 POLL_S = 30.0
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from avtomat.errors import StoreNotExecuted
-from avtomat.runtime.begins import AT_ONCE, BULK_AFTER, Begins, Body
-from avtomat.runtime.kept import Kept
+from avtomat.runtime.jobs.begins import AT_ONCE, BULK_AFTER, Begins, Body
+from avtomat.runtime.jobs.kept import Kept
 
 MANY = 4 * BULK_AFTER
 FIRST_OVER = 2 * BULK_AFTER

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from avtomat.blueprint.pieces import compile_piece
-from avtomat.runtime.compiling import CompileChild
+from avtomat.runtime.blueprints.compiling import CompileChild
 
 GOOD = b"avtomat: 1\nblueprint: one\nstates: {a: {task: t, next: end}}\n"
 WRONG = b"avtomat: 1\nblueprint: two\nstates: {a: {task: t, next: nowhere}}\n"
@@ -91,5 +91,5 @@ def test_an_engine_that_reloads_does_not_import_the_checker(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     modules = done.stdout.split()
     assert "avtomat.blueprint.building" in modules
-    checker = ("avtomat.blueprint.compiler", "avtomat.blueprint.rules", "avtomat.blueprint.schema.", "ruamel")
+    checker = ("avtomat.blueprint.compiler", "avtomat.blueprint.checks.", "ruamel")
     assert not [name for name in modules if f"{name}.".startswith(checker)]

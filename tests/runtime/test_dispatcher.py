@@ -10,9 +10,9 @@ import pytest
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime import repeating
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
 from tests.storage.faults import Fault, Faults, faulty
 

@@ -20,11 +20,11 @@ import pytest
 
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
-from avtomat.runtime.clients import Accepted
+from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
-from avtomat.storage.codec import loads
-from avtomat.storage.invariants import violations
+from avtomat.storage.port.codec import loads
+from avtomat.storage.proof.invariants import violations
 from tests.runtime.replicas import Crew, SharedStore, replica_on
 from tests.storage.faults import Fault, Faults, faulty
 from tests.storage.stores import STORES

@@ -18,12 +18,12 @@ from statistics import quantiles
 import pytest
 
 from avtomat.core.formula import Json
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.ports import Store
-from avtomat.storage.redis import RedisStore
-from avtomat.storage.sqlite import SqliteStore
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.store import Store
+from avtomat.storage.redis.store import RedisStore
+from avtomat.storage.sqlite.store import SqliteStore
 from tests.benchmarks.beside import beside
 from tests.benchmarks.figures import table
 from tests.benchmarks.machine import divide

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from avtomat.errors import RequestRefused
-from avtomat.runtime import seats
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.work import seats
+from avtomat.runtime.work.dispatcher import Poll
 from tests.runtime.bench import LEASE_S, bench_of
 from tests.runtime.fleet import two_replicas
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from avtomat.core.formula import Json
-from avtomat.runtime import scopes
+from avtomat.runtime.jobs import scopes
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
-from avtomat.storage.memory import MemoryStore
+from avtomat.storage.memory.store import MemoryStore
 from tests.runtime.replicas import Crew, SharedStore, replica_on
 from tests.storage.faults import Faults, faulty
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from avtomat.runtime.matching import fulfils
+from avtomat.runtime.work.matching import fulfils
 
 GPU = {"devices": [{"type": "gpu", "model": "a100", "properties": {"vram_gb": 40}}]}
 HOSTILE: list[Any] = [

@@ -9,14 +9,14 @@ import pytest
 
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.admission import Admission
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs.admission import Admission
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.measures import Measures, Sample, Tally, counted
-from avtomat.runtime.queues import Queues
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
-from avtomat.storage.memory import MemoryStore
+from avtomat.storage.memory.store import MemoryStore
 from tests.storage.world import Clock, World, result
 
 GREET = "avtomat: 1\nblueprint: greet\nstates:\n  say: {task: say, next: end}\n"

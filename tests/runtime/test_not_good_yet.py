@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 
 GOOD = "avtomat: 1\nblueprint: {name}\nstates: {{a: {{task: t}}}}\n"

@@ -20,10 +20,10 @@ from avtomat.core.messages import (
     SkipRequested,
 )
 from avtomat.errors import RequestRefused
-from avtomat.runtime.clients import Accepted
-from avtomat.storage.answers import Delivered
-from avtomat.storage.ports import OPERATOR_IDS_MAX
-from avtomat.storage.writes import Mail
+from avtomat.runtime.jobs.clients import Accepted
+from avtomat.storage.port.answers import Delivered
+from avtomat.storage.port.store import OPERATOR_IDS_MAX
+from avtomat.storage.port.writes import Mail
 from tests.runtime.bench import Bench, bench_of
 from tests.servers import RedisServer
 

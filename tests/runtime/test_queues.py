@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from avtomat.runtime.matchmaker import Standing
-from avtomat.runtime.queues import Queues
+from avtomat.runtime.work.matchmaker import Standing
+from avtomat.runtime.work.queues import Queues
 
 ASKED = [(0, ["q"])]
 NOBODY: list[tuple[int, list[str]]] = []

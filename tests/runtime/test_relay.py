@@ -14,19 +14,19 @@ from typing import Any, cast
 import pytest
 
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.dispatcher import Poll
-from avtomat.runtime.histories import Histories
-from avtomat.runtime.relay import BATCH_MAX, Relay
+from avtomat.runtime.jobs.histories import Histories
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
+from avtomat.runtime.time.relay import BATCH_MAX, Relay
+from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
-from avtomat.storage.answers import HistoryEntry
-from avtomat.storage.history import HistoryDatabase
-from avtomat.storage.history_postgres import PostgresHistory
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.ports import Store
-from avtomat.storage.sqlite import SqliteStore
-from avtomat.storage.writes import ScopeEnd
+from avtomat.storage.history.port import HistoryDatabase
+from avtomat.storage.history.postgres import PostgresHistory
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.answers import HistoryEntry
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import ScopeEnd
+from avtomat.storage.sqlite.store import SqliteStore
 from tests.postgres import execute
 from tests.servers import PostgresServer, RedisServer, postgres_binaries
 from tests.storage.faults import Fault, Faults, faulty
@@ -343,7 +343,7 @@ async def test_what_is_carried_while_a_history_is_read_is_not_missing_in_it(
     async def read_and_carry(*asked: Any) -> list[HistoryEntry]:
         monkeypatch.undo()
         found = await read(*asked)
-        monkeypatch.setattr("avtomat.runtime.relay.BATCH_MAX", carried)
+        monkeypatch.setattr("avtomat.runtime.time.relay.BATCH_MAX", carried)
         await relay.carry(0)
         return found
 

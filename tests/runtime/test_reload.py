@@ -15,11 +15,11 @@ from avtomat.blueprint.building import build_program
 from avtomat.blueprint.pieces import compile_piece
 from avtomat.blueprint.registry import Compiled
 from avtomat.errors import RequestRefused, StoreAnswerLost
-from avtomat.runtime import reload, watching
-from avtomat.runtime.programs import Programs
-from avtomat.runtime.reload import Reloader
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.rules import PROGRAM_KEPT_MS
+from avtomat.runtime.blueprints import reload, watching
+from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.blueprints.reload import Reloader
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.rules import PROGRAM_KEPT_MS
 
 TEXT = "avtomat: 1\nblueprint: {name}\nstates: {{a: {{task: {task}, next: end}}}}\n"
 PATIENCE_S = 10

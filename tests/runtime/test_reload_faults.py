@@ -19,11 +19,11 @@ from avtomat.blueprint.registry import Compiled
 from avtomat.cli.main import main
 from avtomat.core.program import Program
 from avtomat.errors import RequestRefused
-from avtomat.runtime.compiling import CompileChild
-from avtomat.runtime.programs import Programs
-from avtomat.runtime.reload import COMPILED_MAX, Reloader
+from avtomat.runtime.blueprints.compiling import CompileChild
+from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.blueprints.reload import COMPILED_MAX, Reloader
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
 from avtomat.settings import Settings
 from tests.runtime.bench import bench_of
 from tests.runtime.test_reload import HOLD, PATIENCE_S, World, tasks_of, until, world, write
@@ -38,7 +38,7 @@ HOUR_NS = 3_600_000_000_000
 
 LIMITED = """
 import asyncio, resource, sys
-from avtomat.runtime.compiling import CompileChild
+from avtomat.runtime.blueprints.compiling import CompileChild
 
 async def compile_one():
     resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
@@ -344,7 +344,7 @@ async def test_200_reloads_under_load_with_a_third_broken_fail_double_and_mix_no
 async def test_a_folder_that_was_away_is_seen_as_soon_as_it_is_there(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avtomat.runtime.reload.AGAIN_AFTER_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("avtomat.runtime.blueprints.reload.AGAIN_AFTER_S", 10 * PATIENCE_S)
     folder = tmp_path / "workflows"
     write(folder, "one")
     reloader, programs = world.replica(folder)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from avtomat.core.messages import TaskFailed
-from avtomat.runtime.results import event_of
+from avtomat.runtime.work.results import event_of
 
 
 def failed(error: Any) -> TaskFailed:

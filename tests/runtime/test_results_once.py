@@ -10,10 +10,11 @@ import orjson
 import pytest
 
 from avtomat.core.messages import PauseRequested, ResumeRequested
-from avtomat.runtime import dispatcher, results, writing
-from avtomat.storage import codec
-from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_url import parse_redis_url
+from avtomat.runtime.jobs import writing
+from avtomat.runtime.work import dispatcher, results
+from avtomat.storage.port import codec
+from avtomat.storage.redis.wire.connection import RedisConnection
+from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.runtime.bench import bench_of
 from tests.servers import RedisServer
 
@@ -98,7 +99,7 @@ async def test_a_result_is_encoded_once_and_sent_in_one_copy(
 
         sent = await received_bytes(redis) - before
         monkeypatch.undo()
-        assert encoders == ["avtomat.runtime.results"]
+        assert encoders == ["avtomat.runtime.work.results"]
         assert sent <= 1.1 * len(orjson.dumps(given)) + OVERHEAD_BYTES
         assert await kept_copies(redis, given) == {SET: 4}.get(blueprint, 2 if given is INLINE else 1)
         found = await bench.job(job)

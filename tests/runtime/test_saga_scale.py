@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from avtomat.runtime.submission import Submission
-from avtomat.storage.ports import Store
-from avtomat.storage.redis import RedisStore
-from avtomat.storage.sqlite import SqliteStore
+from avtomat.runtime.jobs.submission import Submission
+from avtomat.storage.port.store import Store
+from avtomat.storage.redis.store import RedisStore
+from avtomat.storage.sqlite.store import SqliteStore
 from tests.benchmarks.machine import cpu_s
 from tests.runtime.replicas import Crew, replica_on
 from tests.servers import RedisServer

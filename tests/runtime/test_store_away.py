@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from avtomat.api.engine_metrics import EngineMetrics
+from avtomat.api.public.engine_metrics import EngineMetrics
 from avtomat.errors import StoreAnswerLost, StoreBusy, StoreError, StoreNotExecuted
 from avtomat.runtime import repeating
 from avtomat.runtime.repeating import repeat

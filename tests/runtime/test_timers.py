@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from avtomat.runtime.timers import Timers
-from avtomat.storage.answers import Due, DueKind
-from avtomat.storage.writes import Mail
+from avtomat.runtime.time.timers import Timers
+from avtomat.storage.port.answers import Due, DueKind
+from avtomat.storage.port.writes import Mail
 
 if TYPE_CHECKING:
     import pytest
 
-    from avtomat.runtime.executor import Executor
-    from avtomat.storage.ports import Store
+    from avtomat.runtime.jobs.executor import Executor
+    from avtomat.storage.port.store import Store
 
 FROM_ANOTHER_TIME = Mail(id="operate:1", kind="operate", body=b'{"action": "teleport"}')
 

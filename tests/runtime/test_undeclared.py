@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from avtomat.runtime.undeclared import undeclared
+from avtomat.runtime.blueprints.undeclared import undeclared
 from avtomat.secrets import InlineSecret
 from tests.core.building import program_of
 from tests.runtime.bench import bench_of

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.runtime import clients
-from avtomat.runtime.dispatcher import Poll
+from avtomat.runtime.jobs import clients
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.submission import Submission
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.redis import RedisStore
+from avtomat.runtime.work.dispatcher import Poll
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.redis.store import RedisStore
 from tests.runtime.replicas import SharedStore, replica_on
 from tests.servers import RedisServer
 from tests.storage.faults import Fault, Faults, faulty

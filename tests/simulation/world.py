@@ -48,9 +48,9 @@ from avtomat.core.model import (
 )
 from avtomat.core.program import FailState, Limits, Program, TaskState
 from avtomat.core.reads import outputs_read
-from avtomat.runtime.bounds import TooLargeError, within
-from avtomat.storage.codec import dumps, loads, scope_as_record, scope_from_record
-from avtomat.storage.rules import child_path, covers, fork_path, join_word, parent_of
+from avtomat.runtime.jobs.bounds import TooLargeError, within
+from avtomat.storage.port.codec import dumps, loads, scope_as_record, scope_from_record
+from avtomat.storage.port.rules import child_path, covers, fork_path, join_word, parent_of
 from tests.core.building import NOW, around_of
 
 INLINE_BYTES = 20

@@ -7,7 +7,7 @@ from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
 
-from avtomat.storage.answers import Handout
+from avtomat.storage.port.answers import Handout
 
 NEAR_MS = 1_000
 FIRST_TIME_MS = 10**12

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from avtomat.storage.ports import Store
+from avtomat.storage.port.store import Store
 from tests.storage.stores import STORES
 from tests.storage.world import Clock, World
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from avtomat.storage.ports import DUE_RETURNS_MAX, ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.rules import PROGRAM_KEPT_MS
-from avtomat.storage.writes import DueCause, HeadChange
+from avtomat.storage.port.rules import PROGRAM_KEPT_MS
+from avtomat.storage.port.store import DUE_RETURNS_MAX, ENDED_ATTEMPT_KEPT_MS
+from avtomat.storage.port.writes import DueCause, HeadChange
 from tests.storage.world import (
     FINISHED,
     LEASE_MS,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from avtomat.storage.answers import Query
-from avtomat.storage.dump import shown
-from avtomat.storage.writes import DueCause, HeadChange, MailCause, ResultCause, ScopeEnd
+from avtomat.storage.port.answers import Query
+from avtomat.storage.port.writes import DueCause, HeadChange, MailCause, ResultCause, ScopeEnd
+from avtomat.storage.proof.dump import shown
 from tests.storage.world import FAILED, FINISHED, QUEUE, WORKER, World, change, mail, near, result, retry, task
 
 

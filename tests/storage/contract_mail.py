@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from avtomat.storage.ports import OPERATOR_IDS_MAX, SENDER_IDS_MAX, SIGNAL_KEPT_MS
-from avtomat.storage.writes import DueCause, MailCause, Post, SignalWait
+from avtomat.storage.port.store import OPERATOR_IDS_MAX, SENDER_IDS_MAX, SIGNAL_KEPT_MS
+from avtomat.storage.port.writes import DueCause, MailCause, Post, SignalWait
 from tests.storage.world import FINISHED, REARM_MS, World, by, change, given_mail, mail, result
 
 WAIT = SignalWait(name="paid", key="o1")

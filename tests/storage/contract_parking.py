@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.writes import DueCause, MailCause
+from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS
+from avtomat.storage.port.writes import DueCause, MailCause
 from tests.storage.world import FINISHED, LEASE_MS, QUEUE, REARM_MS, World, by, given_mail, mail, result, retry
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
-from avtomat.storage.writes import HeadChange, MailCause
+from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
+from avtomat.storage.port.writes import HeadChange, MailCause
 from tests.storage.world import CANCELLED, FAILED, FINISHED, LEASE_MS, World, by, fork, mail, result, task
 
 COMPENSATING = HeadChange(status="compensating")

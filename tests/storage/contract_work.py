@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS, LOADED_BYTES_MAX
-from avtomat.storage.writes import DueCause
+from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS, LOADED_BYTES_MAX
+from avtomat.storage.port.writes import DueCause
 from tests.storage.world import FINISHED, LEASE_MS, QUEUE, World, by, near, result, retry, task
 
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from avtomat.errors import StoreAnswerLost, StoreNotExecuted
-from avtomat.storage.ports import Store
+from avtomat.storage.port.store import Store
 
 LEFT_ALONE = frozenset({"open", "close", "dump"})
 """What is no operation of an engine at work."""

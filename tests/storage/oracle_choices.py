@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from avtomat.storage.dump import Dump, ScopeDump
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.rules import ENDED, ROOT, parent_of
-from avtomat.storage.writes import (
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.rules import ENDED, ROOT, parent_of
+from avtomat.storage.port.writes import (
     Dispatch,
     DueCause,
     Fork,
@@ -26,6 +25,7 @@ from avtomat.storage.writes import (
     SignalWait,
     Writes,
 )
+from avtomat.storage.proof.dump import Dump, ScopeDump
 from tests.storage.world import StandingClock
 
 PARTITIONS = 3

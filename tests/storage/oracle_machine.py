@@ -18,12 +18,12 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from avtomat.storage.answers import Delivered, Due, Page, Query, Wakeups
-from avtomat.storage.dump import Dump, JobDump
-from avtomat.storage.invariants import changes, violations
-from avtomat.storage.ports import Store
-from avtomat.storage.rules import PARKED, ROOT, parent_of
-from avtomat.storage.writes import Cause, DueCause, HeadChange, Mail, MailCause, NewJob, Post, ResultCause, Writes
+from avtomat.storage.port.answers import Delivered, Due, Page, Query, Wakeups
+from avtomat.storage.port.rules import PARKED, ROOT, parent_of
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import Cause, DueCause, HeadChange, Mail, MailCause, NewJob, Post, ResultCause, Writes
+from avtomat.storage.proof.dump import Dump, JobDump
+from avtomat.storage.proof.invariants import changes, violations
 from tests.storage.comparing import differences, none_of, plain, plain_due, plain_dump
 from tests.storage.oracle_choices import QUEUES, STATUSES, STEP_MS, WORKERS, Choices, chance
 from tests.storage.world import Clock

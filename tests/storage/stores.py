@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.ports import Store
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.store import Store
 from tests.servers import RedisServer, free_port
 from tests.storage.world import Clock
 
@@ -35,7 +35,7 @@ async def sqlite(
     request: pytest.FixtureRequest, partitions: int, clock: Clock, history_outbox: bool
 ) -> AsyncIterator[Store]:
     """A file of its own for each test."""
-    from avtomat.storage.sqlite import SqliteStore
+    from avtomat.storage.sqlite.store import SqliteStore
 
     file = request.getfixturevalue("tmp_path") / f"store-{os.urandom(4).hex()}.db"
     yield SqliteStore(file, partitions=partitions, offset_ms=clock.offset, outbox=history_outbox)
@@ -46,7 +46,7 @@ async def redis(
     request: pytest.FixtureRequest, partitions: int, clock: Clock, history_outbox: bool
 ) -> AsyncIterator[Store]:
     """A real server, emptied."""
-    from avtomat.storage.redis import RedisStore
+    from avtomat.storage.redis.store import RedisStore
 
     server: RedisServer = request.getfixturevalue("redis_server")
     server.flush()
@@ -60,7 +60,7 @@ async def fakeredis(
     """A server in a thread of this process."""
     from fakeredis import TcpFakeServer
 
-    from avtomat.storage.redis import RedisStore
+    from avtomat.storage.redis.store import RedisStore
 
     port = free_port()
     server = TcpFakeServer(("127.0.0.1", port), server_type="redis")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.answers import Below
-from avtomat.storage.writes import HeadChange
+from avtomat.storage.port.answers import Below
+from avtomat.storage.port.writes import HeadChange
 from tests.storage.stores import STORES
 from tests.storage.world import CANCELLED, FAILED, FINISHED, LEASE_MS, WORKER, World, fork, near
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from avtomat.storage.clock import StoreClock
-from avtomat.storage.redis import RedisStore
-from avtomat.storage.sqlite import SqliteStore
+from avtomat.storage.port.clock import StoreClock
+from avtomat.storage.redis.store import RedisStore
+from avtomat.storage.sqlite.store import SqliteStore
 from tests.servers import RedisServer
 from tests.storage.world import FINISHED, Clock, World
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreNotExecuted
-from avtomat.storage.answers import Due
-from avtomat.storage.invariants import violations
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.ports import ENDED_ATTEMPT_KEPT_MS
-from avtomat.storage.writes import DueCause, HeadChange, MailCause, Post, SignalWait
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.answers import Due
+from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS
+from avtomat.storage.port.writes import DueCause, HeadChange, MailCause, Post, SignalWait
+from avtomat.storage.proof.invariants import violations
 from tests.storage.comparing import FIRST_TIME_MS
 from tests.storage.faults import Fault, Faults, faulty, insist
 from tests.storage.stores import STORES

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from avtomat.errors import StoreError
-from avtomat.storage.answers import HistoryEntry
-from avtomat.storage.history import Carried
-from avtomat.storage.history_postgres import PostgresHistory
+from avtomat.storage.history.port import Carried
+from avtomat.storage.history.postgres import PostgresHistory
+from avtomat.storage.port.answers import HistoryEntry
 from tests.postgres import execute
 from tests.servers import free_port
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from avtomat.storage.invariants import changes, violations
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.writes import SignalWait
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.writes import SignalWait
+from avtomat.storage.proof.invariants import changes, violations
 from tests.storage.world import FINISHED, Clock, World, change, fork
 
 ENDED, BUSY = f"{2:032x}", f"{3:032x}"

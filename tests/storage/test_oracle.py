@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from avtomat.storage.ports import Store
+from avtomat.storage.port.store import Store
 from tests.storage.oracle_choices import PARTITIONS
 from tests.storage.oracle_machine import OracleMachine
 from tests.storage.stores import STORES

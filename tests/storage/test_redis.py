@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreError, StoreNotExecuted
-from avtomat.storage.answers import Query, Wakeups
-from avtomat.storage.ports import CLOSE_AT_ONCE_MAX
-from avtomat.storage.redis import RedisStore, prefix_of
-from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_meta import FORMAT
-from avtomat.storage.redis_url import parse_redis_url
-from avtomat.storage.writes import DueCause, MailCause, NewJob, SignalWait
+from avtomat.storage.port.answers import Query, Wakeups
+from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
+from avtomat.storage.port.writes import DueCause, MailCause, NewJob, SignalWait
+from avtomat.storage.redis.meta import FORMAT
+from avtomat.storage.redis.store import RedisStore, prefix_of
+from avtomat.storage.redis.wire.connection import RedisConnection
+from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.servers import RedisServer, stopped
 from tests.storage.world import FINISHED, REARM_MS, RETENTION_MS, Clock, World, change, fork, mail, result, task
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_errors import CommandError, LostReplyError, NotExecutedError, RefusedError, error_of
-from avtomat.storage.redis_link import ServerInfo
-from avtomat.storage.redis_script import script_of
-from avtomat.storage.redis_subscriber import RedisSubscriber
-from avtomat.storage.redis_url import RedisAddress, parse_redis_url
-from avtomat.storage.redis_wire import TICK_S
+from avtomat.storage.redis.script import script_of
+from avtomat.storage.redis.wire.connection import RedisConnection
+from avtomat.storage.redis.wire.errors import CommandError, LostReplyError, NotExecutedError, RefusedError, error_of
+from avtomat.storage.redis.wire.link import ServerInfo
+from avtomat.storage.redis.wire.socket import TICK_S
+from avtomat.storage.redis.wire.subscriber import RedisSubscriber
+from avtomat.storage.redis.wire.url import RedisAddress, parse_redis_url
 from tests.servers import Daemon, RedisServer, free_port, stopped
 
 Connect = Callable[..., Awaitable[RedisConnection]]

@@ -10,14 +10,14 @@ import pytest
 
 from avtomat.cli.main import main
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.storage import redis as redis_store
-from avtomat.storage.answers import Wakeups
-from avtomat.storage.redis import RedisStore
-from avtomat.storage.redis_connection import RedisConnection
-from avtomat.storage.redis_meta import FORMAT, accept
-from avtomat.storage.redis_url import parse_redis_url
+from avtomat.storage.port.answers import Wakeups
+from avtomat.storage.redis import store as redis_store
+from avtomat.storage.redis.meta import FORMAT, accept
+from avtomat.storage.redis.store import RedisStore
+from avtomat.storage.redis.wire.connection import RedisConnection
+from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.runtime.bench import bench_of
-from tests.servers import RedisServer
+from tests.servers import RedisServer, free_port
 from tests.storage.world import Clock, World
 
 ONE = "states: {one: {task: work}}"
@@ -62,7 +62,8 @@ async def opened(world: World, lost: Callable[[], None] = lambda: None) -> None:
 async def test_a_node_of_a_cluster_is_refused_at_start_and_by_the_doctor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = RedisServer(tmp_path, more={"cluster-enabled": "yes"})
+    # the port of the cluster's bus would be the server's plus 10,000, where outgoing connections take theirs
+    server = RedisServer(tmp_path, more={"cluster-enabled": "yes", "cluster-port": str(free_port())})
     try:
         with pytest.raises(StoreError, match="Redis Cluster, which Avtomat does not support") as refused:
             await opened(world_on(server))

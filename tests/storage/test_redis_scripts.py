@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from avtomat.storage.redis_script import load_scripts
+from avtomat.storage.redis.script import load_scripts
 
 LUA = files("avtomat.storage") / "lua"
 SCRIPTS = sorted(file.name for file in LUA.iterdir() if file.name.endswith(".lua"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.redis_url import RedisAddress, RedisUrlError, parse_redis_url
+from avtomat.storage.redis.wire.url import RedisAddress, RedisUrlError, parse_redis_url
 
 
 @pytest.mark.parametrize(

@@ -16,28 +16,26 @@ from types import ModuleType
 import pytest
 
 from avtomat.errors import StoreBusy, StoreError, StoreNotExecuted
-from avtomat.storage import (
-    sqlite_attempts,
-    sqlite_claims,
-    sqlite_commit,
-    sqlite_duties,
-    sqlite_file,
-    sqlite_head,
-    sqlite_joins,
-    sqlite_judge,
-    sqlite_lane,
-    sqlite_log,
-    sqlite_mail,
-    sqlite_reads,
-    sqlite_records,
-    sqlite_scopes,
-    sqlite_trim,
-)
-from avtomat.storage.answers import Created, Query, Wakeups
-from avtomat.storage.ports import Store
-from avtomat.storage.sqlite import SqliteStore
-from avtomat.storage.sqlite_writer import Step
-from avtomat.storage.writes import MailCause, NewJob, SignalWait
+from avtomat.storage.port.answers import Created, Query, Wakeups
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import MailCause, NewJob, SignalWait
+from avtomat.storage.sqlite import attempts as sqlite_attempts
+from avtomat.storage.sqlite import claims as sqlite_claims
+from avtomat.storage.sqlite import commit as sqlite_commit
+from avtomat.storage.sqlite import duties as sqlite_duties
+from avtomat.storage.sqlite import file as sqlite_file
+from avtomat.storage.sqlite import head as sqlite_head
+from avtomat.storage.sqlite import joins as sqlite_joins
+from avtomat.storage.sqlite import judge as sqlite_judge
+from avtomat.storage.sqlite import lane as sqlite_lane
+from avtomat.storage.sqlite import log as sqlite_log
+from avtomat.storage.sqlite import mail as sqlite_mail
+from avtomat.storage.sqlite import reads as sqlite_reads
+from avtomat.storage.sqlite import records as sqlite_records
+from avtomat.storage.sqlite import scopes as sqlite_scopes
+from avtomat.storage.sqlite import trim as sqlite_trim
+from avtomat.storage.sqlite.store import SqliteStore
+from avtomat.storage.sqlite.writer import Step
 from tests.storage.world import FINISHED, Clock, World, change, given_mail, mail, result, task
 
 STATEMENTS = [
@@ -67,9 +65,9 @@ SORTS_ALLOWED = {
 
 JOBS_WRITER = """
 import asyncio, sys
-from avtomat.storage.answers import Wakeups
-from avtomat.storage.sqlite import SqliteStore
-from avtomat.storage.writes import Dispatch, NewJob, ResultCause, ScopeEnd, Writes
+from avtomat.storage.port.answers import Wakeups
+from avtomat.storage.sqlite.store import SqliteStore
+from avtomat.storage.port.writes import Dispatch, NewJob, ResultCause, ScopeEnd, Writes
 
 async def one(store, number):
     job = f"00{number:030x}"

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from avtomat.errors import StoreError
-from avtomat.storage import sqlite_records, sqlite_trim, sqlite_writer
-from avtomat.storage.sqlite import SqliteStore
-from avtomat.storage.sqlite_trim import ROWS_MAX, SMALL_ROWS
-from avtomat.storage.sqlite_writer import Step
+from avtomat.storage.sqlite import records as sqlite_records
+from avtomat.storage.sqlite import trim as sqlite_trim
+from avtomat.storage.sqlite import writer as sqlite_writer
+from avtomat.storage.sqlite.store import SqliteStore
+from avtomat.storage.sqlite.trim import ROWS_MAX, SMALL_ROWS
+from avtomat.storage.sqlite.writer import Step
 from tests.storage.world import FINISHED, LEASE_MS, QUEUE, RETENTION_MS, Clock, World, fork, task
 
 
@@ -200,7 +202,7 @@ async def test_closing_a_fork_of_many_ended_bodies_is_bounded(world: World) -> N
 async def test_many_members_of_parked_jobs_are_set_aside_in_steps(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("avtomat.storage.sqlite_duties.LOOKED_AT_MAX", 20)
+    monkeypatch.setattr("avtomat.storage.sqlite.duties.LOOKED_AT_MAX", 20)
     for _ in range(60):
         parked = await world.create(timer_ms=world.now() + 1_000)
         await world.status(parked, "paused")

@@ -16,9 +16,11 @@ import pytest
 
 from avtomat.errors import StoreAnswerLost, StoreBusy, StoreError
 from avtomat.runtime.repeating import repeat
-from avtomat.storage import sqlite, sqlite_format, sqlite_log
-from avtomat.storage.sqlite import SqliteStore
-from avtomat.storage.sqlite_writer import Step
+from avtomat.storage.sqlite import format as sqlite_format
+from avtomat.storage.sqlite import log as sqlite_log
+from avtomat.storage.sqlite import store as sqlite
+from avtomat.storage.sqlite.store import SqliteStore
+from avtomat.storage.sqlite.writer import Step
 from tests.storage.world import FINISHED, Clock, World, change
 
 

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast
 
-from avtomat.storage.answers import Committed, Due, Handout, Loaded, Wakeups
-from avtomat.storage.clock import system_times
-from avtomat.storage.dump import Dump
-from avtomat.storage.invariants import violations
-from avtomat.storage.ports import Store
-from avtomat.storage.rules import partition_of_key
-from avtomat.storage.writes import (
+from avtomat.storage.port.answers import Committed, Due, Handout, Loaded, Wakeups
+from avtomat.storage.port.clock import system_times
+from avtomat.storage.port.rules import partition_of_key
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import (
     Cause,
     Dispatch,
     DueCause,
@@ -30,6 +28,8 @@ from avtomat.storage.writes import (
     ScopeEnd,
     Writes,
 )
+from avtomat.storage.proof.dump import Dump
+from avtomat.storage.proof.invariants import violations
 
 Fields = dict[str, Any]
 QUEUE = "mail.send"

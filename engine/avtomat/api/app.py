@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from avtomat.api.answer import Answer
-from avtomat.api.auth import client_guard, worker_guard
-from avtomat.api.blueprints import BlueprintRoutes
-from avtomat.api.doors import ClientsDoor, Handler, WorkersDoor
-from avtomat.api.jobs import JobRoutes
-from avtomat.api.metrics import Metrics, RequestCounts
-from avtomat.api.operating import OperatingRoutes
-from avtomat.api.operations import PublicRoutes
-from avtomat.api.refusals import MethodRefused
-from avtomat.api.requests import Request
-from avtomat.api.routing import Router
-from avtomat.api.sockets import SOCKET, SocketRoute
-from avtomat.api.workers import WORKERS, WorkerRoutes
+from avtomat.api.clients.blueprints import BlueprintRoutes
+from avtomat.api.clients.jobs import JobRoutes
+from avtomat.api.clients.operating import OperatingRoutes
+from avtomat.api.http.answer import Answer
+from avtomat.api.http.auth import client_guard, worker_guard
+from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
+from avtomat.api.http.refusals import MethodRefused
+from avtomat.api.http.requests import Request
+from avtomat.api.http.routing import Router
+from avtomat.api.public.metrics import Metrics, RequestCounts
+from avtomat.api.public.operations import PublicRoutes
+from avtomat.api.workers.calls import WORKERS, WorkerRoutes
+from avtomat.api.workers.sockets import SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
-from avtomat.runtime.clients import ClientDoor
-from avtomat.runtime.dispatcher import Dispatcher
-from avtomat.runtime.operating import Operators
-from avtomat.runtime.why import Explainer
+from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.people.operating import Operators
+from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from datetime import timedelta
 
 import orjson
 
-from avtomat.blueprint.json_schemas import SchemaCheck
-from avtomat.blueprint.nodes import Node, Scalar, Sequence
-from avtomat.blueprint.places import Readings
+from avtomat.blueprint.checks.places import Readings
+from avtomat.blueprint.language.template import CompiledTemplate, compile_value
+from avtomat.blueprint.schemas.checked import SchemaCheck
 from avtomat.blueprint.spec import (
     LANE,
     Arm,
@@ -27,7 +27,7 @@ from avtomat.blueprint.spec import (
     text_of,
     value_of,
 )
-from avtomat.blueprint.template import CompiledTemplate, compile_value
+from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence
 from avtomat.core.defaults import defaults_of
 from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json, Template

@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 
 from avtomat.blueprint.assemble import assemble
-from avtomat.blueprint.nodes import Node, node_of
-from avtomat.blueprint.places import Readings, find_places
+from avtomat.blueprint.checks.places import Readings, find_places
 from avtomat.blueprint.spec import read_spec
+from avtomat.blueprint.yaml.nodes import Node, node_of
 from avtomat.core.program import Program
 
 

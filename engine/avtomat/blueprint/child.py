@@ -1,4 +1,4 @@
-"""Compile texts in a process of its own, one after the other: what `runtime/compiling.py` speaks to.
+"""Compile texts in a process of its own, one after the other: what `runtime/blueprints/compiling.py` speaks to.
 
 A text comes on standard input and what came of it goes to standard output, each after its length in 4 bytes; an empty
 answer says first that it can compile. Each text has so much CPU time; the process has so much memory. It ends with its

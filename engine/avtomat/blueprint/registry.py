@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from avtomat.blueprint import codes_rules as codes
 from avtomat.blueprint.files import SUFFIXES, find_blueprints, read_file
+from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.diagnostics import Diagnostic, Severity
 
 CHANGED_AGAIN_NS: Final = 2_000_000_000

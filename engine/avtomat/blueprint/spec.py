@@ -12,7 +12,7 @@ from collections.abc import Mapping as MappingABC
 from dataclasses import field
 from typing import NamedTuple
 
-from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
+from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.formula import Json
 from avtomat.core.program import END
 from avtomat.core.value import value

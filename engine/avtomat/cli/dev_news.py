@@ -12,7 +12,7 @@ from avtomat.cli import frames
 from avtomat.core.formula import Json
 from avtomat.diagnostics import Diagnostic
 from avtomat.runtime.service import Service
-from avtomat.storage.rules import ENDED
+from avtomat.storage.port.rules import ENDED
 
 LOOKED_AT_ONCE_MAX: Final = 100
 """So many jobs are looked at at the same time; of more that end together some are not told."""

@@ -94,7 +94,7 @@ def _undeclared(settings: Settings) -> Iterator[Finding]:
     """What blueprints name and the settings do not have; what is wrong with a blueprint itself is not told here."""
     from avtomat.blueprint.compiler import examine_text
     from avtomat.blueprint.files import find_blueprints, read_file
-    from avtomat.runtime.undeclared import undeclared
+    from avtomat.runtime.blueprints.undeclared import undeclared
 
     for file in find_blueprints([settings.blueprints]) if settings.blueprints.is_dir() else ():
         content = read_file(file) if isinstance(file, Path) else None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from avtomat.cli.finding import Finding, error, ok, warning
 from avtomat.setting_kinds import show_url
 from avtomat.settings import Settings
-from avtomat.storage.sqlite_errors import CORRUPT_HINT
-from avtomat.storage.sqlite_format import aside, older_format, refused
+from avtomat.storage.sqlite.errors import CORRUPT_HINT
+from avtomat.storage.sqlite.format import aside, older_format, refused
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Final
 
 from avtomat.api.app import App
-from avtomat.api.engine_metrics import EngineMetrics
-from avtomat.api.server import Listener, listen
+from avtomat.api.http.server import Listener, listen
+from avtomat.api.public.engine_metrics import EngineMetrics
 from avtomat.errors import UsageError
 from avtomat.runtime.service import Service
 from avtomat.settings import Settings

@@ -39,9 +39,9 @@ def run(args: Namespace) -> int:
 
 async def _accept(settings: Settings) -> str:
     """The identity under which the store was accepted."""
-    from avtomat.storage.redis_connection import RedisConnection
-    from avtomat.storage.redis_meta import accept
-    from avtomat.storage.redis_url import RedisUrlError, parse_redis_url
+    from avtomat.storage.redis.meta import accept
+    from avtomat.storage.redis.wire.connection import RedisConnection
+    from avtomat.storage.redis.wire.url import RedisUrlError, parse_redis_url
 
     try:
         connection = RedisConnection(parse_redis_url(settings.store))

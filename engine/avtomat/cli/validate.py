@@ -169,7 +169,7 @@ def _findings_of_settings(file: Path) -> list[Diagnostic]:
 def _undeclared(paths: Sequence[Path], file: Path) -> Iterator[Diagnostic]:
     """Warnings about what the blueprints name and the settings do not have."""
     from avtomat.blueprint.compiler import examine_text
-    from avtomat.runtime.undeclared import undeclared
+    from avtomat.runtime.blueprints.undeclared import undeclared
     from avtomat.settings_loader import load_settings
 
     if not file.is_file():

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.json_door import read_json
-from avtomat.runtime.submission import Submission
-from avtomat.storage.codec import dumps
+from avtomat.storage.port.codec import dumps
 
 PRIORITY_MAX = 9
 KEY_CHARACTERS_MAX = 255

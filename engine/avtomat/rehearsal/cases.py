@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from avtomat.blueprint.nodes import Mapping as MappingNode
-from avtomat.blueprint.nodes import Span
 from avtomat.blueprint.spec import Name
+from avtomat.blueprint.yaml.nodes import Mapping as MappingNode
+from avtomat.blueprint.yaml.nodes import Span
 from avtomat.core.formula import Json
 from avtomat.core.value import value
 from avtomat.rehearsal.conditions import Condition

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from avtomat.blueprint.nodes import Mapping as MappingNode
-from avtomat.blueprint.nodes import Node, Span
-from avtomat.blueprint.nodes import Sequence as SequenceNode
-from avtomat.blueprint.schema import span_of_key
+from avtomat.blueprint.checks.shape import span_of_key
+from avtomat.blueprint.yaml.nodes import Mapping as MappingNode
+from avtomat.blueprint.yaml.nodes import Node, Span
+from avtomat.blueprint.yaml.nodes import Sequence as SequenceNode
 from avtomat.core.formula import Json
 
 SHOWN_MAX = 120

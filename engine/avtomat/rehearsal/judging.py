@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from avtomat.blueprint import codes_tests as codes
-from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.nodes import Node, Span
-from avtomat.blueprint.nodes import Sequence as SequenceNode
+from avtomat.blueprint.findings import codes_tests as codes
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import entries_of, part_of, text_of, value_of
+from avtomat.blueprint.yaml.nodes import Node, Span
+from avtomat.blueprint.yaml.nodes import Sequence as SequenceNode
 from avtomat.core.duration import format_duration, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, ROOT, Status
@@ -20,9 +20,9 @@ from avtomat.rehearsal.conditions import Condition
 from avtomat.rehearsal.reading import conditions_of
 from avtomat.rehearsal.script import Task
 from avtomat.rehearsal.stage import Played
-from avtomat.runtime.jobview import scope_of_row
-from avtomat.storage.answers import JobRow
-from avtomat.storage.codec import loads
+from avtomat.runtime.jobs.jobview import scope_of_row
+from avtomat.storage.port.answers import JobRow
+from avtomat.storage.port.codec import loads
 
 REFUSED = "refused"
 DIFFERENCES_SHOWN_MAX = 20

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from avtomat.blueprint import codes_tests as codes
-from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.nodes import Node
-from avtomat.blueprint.schema import span_of_key
+from avtomat.blueprint.checks.shape import span_of_key
+from avtomat.blueprint.checks.spelling import listed, nearest_hint
+from avtomat.blueprint.findings import codes_tests as codes
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
-from avtomat.blueprint.spelling import listed, nearest_hint
+from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.program import ForeachState, ParallelState, Program, TaskState
 from avtomat.core.value import value
 

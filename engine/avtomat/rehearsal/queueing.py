@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from avtomat.core.model import ENDED, ROOT, Status
-from avtomat.runtime.joining import join_of_mail
-from avtomat.storage.answers import Committed, Created, Due, Outcome
-from avtomat.storage.memory import MemoryStore
-from avtomat.storage.writes import Cause, NewJob, Writes
+from avtomat.runtime.jobs.joining import join_of_mail
+from avtomat.storage.memory.store import MemoryStore
+from avtomat.storage.port.answers import Committed, Created, Due, Outcome
+from avtomat.storage.port.writes import Cause, NewJob, Writes
 
 AT_REST = ENDED | {Status.QUARANTINED}
 """Where a rehearsal ends: with a job that has ended, or waits for an operator."""

@@ -11,13 +11,13 @@ from collections.abc import Mapping as MappingABC
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from avtomat.blueprint import codes_rules, codes_tests
+from avtomat.blueprint.checks.shape import check_shape, span_of_key
 from avtomat.blueprint.compiler import checker_failed
-from avtomat.blueprint.findings import Finding
-from avtomat.blueprint.nodes import Mapping, Node, Scalar, Sequence, Span
-from avtomat.blueprint.schema import check_shape, span_of_key
-from avtomat.blueprint.source import read_source
+from avtomat.blueprint.findings import codes_rules, codes_tests
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import entries_of, flag, items_of, name_of, part_of, text_of, value_of
+from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
+from avtomat.blueprint.yaml.source import read_source
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint

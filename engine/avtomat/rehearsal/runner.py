@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from avtomat.blueprint import codes_tests as codes
+from avtomat.blueprint.checks.spelling import nearest_hint
 from avtomat.blueprint.compiler import Examined, examine_text
 from avtomat.blueprint.files import is_test, is_there, read_file
-from avtomat.blueprint.findings import Finding, arrange
+from avtomat.blueprint.findings import codes_tests as codes
+from avtomat.blueprint.findings.finding import Finding, arrange
 from avtomat.blueprint.spec import LANE, Name, StateSpec
-from avtomat.blueprint.spelling import nearest_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.rehearsal.cases import Case, CaseFile

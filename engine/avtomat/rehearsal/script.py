@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from avtomat.blueprint import codes_tests as codes
-from avtomat.blueprint.findings import Finding
+from avtomat.blueprint.findings import codes_tests as codes
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.core.formula import Json
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Answer, Answers, Case

@@ -17,8 +17,8 @@ import heapq
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from avtomat.blueprint import codes_tests as codes
 from avtomat.blueprint.building import build_program
+from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.messages import View
@@ -30,18 +30,18 @@ from avtomat.errors import RequestRefused
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
-from avtomat.runtime.executor import Executor, Listeners
-from avtomat.runtime.handout import payload
-from avtomat.runtime.kept import Kept, KeptScopes
-from avtomat.runtime.programs import Programs
-from avtomat.runtime.results import cause_of, event_of
-from avtomat.runtime.scopes import Scopes
-from avtomat.runtime.submission import Submission, begin, input_of
-from avtomat.runtime.timers import Timers
-from avtomat.runtime.waiters import Waiters
+from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.jobs.executor import Executor, Listeners
+from avtomat.runtime.jobs.kept import Kept, KeptScopes
+from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.submission import Submission, begin, input_of
+from avtomat.runtime.jobs.waiters import Waiters
+from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.work.handout import payload
+from avtomat.runtime.work.results import cause_of, event_of
 from avtomat.secrets import InlineSecret, Secrets
-from avtomat.storage.answers import Handout, JobRow, Revoked, Wakeups
-from avtomat.storage.codec import from_ms, loads, secrets_from_json, to_ms
+from avtomat.storage.port.answers import Handout, JobRow, Revoked, Wakeups
+from avtomat.storage.port.codec import from_ms, loads, secrets_from_json, to_ms
 
 JOB = "00000000000000000000000001"
 """The id of every job in tests: jitter and `uuid()` are derived from it."""

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from avtomat.runtime.executor import NO_VERSION
-from avtomat.runtime.queues import Queues
-from avtomat.storage.answers import Committed, Created, Handout, Outcome
-from avtomat.storage.ports import Store
-from avtomat.storage.writes import Cause, NewJob, ResultCause, Writes
+from avtomat.runtime.jobs.executor import NO_VERSION
+from avtomat.runtime.work.queues import Queues
+from avtomat.storage.port.answers import Committed, Created, Handout, Outcome
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Writes
 
 SAMPLE_EVERY_S: Final = 2.0
 OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating")

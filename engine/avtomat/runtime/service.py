@@ -13,32 +13,32 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
-from avtomat.runtime.admission import Admission
-from avtomat.runtime.clients import ClientDoor
-from avtomat.runtime.compiling import CompileChild, compile_here
-from avtomat.runtime.dispatcher import Dispatcher
-from avtomat.runtime.duties import Duties, Duty
-from avtomat.runtime.executor import Executor, Listeners
-from avtomat.runtime.histories import Histories
-from avtomat.runtime.kept import KeptScopes
+from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
+from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.blueprints.reload import Reloader, counts_of
+from avtomat.runtime.blueprints.undeclared import undeclared
+from avtomat.runtime.jobs.admission import Admission
+from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.executor import Executor, Listeners
+from avtomat.runtime.jobs.histories import Histories
+from avtomat.runtime.jobs.kept import KeptScopes
+from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
-from avtomat.runtime.operating import Operators
-from avtomat.runtime.programs import Programs
-from avtomat.runtime.queues import Queues
-from avtomat.runtime.relay import Relay
-from avtomat.runtime.reload import Reloader, counts_of
+from avtomat.runtime.people.operating import Operators
+from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.scopes import Scopes
-from avtomat.runtime.timers import Timers
-from avtomat.runtime.undeclared import undeclared
-from avtomat.runtime.waiters import Waiters
-from avtomat.runtime.why import Explainer
+from avtomat.runtime.time.duties import Duties, Duty
+from avtomat.runtime.time.relay import Relay
+from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.queues import Queues
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
-from avtomat.storage.answers import Wakeups
-from avtomat.storage.codec import from_ms
-from avtomat.storage.history import HistoryDatabase
-from avtomat.storage.ports import Store
+from avtomat.storage.history.port import HistoryDatabase
+from avtomat.storage.port.answers import Wakeups
+from avtomat.storage.port.codec import from_ms
+from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -280,15 +280,15 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
     """
     outbox = settings.history is not None
     if settings.sqlite_path is not None:
-        from avtomat.storage.sqlite import SqliteStore
+        from avtomat.storage.sqlite.store import SqliteStore
 
         return SqliteStore(settings.sqlite_path, partitions=settings.partitions, offset_ms=offset_ms, outbox=outbox)
     if settings.store.startswith("memory:"):
-        from avtomat.storage.memory import MemoryStore
+        from avtomat.storage.memory.store import MemoryStore
 
         return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
-    from avtomat.storage.redis import RedisStore
-    from avtomat.storage.redis_url import RedisUrlError
+    from avtomat.storage.redis.store import RedisStore
+    from avtomat.storage.redis.wire.url import RedisUrlError
 
     try:
         return RedisStore(
@@ -305,7 +305,7 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
 def open_history(url: str) -> HistoryDatabase:
     """The history database at `url`; it connects when it is first used. SettingsError: its package is missing."""
     try:
-        from avtomat.storage.history_postgres import PostgresHistory
+        from avtomat.storage.history.postgres import PostgresHistory
     except ModuleNotFoundError as missing:
         raise SettingsError(
             f"the setting history needs the package {missing.name}", hint="pip install 'avtomat[postgres]'"

@@ -1,0 +1,1 @@
+"""The clients' door: jobs, blueprints, operators' requests."""

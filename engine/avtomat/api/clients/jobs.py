@@ -1,0 +1,187 @@
+"""The clients' door: submit jobs, read them, wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
+
+from avtomat.api.clients.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
+from avtomat.api.http.answer import Answer
+from avtomat.api.http.answers import json_answer, problem_of, tagged_answer
+from avtomat.api.http.bodies import json_body
+from avtomat.api.http.doors import ClientRoute
+from avtomat.api.http.queries import count, query_of, refuse_unknown, seconds
+from avtomat.api.http.refusals import refusal_of
+from avtomat.api.http.requests import Request, single_header
+from avtomat.core.formula import Json
+from avtomat.core.model import ENDED
+from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.clients import STATUS_WORDS, Accepted, ClientDoor
+from avtomat.runtime.jobs.submission import Submission
+from avtomat.settings import Settings
+from avtomat.storage.port.answers import Query
+from avtomat.suggest import did_you_mean
+
+JOBS: Final = "/api/v1/jobs"
+SUBMIT: Final = "/api/v1/blueprints/{blueprint}/jobs"
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+HISTORY_PAGE_MAX: Final = 1_000
+
+T = TypeVar("T")
+
+
+class JobRoutes:
+    """The routes below /api/v1/jobs."""
+
+    def __init__(self, clients: ClientDoor, settings: Settings) -> None:
+        self._clients = clients
+        self._body_bytes_max = settings.body_bytes_max
+        self._wait_max_s = settings.wait_max.total_seconds()
+
+    def routes(self) -> Sequence[ClientRoute]:
+        """The one that is asked most comes first: the router tries them in order."""
+        return (
+            ("POST", JOBS + "/{blueprint}", self.submit),  # the older address, which is no longer described
+            ("POST", SUBMIT, self.submit),
+            ("GET", JOBS + "/{job}", self.show),
+            ("GET", JOBS, self.list),
+            ("GET", JOBS + "/{job}/history", self.history),
+            ("GET", JOBS + "/{job}/tasks", self.tasks),
+        )
+
+    # --- submitting ---------------------------------------------------------------------------------------------------
+
+    async def submit(self, request: Request) -> Answer:
+        """Accept a job, or a list of them. With `wait`: 200 and the whole job if it ends in time."""
+        query = query_of(request)
+        refuse_unknown(query, ("wait",))
+        body = await json_body(request, self._body_bytes_max)
+        if isinstance(body, list):
+            return await self._submit_all(request, body, waits="wait" in query)
+        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
+        wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
+        accepted = await self._clients.submit(asked, wait_s)
+        answer = await self._answer(accepted, whole="wait" in query)
+        answer.set("Location", f"{JOBS}/{accepted.job_id}")
+        if not accepted.fresh:
+            answer.set("Idempotency-Replayed", "true")
+        return answer
+
+    async def _answer(self, accepted: Accepted, *, whole: bool) -> Answer:
+        if not whole:
+            return json_answer(accepted_as_json(accepted), status=202)
+        if accepted.ended is not None:
+            return json_answer({"job_id": accepted.job_id, **accepted.ended})
+        job = await self._clients.job(accepted.job_id, None)
+        if job is None:
+            raise RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
+        return json_answer({"job_id": accepted.job_id, **job}, status=status_of(job))
+
+    async def _submit_all(self, request: Request, bodies: Sequence[Json], *, waits: bool) -> Answer:
+        """Accept each of a list for itself: the results are in the order of the list."""
+        if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
+            text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
+            raise RequestRefused(text, status=422, code="request.invalid")
+        key = read_key(single_header(request, "Idempotency-Key"))
+        results = await asyncio.gather(
+            *(
+                self._submit_one(request, body, None if key is None else f"{key}/{index}", f"/{index}")
+                for index, body in enumerate(bodies)
+            )
+        )
+        return json_answer({"results": results}, status=202)
+
+    async def _submit_one(self, request: Request, body: Json, key: str | None, pointer: str) -> Mapping[str, Json]:
+        try:
+            return accepted_as_json(await self._clients.submit(_submission_of(request, body, key, pointer)))
+        except Exception as error:
+            return {"problem": problem_of(refusal_of(error))}
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def show(self, request: Request) -> Answer:
+        """The whole job; with `wait`, once it has ended or the time is over."""
+        query = query_of(request)
+        refuse_unknown(query, ("wait",))
+        job_id = request.parts["job"]
+        wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
+        return tagged_answer(request, found(await self._clients.job(job_id, request.caller.client, wait_s), job_id))
+
+    async def list(self, request: Request) -> Answer:
+        """A page of jobs, newest first."""
+        query = query_of(request)
+        refuse_unknown(query, ("status", "blueprint", "limit", "cursor"))
+        wanted = Query(
+            client=request.caller.client,
+            blueprint=query.get("blueprint"),
+            limit=count(query, "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX),
+            cursor=query.get("cursor"),
+        )
+        jobs, cursor = await self._clients.jobs(wanted, _status_word(query.get("status")))
+        return json_answer({"jobs": jobs, "next_cursor": cursor})
+
+    async def history(self, request: Request) -> Answer:
+        """The job's history, oldest first, a page at a time."""
+        query = query_of(request)
+        refuse_unknown(query, ("limit", "cursor"))
+        job_id = request.parts["job"]
+        after = count(query, "cursor", default=0, least=0, most=10**9)
+        limit = count(query, "limit", default=PAGE_MAX, least=1, most=HISTORY_PAGE_MAX)
+        entries = found(await self._clients.history(job_id, request.caller.client, after, limit), job_id)
+        cursor = str(entries[-1]["seq"]) if len(entries) == limit else None
+        return json_answer({"history": entries, "next_cursor": cursor})
+
+    async def tasks(self, request: Request) -> Answer:
+        """The job's open tasks: who works on what, since when, how far."""
+        refuse_unknown(query_of(request))
+        job_id = request.parts["job"]
+        return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.client), job_id)})
+
+
+def _submission_of(request: Request, body: Json, key: str | None, pointer: str = "") -> Submission:
+    headers = request.headers
+    return read_submission(
+        body,
+        blueprint=request.parts["blueprint"],
+        client=request.caller.name,
+        key=key,
+        trace=read_trace(headers.get("traceparent")),
+        whole="X-Avtomatika-Token" in headers,
+        pointer=pointer,
+    )
+
+
+def accepted_as_json(accepted: Accepted) -> dict[str, Json]:
+    """What a client is told of a job that was just taken."""
+    return {
+        "job_id": accepted.job_id,
+        "status": accepted.status,
+        "blueprint": accepted.blueprint,
+        "version": accepted.version,
+    }
+
+
+def status_of(job: Mapping[str, Json]) -> int:
+    """200 for a job that has ended, 202 for one that goes on."""
+    return 200 if job["status"] in ENDED else 202
+
+
+def found(value: T | None, job_id: str) -> T:
+    """What was asked of a job; 404 when there is none."""
+    if value is None:
+        raise RequestRefused(f"there is no job {job_id[:80]!r}", status=404, code="job.not_found")
+    return value
+
+
+def _status_word(word: str | None) -> str | None:
+    if word is None or word in STATUS_WORDS:
+        return word
+    meant = did_you_mean(word, STATUS_WORDS)
+    raise RequestRefused(
+        f"status={word[:80]} is not a status of jobs",
+        status=422,
+        code="request.parameter",
+        hint=f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(STATUS_WORDS))}",
+    )

@@ -1,0 +1,160 @@
+"""The operators' part of the clients' door: act on a job by hand, and ask why it does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from avtomat.api.clients.jobs import JOBS, accepted_as_json, found, status_of
+from avtomat.api.clients.submissions import read_key
+from avtomat.api.http.answer import Answer
+from avtomat.api.http.answers import json_answer
+from avtomat.api.http.bodies import optional_json_body
+from avtomat.api.http.doors import ClientHandler, ClientRoute
+from avtomat.api.http.queries import query_of, refuse_unknown
+from avtomat.api.http.requests import Request, single_header
+from avtomat.core.formula import Json
+from avtomat.core.messages import (
+    OperatorEvent,
+    PauseRequested,
+    ReleaseRequested,
+    RerunRequested,
+    ResumeRequested,
+    SkipRequested,
+)
+from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.people.operating import Operators
+from avtomat.runtime.people.why import Explainer
+from avtomat.settings import Settings
+from avtomat.suggest import did_you_mean
+
+TEXT_CHARACTERS_MAX: Final = 1_000
+
+Make = Callable[[Mapping[str, Json], str], OperatorEvent]
+"""The event of a body, and of who asks."""
+
+_EVENTS: Final[Mapping[str, tuple[tuple[str, ...], Make]]] = {
+    "pause": ((), lambda body, by: PauseRequested(by=by, reason=body.get("reason", ""))),
+    "resume": ((), lambda body, by: ResumeRequested(by=by, reason=body.get("reason", ""))),
+    "retry": ((), lambda body, by: ReleaseRequested(by=by, reason=body.get("reason", ""))),
+    "release": (
+        ("data", "params"),
+        lambda body, by: ReleaseRequested(
+            by=by, reason=body.get("reason", ""), data=body.get("data"), params=body.get("params")
+        ),
+    ),
+    "skip": (
+        ("output",),
+        lambda body, by: SkipRequested(by=by, reason=body.get("reason", ""), output=body.get("output")),
+    ),
+}
+"""For each action of an operator the fields that it takes beside `reason`, and its event."""
+
+_EXPECTED: Final[Mapping[str, tuple[type, str]]] = {
+    "reason": (str, f"a text of at most {TEXT_CHARACTERS_MAX} characters"),
+    "compensate": (bool, "true or false"),
+    "state": (str, "the name of a state of the job's own machine"),
+    "data": (dict, "a map: all variables of the job from now on"),
+    "params": (object, "the params of the undo at which the job is parked"),
+    "output": (object, "any value"),
+}
+
+
+class OperatingRoutes:
+    """The routes below /api/v1/jobs/{job} that change the job, and the one that explains it."""
+
+    def __init__(self, operators: Operators, explainer: Explainer, settings: Settings) -> None:
+        self._operators = operators
+        self._explainer = explainer
+        self._body_bytes_max = settings.body_bytes_max
+
+    def routes(self) -> Sequence[ClientRoute]:
+        """All of them."""
+        job = JOBS + "/{job}"
+        actions = [("POST", f"{job}/{name}", self._action(fields, make)) for name, (fields, make) in _EVENTS.items()]
+        return (
+            ("POST", job + "/cancel", self.cancel),
+            ("POST", job + "/rerun", self.rerun),
+            *actions,
+            ("GET", job + "/why", self.why),
+        )
+
+    async def cancel(self, request: Request) -> Answer:
+        """End the job as cancelled. 200 once it has ended, whether by this or before."""
+        body = await self._body(request, ("compensate",))
+        job_id, caller = request.parts["job"], request.caller
+        job = await self._operators.cancel(
+            job_id,
+            caller.client,
+            caller.name,
+            body.get("reason", ""),
+            compensate=body.get("compensate", True),
+            key=_key_of(request),
+        )
+        return _answer(found(job, job_id))
+
+    async def rerun(self, request: Request) -> Answer:
+        """Enter a state of an open job anew, or run an ended one again, as a new job."""
+        body = await self._body(request, ("state", "data"))
+        job_id, caller = request.parts["job"], request.caller
+        event = RerunRequested(
+            by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
+        )
+        job = await self._operators.rerun(job_id, caller.client, event, _key_of(request))
+        if not isinstance(job, Accepted):
+            return _answer(found(job, job_id))
+        answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
+        answer.set("Location", f"{JOBS}/{job.job_id}")
+        if not job.fresh:
+            answer.set("Idempotency-Replayed", "true")
+        return answer
+
+    async def why(self, request: Request) -> Answer:
+        """Why the job does not move, and what to do."""
+        refuse_unknown(query_of(request))
+        job_id = request.parts["job"]
+        return json_answer(found(await self._explainer.why(job_id, request.caller.client), job_id))
+
+    def _action(self, fields: Sequence[str], make: Make) -> ClientHandler:
+        async def act(request: Request) -> Answer:
+            body = await self._body(request, fields)
+            job_id, caller = request.parts["job"], request.caller
+            job = await self._operators.operate(job_id, caller.client, make(body, caller.name), _key_of(request))
+            return _answer(found(job, job_id))
+
+        return act
+
+    async def _body(self, request: Request, fields: Sequence[str]) -> Mapping[str, Json]:
+        """The body, checked: a map with `reason` and these fields, each of which may be missing."""
+        refuse_unknown(query_of(request))
+        body = await optional_json_body(request, self._body_bytes_max)
+        known = ("reason", *fields)
+        if not isinstance(body, dict):
+            raise _invalid(f"the body is a map with {', '.join(known)}", "")
+        for name, value in body.items():
+            if name not in known:
+                meant = did_you_mean(name, known)
+                hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
+                raise _invalid(f"there is no field {name[:80]!r} here", f"/{_escaped(name)}", hint)
+            kind, text = _EXPECTED[name]
+            if not isinstance(value, kind) or (isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX):
+                raise _invalid(f"{name} is {text}", f"/{name}")
+        return body
+
+
+def _key_of(request: Request) -> str | None:
+    return read_key(single_header(request, "Idempotency-Key"))
+
+
+def _answer(job: Mapping[str, Json]) -> Answer:
+    return json_answer(job, status=status_of(job))
+
+
+def _escaped(name: str) -> str:
+    """The name as a part of a JSON pointer."""
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
+def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
+    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

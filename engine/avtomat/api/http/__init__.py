@@ -1,0 +1,1 @@
+"""What all doors share: the server, routes, requests, answers and refusals."""

@@ -1,0 +1,204 @@
+"""Hold the JSON Schemas of what clients send and get, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from avtomat.api.clients.submissions import LABELS_MAX, PRIORITY_MAX, SUBMISSIONS_MAX
+from avtomat.core.formula import Json
+from avtomat.runtime.jobs.clients import STATUS_WORDS
+
+
+def _object(properties: dict[str, Json], *required: str, **more: Json) -> dict[str, Json]:
+    return {"type": "object", "properties": properties, "required": list(required), **more}
+
+
+def _list(name: str) -> dict[str, Json]:
+    return {"type": "array", "items": ref(name)}
+
+
+def ref(name: str) -> dict[str, Json]:
+    """A reference to a component by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_TEXT: Final = {"type": "string"}
+_TEXT_OR_NULL: Final = {"type": ["string", "null"]}
+_TIME: Final = {"type": "string", "format": "date-time"}
+_TIME_OR_NULL: Final = {"type": ["string", "null"], "format": "date-time"}
+_NUMBER: Final = {"type": "integer"}
+_MAP: Final = {"type": "object"}
+_ANY: Final[dict[str, Json]] = {}
+_STATUS: Final = {"type": "string", "enum": sorted(STATUS_WORDS)}
+_PRIORITY: Final = {"type": "integer", "minimum": 0, "maximum": PRIORITY_MAX, "description": "9 goes first; 5 if unset"}
+_LABELS: Final = {"type": "object", "additionalProperties": _TEXT, "maxProperties": LABELS_MAX}
+
+_SUBMISSION: Final = _object(
+    {
+        "input": {"description": "What the blueprint's `input` describes; nothing sent is an empty map."},
+        "initial_data": {"description": "Another word for `input`."},
+        "labels": _LABELS,
+        "priority": _PRIORITY,
+        "timeout": {"type": "string", "description": "How long the job may take, such as 1h30m.", "examples": ["90s"]},
+        "start_at": {**_TIME, "description": "When the job enters its first state; it is accepted at once."},
+    },
+    additionalProperties=False,
+    **{"not": {"required": ["input", "initial_data"]}},
+)
+_ACCEPTED: Final = _object(
+    {
+        "job_id": _TEXT,
+        "status": _STATUS,
+        "blueprint": _TEXT,
+        "version": {"type": "string", "description": "The digest of the blueprint that the job keeps."},
+    },
+    "job_id", "status", "blueprint", "version",
+)  # fmt: skip
+_SUMMARY: Final = {
+    "id": _TEXT,
+    "blueprint": _TEXT,
+    "version": _TEXT,
+    "status": _STATUS,
+    "state": _TEXT_OR_NULL,
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "finished_at": _TIME_OR_NULL,
+    "labels": _LABELS,
+    "priority": _PRIORITY,
+}
+_LISTED: Final = {**_SUMMARY, "error_code": _TEXT_OR_NULL}
+_ERROR: Final = _object(
+    {"code": _TEXT, "message": _TEXT, "details": _ANY, "state": _TEXT, "attempt": _NUMBER}, "code", "message"
+)
+_JOB: Final = _object(
+    {
+        **_SUMMARY,
+        "input": _ANY,
+        "data": {"type": "object", "description": "The job's variables."},
+        "outputs": {"type": "object", "description": "The output of each state's last visit."},
+        "result": {"description": "What a finished job gave."},
+        "error": {"anyOf": [ref("Error"), {"type": "null"}]},
+        "job_id": {"type": "string", "description": "The same as `id`; only in answers to a submission."},
+    },
+    *_SUMMARY,
+)
+_TASK: Final = _object(
+    {
+        "task_id": {"type": "string", "description": "One for each attempt."},
+        "scope": _TEXT,
+        "kind": _TEXT,
+        "attempt": _NUMBER,
+        "phase": {"type": "string", "enum": ["delayed", "queued", "leased", "parked"]},
+        "worker": _TEXT_OR_NULL,
+        "since": _TIME,
+        "lease_until": _TIME_OR_NULL,
+        "due": _TIME_OR_NULL,
+        "progress": {"type": ["object", "null"]},
+    },
+    "task_id", "kind", "attempt", "phase", "since",
+)  # fmt: skip
+_EVENT: Final = _object(
+    {"seq": {"type": "integer", "minimum": 1}, "at": _TIME, "scope": _TEXT, "cause": _TEXT}, "seq", "at"
+)
+_BLUEPRINT: Final = _object(
+    {
+        "name": _TEXT,
+        "version": {"type": "string", "description": "The digest of its content."},
+        "label": {"type": ["string", "null"], "description": "The version for people."},
+        "title": _TEXT_OR_NULL,
+        "description": _TEXT_OR_NULL,
+        "owner": _TEXT_OR_NULL,
+    },
+    "name", "version",
+)  # fmt: skip
+_FINDING: Final = _object(
+    {
+        "blueprint": _TEXT_OR_NULL,
+        "since": _TIME,
+        "code": _TEXT,
+        "message": _TEXT,
+        "file": _TEXT,
+        "line": _NUMBER,
+        "column": _NUMBER,
+        "hint": _TEXT_OR_NULL,
+    },
+    "code", "message", "file",
+)  # fmt: skip
+_PROBLEM: Final = _object(
+    {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": _NUMBER,
+        "detail": _TEXT,
+        "code": {"type": "string", "examples": ["input.invalid", "job.not_found", "idempotency.mismatch"]},
+        "pointer": {"type": "string", "description": "A JSON pointer to the part of the body that is meant."},
+        "errors": {"type": "array", "items": _object({"pointer": _TEXT, "message": _TEXT})},
+        "hint": _TEXT,
+        "request_id": _TEXT,
+    },
+    "type", "title", "status", "detail", "code",
+)  # fmt: skip
+
+_DATA: Final = {"type": "object", "description": "All variables of the job from now on."}
+_CAUSE: Final = _object(
+    {
+        "scope": {"type": "string", "description": "`/` is the job itself, `/0.3` body 3 of its first block."},
+        "state": _TEXT_OR_NULL,
+        "cause": {"type": "string", "examples": ["no_worker", "queued", "timer", "branches", "paused"]},
+        "text": _TEXT,
+        "hint": _TEXT,
+        "details": _MAP,
+    },
+    "scope", "state", "cause", "text", "hint", "details",
+)  # fmt: skip
+_RERUNNING: Final = {
+    "anyOf": [ref("Job"), {**_ACCEPTED, "properties": {**_ACCEPTED["properties"], "rerun_of": _TEXT}}],
+    "description": "The open job, or what is told of a new one, with the id of the job that it repeats.",
+}
+
+
+def _wish(**fields: Json) -> dict[str, Json]:
+    """What an operator may send with an action."""
+    return _object({"reason": {"type": "string", "maxLength": 1_000}, **fields}, additionalProperties=False)
+
+
+SCHEMAS: Final[dict[str, Json]] = {
+    "Submission": _SUBMISSION,
+    "Submissions": {**_list("Submission"), "minItems": 1, "maxItems": SUBMISSIONS_MAX},
+    "Accepted": _ACCEPTED,
+    "AcceptedList": _object(
+        {"results": {"type": "array", "items": {"anyOf": [ref("Accepted"), _object({"problem": ref("Problem")})]}}},
+        "results",
+    ),
+    "Job": _JOB,
+    "JobPage": _object(
+        {"jobs": {"type": "array", "items": _object(_LISTED, *_LISTED)}, "next_cursor": _TEXT_OR_NULL},
+        "jobs",
+        "next_cursor",
+    ),
+    "History": _object({"history": _list("Event"), "next_cursor": _TEXT_OR_NULL}, "history", "next_cursor"),
+    "Event": _EVENT,
+    "Tasks": _object({"tasks": _list("Task")}, "tasks"),
+    "Task": _TASK,
+    "Reason": _wish(),
+    "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
+    "Rerun": _wish(
+        state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA
+    ),
+    "Release": _wish(
+        data=_DATA, params={"description": "Of a job that is parked at an undo: the undo's params from now on."}
+    ),
+    "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
+    "Rerunning": _RERUNNING,
+    "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),
+    "Cause": _CAUSE,
+    "Blueprints": _object({"blueprints": _list("Blueprint"), "problems": _list("Finding")}, "blueprints", "problems"),
+    "Blueprint": _BLUEPRINT,
+    "Restore": _object({"digest": _TEXT}, "digest"),
+    "Finding": _FINDING,
+    "Error": _ERROR,
+    "Problem": _PROBLEM,
+    "Map": _MAP,
+    "Maps": _list("Map"),
+}
+"""All components by name."""

@@ -1,0 +1,1 @@
+"""The workers' door: the worker protocol over HTTP and WebSocket."""

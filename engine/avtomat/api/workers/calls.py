@@ -1,0 +1,156 @@
+"""The workers' door: register, heartbeat, poll for tasks, deliver results, tell events.
+
+A task must not vanish with the connection of the poll that took it: the connection is looked at before a task is
+claimed and before it is answered, and the answer is written here and not by aiohttp, so that a write that fails gives
+the task back. While the store is away polls and results are put off with 429: clients hold a result that is answered
+so, and drop one that is answered 503. No text here may say what makes a client register again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from avtomat.api.http.answer import Answer
+from avtomat.api.http.answers import PROTOCOL_VERSION, no_task_answer, worker_answer
+from avtomat.api.http.bodies import BodyTooLarge, json_body, optional_json_body
+from avtomat.api.http.doors import Route
+from avtomat.api.http.queries import count, query_of, seconds
+from avtomat.api.http.requests import Request, single_header
+from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
+from avtomat.api.workers.oversized import subject_of
+from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused, StoreError
+from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.settings import Settings
+
+WORKERS: Final = "/_worker"
+POLL_TIMEOUT_DEFAULT_S: Final = 30.0
+RESULTS_MAX: Final = 1_000
+POLL_RETRY_AFTER_S: Final = 2
+RESULT_RETRY_AFTER_S: Final = 20
+"""With this the clients of Avtomatika hold a result for 100 s."""
+
+
+class WorkerRoutes:
+    """The routes below /_worker that are requests."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._body_bytes_max = settings.body_bytes_max
+        self._result_bytes_max = settings.result_bytes_max
+        self._poll_timeout_max_s = settings.poll_timeout_max.total_seconds()
+
+    def routes(self) -> Sequence[Route]:
+        """Those that are asked most come first."""
+        return (
+            ("GET", WORKERS + "/workers/{worker}/tasks/next", self.poll),
+            ("POST", WORKERS + "/tasks/result", self.result),
+            ("PATCH", WORKERS + "/workers/{worker}", self.heartbeat),
+            ("POST", WORKERS + "/workers/register", self.register),
+            ("POST", WORKERS + "/events", self.event),
+        )
+
+    async def register(self, request: Request) -> Answer:
+        """Make a worker known."""
+        await self._dispatcher.register(read_registration(await json_body(request, self._body_bytes_max)))
+        return worker_answer(_REGISTERED)
+
+    async def heartbeat(self, request: Request) -> Answer:
+        """Extend its leases; 404 with the very words upon which clients register again."""
+        worker = check_id(request.parts["worker"], "the worker's id")
+        body = read_heartbeat(await optional_json_body(request, self._body_bytes_max), worker)
+        answer = await self._dispatcher.heartbeat(worker, body)
+        if answer is None:
+            raise RequestRefused("Worker not found", status=404, code="worker.not_found")
+        return worker_answer(answer)
+
+    async def poll(self, request: Request) -> Answer:
+        """Hand out tasks: one as a map, or with `max` a list; 204 when there are none."""
+        query = query_of(request)
+        holding = query.get("holding")
+        asked = Poll(
+            worker=check_id(request.parts["worker"], "the worker's id"),
+            kinds=_names(query.get("available_skills", "")),
+            timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
+            tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
+            nonce=query.get("nonce", ""),
+            holding=None if holding is None else frozenset(_names(holding)),
+        )
+        try:
+            tasks = await self._dispatcher.poll(asked, lambda: _is_gone(request))
+        except StoreError as away:
+            raise _put_off(away, POLL_RETRY_AFTER_S) from None
+        if not tasks:
+            return no_task_answer()
+        return await self._hand_over(request, asked.worker, tasks, worker_answer(tasks if "max" in query else tasks[0]))
+
+    async def _hand_over(self, request: Request, worker: str, tasks: Sequence[Json], answer: Answer) -> Answer:
+        try:
+            await answer.prepare(request)
+            await answer.write_eof()
+        except BaseException:
+            await self._give_back(worker, tasks)
+            raise
+        if _is_gone(request):
+            await self._give_back(worker, tasks)
+        return answer
+
+    async def _give_back(self, worker: str, tasks: Sequence[Json]) -> None:
+        await asyncio.shield(self._dispatcher.release(worker, [task["task_id"] for task in tasks]))
+
+    async def result(self, request: Request) -> Answer:
+        """Use a result, or each of a list. A list of which one could not be used is sent again whole."""
+        sender = single_header(request, "X-Worker-ID")
+        try:
+            body = await json_body(request, self._result_bytes_max)
+            if isinstance(body, list):
+                return worker_answer(await self._results(body, sender))
+            return worker_answer(await self._dispatcher.result(read_result(body, sender)))
+        except StoreError as away:
+            raise _put_off(away, RESULT_RETRY_AFTER_S) from None
+        except BodyTooLarge as refused:
+            if sender is not None:
+                await self._fail_oversized(request, refused.received, check_id(sender, "the worker's id"))
+            raise
+
+    async def _fail_oversized(self, request: Request, received: bytes, worker: str) -> None:
+        """The result will never be taken: its attempt fails now, and not when the lease ends."""
+        subject = await subject_of(request, received, self._result_bytes_max)
+        if subject is not None:
+            text = f"the result is larger than {self._result_bytes_max} bytes"
+            error = {"code": "LIMIT_EXCEEDED_ERROR", "message": text}
+            await self._dispatcher.result({**subject._asdict(), "worker_id": worker, "error": error})
+
+    async def _results(self, bodies: Sequence[Json], sender: str | None) -> list[Json]:
+        if len(bodies) > RESULTS_MAX:
+            raise RequestRefused(f"a list has at most {RESULTS_MAX} results", status=400, code="request.invalid")
+        results = [read_result(body, sender) for body in bodies]
+        return await asyncio.gather(*map(self._dispatcher.result, results))
+
+    async def event(self, request: Request) -> Answer:
+        """Take an event, such as progress."""
+        await self._dispatcher.event(read_event(await json_body(request, self._body_bytes_max)))
+        return worker_answer(_EVENT_ACCEPTED)
+
+
+_REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION}
+_EVENT_ACCEPTED: Final = {"status": "event_accepted"}
+
+
+def _is_gone(request: Request) -> bool:
+    """Whether nobody would read an answer."""
+    transport = request.transport
+    return transport is None or transport.is_closing()
+
+
+@lru_cache(maxsize=256)
+def _names(text: str) -> tuple[str, ...]:
+    """Names with commas; a worker says the same ones in each poll."""
+    return tuple(name for name in text.split(",") if name)
+
+
+def _put_off(away: StoreError, retry_after_s: int) -> RequestRefused:
+    return RequestRefused(away.message, status=429, code=away.code, retry_after_s=retry_after_s)

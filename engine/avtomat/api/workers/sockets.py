@@ -1,0 +1,104 @@
+"""The workers' door: the socket on which a worker hears commands at once and tells its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from avtomat.api.http.bodies import LARGE_BYTES
+from avtomat.api.http.requests import Request
+from avtomat.api.workers.messages import check_id, read_event
+from avtomat.api.workers.socket_budget import SocketBudget
+from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused, StoreError
+from avtomat.runtime.json_door import read_json
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SOCKET: Final = "/_worker/ws/{worker}"
+PING_EVERY_S: Final = 30.0
+BODIES_AT_ONCE: Final = 4
+"""The bytes of so many largest messages may come at once."""
+COMMANDS_PENDING_MAX: Final = 1_000
+"""A worker that takes none of so many commands is let go; it hears of them by heartbeat."""
+
+
+class SocketRoute:
+    """The route of the sockets, and those that are open."""
+
+    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+        self._dispatcher = dispatcher
+        self._body_bytes_max = settings.body_bytes_max
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def serve(self, request: Request) -> web.WebSocketResponse:
+        """Hold a worker's socket until one of both sides ends it."""
+        worker = check_id(request.parts["worker"], "the worker's id")
+        socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
+        await socket.prepare(request)
+        commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
+        writing = asyncio.create_task(_write(socket, commands))
+
+        def send(command: Mapping[str, Json]) -> None:
+            try:
+                commands.put_nowait(command)
+            except asyncio.QueueFull:
+                writing.cancel()
+
+        self._dispatcher.connect(worker, send)
+        self._open.add(socket)
+        try:
+            await self._read(socket)
+        finally:
+            self._open.discard(socket)
+            self._dispatcher.disconnect(worker, send)
+            writing.cancel()
+        return socket
+
+    async def close_all(self) -> None:
+        """Tell every worker to come back elsewhere: this engine goes."""
+        await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
+
+    async def _read(self, socket: web.WebSocketResponse) -> None:
+        now = asyncio.get_running_loop().time
+        budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
+        async for message in socket:
+            if message.type is WSMsgType.ERROR:  # a frame that is none, or too large: the socket is closed
+                return
+            is_text = message.type is WSMsgType.TEXT
+            raw = message.data.encode() if is_text else message.data
+            if not budget.take(len(raw), now()):
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many frames or bytes at once")
+                return
+            await asyncio.sleep(0)  # frames that are there already come without a pause
+            if not is_text:
+                continue
+            try:
+                value = read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
+                await self._dispatcher.event(read_event(value))
+            except RequestRefused as refused:
+                await socket.send_str(_refused(refused))
+            except StoreError as away:
+                log.warning("a worker's event is lost, the store is away: %s", away)
+
+
+async def _write(socket: web.WebSocketResponse, commands: asyncio.Queue[Mapping[str, Json]]) -> None:
+    try:
+        while True:
+            await socket.send_str(orjson.dumps(await commands.get()).decode())
+    except ConnectionError:
+        return
+    except asyncio.CancelledError:
+        await socket.close()
+        raise
+
+
+def _refused(refused: RequestRefused) -> str:
+    return orjson.dumps({"error": refused.message, "code": refused.code}).decode()

@@ -1,0 +1,1 @@
+"""What is checked of a blueprint: its shape, and its meaning."""

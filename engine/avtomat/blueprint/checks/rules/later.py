@@ -1,0 +1,57 @@
+"""The rule about parts of the language that this version of the engine cannot do yet.
+
+They are refused, never read and ignored. What is built moves out of these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avtomat.blueprint.checks.rules.subject import Subject
+from avtomat.blueprint.checks.shape import span_of_key
+from avtomat.blueprint.findings import codes_rules as codes
+from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.spec import StateSpec, entries_of, part_of
+from avtomat.blueprint.yaml.nodes import Mapping, Node
+
+KINDS = frozenset({"call", "signal", "approval", "run"})
+STATE_KEYS = ("callback",)
+JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
+
+
+WORKER_KEYS = ("strategy",)
+HINT = "leave it out for now"
+
+
+def only_what_is_built(subject: Subject) -> Iterator[Finding]:
+    """The blueprint uses only what the engine does already."""
+    node = subject.blueprint.node
+    for key, _value in entries_of(node):
+        if key in JOB_KEYS:
+            yield codes.NOT_YET.at(span_of_key(node, key), f"`{key}` cannot be used yet", HINT)
+    yield from _of_worker(part_of(subject.blueprint.defaults, "worker"))
+    for state in subject.states:
+        yield from _of_state(state)
+
+
+def _of_state(state: StateSpec) -> Iterator[Finding]:
+    if state.kind in KINDS:
+        message = f"states of the kind `{state.kind}` cannot be used yet"
+        yield codes.NOT_YET.at(state.key_span(state.kind), message, HINT)
+        return
+    undo = state.part("compensate")
+    if isinstance(undo, Mapping) and "call" in undo.items and "call" in KINDS:
+        span = undo.keys["call"].span
+        yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
+    for key in STATE_KEYS:
+        if state.part(key) is not None:
+            yield codes.NOT_YET.at(state.key_span(key), f"`{key}` cannot be used yet", HINT)
+    yield from _of_worker(state.part("worker"))
+    yield from _of_worker(part_of(undo, "worker"))
+
+
+def _of_worker(worker: Node | None) -> Iterator[Finding]:
+    """What is asked of workers, wherever it stands."""
+    for key in WORKER_KEYS:
+        if worker is not None and part_of(worker, key) is not None:
+            yield codes.NOT_YET.at(span_of_key(worker, key), f"`{key}` of `worker` cannot be used yet", HINT)

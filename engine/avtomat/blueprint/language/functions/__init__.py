@@ -1,0 +1,1 @@
+"""The functions that conditions and texts know."""

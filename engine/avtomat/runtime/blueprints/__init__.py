@@ -1,0 +1,1 @@
+"""Which programs there are: compiled, current, followed while they change."""

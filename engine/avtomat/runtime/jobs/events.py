@@ -1,0 +1,43 @@
+"""Complete the events that workers bring, and say of each event what history tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from avtomat.core.formula import Json
+from avtomat.core.messages import Event, JoinDecided, LeaseLost, SizeExceeded, TaskSucceeded, WorkerAnswer
+from avtomat.core.model import OnTask, OnUndo, Scope
+from avtomat.runtime.work.results import OPEN_ATTEMPT
+
+
+def numbered(event: Event, scope: Scope) -> Event:
+    """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
+    if isinstance(event, WorkerAnswer) and event.attempt == OPEN_ATTEMPT:
+        waiting = scope.waiting
+        if isinstance(waiting, OnTask | OnUndo):
+            return _of_attempt(event, waiting.attempt)
+    return event
+
+
+def _of_attempt(event: WorkerAnswer, attempt: int) -> Event:
+    if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
+        return TaskSucceeded(
+            attempt=attempt, output=event.output, status=event.status, worker=event.worker, error=event.error
+        )
+    return replace(event, attempt=attempt)
+
+
+def describe(event: Event) -> dict[str, Json]:
+    """The event as history tells it: its name, and what is not in the scope's record anyway."""
+    match event:
+        case TaskSucceeded(attempt=attempt, status=status, worker=worker, error=error):
+            fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker, "error": error}
+        case LeaseLost(gave_up=False):
+            fields = {"attempt": event.attempt}
+        case SizeExceeded(message=message, event=cause):
+            fields = {"message": message, "on": None if cause is None else describe(cause)}
+        case JoinDecided(number=number, ok=ok, failed=failed):
+            fields = {"number": number, "ok": ok, "failed": failed}
+        case _:
+            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+    return {"type": type(event).__name__, **{name: value for name, value in fields.items() if value not in ("", None)}}

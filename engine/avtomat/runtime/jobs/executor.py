@@ -1,0 +1,370 @@
+"""Carry events to jobs: decide on the kept scope, commit, and tell who waits.
+
+One event costs one commit and no read: the scope that this replica keeps is decided on, and the commit says when it
+was stale and brings the fresh one, on which is decided again. A call whose answer was lost is repeated as the same
+call; the store answers it as a repeat. What fails without being an author's error parks its job, so that nothing is
+retried for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from avtomat.core.machine import decide
+from avtomat.core.messages import (
+    Change,
+    Decision,
+    Event,
+    Ignored,
+    JoinDecided,
+    RerunRequested,
+    ScopeBegun,
+    SizeExceeded,
+    TaskSucceeded,
+    View,
+)
+from avtomat.core.model import ROOT, Error, Ref
+from avtomat.core.value import value
+from avtomat.errors import StoreError, StoreNotExecuted
+from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
+from avtomat.runtime.jobs.bounds import TooLargeError
+from avtomat.runtime.jobs.events import describe, numbered
+from avtomat.runtime.jobs.jobview import ended_job
+from avtomat.runtime.jobs.joining import Joined, complete
+from avtomat.runtime.jobs.kept import Kept
+from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.submission import Beginning
+from avtomat.runtime.jobs.waiters import Waiters
+from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
+from avtomat.runtime.repeating import repeat
+from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
+from avtomat.storage.port.codec import dumps, from_ms
+from avtomat.storage.port.store import Store
+from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
+
+log = logging.getLogger(__name__)
+
+DECISIONS_MAX = 20
+"""How often one event is decided again because its scope moved, before the call gives up for now."""
+
+NO_VERSION = -1
+"""A version that no scope has: a commit with it writes nothing and only says what became of its cause."""
+
+
+@value
+class Handled:
+    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing."""
+
+    answer: Committed
+    change: Change | None = None
+    ignored: str = ""
+
+
+@value
+class Decided:
+    """A decision about a scope, and its encoded form unless it is to be ignored."""
+
+    decision: Decision
+    written: Written | None = None
+
+
+@value
+class Listeners:
+    """Who is told what a commit did: attempts that workers must stop, and times at which something is due."""
+
+    revoked: Callable[[Sequence[Revoked]], None]
+    due_at: Callable[[int], None]
+
+
+class Executor:
+    """Decides and commits, for all jobs of this replica."""
+
+    def __init__(self, store: Store, scopes: Scopes, waiters: Waiters) -> None:
+        self._store = store
+        self._scopes = scopes
+        self._waiters = waiters
+        self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
+        self._under_way: dict[str, int] = {}
+        self._changed_meanwhile: set[str] = set()
+        self._begins = Begins(
+            self._begin_body, self._under_way, beside=AT_ONCE_GROUPED if store.commits_in_groups else 1
+        )
+
+    def listen(self, listeners: Listeners) -> None:
+        """Tell these from now on."""
+        self._listeners = listeners
+
+    def now(self) -> datetime:
+        """The store's clock."""
+        return from_ms(self._store.now_ms())
+
+    async def create(self, beginning: Beginning) -> Created:
+        """Write a job that begins, and tell who waits for it; not fresh: its key named a job before."""
+        new, kept = beginning.new, beginning.kept
+        self._enter(new.job)
+        try:
+            created = await repeat(lambda: self._store.create(new))
+            if created.fresh:
+                self._publish(kept, beginning.change, new.writes)
+                self._begin(kept, new.writes, created.begins)
+                self._look_for_mail(created)
+                if new.start_ms is not None:
+                    self._listeners.due_at(new.start_ms)
+        finally:
+            self._exit(new.job)
+        return created
+
+    async def handle(
+        self,
+        job: str,
+        path: str,
+        cause: Cause,
+        event: Event,
+        *,
+        loaded: Loaded | None = None,
+        task_id: str | None = None,
+    ) -> Handled:
+        """Decide on `event` and commit it under `cause`. Raises StoreError while the store is away: nothing is lost
+        then.
+
+        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known.
+        """
+        kept = await self._scopes.at(job, path, loaded, task_id)
+        if kept is None:
+            return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
+        self._enter(job)
+        try:
+            return await self._handle(kept, cause, event)
+        finally:
+            self._exit(job)
+
+    async def park(self, job: str, path: str, cause: Cause | None, text: str) -> None:
+        """Quarantine a job without a decision."""
+        reason = Error(code="INTERNAL_ERROR", message=text).as_json()
+        record = dumps({"type": "Quarantined", "error": reason})
+        await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
+
+    def job_changed(self, job: str) -> None:
+        """The store says that a job changed. A commit that is under way here tells those who wait by itself. Else it
+        was another replica, and what is kept of the job here is old: it would stay for long, for few jobs come back.
+        """
+        if job not in self._under_way:
+            self._scopes.drop_root(job)
+            self._waiters.tell(job)
+
+    def changed_elsewhere(self, job: str) -> None:
+        """Another replica changed the job. While a commit is under way here, those who wait look when it is over."""
+        if job in self._under_way and self._waiters.awaited(job):
+            self._changed_meanwhile.add(job)
+
+    def stop(self) -> None:
+        """Begin nothing more here; what was to begin is due, for another replica or after the next start."""
+        self._begins.stop()
+
+    def begins(self, job: str, path: str) -> bool:
+        """Whether this body's turn to begin has come here: it needs nobody to see to it."""
+        return (job, path) in self._begins
+
+    # --- deciding -----------------------------------------------------------------------------------------------------
+
+    async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
+        for _ in range(DECISIONS_MAX):
+            try:
+                decided = await self._decide(kept, event, cause)
+            except StoreError:
+                raise
+            except Exception as broken:  # whatever it is, the job must not be tried for ever
+                return await self._quarantine(kept, cause, broken)
+            answer = await self._commit(kept, cause, decided)
+            if answer.outcome is not Outcome.MOVED or answer.loaded is None:
+                return self._conclude(kept, decided, answer)
+            kept = await self._scopes.keep(answer.loaded)
+        raise StoreNotExecuted("the job's scope kept moving; the call may be repeated")
+
+    async def _decide(self, kept: Kept, event: Event, cause: Cause) -> Decided:
+        now = from_ms(max(self._store.now_ms(), kept.updated_ms))
+        event = numbered(event, kept.scope)
+        joined: Joined | None = None
+        if isinstance(event, JoinDecided):
+            joined = await complete(self._store, kept, event)
+            event = joined.event
+        view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
+        decision = decide(kept.program, view, event, now)
+        if isinstance(decision, Ignored):
+            return Decided(decision=decision)
+        try:
+            written = _encode(kept, decision, event, now, beside, _given(event, cause))
+            return Decided(decision=decision, written=written)
+        except TooLargeError as large:
+            event = SizeExceeded(message=str(large), event=event)
+            smaller = decide(kept.program, view, event, now)
+            assert isinstance(smaller, Change)
+            return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
+
+    async def _view(self, kept: Kept, event: Event, joined: Joined | None) -> View:
+        entering = event.state if isinstance(event, RerunRequested) else None
+        values = await self._scopes.values(kept, entering=entering)
+        if joined is not None and isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
+            values = {**values, event.outputs.id: joined.outputs}
+        return View(
+            head=kept.head,
+            scope=kept.scope,
+            around=kept.around,
+            values=values,
+            undos=kept.undos,
+            undo_seq=kept.undo_seq,
+        )
+
+    # --- committing ---------------------------------------------------------------------------------------------------
+
+    async def _commit(self, kept: Kept, cause: Cause, decided: Decided) -> Committed:
+        job, scope, written = kept.head.job, kept.scope, decided.written
+        if written is None:
+            return await self._settle_ignored(kept, cause)
+        return await repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes))
+
+    async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
+        """Nothing is to be written: ask what became of a result, or put mail and due members away."""
+        writes = Writes(scope=b"", visit=0, record=b"")
+        job, path = kept.head.job, kept.scope.path
+        answer = await repeat(lambda: self._store.commit(job, path, NO_VERSION, cause, writes))
+        fresh = answer.loaded
+        if answer.outcome is Outcome.MOVED and fresh is not None and fresh.version == kept.scope.version:
+            if not isinstance(cause, ResultCause):
+                await repeat(lambda: self._store.dismiss(job, path, cause))
+            return Committed(outcome=Outcome.UNKNOWN)
+        return answer
+
+    async def _quarantine(self, kept: Kept, cause: Cause, broken: Exception) -> Handled:
+        """Deciding raised: park the job, with the reason, so that somebody looks."""
+        log.error("job %s cannot be decided and is quarantined", kept.head.job, exc_info=broken)
+        await self.park(kept.head.job, kept.scope.path, cause, f"the engine failed to decide: {type(broken).__name__}")
+        self._scopes.drop(kept)
+        return Handled(answer=Committed(outcome=Outcome.PARKED))
+
+    # --- afterwards ---------------------------------------------------------------------------------------------------
+
+    def _conclude(self, kept: Kept, decided: Decided, answer: Committed) -> Handled:
+        change, written = decided.decision, decided.written
+        self._look_for_mail(answer)
+        if answer.outcome is not Outcome.OK or written is None or not isinstance(change, Change):
+            self._scopes.drop(kept)
+            self._waiters.tell(kept.head.job)
+            return Handled(answer=answer, ignored=change.reason if isinstance(change, Ignored) else "")
+        after = _after(kept, change, written)
+        self._publish(after, change, written.writes)
+        self._begin(after, written.writes, answer.begins)
+        if answer.revoked:
+            self._listeners.revoked(answer.revoked)
+        return Handled(answer=answer, change=change)
+
+    def _publish(self, kept: Kept, change: Change, writes: Writes) -> None:
+        """Keep what is true now, and tell timers and those who wait for the job."""
+        due = due_of(writes)
+        if change.ended is None:
+            self._scopes.put(kept, writes.dispatch.task_id if writes.dispatch else None)
+        else:
+            self._scopes.drop(kept)
+            if kept.scope.path == ROOT and self._waiters.awaited(kept.head.job):
+                whole = not any(isinstance(value, Ref) for value in kept.scope.outputs.values())
+                now = from_ms(writes.at_ms)
+                ended = ended_job(kept.head, kept.scope, change.ended, now) if whole else None
+                self._waiters.tell(kept.head.job, ended)
+        if due is not None:
+            self._listeners.due_at(due)
+
+    def _look_for_mail(self, answer: Committed | Created) -> None:
+        """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
+        if answer.mailed:
+            self._listeners.due_at(self._store.now_ms())
+
+    def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
+        """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""
+        environment = kept.environment if writes.fork is None else writes.fork.environment
+        if paths and environment is not None:
+            self._begins.add(kept, paths, environment)
+
+    async def _begin_body(self, body: Body) -> None:
+        job = body.near.head.job
+        self._enter(job)
+        try:
+            kept = await self._scopes.body(body.near, body.path, body.environment)
+            await self._handle(kept, DueCause(kind=DueKind.BEGIN, number=0), ScopeBegun())
+        finally:
+            self._exit(job)
+
+    def _enter(self, job: str) -> None:
+        """A commit of the job is under way here: its answer tells those who wait, not the store's message."""
+        self._under_way[job] = self._under_way.get(job, 0) + 1
+        self._begins.at_work(job)
+
+    def _exit(self, job: str) -> None:
+        if self._under_way[job] == 1:
+            del self._under_way[job]
+            if job in self._changed_meanwhile:
+                self._changed_meanwhile.discard(job)
+                self._waiters.tell(job)
+        else:
+            self._under_way[job] -= 1
+
+
+def _given(event: Event, cause: Cause) -> Given | None:
+    """What a worker gave, with its JSON."""
+    if isinstance(event, TaskSucceeded) and isinstance(cause, ResultCause):
+        return given_of(event.output, cause.output)
+    return None
+
+
+def _encode(
+    kept: Kept,
+    change: Change,
+    event: Event,
+    now: datetime,
+    beside: Mapping[str, bytes],
+    given: Given | None = None,
+) -> Written:
+    return encode(
+        change,
+        kept.record,
+        job=kept.head.job,
+        event=describe(event),
+        limits=kept.program.limits,
+        trace=kept.trace,
+        now=now,
+        around=kept.around,
+        beside=beside,
+        given=given,
+    )
+
+
+def _after(kept: Kept, change: Change, written: Written) -> Kept:
+    """The scope as it is once `change` is committed."""
+    head = kept.head if change.status is None else replace(kept.head, status=change.status)
+    return Kept(
+        program=kept.program,
+        head=head,
+        scope=written.scope,
+        record=written.record,
+        client=kept.client,
+        trace=kept.trace,
+        updated_ms=written.writes.at_ms,
+        size=len(written.writes.scope),
+        around=kept.around,
+        environment=kept.environment,
+        undos=kept.undos,
+        undo_seq=kept.undo_seq,
+    )
+
+
+def due_of(writes: Writes) -> int | None:
+    """When the store must be asked for what came due because of this write; None when it set no time."""
+    dispatch = writes.dispatch
+    times = [writes.timer_ms]
+    if dispatch is not None:
+        times += [dispatch.not_before_ms, dispatch.total_at_ms]
+        if dispatch.queue_ms is not None:
+            times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
+    return min((time for time in times if time is not None), default=None)

@@ -1,0 +1,164 @@
+"""Turn what a client asks into a job that can be created: checked, started, encoded."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import field, replace
+from datetime import datetime, timedelta
+
+from avtomat.core.duration import DURATION_MAX
+from avtomat.core.formula import Json
+from avtomat.core.machine import start, start_too_large
+from avtomat.core.messages import Change
+from avtomat.core.model import Around, Head, OnStart, Ref
+from avtomat.core.program import Program
+from avtomat.core.timestamp import format_time
+from avtomat.core.value import value
+from avtomat.errors import RequestRefused
+from avtomat.runtime.chance import random_hex
+from avtomat.runtime.jobs.bounds import TooLargeError
+from avtomat.runtime.jobs.kept import Kept
+from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, Written, encode, pages
+from avtomat.storage.port.codec import dumps, head_as_json, to_ms
+from avtomat.storage.port.rules import partition_of_key
+from avtomat.storage.port.writes import NewJob
+
+JOB_RANDOM_BYTES = 12
+ERRORS_SHOWN_MAX = 12
+
+
+@value
+class Submission:
+    """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
+
+    `rerun_of` names the ended job that this one repeats, at the wish of `by`, for a reason.
+    """
+
+    blueprint: str
+    input: Json
+    client: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int | None = None
+    timeout: timedelta | None = None
+    start_at: datetime | None = None
+    key: str | None = None
+    body_hash: str = ""
+    trace: str | None = None
+    rerun_of: str | None = None
+    by: str = ""
+    reason: str = ""
+
+
+@value
+class Beginning:
+    """A job that was started but not yet written: what to write, and what is true once that is done."""
+
+    new: NewJob
+    change: Change
+    kept: Kept
+
+
+def input_of(program: Program, asked: Submission) -> Json:
+    """The input with its defaults. Raises RequestRefused for one that the schema refuses."""
+    filled = asked.input if program.defaults is None else program.defaults.fill(asked.input)
+    problems = program.input.problems(filled) if program.input else ()
+    if not problems:
+        return filled
+    raise RequestRefused(
+        "; ".join(f"{problem.pointer or 'input'}: {problem.message}" for problem in problems[:ERRORS_SHOWN_MAX]),
+        status=422,
+        code="input.invalid",
+        pointer="/input" + problems[0].pointer,
+        errors=[{"pointer": "/input" + problem.pointer, "message": problem.message} for problem in problems],
+    )
+
+
+def new_job_id(asked: Submission, partitions: int) -> str:
+    """A job's id: its partition, then 96 random bits. Jobs of one idempotency key share their partition."""
+    if asked.key is not None:
+        partition = partition_of_key(asked.client, asked.key, partitions)
+    else:
+        partition = secrets.randbelow(partitions) if partitions > 1 else 0
+    return f"{partition:02x}{random_hex(JOB_RANDOM_BYTES)}"
+
+
+def begin(
+    job: str,
+    program: Program,
+    asked: Submission,
+    given: Json,
+    now: datetime,
+    *,
+    config: Mapping[str, Json],
+    retention: timedelta,
+) -> Beginning:
+    """Start the job with the input `given`: decide its first steps and encode them. Raises RequestRefused when it is
+    over the limits.
+    """
+    if asked.start_at is not None and asked.start_at > now + DURATION_MAX:
+        text = "start_at is more than a hundred years ahead"
+        raise RequestRefused(text, status=422, code="request.invalid", pointer="/start_at")
+    head = Head(
+        job=job,
+        blueprint=program.name,
+        digest=program.digest,
+        input=given,
+        created_at=now,
+        config=config,
+        labels=asked.labels,
+        priority=program.priority if asked.priority is None else asked.priority,
+        timeout=asked.timeout,
+    )
+    head, change = start(program, head, now, asked.start_at)
+    event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
+    if asked.start_at is not None:
+        event["start_at"] = format_time(asked.start_at)
+    if asked.rerun_of is not None:
+        event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
+
+    def encoded(change: Change) -> Written:
+        limits = program.limits
+        return encode(
+            change, {}, job=job, event=event, limits=limits, trace=asked.trace, now=now, around=Around(), beside={}
+        )
+
+    try:
+        written = encoded(change)
+    except TooLargeError as large:
+        change = start_too_large(program, head, now, str(large))
+        written = encoded(change)
+    new = _new_job(head, change, written, asked, retention if program.retention is None else program.retention)
+    kept = Kept(
+        program=program,
+        head=head,
+        scope=written.scope,
+        record=written.record,
+        client=asked.client,
+        trace=asked.trace,
+        updated_ms=written.writes.at_ms,
+        size=len(new.head) + len(written.writes.scope),
+    )
+    return Beginning(new=new, change=change, kept=kept)
+
+
+def _new_job(head: Head, change: Change, written: Written, asked: Submission, retention: timedelta) -> NewJob:
+    writes = written.writes
+    stored = dumps(head_as_json(head, asked.trace))
+    if len(stored) > VALUE_BYTES_INLINE and len(body := dumps(head.input)) > VALUE_BYTES_INLINE:
+        stored = dumps(head_as_json(replace(head, input=Ref("input", len(body))), asked.trace))
+        writes = replace(writes, values={**writes.values, **pages("input", body)})
+    waiting = change.scope.waiting
+    return NewJob(
+        job=head.job,
+        client=asked.client,
+        blueprint=head.blueprint,
+        digest=head.digest,
+        head=stored,
+        writes=writes,
+        retention_ms=round(retention.total_seconds() * 1000),
+        key=asked.key,
+        body_hash=asked.body_hash,
+        deadline_ms=None if head.deadline is None or change.ended is not None else to_ms(head.deadline),
+        start_ms=to_ms(waiting.until) if isinstance(waiting, OnStart) else None,
+    )

@@ -1,0 +1,317 @@
+"""Turn a Change into the one write-set that a store commits: encoded, with ids, and with large values set apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import wraps
+from hashlib import blake2b
+from typing import ParamSpec
+
+from orjson import Fragment
+
+from avtomat.core.formula import Json
+from avtomat.core.history import delta
+from avtomat.core.messages import Change, DispatchTask, ScopeEnded
+from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
+from avtomat.core.program import Limits, Requirements
+from avtomat.core.value import value
+from avtomat.runtime.chance import random_word
+from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
+from avtomat.runtime.jobs.forks import encode_fork
+from avtomat.storage.port.codec import (
+    body_as_json,
+    dumps,
+    scope_as_record,
+    span_ms,
+    to_ms,
+)
+from avtomat.storage.port.rules import fork_path
+from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, Writes
+
+VALUE_BYTES_INLINE = 32 * 1024
+"""A larger value is kept outside the scope's record, in pages, by reference."""
+
+PAGE_BYTES = 256 * 1024
+LEVELS_MAX = 254
+TOO_DEEP = "Recursion limit reached"
+"""What orjson says of a value with more levels than it writes."""
+
+SHARED_BYTES_MIN = 1024
+"""From this size on, what several parts of a write-set have in common is pointed out to the store."""
+
+TASK_RANDOM_BYTES = 9
+"""72 random bits at the end of each wire id, because it is the lease token as well."""
+
+
+_DEAD_BECAUSE = {
+    "CancelRequested": "cancelled",
+    "TaskTimedOut": "timeout",
+    "LeaseLost": "lease",
+    "ReleaseRequested": "lease",
+    "RerunRequested": "lease",
+    "SkipRequested": "lease",
+}
+"""What a worker is told of an attempt that ended without its result, by the event that ended it."""
+
+
+@value
+class Given:
+    """A large value whose JSON is known: where it stands itself, it is not encoded again."""
+
+    value: Json
+    body: bytes
+
+    def put_into(self, record: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The map to be encoded, with the JSON in place of the value."""
+        if not any(each is self.value for each in record.values()):
+            return record
+        return {name: Fragment(self.body) if each is self.value else each for name, each in record.items()}
+
+
+def given_of(given: Json, body: bytes) -> Given | None:
+    """A value with its JSON; None for a small one, which is encoded as quickly as it is looked for."""
+    return Given(value=given, body=body) if len(body) >= SHARED_BYTES_MIN else None
+
+
+@value
+class Written:
+    """A write-set with the scope and record that are true once it is committed."""
+
+    writes: Writes
+    scope: Scope
+    record: Mapping[str, Json]
+
+
+P = ParamSpec("P")
+
+
+def _within_depth(encoding: Callable[P, Written]) -> Callable[P, Written]:
+    """Let values that are nested too deep to be written be too large."""
+
+    @wraps(encoding)
+    def encode_within(*args: P.args, **kwargs: P.kwargs) -> Written:
+        try:
+            return encoding(*args, **kwargs)
+        except TypeError as error:
+            if str(error) != TOO_DEEP:
+                raise
+            text = f"values would be nested deeper than {LEVELS_MAX} levels: does a state wrap its own data?"
+            raise TooLargeError(text) from None
+
+    return encode_within
+
+
+@_within_depth
+def encode(
+    change: Change,
+    before: Mapping[str, Json],
+    *,
+    job: str,
+    event: Mapping[str, Json],
+    limits: Limits,
+    trace: str | None,
+    now: datetime,
+    around: Around,
+    beside: Mapping[str, bytes],
+    given: Given | None = None,
+) -> Written:
+    """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
+    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave.
+
+    Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
+    """
+    scope, record, body, apart = _fitted(change.scope, limits, given)
+    values = {**beside, **apart}
+    entry = {**event, "trail": change.trail}
+    if before:
+        entry["set"] = _splice(delta(before, record), given)
+    if change.dispatch is not None:
+        entry["dispatch"] = _dispatch_entry(change.dispatch)
+    if change.ended is not None:
+        entry["ended"] = change.ended.status
+    now_ms = to_ms(now)
+    fork = None
+    if change.fork is not None:
+        forked = encode_fork(change.fork, scope, around)
+        fork = forked.fork
+        values.update(forked.values)
+        entry["fork"] = {"number": fork.number, "total": fork.total}
+    writes = Writes(
+        scope=body,
+        visit=scope.visit,
+        state=scope.state or "",
+        record=dumps(entry) if before else _with(dumps(entry), "set", body),
+        at_ms=now_ms,
+        dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
+        dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
+        timer_ms=_timer(change, now_ms),
+        timer_by_wall=isinstance(change.scope.waiting, OnTimer) and change.scope.waiting.wall,
+        fork=fork,
+        close=tuple(fork_path(scope.path, number) for number in change.close),
+        end=None if change.ended is None else _end(change.ended, given),
+        head=None if change.status is None else _head_change(change.status, change.reason),
+        undo=encode_undos(change.undos),
+        undone_seq=change.undone_seq,
+        keeps_task=change.keeps,
+        values=values,
+        shared=_shared(body, before, given),
+    )
+    return Written(writes=writes, scope=scope, record=record)
+
+
+def _fitted(
+    scope: Scope, limits: Limits, given: Given | None
+) -> tuple[Scope, Mapping[str, Json], bytes, Mapping[str, bytes]]:
+    """The scope as it is written, its record, that encoded, and the pages of the values that were set apart."""
+    record, apart = scope_as_record(scope), dict[str, bytes]()
+    body = _dumps(record, given)
+    if len(body) > VALUE_BYTES_INLINE:
+        scope, apart = _set_apart(scope, given)
+        record = scope_as_record(scope)
+        body = _dumps(record, given)
+    if len(body) > limits.data_bytes:
+        scope = within(scope, limits)
+        record = scope_as_record(scope)
+        body = _dumps(record, given)
+    return scope, record, body, apart
+
+
+def _splice(record: Mapping[str, Json], given: Given | None) -> Mapping[str, Json]:
+    """A scope's record, or what changed of it, to be encoded: what was given stands among its outputs or variables."""
+    if given is None:
+        return record
+    parts = {name: given.put_into(record[name]) for name in ("outputs", "data") if isinstance(record.get(name), dict)}
+    return {**record, **parts}
+
+
+def _dumps(record: Mapping[str, Json], given: Given | None) -> bytes:
+    return dumps(_splice(record, given))
+
+
+def _shared(body: bytes, before: Mapping[str, Json], given: Given | None) -> bytes:
+    """What the store finds in several parts: what was given; the whole record in the entry of a scope that begins."""
+    if given is not None:
+        return given.body
+    return body if not before and len(body) >= SHARED_BYTES_MIN else b""
+
+
+def _with(packed: bytes, name: str, value: bytes) -> bytes:
+    """A map, not empty, with one more member whose JSON was made before."""
+    return b'%b,"%b":%b}' % (packed[:-1], name.encode(), value)
+
+
+def _timer(change: Change, now_ms: int) -> int | None:
+    match change.scope.waiting:
+        case OnUnwind() if change.undone_seq is not None:
+            return now_ms  # the next undo is brought by the store
+        case OnTimer(until=until):
+            return to_ms(until)
+        case OnFork(deadline=deadline):
+            return None if deadline is None else to_ms(deadline)
+        case OnRetry(until=until, deadline=deadline):
+            return to_ms(until if deadline is None else min(until, deadline))
+        case _:
+            return None
+
+
+def pages(name: str, body: bytes) -> dict[str, bytes]:
+    """A large value as the records that the store keeps for it."""
+    return {f"{name}.{at // PAGE_BYTES}": body[at : at + PAGE_BYTES] for at in range(0, len(body), PAGE_BYTES)}
+
+
+def page_ids(ref: Ref) -> list[str]:
+    """The ids of the records that a value was cut into, in order."""
+    return [f"{ref.id}.{page}" for page in range(-(-ref.size // PAGE_BYTES))]
+
+
+def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes | None]:
+    """The queue of a task, and what a worker must fulfil to take from it (None: nothing)."""
+    if requirements is None:
+        return kind, None
+    asked = dumps(requirements_as_json(requirements))
+    return f"{kind}#{blake2b(asked, digest_size=8).hexdigest()}", asked
+
+
+def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
+    """Requirements by the language's words; what is not asked is left out."""
+    record = {
+        "type": requirements.type,
+        "resources": dict(requirements.resources),
+        "software": dict(requirements.software),
+        "max_cost": requirements.cost_max,
+        "strategy": requirements.strategy,
+    }
+    return {key: value for key, value in record.items() if value}
+
+
+def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
+    """Move each large output of the scope into pages of its own."""
+    values: dict[str, bytes] = {}
+    outputs = dict(scope.outputs)
+    for name, output in scope.outputs.items():
+        if isinstance(output, Ref):
+            continue
+        body = given.body if given is not None and output is given.value else dumps(output)
+        if len(body) > VALUE_BYTES_INLINE:
+            ref = Ref(f"{scope.path}@{scope.version}.{name}", len(body))
+            outputs[name] = ref
+            values.update(pages(ref.id, body))
+    return replace(scope, outputs=outputs), values
+
+
+def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
+    limits, body = order.limits, order.body
+    queue, asked = ("", None) if body is None else queue_name(body.kind, body.requirements)
+    return Dispatch(
+        task_id=f"{job}-{random_word(TASK_RANDOM_BYTES)}",
+        attempt=order.attempt,
+        queue=queue,
+        requirements=asked,
+        priority=0 if body is None else body.priority,
+        body=None if body is None else dumps(body_as_json(body, trace)),
+        not_before_ms=None if order.not_before is None else to_ms(order.not_before),
+        queue_ms=span_ms(limits.queue),
+        attempt_ms=span_ms(limits.attempt),
+        lease_ms=span_ms(limits.heartbeat),
+        total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
+    )
+
+
+def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
+    """A task that is offered, as history tells it."""
+    entry: dict[str, Json] = {"attempt": order.attempt}
+    if order.body is not None:
+        entry["kind"] = order.body.kind
+    if order.not_before is not None:
+        entry["not_before"] = to_ms(order.not_before)
+    return entry
+
+
+def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
+    return ScopeEnd(
+        ok=ended.error is None and ended.status == "finished",
+        status=ended.status,
+        output=_output(ended.output, given) if ended.error is None else None,
+        error=_error(ended.error),
+    )
+
+
+def _output(output: Json, given: Given | None) -> bytes:
+    if given is not None:
+        if output is given.value:
+            return given.body
+        if isinstance(output, dict):
+            return dumps(given.put_into(output))
+    return dumps(output)
+
+
+def _error(error: Error | None) -> bytes | None:
+    return None if error is None else dumps(error.as_json())
+
+
+def _head_change(status: Status, reason: Error | None) -> HeadChange:
+    """The job's new word. Its deadline counts no longer once it undoes what it did."""
+    deadline = 0 if status is Status.COMPENSATING else None
+    return HeadChange(status=status, reason=_error(reason), deadline_ms=deadline)

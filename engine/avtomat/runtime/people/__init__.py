@@ -1,0 +1,1 @@
+"""What operators ask of jobs, and why a job does not move."""

@@ -1,0 +1,284 @@
+"""Word the causes for which a job does not move: what it waits for, in which scope, and what to do about it.
+
+Nothing here asks anybody: `why` collects the facts. A cause's code is for programs and does not change; its text says
+what was found, its hint what helps; `details` holds the same as values. Hints name commands that a reader can copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from avtomat.core.formula import Json
+from avtomat.core.model import ROOT, OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.timestamp import format_time
+from avtomat.core.value import value
+from avtomat.runtime.work.matching import lacks
+from avtomat.storage.port.answers import Below, Held, OpenTask
+from avtomat.storage.port.codec import from_ms, loads
+from avtomat.suggest import did_you_mean
+
+NEAREST_SHOWN_MAX: Final = 3
+NAMES_SHOWN_MAX: Final = 10
+
+
+@value
+class Place:
+    """Where something waits: the job, the scope's path, and the path of its state as errors have it."""
+
+    job: str
+    scope: str
+    state: str | None
+
+
+@value
+class Worker:
+    """A worker for which somebody could wait: what it registered, and the kinds that it takes (those that it polled
+    for last, if this replica knows, else those that it registered).
+    """
+
+    name: str
+    record: Mapping[str, Json]
+    registered: tuple[str, ...]
+    polled: tuple[str, ...] | None
+
+
+def cause(place: Place, code: str, text: str, hint: str, **details: Json) -> dict[str, Json]:
+    """One cause, as it is answered."""
+    return {
+        "scope": place.scope,
+        "state": place.state,
+        "cause": code,
+        "text": text,
+        "hint": hint,
+        "details": details,
+    }
+
+
+# --- the whole job ----------------------------------------------------------------------------------------------------
+
+
+def ended(place: Place, status: str, at: datetime) -> dict[str, Json]:
+    """It moves no more."""
+    text = f"the job is {status} since {format_time(at)}"
+    return cause(place, "ended", text, f"to run it again, as a new job: {_command(place, 'rerun')}", status=status)
+
+
+def paused(place: Place, entry: Mapping[str, Json] | None) -> dict[str, Json]:
+    """An operator holds it; `entry` of its history says who."""
+    known = entry or {}
+    by, reason, since = known.get("by"), known.get("reason"), known.get("at")
+    text = "the job is paused" + (f" by {by}" if by else "") + (f" since {since}" if since else "")
+    text += f": {reason}" if reason else ""
+    hint = f"to let it go on: {_command(place, 'resume')}"
+    return cause(place, "paused", text, hint, by=by, reason=reason, since=since)
+
+
+def quarantined(place: Place, error: Mapping[str, Json] | None) -> dict[str, Json]:
+    """It is parked for somebody to look."""
+    known = error or {}
+    code, message, where = known.get("code"), known.get("message"), known.get("state")
+    text = f"the job is quarantined because of {code or 'an unknown error'}" + (f" in {where}" if where else "")
+    text += f": {message}" if message else ""
+    if code == "COMPENSATION_FAILED":
+        hint = (
+            f"mend what the undo needs, then {_command(place, 'retry')}; to take it as run: {_command(place, 'skip')}"
+        )
+    else:
+        hint = (
+            f"mend what failed, then {_command(place, 'retry')}; with other variables: "
+            f"{_command(place, 'release')} --data JSON; past it: {_command(place, 'skip')} --output JSON"
+        )
+    return cause(place, "quarantined", text, hint, error=error)
+
+
+def draining(place: Place) -> dict[str, Json]:
+    """The engine that was asked hands out nothing."""
+    hint = "ask another engine of this store, or wait until this one is back"
+    return cause(place, "engine_draining", "this engine is stopping and hands out no more tasks", hint)
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def start_at(place: Place, waiting: OnStart) -> dict[str, Json]:
+    """It was accepted for a later time."""
+    until = format_time(waiting.until)
+    hint = "it begins by itself; to begin now, cancel it and submit it without start_at"
+    return cause(place, "start_at", f"the job starts at {until}", hint, until=until)
+
+
+def timer(place: Place, waiting: OnTimer) -> dict[str, Json]:
+    """A time is awaited."""
+    until = format_time(waiting.until)
+    hint = "it goes on by itself" + (f"; to go on now: {_command(place, 'skip')}" if place.scope == ROOT else "")
+    return cause(place, "timer", f"waits until {until}", hint, until=until)
+
+
+def block_retry(place: Place, waiting: OnRetry) -> dict[str, Json]:
+    """A block failed and begins again later."""
+    until = format_time(waiting.until)
+    text = f"the block failed; attempt {waiting.attempt} begins at {until}"
+    hint = "it begins by itself; the job's history tells what failed"
+    return cause(place, "block_retry", text, hint, until=until, attempt=waiting.attempt)
+
+
+def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> dict[str, Json]:
+    """An attempt failed, and the next one is not yet due."""
+    until = None if task.due_ms is None else format_time(from_ms(task.due_ms))
+    failed, kind = task.attempt - 1, kind_of(task)
+    code = None if error is None else error["code"]
+    text = f"attempt {failed} of {kind} failed{f' with {code}' if code else ''}; the next one follows at {until}"
+    hint = f"it is tried again by itself; without waiting: {_command(place, 'rerun')}"
+    return cause(place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def running(place: Place, task: OpenTask) -> dict[str, Json]:
+    """A worker holds the task."""
+    since = format_time(from_ms(task.since_ms))
+    until = None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms))
+    progress = None if task.progress is None else loads(task.progress)
+    text = f"worker {task.worker} holds attempt {task.attempt} of {kind_of(task)} since {since}"
+    if progress and progress.get("progress") is not None:
+        said = f", {progress['message']}" if progress.get("message") else ""
+        text += f" ({progress['progress']:.0%}{said})" if isinstance(progress["progress"], int | float) else said
+    hint = f"wait for it; if it falls silent, the attempt is lost at {until} and retried by its policy"
+    return cause(
+        place,
+        "running",
+        text,
+        hint,
+        kind=kind_of(task),
+        attempt=task.attempt,
+        worker=task.worker,
+        since=since,
+        lease_until=until,
+        progress=progress,
+    )
+
+
+def queued(
+    place: Place, task: OpenTask, asked: Mapping[str, Json], workers: Sequence[Worker], others: int
+) -> dict[str, Json]:
+    """A task that nobody has taken: why not. `others` are in its queue beside it."""
+    kind = kind_of(task)
+    able = [each for each in workers if kind in (*each.registered, *(each.polled or ()))]
+    if not able:
+        return _no_worker(place, kind, workers)
+    fit = [each for each in able if next(lacks(each.record, asked, kind), None) is None]
+    if not fit:
+        return _none_fits(place, kind, asked, able)
+    if all(each.polled is not None and kind not in each.polled for each in fit):
+        return _not_polled(place, kind, fit)
+    names = [each.name for each in fit[:NAMES_SHOWN_MAX]]
+    beside = f"with {_counted(others, 'other task')} of this kind"
+    text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
+    hint = "higher priority goes first, then first come; more workers or more concurrency shorten the queue"
+    return cause(place, "queued", text, hint, kind=kind, others=others, workers=names)
+
+
+def _no_worker(place: Place, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:
+    kinds = sorted({known for each in workers for known in (*each.registered, *(each.polled or ()))})
+    text = f"no worker does tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
+    meant = did_you_mean(kind, kinds)
+    near = [each for each in workers if meant in each.registered] if meant else []
+    if meant:
+        names = ", ".join(each.name for each in near[:NEAREST_SHOWN_MAX])
+        text += f", and {names or 'one'} does {meant}"
+    hint = f"start a worker that does {kind}" + (f", or is {meant} meant?" if meant else "")
+    nearest = [{"worker": each.name, "lacks": [f"the kind {kind}"]} for each in (near or workers)[:NEAREST_SHOWN_MAX]]
+    return cause(place, "no_worker", text, hint, kind=kind, kinds_known=kinds[:NAMES_SHOWN_MAX], nearest=nearest)
+
+
+def _none_fits(place: Place, kind: str, asked: Mapping[str, Json], able: Sequence[Worker]) -> dict[str, Json]:
+    """The workers of the kind lack something that the task asks for: those that lack least come first."""
+    lacking = [(each.name, list(lacks(each.record, asked, kind))) for each in able]
+    lacking.sort(key=lambda pair: (len(pair[1]), pair[0]))
+    nearest = [{"worker": name, "lacks": missing} for name, missing in lacking[:NEAREST_SHOWN_MAX]]
+    name, missing = lacking[0]
+    text = (
+        f"of {_counted(len(able), 'worker')} for {kind} none has what the task asks for; "
+        f"nearest is {name}: {'; '.join(missing)}"
+    )
+    hint = "start a worker that has it, or ask for less under `worker` in the blueprint"
+    return cause(place, "no_fitting_worker", text, hint, kind=kind, asked=asked, nearest=nearest)
+
+
+def _not_polled(place: Place, kind: str, fit: Sequence[Worker]) -> dict[str, Json]:
+    polled = {each.name: list(each.polled or ()) for each in fit[:NAMES_SHOWN_MAX]}
+    text = f"{', '.join(polled)} registered {kind}, but asks for other tasks when polling"
+    hint = f"let its polls name {kind} in available_skills, or no kinds at all"
+    return cause(place, "not_polled", text, hint, kind=kind, polled=polled)
+
+
+# --- blocks and undos -------------------------------------------------------------------------------------------------
+
+
+def branches(place: Place, below: Below, shown: int) -> dict[str, Json]:
+    """Bodies are awaited; of `shown` the causes follow."""
+    waiting = below.total - below.begun
+    text = f"waits for {below.live} of {below.total} bodies: {below.ok} ended well, {below.failed} failed"
+    text += f", {waiting} wait for room" if waiting else ""
+    left = below.live - shown
+    hint = "see what each of them waits for" + (f"; {left} more are not shown" if left > 0 else "")
+    return cause(
+        place,
+        "branches",
+        text,
+        hint,
+        total=below.total,
+        live=below.live,
+        ok=below.ok,
+        failed=below.failed,
+        not_begun=waiting,
+        not_shown=max(0, left),
+    )
+
+
+def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dict[str, Json]:
+    """Undos may not run while a worker may be at work."""
+    leases = [
+        {"task_id": each.task_id, "worker": each.worker, "lease_until": format_time(from_ms(each.until_ms))}
+        for each in held
+    ]
+    names = ", ".join(f"{each['worker']} (until {each['lease_until']})" for each in leases[:NAMES_SHOWN_MAX])
+    text = f"the job will be {waiting.status}; before it undoes what it did, "
+    text += f"it waits for workers that were told to cancel: {names}" if leases else "it is about to begin"
+    hint = "they answer, or their leases end; then the undos begin by themselves"
+    return cause(place, "leases_awaited", text, hint, then=waiting.status, leases=leases)
+
+
+def compensating(place: Place, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:
+    """An undo is under way: that of the state `undone`, by a task of this kind."""
+    what = f"the undo of {undone}" if undone else "an undo"
+    then, task = waiting.unwind.status, f" of {kind}" if kind else ""
+    text = f"the job will be {then}; {what}, attempt {waiting.attempt}{task}, is under way"
+    hint = f"see what its task waits for; to end without undoing: {_command(place, 'cancel')} --no-compensate"
+    return cause(place, "compensating", text, hint, undo=undone, kind=kind, attempt=waiting.attempt, then=then)
+
+
+def moving(place: Place) -> dict[str, Json]:
+    """Nothing holds it: it goes on within moments."""
+    text = "nothing holds it up: what comes next is due now"
+    hint = "ask again in a second; if it says the same then, no engine of this store does its duties: see the logs"
+    return cause(place, "moving", text, hint)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def kind_of(task: OpenTask) -> str:
+    """The kind of a task, from the name of its queue."""
+    return task.queue.partition("#")[0]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _command(place: Place, action: str) -> str:
+    return f"avtomat jobs {action} {place.job}"

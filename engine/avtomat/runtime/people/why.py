@@ -1,0 +1,249 @@
+"""Find out why a job does not move: look at each scope that waits, and collect what explains it.
+
+It is for people, so it may read what a decision never needs; yet what is read is bounded: of the bodies of blocks so
+many are explained, of a long history only what stands near the time in question is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, assert_never
+
+from avtomat.core.formula import Json
+from avtomat.core.model import (
+    ENDED,
+    ROOT,
+    OnFork,
+    OnRetry,
+    OnStart,
+    OnTask,
+    OnTimer,
+    OnUndo,
+    OnUnwind,
+    Status,
+)
+from avtomat.core.timestamp import format_time
+from avtomat.core.value import value
+from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.histories import Histories
+from avtomat.runtime.jobs.jobview import scope_of_row, status_word
+from avtomat.runtime.jobs.kept import Kept
+from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.people import causes
+from avtomat.runtime.people.causes import Place, Worker
+from avtomat.runtime.repeating import repeat
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.seats import kinds_of
+from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
+from avtomat.storage.port.codec import from_ms, loads
+from avtomat.storage.port.rules import partition_of
+from avtomat.storage.port.store import Store
+
+BODIES_EXPLAINED_MAX: Final = 20
+LEASES_SHOWN_MAX: Final = 20
+HISTORY_PAGE: Final = 200
+HISTORY_PAGES_MAX: Final = 5
+
+Causes = list[dict[str, Json]]
+
+
+@value
+class Facts:
+    """What is read once for a whole answer."""
+
+    row: JobRow
+    tasks: Mapping[str, OpenTask]
+    workers: tuple[Worker, ...]
+    queued: Mapping[str, int]
+    requirements: Mapping[str, bytes]
+
+
+class Explainer:
+    """Explains jobs. `draining` tells whether this engine hands out no more tasks."""
+
+    def __init__(
+        self,
+        store: Store,
+        scopes: Scopes,
+        clients: ClientDoor,
+        dispatcher: Dispatcher,
+        histories: Histories,
+        *,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._scopes = scopes
+        self._clients = clients
+        self._dispatcher = dispatcher
+        self._histories = histories
+        self._draining = draining
+
+    async def why(self, job_id: str, client: str | None) -> dict[str, Json] | None:
+        """Every cause for which the job stands where it does, the outermost scope first; None when there is no such
+        job that this client may see.
+        """
+        row = await self._clients.row(job_id, client)
+        if row is None:
+            return None
+        status = status_word(row.status, scope_of_row(row).waiting, row.tasks)
+        return {"job_id": job_id, "status": status, "causes": await self._causes(row)}
+
+    async def _causes(self, row: JobRow) -> Causes:
+        place = Place(job=row.job, scope=ROOT, state=row.state or None)
+        if row.status in ENDED:
+            return [causes.ended(place, row.status, from_ms(row.finished_ms or row.updated_ms))]
+        if row.status == Status.PAUSED:
+            entry = await self._entry(row, row.updated_ms, _is_pause)
+            return [causes.paused(place, None if entry is None else _with_time(entry))]
+        if row.status == Status.QUARANTINED:
+            return [causes.quarantined(place, None if row.reason is None else loads(row.reason))]
+        found = await self._of_scope(await self._facts(row), ROOT, [BODIES_EXPLAINED_MAX])
+        return [causes.draining(place), *found] if self._draining() else found
+
+    async def _facts(self, row: JobRow) -> Facts:
+        store, partition = self._store, partition_of(row.job)
+        return Facts(
+            row=row,
+            tasks={task.path: task for task in row.tasks},
+            workers=self._workers(await repeat(store.workers)),
+            queued=await repeat(store.counts),
+            requirements=await repeat(lambda: store.queues(partition)),
+        )
+
+    def _workers(self, registered: Mapping[str, bytes]) -> tuple[Worker, ...]:
+        """Those that are registered, and those that poll here without having registered."""
+        polled = self._dispatcher.kinds_polled()
+        records = {name: loads(record) for name, record in registered.items()}
+        return tuple(
+            Worker(name=name, record=record, registered=kinds_of(record), polled=polled.get(name))
+            for name in sorted({*records, *polled})
+            for record in [records.get(name, {})]
+        )
+
+    # --- one scope ----------------------------------------------------------------------------------------------------
+
+    async def _of_scope(self, facts: Facts, path: str, room: list[int]) -> Causes:
+        """What this scope waits for, and then what its bodies do; `room` is for so many bodies in all."""
+        job = facts.row.job
+        loaded = await repeat(lambda: self._store.load(job, path))
+        if loaded is None or loaded.scope is None:
+            return []  # it has ended meanwhile
+        kept = await self._scopes.keep(loaded)
+        place, waiting = Place(job=job, scope=path, state=_state_of(kept)), kept.scope.waiting
+        match waiting:
+            case OnTask():
+                return [await self._of_task(facts, place)]
+            case OnTimer():
+                return [causes.timer(place, waiting)]
+            case OnStart():
+                return [causes.start_at(place, waiting)]
+            case OnRetry():
+                return [causes.block_retry(place, waiting)]
+            case OnFork():
+                return await self._of_fork(facts, place, waiting, room)
+            case OnUnwind():
+                held = await repeat(lambda: self._store.held(job, LEASES_SHOWN_MAX))
+                return [causes.leases_awaited(place, waiting, held)]
+            case OnUndo():
+                return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
+            case None:
+                return [causes.moving(place)]
+        assert_never(waiting)
+
+    async def _of_fork(self, facts: Facts, place: Place, waiting: OnFork, room: list[int]) -> Causes:
+        """The block, and as many of its bodies as there is room for."""
+        job, limit = facts.row.job, room[0]
+        below = await repeat(lambda: self._store.below(job, place.scope, waiting.number, limit))
+        if below is None or below.live == 0:
+            return [causes.moving(place)]
+        room[0] -= len(below.paths)
+        found = [causes.branches(place, below, len(below.paths))]
+        for path in below.paths:
+            found += await self._of_scope(facts, path, room)
+        return found
+
+    async def _of_task(self, facts: Facts, place: Place) -> dict[str, Json]:
+        task = facts.tasks.get(place.scope)
+        if task is None:
+            return causes.moving(place)
+        if task.phase == "leased":
+            return causes.running(place, task)
+        if task.phase == "delayed":
+            return causes.delayed(place, task, await self._error_before(facts.row, task))
+        asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
+        others = max(0, facts.queued.get(f"queue:{task.queue}", 1) - 1)
+        return causes.queued(place, task, asked, facts.workers, others)
+
+    # --- what history tells -------------------------------------------------------------------------------------------
+
+    async def _error_before(self, row: JobRow, task: OpenTask) -> Mapping[str, Json] | None:
+        """The error for which this attempt follows another; None when it is too far back."""
+
+        def orders(entry: HistoryEntry) -> bool:
+            return entry.path == task.path and loads(entry.record).get("dispatch", {}).get("attempt") == task.attempt
+
+        entry = await self._entry(row, task.since_ms, orders)
+        return None if entry is None else _error_of(loads(entry.record))
+
+    async def _entry(self, row: JobRow, at_ms: int, fits: Callable[[HistoryEntry], bool]) -> HistoryEntry | None:
+        """The last entry that fits, of those that were made up to a time and not long before."""
+        last = await self._last_seq(row, at_ms)
+        for _ in range(HISTORY_PAGES_MAX):
+            after = max(0, last - HISTORY_PAGE)
+            page = await self._histories.entries(row.job, after, last - after, row.seq)
+            found = next((entry for entry in reversed(page) if fits(entry)), None)
+            if found is not None or after == 0:
+                return found
+            last = after
+        return None
+
+    async def _last_seq(self, row: JobRow, at_ms: int) -> int:
+        """The number of the last entry up to this time: times never run backwards within a job."""
+        low, high = 1, row.seq
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = await self._histories.entries(row.job, middle - 1, 1, row.seq)
+            if found and found[0].at_ms <= at_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def _of_undo(place: Place, kept: Kept, waiting: OnUndo) -> dict[str, Json]:
+    undo = kept.undos[waiting.index] if waiting.index < len(kept.undos) else None
+    return causes.compensating(
+        place, waiting, None if undo is None else undo.place, None if undo is None else undo.body.kind
+    )
+
+
+def _state_of(kept: Kept) -> str | None:
+    """The path of the state in which the scope stands, as errors have it."""
+    scope, around = kept.scope, kept.around.place
+    if kept.program.machines[scope.machine].lone or not scope.state:
+        return around or None
+    return f"{around}.{scope.state}" if around else scope.state
+
+
+def _is_pause(entry: HistoryEntry) -> bool:
+    return bool(loads(entry.record)["type"] == "PauseRequested")
+
+
+def _with_time(entry: HistoryEntry) -> dict[str, Json]:
+    return {**loads(entry.record), "at": format_time(from_ms(entry.at_ms))}
+
+
+def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
+    """The error of an attempt, from the entry of its end."""
+    match record["type"]:
+        case "TaskFailed":
+            return {"code": record["code"], "message": record.get("message", "")}
+        case "LeaseLost":
+            message = "its worker gave it up" if record.get("gave_up") else "its worker fell silent"
+            return {"code": "WORKER_LOST", "message": message}
+        case "TaskTimedOut" if record.get("limit") == "queue":
+            return {"code": "NO_WORKER", "message": "no worker took it in time"}
+        case "TaskTimedOut":
+            return {"code": "TIMEOUT_ERROR", "message": "it took longer than its timeout"}
+        case _:
+            return {"code": "CONTRACT_VIOLATION_ERROR", "message": "its output is not what `expects` describes"}

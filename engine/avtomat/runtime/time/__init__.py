@@ -1,0 +1,1 @@
+"""Duties and timers: what happens because time passes."""

@@ -1,0 +1,114 @@
+"""Turn what came due into events: timeouts, lost leases, timers, deadlines, mail.
+
+Any replica may do this for any job: the store gives each member to one of them at a time, and again to another one
+when it was not answered. What was given out too often without an answer parks its job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from avtomat.core.messages import (
+    CancelRequested,
+    DeadlinePassed,
+    Event,
+    LeaseLost,
+    Limit,
+    ScopeBegun,
+    StartReached,
+    TaskTimedOut,
+    TimerFired,
+    UnwindReady,
+)
+from avtomat.errors import StoreError
+from avtomat.runtime.jobs.executor import Executor
+from avtomat.runtime.jobs.joining import join_of_mail
+from avtomat.runtime.people.operators import operator_event
+from avtomat.storage.port.answers import Due, DueKind
+from avtomat.storage.port.codec import answer_from_json, loads
+from avtomat.storage.port.store import DUE_RETURNS_MAX, Store
+from avtomat.storage.port.writes import DueCause, Mail, MailCause
+
+log = logging.getLogger(__name__)
+
+BATCH_MAX = 100
+REARM_MS = 10_000
+
+_LIMITS = {DueKind.QUEUE: Limit.QUEUE, DueKind.ATTEMPT: Limit.ATTEMPT, DueKind.TOTAL: Limit.TOTAL}
+
+
+class Timers:
+    """Answers what came due in this store's partitions."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        self._store = store
+        self._executor = executor
+
+    async def run_due(self, partition: int) -> int:
+        """Take one batch of due members and answer them. Returns how many there were."""
+        found = await self._store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
+        await asyncio.gather(*(self._answer(due) for due in found if not self._is_under_way(due)))
+        return len(found)
+
+    def _is_under_way(self, due: Due) -> bool:
+        """A body that is beginning here anyway; it comes again if that should fail."""
+        return due.kind is DueKind.BEGIN and self._executor.begins(due.job, due.path)
+
+    async def _answer(self, due: Due) -> None:
+        cause = _cause(due)
+        try:
+            if due.returned > DUE_RETURNS_MAX:
+                await self._executor.park(
+                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times in vain"
+                )
+                return
+            event = _event(due)
+            if event is None:
+                await self._store.dismiss(due.job, due.path, cause)
+            else:
+                await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
+        except StoreError as away:
+            log.warning("job %s: %s is answered later: %s", due.job, due.kind, away.message)
+        except Exception:  # what it is does not matter to the others; it comes again, and in the end its job is parked
+            log.exception("job %s: %s could not be answered", due.job, due.kind)
+
+
+def _cause(due: Due) -> MailCause | DueCause:
+    return DueCause(kind=due.kind, number=due.number) if due.mail is None else MailCause(id=due.mail.id)
+
+
+def _event(due: Due) -> Event | None:
+    """The event that a due member stands for; None for what this engine has no use for."""
+    match due.kind:
+        case DueKind.QUEUE | DueKind.ATTEMPT | DueKind.TOTAL:
+            return TaskTimedOut(attempt=due.number, limit=_LIMITS[due.kind])
+        case DueKind.LEASE:
+            return LeaseLost(attempt=due.number)
+        case DueKind.TIMER:
+            return TimerFired(visit=due.number)
+        case DueKind.DEADLINE:
+            return DeadlinePassed()
+        case DueKind.START:
+            return StartReached()
+        case DueKind.MAIL:
+            return None if due.mail is None else event_of_mail(due.mail)
+        case DueKind.BEGIN:
+            return ScopeBegun()
+
+
+def event_of_mail(mail: Mail) -> Event | None:
+    """What a piece of mail says; None for kinds that this engine does not know."""
+    match mail.kind:
+        case "cancel":
+            return CancelRequested(**loads(mail.body))
+        case "result":
+            return answer_from_json(loads(mail.body))
+        case "join":
+            return join_of_mail(mail)
+        case "unwind":
+            return UnwindReady()
+        case "operate":
+            return operator_event(loads(mail.body))
+        case _:
+            return None

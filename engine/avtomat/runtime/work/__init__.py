@@ -1,0 +1,1 @@
+"""The workers' side: registrations, hand-out, results."""

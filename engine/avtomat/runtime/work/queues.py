@@ -1,0 +1,189 @@
+"""Know which queues may hold work, so that the store is asked only when it may help, and have one waiting poll woken.
+
+A poll that found its queues empty makes them known as empty, unless news came while it was under way. News come from
+the store (`Wakeups.queue`), and every second for queues that somebody waits for, because messages may be lost.
+
+News are of one task as far as is known, so one poll asks for it, and others wait for what that one finds. Once a claim
+has left something behind, all may ask at a time, until one finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from avtomat.core.formula import Json
+from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing, kind_of
+
+QUEUES_KNOWN_MAX = 20_000
+
+Place = tuple[int, str]
+"""A queue in a partition."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of one queue: how many news came, how many claims ask since the newest, and what they found."""
+
+    news: int = 0
+    asking: int = 0
+    is_empty: bool = False
+    has_many: bool = False
+
+    @property
+    def is_worth_asking(self) -> bool:
+        """Whether there may be a task that nobody is about to take."""
+        return not self.is_empty and (self.has_many or self.asking == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim under way: the queues that it asks, each with the number of its news then."""
+
+    asked: Sequence[tuple[str, Known, int]]
+
+
+class Queues:
+    """What this replica knows of the queues. The polls that wait here stand with its matchmaker.
+
+    `unread` are the partitions in which there may be queues whose requirements are not known here.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._known: dict[Place, Known] = {}
+        self._matchmaker = Matchmaker()
+        self._next_partition = 0
+        self._closed = False
+        self.unread = set(range(partitions))
+
+    def worth_asking(self, queues: Sequence[str], *, at_once: bool = False) -> list[tuple[int, list[str]]]:
+        """The partitions, a different one first each time, with those of the queues that may hold work there.
+
+        `at_once` is for a poll that cannot wait for what another one finds.
+        """
+        self._next_partition += 1
+        found = []
+        for offset in range(self._partitions):
+            partition = (self._next_partition + offset) % self._partitions
+            known = {queue: self._of(partition, queue) for queue in queues}
+            names = [queue for queue, one in known.items() if one.is_worth_asking or (at_once and not one.is_empty)]
+            if names:
+                found.append((partition, names))
+        return found
+
+    def claim(self, partition: int, queues: Iterable[str]) -> Claim:
+        """The store is about to be asked for tasks of these queues; `answered` must follow."""
+        asked = []
+        for queue in queues:
+            known = self._of(partition, queue)
+            known.asking += 1
+            asked.append((queue, known, known.news))
+        return Claim(asked)
+
+    def answered(self, claim: Claim, taken: Collection[str] | None) -> None:
+        """A claim took tasks from these queues; None: its answer never came.
+
+        If it took nothing, all queues that it asked are empty, unless news came since; else those that it took
+        from, for the store tells when it leaves something there. Of the others it tells nothing: another poll may look.
+        """
+        for queue, known, news in claim.asked:
+            if known.news != news:
+                known.has_many = known.has_many or (taken is not None and queue in taken)
+                continue
+            known.asking -= 1
+            if taken is not None and (not taken or queue in taken):
+                known.is_empty, known.has_many = True, False
+            else:
+                self._matchmaker.call(queue)
+
+    def has_work(self, partition: int, queue: str) -> None:
+        """A queue has work: wake the poll that is to take it. Where it is not known what the queue asks of workers, any
+        poll of its kind is woken to find out.
+        """
+        known = self._of(partition, queue)
+        known.news += 1
+        known.asking = 0
+        known.is_empty = False
+        if self._matchmaker.knows(queue):
+            self._matchmaker.call(queue)
+        else:
+            self.unread.add(partition)
+            self._matchmaker.call(kind_of(queue))
+
+    def _of(self, partition: int, queue: str) -> Known:
+        known = self._known.get((partition, queue))
+        if known is None:
+            if len(self._known) >= QUEUES_KNOWN_MAX:
+                self._known.clear()
+            known = self._known[partition, queue] = Known()
+        return known
+
+    # --- polls --------------------------------------------------------------------------------------------------------
+
+    def standing(self) -> Standing:
+        """The place of a poll that comes now; `leave` must follow."""
+        return self._matchmaker.standing()
+
+    def look(self, standing: Standing, kinds: Sequence[str], profile: Profile | None) -> Sequence[str]:
+        """The queues that the poll may take from now; `profile` is what its worker registered."""
+        queues = self._matchmaker.queues_for(kinds, profile)
+        if standing.queues and standing.queues != queues:
+            self._pass_on(standing)  # what it was woken for may be among those that it may no longer take from
+        standing.profile, standing.queues = profile, queues
+        standing.is_old, standing.learnt = False, self._matchmaker.learnt
+        return queues
+
+    async def wait(self, standing: Standing, seconds: float) -> bool:
+        """Wait until one of the poll's queues may hold work; False when the time is over, or the engine is stopping.
+
+        News that came while the store was being asked found nobody waiting: then there is no waiting at all.
+        """
+        if self._closed:
+            return False
+        if (
+            self.unread
+            or self._matchmaker.is_old(standing)
+            or any(self._may_hold_work(queue) for queue in standing.queues)
+        ):
+            return True
+        return await self._matchmaker.wait(standing, seconds)
+
+    def leave(self, standing: Standing) -> None:
+        """The poll ends, however: what it was woken for and did not take is for the next one."""
+        self._pass_on(standing)
+
+    def recall(self, standing: Standing) -> None:
+        """What the poll's worker registered has changed: it looks again."""
+        self._matchmaker.recall(standing)
+
+    def learn(self, queue: str, asked: Mapping[str, Json]) -> None:
+        """The queue asks this of workers: wake the poll that is to take from it, if there may be work."""
+        if self._matchmaker.learn(queue, asked) and self._may_hold_work(queue):
+            self._matchmaker.call(queue)
+
+    def look_again(self) -> None:
+        """News may have been lost: no queue is known to be empty, and one poll of each looks."""
+        for known in self._known.values():
+            known.news += 1
+            known.asking = 0
+            known.is_empty = False
+        self.unread.update(range(self._partitions))
+        self._matchmaker.call_one_of_each()
+
+    def polls_waiting(self) -> int:
+        """How many polls wait here."""
+        return self._matchmaker.waiting
+
+    def close(self) -> None:
+        """End the wait of every poll, and of those to come."""
+        self._closed = True
+        self._matchmaker.call_all(woken=False)
+
+    def _pass_on(self, standing: Standing) -> None:
+        for queue in standing.queues:
+            if self._matchmaker.awaited(queue) and (self.unread or self._may_hold_work(queue)):
+                self._matchmaker.call(queue)
+
+    def _may_hold_work(self, queue: str) -> bool:
+        return any(self._of(partition, queue).is_worth_asking for partition in range(self._partitions))

@@ -1,0 +1,119 @@
+"""Read a worker's result, and say what became of it, both in the words of the worker protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+
+from orjson import Fragment
+
+from avtomat.core.flow import code_of_failure
+from avtomat.core.formula import Json
+from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
+from avtomat.storage.port.answers import Committed, Outcome
+from avtomat.storage.port.codec import answer_as_json, dumps
+from avtomat.storage.port.writes import ResultCause
+
+OPEN_ATTEMPT = 0
+"""The number of whichever attempt the scope has open: the token says whether the result is of this one."""
+
+PROGRESS_CHARACTERS_MAX = 1_000
+
+STATUS_CHARACTERS_MAX = 128
+FAILURES = frozenset({"failure", "failed", "error"})
+"""Status words of a failure; these, `success` and `cancelled` are the same in small and capital letters."""
+
+
+def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
+    """What a result says. A missing status is success, and any word but those of failure and `cancelled` is one of
+    success. Whatever cannot be used is a failure of the attempt, so that a worker never sends the same in vain.
+
+    An error is a failure whatever the status, but for a `success` that is written out. `cancelled`, where the engine
+    did not cancel, is an attempt that the worker gave up; with `given_back` it is one that it never did.
+    """
+    status, error = body.get("status"), body.get("error")
+    worker = str(body.get("worker_id") or "")
+    if status is not None and not is_status(status):
+        return _unusable_status(status, worker)
+    word = "success" if status is None else status.casefold()
+    if word in FAILURES or (error is not None and (status is None or word != "success")):
+        return _failure(error, worker)
+    if word == "cancelled":
+        given_back = body.get("given_back") is True
+        lost = LeaseLost(attempt=OPEN_ATTEMPT, gave_up=True, worker=worker)
+        return AttemptReturned(attempt=OPEN_ATTEMPT, worker=worker) if given_back else lost
+    own = "success" if word == "success" else str(status)
+    return TaskSucceeded(attempt=OPEN_ATTEMPT, output=body.get("data"), status=own, worker=worker, error=error)
+
+
+def is_status(status: Json) -> bool:
+    """Whether this can be a status word: a short text of any script on one line."""
+    return isinstance(status, str) and 0 < len(status) <= STATUS_CHARACTERS_MAX and status.isprintable()
+
+
+def _unusable_status(status: Json, worker: str) -> TaskFailed:
+    found = repr(status)[: STATUS_CHARACTERS_MAX // 2]
+    text = f"a status is a text of 1 to {STATUS_CHARACTERS_MAX} characters on one line, not {found}"
+    return TaskFailed(attempt=OPEN_ATTEMPT, code="CONTRACT_VIOLATION_ERROR", message=text, worker=worker)
+
+
+def _failure(error: Json, worker: str) -> TaskFailed:
+    """A failure. A code of another form is made to fit; one that is none, or that nothing catches, is for good.
+
+    The code as the worker gave it is kept in the details.
+    """
+    if error is None:
+        return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
+    if not isinstance(error, dict):
+        return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
+    said = error.get("code") or "INTERNAL_ERROR"
+    code, details = code_of_failure(said), error.get("details")
+    if code != said:
+        details = {"code": said, "details": details}
+    message = error.get("message")
+    text = "" if message is None else str(message)
+    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=text, details=details, worker=worker)
+
+
+def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """What is kept of a report of progress: how far, from 0 to 1, and a short text; null where it tells none."""
+    part, message = payload.get("progress"), payload.get("message")
+    return {
+        "progress": min(max(part, 0), 1) if isinstance(part, int | float) and not isinstance(part, bool) else None,
+        "message": message[:PROGRESS_CHARACTERS_MAX] if isinstance(message, str) else None,
+    }
+
+
+def cause_of(task_id: str, worker: str, body: Mapping[str, Json], event: WorkerAnswer) -> ResultCause:
+    """A result as the cause of a commit. What makes two results the same is their status, data and error.
+
+    What the worker gave is encoded here, once, for all who write it down.
+    """
+    output = dumps(body.get("data"))
+    said = dumps([body.get("status"), Fragment(output), body.get("error")])
+    answer = answer_as_json(event)
+    if "output" in answer:
+        answer["output"] = Fragment(output)
+    return ResultCause(
+        task_id=task_id,
+        worker=worker,
+        hash=blake2b(said, digest_size=16).hexdigest(),
+        event=dumps(answer),
+        output=output,
+    )
+
+
+def verdict(answer: Committed) -> dict[str, Json]:
+    """The answer to a result: accepted, or ignored and why."""
+    match answer.outcome:
+        case Outcome.OK | Outcome.DUPLICATE | Outcome.PARKED:
+            return {"status": "accepted"}
+        case Outcome.LOST:
+            reason = "deadline_exceeded" if answer.reason == "timeout" else "stale_task"
+        case Outcome.CLOSED:
+            reason = "job_cancelled" if answer.reason == "cancelled" else "job_already_terminated"
+        case Outcome.UNKNOWN:
+            reason = "job_not_found"
+        case _:
+            reason = "worker_mismatch" if answer.reason == "worker" else "stale_task"
+    return {"status": "ignored", "reason": reason}

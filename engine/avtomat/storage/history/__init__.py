@@ -1,0 +1,1 @@
+"""Databases that take over the histories of jobs."""

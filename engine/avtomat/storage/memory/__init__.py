@@ -1,0 +1,1 @@
+"""Jobs in this process: the reference implementation, with which every other store is compared."""

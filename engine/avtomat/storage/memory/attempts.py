@@ -1,0 +1,192 @@
+"""Lead attempts through their phases: opened, queued, claimed, kept alive, given back, ended.
+
+An attempt ends in two ways: by a worker's result, or because its scope went on without it. In the second case a worker
+may still be at work: its lease stays live until the worker or the clock says that it is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import merge
+from itertools import islice
+
+from avtomat.storage.memory.mail import unwind
+from avtomat.storage.memory.reads import loaded_if_small
+from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Queued, Scope
+from avtomat.storage.port.answers import Handout, Revoked
+from avtomat.storage.port.rules import earliest, job_of_task
+from avtomat.storage.port.writes import Dispatch
+
+
+def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
+    """Open an attempt of the scope's visit: delayed until its time, or in its queue at once."""
+    source = _source(scope, dispatch)
+    is_early = dispatch.not_before_ms is not None and dispatch.not_before_ms > now_ms
+    attempt = Attempt(
+        task_id=dispatch.task_id,
+        path=scope.path,
+        visit=scope.visit,
+        dispatch=dispatch,
+        queue=source.queue,
+        priority=source.priority,
+        body=source.body or b"",
+        phase=Phase.DELAYED if is_early else Phase.QUEUED,
+        since_ms=now_ms,
+        total_at_ms=dispatch.total_at_ms,
+    )
+    if dispatch.requirements is not None:
+        part.requirements[attempt.queue] = dispatch.requirements
+    scope.task = scope.last = attempt
+    job.attempts[attempt.task_id] = attempt
+    if is_early:
+        job.arm_attempt(attempt)
+    else:
+        put_in_queue(part, job, attempt, now_ms)
+
+
+def _source(scope: Scope, dispatch: Dispatch) -> Dispatch | Attempt:
+    """From where body, queue and priority come: a retry has those of the attempt before."""
+    if dispatch.body is not None:
+        return dispatch
+    if scope.last is None:
+        raise ValueError(f"{dispatch.task_id}: a retry without an attempt before it must bring a body")
+    return scope.last
+
+
+def put_in_queue(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
+    """Queue an attempt: at the end, or in the place that it had."""
+    part.leased.pop(attempt.task_id, None)
+    attempt.phase = Phase.QUEUED
+    attempt.order = attempt.order or part.next_order()
+    attempt.since_ms = now_ms
+    attempt.queue_until_ms = None if attempt.dispatch.queue_ms is None else now_ms + attempt.dispatch.queue_ms
+    part.enqueue(job, attempt)
+    job.arm_attempt(attempt)
+
+
+def end_by_result(part: Partition, job: Job, attempt: Attempt, result_hash: str, now_ms: int) -> None:
+    """The worker's result is used, or kept as mail: a repeat of it will be known."""
+    part.leased.pop(attempt.task_id, None)
+    attempt.phase, attempt.why, attempt.hash, attempt.ended_ms = Phase.ENDED, "result", result_hash, now_ms
+    job.scopes[attempt.path].task = None
+    job.arm_attempt(attempt)
+
+
+def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> list[Revoked]:
+    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live."""
+    job.scopes[attempt.path].task = None
+    if attempt.phase is not Phase.LEASED:
+        part.unqueue(attempt)
+        del job.attempts[attempt.task_id]
+        job.due.pop(("task", attempt.task_id), None)
+        return []
+    del part.leased[attempt.task_id]
+    attempt.phase, attempt.why, attempt.ended_ms = Phase.ENDED, why, now_ms
+    attempt.holds = attempt.lease_until_ms > now_ms
+    job.arm_attempt(attempt)
+    return [Revoked(task_id=attempt.task_id, worker=attempt.worker or "")]
+
+
+def lease_seen_over(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
+    """A dead attempt's worker spoke, or its lease ran out: nobody is at work on it any more."""
+    attempt.holds = False
+    job.arm_attempt(attempt)
+    unwind(part, job, now_ms)
+
+
+# --- what workers do --------------------------------------------------------------------------------------------------
+
+
+def poll(
+    part: Partition, worker: str, queues: Sequence[str], nonce: str, max_tasks: int, lease_ms: int, now_ms: int
+) -> list[Handout]:
+    """Give out the first attempts of these queues, or once more what this nonce took."""
+    taken = [one for one in part.leased.values() if nonce and (one[1].worker, one[1].nonce) == (worker, nonce)]
+    if not taken:
+        waiting = merge(*(part.waiting(queue) for queue in dict.fromkeys(queues)), key=Queued.place)
+        taken = list(islice(waiting, max(0, max_tasks)))
+        for job, attempt in taken:
+            _claim(part, job, attempt, worker, nonce, lease_ms, now_ms)
+        part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
+    return [
+        _handout(job, attempt) for job, attempt in sorted(taken, key=lambda pair: (-pair[1].priority, pair[1].order))
+    ]
+
+
+def _claim(part: Partition, job: Job, attempt: Attempt, worker: str, nonce: str, lease_ms: int, now_ms: int) -> None:
+    dispatch = attempt.dispatch
+    part.unqueue(attempt)
+    part.leased[attempt.task_id] = job, attempt
+    attempt.phase, attempt.since_ms = Phase.LEASED, now_ms
+    attempt.worker, attempt.nonce = worker, nonce
+    attempt.lease_ms = dispatch.lease_ms or lease_ms
+    attempt.lease_until_ms = now_ms + attempt.lease_ms
+    attempt.attempt_until_ms = None if dispatch.attempt_ms is None else now_ms + dispatch.attempt_ms
+    attempt.queue_until_ms = attempt.progress = None
+    job.arm_attempt(attempt)
+
+
+def _handout(job: Job, attempt: Attempt) -> Handout:
+    deadline = earliest(("total", attempt.total_at_ms), ("attempt", attempt.attempt_until_ms))
+    loaded = loaded_if_small(job, attempt.path)
+    return Handout(
+        task_id=attempt.task_id,
+        job=job.new.job,
+        path=attempt.path,
+        visit=attempt.visit,
+        attempt=attempt.dispatch.attempt,
+        queue=attempt.queue,
+        priority=attempt.priority,
+        body=attempt.body,
+        lease_until_ms=attempt.lease_until_ms,
+        lease_ms=attempt.lease_ms,
+        deadline_ms=None if deadline is None else deadline[1],
+        view=lambda: loaded,
+    )
+
+
+def held(part: Partition, worker: str, task_id: str, now_ms: int) -> tuple[Job, Attempt] | None:
+    """The attempt, if it is leased to this worker, or was when it died."""
+    job = part.jobs.get(job_of_task(task_id))
+    attempt = None if job is None else job.attempt(task_id, now_ms)
+    if job is None or attempt is None or attempt.worker != worker or attempt.why == "result":
+        return None
+    return None if attempt.phase in {Phase.DELAYED, Phase.QUEUED} else (job, attempt)
+
+
+def heartbeat(part: Partition, worker: str, task_id: str, lease_ms: int, now_ms: int) -> bool:
+    """Extend one lease; True when the worker should be told that its attempt is dead."""
+    found = held(part, worker, task_id, now_ms)
+    if found is None:
+        return False
+    job, attempt = found
+    if attempt.phase is Phase.ENDED:
+        return True
+    span_ms = attempt.dispatch.lease_ms or lease_ms
+    attempt.lease_until_ms = max(attempt.lease_until_ms, now_ms + span_ms)
+    job.arm_attempt(attempt)
+    return False
+
+
+def release(part: Partition, worker: str, task_id: str, now_ms: int) -> None:
+    """Give one attempt back unworked; for a dead one it says that its lease is over."""
+    found = held(part, worker, task_id, now_ms)
+    if found is None:
+        return
+    job, attempt = found
+    if attempt.phase is Phase.ENDED:
+        lease_seen_over(part, job, attempt, now_ms)
+        return
+    attempt.worker, attempt.nonce, attempt.progress = None, "", None
+    attempt.attempt_until_ms = None
+    put_in_queue(part, job, attempt, now_ms)
+    unwind(part, job, now_ms)
+
+
+def note_progress(part: Partition, worker: str, task_id: str, note: bytes, now_ms: int) -> bool:
+    """Keep what a worker says about an attempt that it holds."""
+    found = held(part, worker, task_id, now_ms)
+    if found is None or found[1].phase is not Phase.LEASED:
+        return False
+    found[1].progress = note
+    return True

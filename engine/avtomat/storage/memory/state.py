@@ -1,0 +1,302 @@
+"""Hold what the reference store remembers: partitions, jobs, scopes, attempts, mail, joins, due members.
+
+These values change in place, by the functions of memory_*.py alone. What follows from other fields is not stored but
+worked out (a queue's order, a job's live leases, when an attempt is due), so that nothing can disagree with itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from avtomat.storage.port.answers import HistoryEntry
+from avtomat.storage.port.rules import ENDED, PARKED, ROOT, earliest, fences_of
+from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS, OPERATOR_MAIL
+from avtomat.storage.port.writes import Dispatch, Fork, Mail, NewJob, Post, SignalWait
+
+
+class Phase(StrEnum):
+    """Where an attempt is. Ended ones are remembered for a while, so that late and repeated results are known."""
+
+    DELAYED = "delayed"
+    QUEUED = "queued"
+    LEASED = "leased"
+    ENDED = "ended"
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One attempt of a task. `order` is its place among those of its queue with the same priority.
+
+    `dispatch` is what was asked for, `queue`, `priority` and `body` what that means (a retry takes them from the
+    attempt before). The `…_until_ms` are the limits that count in the present phase. Once ended, `why` is `result` or
+    what it died of, and `holds` says that its worker's lease is still live.
+    """
+
+    task_id: str
+    path: str
+    visit: int
+    dispatch: Dispatch
+    queue: str
+    priority: int
+    body: bytes
+    phase: Phase
+    since_ms: int
+    order: int = 0
+    queue_until_ms: int | None = None
+    attempt_until_ms: int | None = None
+    total_at_ms: int | None = None
+    worker: str | None = None
+    nonce: str = ""
+    lease_ms: int = 0
+    lease_until_ms: int = 0
+    progress: bytes | None = None
+    why: str = ""
+    hash: str = ""
+    ended_ms: int = 0
+    holds: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a result may still be used."""
+        return self.phase is not Phase.ENDED
+
+    def next_limit(self) -> tuple[str, int] | None:
+        """What comes due next for this attempt, and when. `delayed` and `dead` are the store's own business."""
+        match self.phase:
+            case Phase.DELAYED:
+                return earliest(("total", self.total_at_ms), ("delayed", self.dispatch.not_before_ms))
+            case Phase.QUEUED:
+                return earliest(("total", self.total_at_ms), ("queue", self.queue_until_ms))
+            case Phase.LEASED:
+                limits = ("total", self.total_at_ms), ("attempt", self.attempt_until_ms), ("lease", self.lease_until_ms)
+                return earliest(*limits)
+            case Phase.ENDED:
+                return ("dead", self.lease_until_ms) if self.holds else None
+
+    def is_remembered(self, now_ms: int) -> bool:
+        """Whether the store still knows this attempt."""
+        return self.is_open or self.holds or now_ms < self.ended_ms + ENDED_ATTEMPT_KEPT_MS
+
+
+@dataclass(slots=True, kw_only=True)
+class Letter:
+    """Mail in a mailbox, or a signal that is kept for a waiter. `order` is that of arrival, within the partition."""
+
+    mail: Mail
+    order: int
+    returned: int = 0
+    kept_until_ms: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """An open scope (or the root). `task` is its open attempt, `last` the newest one, from which a retry copies;
+    `forks` are the numbers of the forks that it began.
+    """
+
+    path: str
+    version: int = 0
+    visit: int = 0
+    record: bytes | None = None
+    task: Attempt | None = None
+    last: Attempt | None = None
+    wait: SignalWait | None = None
+    wait_order: int = 0
+    mail: list[Letter] = field(default_factory=list)
+    forks: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Join:
+    """The integers of a fork: indexes below `begun` may begin or have; `live` of them have not ended yet."""
+
+    fork: Fork
+    begun: int = 0
+    live: int = 0
+    ok: int = 0
+    failed: int = 0
+    verdict: str | None = None
+    closed: bool = False
+    outputs: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """Something that comes due. `time_ms` is its own time, `at_ms` when it is given out next."""
+
+    kind: str
+    path: str
+    number: int
+    time_ms: int
+    at_ms: int
+    returned: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A job. `fences` are what was closed, and why: a scope is closed when it or anything above it is fenced.
+
+    `due` is keyed by (slot, place): a kind and a path, or `task` and a wire id. `compensation` is the history entry
+    that began the present compensation, `unwound` whether the root was mailed for it, `mailed` whether the step under
+    way put mail into a mailbox.
+    """
+
+    new: NewJob
+    created_ms: int
+    status: str = "open"
+    state: str = ""
+    seq: int = 0
+    updated_ms: int = 0
+    finished_ms: int | None = None
+    deadline_ms: int | None = None
+    search: dict[str, str] = field(default_factory=dict)
+    labels: bytes | None = None
+    reason: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+    compensation: int | None = None
+    unwound: bool = False
+    mailed: bool = False
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    fences: dict[str, str] = field(default_factory=dict)
+    joins: dict[tuple[str, int], Join] = field(default_factory=dict)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    signals: list[Letter] = field(default_factory=list)
+    mail_ids: set[str] = field(default_factory=set)
+    mail_counts: Counter[str] = field(default_factory=Counter)
+    values: dict[str, bytes] = field(default_factory=dict)
+    undos: dict[int, bytes] = field(default_factory=dict)
+    due: dict[tuple[str, str], Member] = field(default_factory=dict)
+    history: list[HistoryEntry] = field(default_factory=list)
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the job is over, for ever."""
+        return self.status in ENDED
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether all but operators' mail and the deadline waits."""
+        return self.status in PARKED
+
+    @property
+    def root(self) -> Scope:
+        """The root scope, which is kept as long as the job."""
+        return self.scopes[ROOT]
+
+    def live_leases(self) -> int:
+        """How many workers may still be at work for this job."""
+        return sum(attempt.phase is Phase.LEASED or attempt.holds for attempt in self.attempts.values())
+
+    def is_closed(self, path: str) -> bool:
+        """Whether the scope at `path` or anything above it is closed."""
+        return any(fence in self.fences for fence in fences_of(path))
+
+    def attempt(self, task_id: str, now_ms: int) -> Attempt | None:
+        """The attempt with this wire id, unless it ended too long ago."""
+        attempt = self.attempts.get(task_id)
+        return attempt if attempt is not None and attempt.is_remembered(now_ms) else None
+
+    def letter_to_give(self, scope: Scope) -> Letter | None:
+        """The oldest mail of a scope that may be given out now."""
+        fit = (letter for letter in scope.mail if not self.is_parked or letter.mail.kind in OPERATOR_MAIL)
+        return next(fit, None)
+
+    def arm(self, slot: str, path: str, number: int, at_ms: int) -> None:
+        """Set the member of a scope (a timer, a begin …) anew; the one it had is gone."""
+        self.due[slot, path] = Member(kind=slot, path=path, number=number, time_ms=at_ms, at_ms=at_ms)
+
+    def arm_attempt(self, attempt: Attempt) -> None:
+        """Bring the one member of an attempt up to date; one that keeps its kind and time is left as it is."""
+        slot, limit = ("task", attempt.task_id), attempt.next_limit()
+        known = self.due.get(slot)
+        if limit is None:
+            self.due.pop(slot, None)
+        elif known is None or (known.kind, known.time_ms) != limit:
+            kind, at_ms = limit
+            number = attempt.dispatch.attempt
+            self.due[slot] = Member(kind=kind, path=attempt.path, number=number, time_ms=at_ms, at_ms=at_ms)
+
+
+class Queued(NamedTuple):
+    """An attempt in its queue."""
+
+    job: Job
+    attempt: Attempt
+
+    def place(self) -> tuple[int, int]:
+        """Its place: by priority, then first come."""
+        return _place(self.attempt)
+
+
+def _place(attempt: Attempt) -> tuple[int, int]:
+    return -attempt.priority, attempt.order
+
+
+@dataclass(slots=True, kw_only=True)
+class Registration:
+    """A worker's record, what it said of its load, and until when both count."""
+
+    record: bytes
+    until_ms: int
+    usage: bytes | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Program:
+    """A canonical form, and when it was put last."""
+
+    text: str
+    asked_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Partition:
+    """Jobs that live together. `open` is the index of open jobs, `leased` that of attempts under a lease, by wire id;
+    a queue is kept in the order in which it is given out. `watched_ms` says when `due` last left nothing undone.
+    """
+
+    number: int
+    keeps_history: bool = True
+    jobs: dict[str, Job] = field(default_factory=dict)
+    open: dict[str, Job] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    leased: dict[str, tuple[Job, Attempt]] = field(default_factory=dict)
+    queues: dict[str, list[Queued]] = field(default_factory=dict)
+    requirements: dict[str, bytes] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    post: dict[str, Post] = field(default_factory=dict)
+    outbox: list[tuple[int, HistoryEntry]] = field(default_factory=list)
+    watched_ms: int | None = None
+    orders: int = 0
+    woken: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def next_order(self) -> int:
+        """A number that is higher than all before: what came first has the lower one."""
+        self.orders += 1
+        return self.orders
+
+    def waiting(self, queue: str) -> Iterator[Queued]:
+        """The attempts of a queue that may be given out, in their order."""
+        return (queued for queued in self.queues.get(queue, ()) if not queued.job.is_parked)
+
+    def enqueue(self, job: Job, attempt: Attempt) -> None:
+        """Put an attempt into its queue, and wake those who wait for an empty one."""
+        if not job.is_parked and not any(self.waiting(attempt.queue)):
+            self.woken.append(attempt.queue)
+        insort(self.queues.setdefault(attempt.queue, []), Queued(job, attempt), key=Queued.place)
+
+    def unqueue(self, attempt: Attempt) -> None:
+        """Take an attempt out of its queue, if it is in it."""
+        queue = self.queues.get(attempt.queue, [])
+        at = bisect_left(queue, _place(attempt), key=Queued.place)
+        if at < len(queue) and queue[at].attempt is attempt:
+            del queue[at]
+        if not queue:
+            self.queues.pop(attempt.queue, None)

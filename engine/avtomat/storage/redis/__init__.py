@@ -1,0 +1,1 @@
+"""Jobs in Redis, for many replicas of the engine."""

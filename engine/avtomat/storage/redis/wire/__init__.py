@@ -1,0 +1,1 @@
+"""Commands and messages on the way to a Redis server and back."""
