@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from avtomat.blueprint.checks.shape import check_shape, kind_names
-from avtomat.blueprint.checks.spelling import meant
+from avtomat.blueprint.language.spelling import meant
 from avtomat.blueprint.schemas import defaults as schema_defaults
 from avtomat.blueprint.schemas.checked import SchemaCheck, check_schema, compile_schema
 from avtomat.blueprint.schemas.defaults import wrong_defaults

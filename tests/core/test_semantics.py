@@ -28,7 +28,8 @@ from avtomat.core.messages import (
     TaskTimedOut,
     UnwindReady,
 )
-from avtomat.core.model import Error, OnFork, OnRetry, OnTask, OnTimer, OnUndo, OnUnwind, Status
+from avtomat.core.model import Error, Status
+from avtomat.core.waiting import OnFork, OnRetry, OnTask, OnTimer, OnUndo, OnUnwind
 from tests.core.building import Position, begun
 
 PAGE = (Path(__file__).parents[2] / "docs/language/semantics.md").read_text("utf-8")

@@ -33,8 +33,9 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
 )
-from avtomat.core.model import ROOT, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.program import Program
+from avtomat.core.scope import ROOT
+from avtomat.core.waiting import OnStart, OnTask, OnUndo, OnUnwind
 from tests.core.building import NOW
 from tests.simulation.world import OpenTask, World
 

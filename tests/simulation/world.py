@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from avtomat.core.history import delta, fold
+from avtomat.core.kinds.ends import FailState
+from avtomat.core.kinds.task import TaskState
 from avtomat.core.lifecycle import may_follow
 from avtomat.core.machine import decide, start, start_too_large
 from avtomat.core.messages import (
@@ -27,12 +29,11 @@ from avtomat.core.messages import (
     Undo,
     View,
 )
-from avtomat.core.model import (
-    ENDED,
-    ROOT,
-    Around,
-    Error,
-    Head,
+from avtomat.core.model import ENDED, Error, Head, Ref, Status
+from avtomat.core.program import Limits, Program
+from avtomat.core.reads import outputs_read
+from avtomat.core.scope import ROOT, Around, Scope
+from avtomat.core.waiting import (
     OnFork,
     OnRetry,
     OnStart,
@@ -40,14 +41,9 @@ from avtomat.core.model import (
     OnTimer,
     OnUndo,
     OnUnwind,
-    Ref,
-    Scope,
-    Status,
     TaskLimits,
     Waiting,
 )
-from avtomat.core.program import FailState, Limits, Program, TaskState
-from avtomat.core.reads import outputs_read
 from avtomat.runtime.jobs.bounds import TooLargeError, within
 from avtomat.storage.port.codec import dumps, loads, scope_as_record, scope_from_record
 from avtomat.storage.port.rules import child_path, covers, fork_path, join_word, parent_of

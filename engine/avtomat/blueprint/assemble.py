@@ -13,8 +13,8 @@ from datetime import timedelta
 
 import orjson
 
-from avtomat.blueprint.checks.places import Readings
 from avtomat.blueprint.language.template import CompiledTemplate, compile_value
+from avtomat.blueprint.places import Readings
 from avtomat.blueprint.schemas.checked import SchemaCheck
 from avtomat.blueprint.spec import (
     LANE,
@@ -31,30 +31,27 @@ from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence
 from avtomat.core.defaults import defaults_of
 from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json, Template
+from avtomat.core.kinds.blocks import ForeachState, Join, ParallelState
+from avtomat.core.kinds.ends import FailState, SucceedState
+from avtomat.core.kinds.passing import PassState
+from avtomat.core.kinds.state import State
+from avtomat.core.kinds.task import TaskState
+from avtomat.core.kinds.waits import WaitState
 from avtomat.core.program import (
     Amount,
     CatchArm,
     Compensation,
     Count,
-    FailState,
-    ForeachState,
     Jitter,
-    Join,
     Limits,
     Machine,
-    ParallelState,
-    PassState,
     Program,
     Requirements,
     RetryPolicy,
     Sets,
-    State,
-    SucceedState,
-    TaskState,
     Timeouts,
     Transition,
     Unhandled,
-    WaitState,
 )
 
 TIMES = ("queue", "attempt", "heartbeat", "total")

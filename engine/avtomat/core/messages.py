@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from avtomat.core.formula import Json, SecretRef
-from avtomat.core.model import Around, Error, Head, Ref, Scope, Status, TaskLimits
+from avtomat.core.model import Error, Head, Ref, Status
 from avtomat.core.program import Requirements
+from avtomat.core.scope import Around, Scope
 from avtomat.core.value import value
+from avtomat.core.waiting import TaskLimits
 
 
 @value

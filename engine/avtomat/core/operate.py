@@ -13,6 +13,7 @@ from typing import Final, assert_never
 
 from avtomat.core.flow import go_on, leave
 from avtomat.core.formula import Json
+from avtomat.core.kinds.task import take_output
 from avtomat.core.messages import (
     Change,
     Decision,
@@ -24,9 +25,10 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.core.model import OnStart, OnTask, OnUndo, OnUnwind, Scope, Status
-from avtomat.core.program import TaskState
-from avtomat.core.unwind import done, give_params, note_effect, try_again
+from avtomat.core.model import Status
+from avtomat.core.scope import Scope
+from avtomat.core.unwind import done, give_params, try_again
+from avtomat.core.waiting import OnStart, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
 _NO_PARAMS: Final = "the undo has no params: release it with `params`, or skip it"
@@ -118,10 +120,8 @@ def _skip(walk: Walk, output: Json) -> Decision:
         walk.status = Status.COMPENSATING
         return done(walk, waiting)
     walk.status = Status.OPEN
-    state = walk.current
-    if isinstance(state, TaskState):
-        note_effect(walk, state, output, None, owes=isinstance(waiting, OnTask) and waiting.owes)
-    return go_on(walk, leave(walk, state, output, None))
+    take_output(walk, output)
+    return go_on(walk, leave(walk, walk.current, output, None))
 
 
 def _only(walk: Walk, status: Status) -> Change:

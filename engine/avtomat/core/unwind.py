@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from avtomat.core.formula import Json, Rendered
 from avtomat.core.messages import (
@@ -30,25 +31,29 @@ from avtomat.core.messages import (
     TaskTimedOut,
     Undo,
 )
-from avtomat.core.model import Error, OnUndo, OnUnwind, Status, TaskLimits
-from avtomat.core.program import Compensation, TaskState
+from avtomat.core.model import Error, Status
+from avtomat.core.program import Compensation
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, task_limits
+from avtomat.core.waiting import OnUndo, OnUnwind, TaskLimits
 from avtomat.core.walk import AuthorError, Names, Walk
 
+if TYPE_CHECKING:
+    from avtomat.core.kinds.state import State
 
-def note_attempt(walk: Walk, state: TaskState) -> None:
+
+def note_attempt(walk: Walk, state: State) -> None:
     """Note what undoes an effect that is only attempted. Raises AuthorError when that cannot be rendered."""
     undo = _rendered(walk, state, {})
     if undo is not None:
         walk.undos.append(undo)
 
 
-def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, *, owes: bool = False) -> None:
+def note_effect(walk: Walk, state: State, output: Json, status: str | None, *, owes: bool = False) -> None:
     """Note what undoes a visit that took effect, if anything does: whatever else fails now, the effect is there. One
     that cannot be rendered is noted with its error.
     """
-    if state.compensate is None or state.compensate.attempted:
+    if state.undo is None or state.undo.attempted:
         return
     try:
         undo = _rendered(walk, state, {"output": output, "status": status})
@@ -60,17 +65,17 @@ def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, 
         walk.undos.append(replace(undo, settles=owes))
 
 
-def note_bad_effect(walk: Walk, state: TaskState, error: Error) -> None:
+def note_bad_effect(walk: Walk, state: State, error: Error) -> None:
     """Note that a visit took effect, with an output that is not what was expected: an operator has to say how to undo
     it, unless a later attempt of the visit ends well.
     """
-    if state.compensate is not None and not state.compensate.attempted:
+    if state.undo is not None and not state.undo.attempted:
         walk.undos.append(_without_params(walk, state, error))
 
 
-def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
+def _rendered(walk: Walk, state: State, extra: Names) -> Undo | None:
     """The undo as its `when` and params say; None when `when` says that there is nothing to undo."""
-    undo, names = state.compensate, walk.names(extra)
+    undo, names = state.undo, walk.names(extra)
     assert undo is not None
     if undo.when is not None and not walk.evaluate_guard(undo.when, names):
         return None
@@ -80,15 +85,15 @@ def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
     return _undo(walk, state, undo, rendered, limits, total)
 
 
-def _without_params(walk: Walk, state: TaskState, error: Error | None = None) -> Undo:
-    undo = state.compensate
+def _without_params(walk: Walk, state: State, error: Error | None = None) -> Undo:
+    undo = state.undo
     assert undo is not None
     return replace(_undo(walk, state, undo, Rendered(value=None), TaskLimits(), None), error=error)
 
 
 def _undo(
     walk: Walk,
-    state: TaskState,
+    state: State,
     undo: Compensation,
     rendered: Rendered,
     limits: TaskLimits,
@@ -202,7 +207,6 @@ def _park(walk: Walk, undo: Undo, error: Error, waiting: OnUndo) -> Change:
 
 
 def _compensation(walk: Walk, undo: Undo) -> Compensation:
-    state = walk.program.machines[undo.machine].states[undo.state]
-    assert isinstance(state, TaskState)
-    assert state.compensate is not None
-    return state.compensate
+    compensation = walk.program.machines[undo.machine].states[undo.state].undo
+    assert compensation is not None
+    return compensation

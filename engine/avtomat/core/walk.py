@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
-from avtomat.core.model import ROOT, Error, Head, OnFork, OnUnwind, Ref, Scope, Status, Waiting
-from avtomat.core.program import Amount, Machine, Program, Sets, State
+from avtomat.core.model import Error, Head, Ref, Status
+from avtomat.core.program import Amount, Machine, Program, Sets
+from avtomat.core.scope import ROOT, Scope
 from avtomat.core.timestamp import format_time, parse_time, time_hint
+from avtomat.core.waiting import OnFork, OnUnwind, Waiting
+
+if TYPE_CHECKING:
+    from avtomat.core.kinds.state import State
 
 Names = Mapping[str, Json]
 """What expressions see, by name."""

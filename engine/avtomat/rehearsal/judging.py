@@ -12,7 +12,8 @@ from avtomat.blueprint.yaml.nodes import Node, Span
 from avtomat.blueprint.yaml.nodes import Sequence as SequenceNode
 from avtomat.core.duration import format_duration, parse_duration
 from avtomat.core.formula import Json
-from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.core.model import ENDED, Status
+from avtomat.core.scope import ROOT
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.comparing import Difference, differences, order_differs, same, shown

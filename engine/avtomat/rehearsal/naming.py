@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from avtomat.blueprint.checks.shape import span_of_key
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
-from avtomat.core.program import ForeachState, ParallelState, Program, TaskState
+from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.task import TaskState
+from avtomat.core.program import Program
 from avtomat.core.value import value
 
 _INDEX = re.compile(r"\[\d+\]")

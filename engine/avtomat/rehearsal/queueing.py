@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.core.model import ENDED, Status
+from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.joining import join_of_mail
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Committed, Created, Due, Outcome

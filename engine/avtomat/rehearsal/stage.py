@@ -22,9 +22,10 @@ from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.messages import View
-from avtomat.core.model import OnUndo
 from avtomat.core.program import Program
+from avtomat.core.timestamp import from_ms, to_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnUndo
 from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.cases import Case
@@ -41,7 +42,7 @@ from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.results import cause_of, event_of
 from avtomat.secrets import InlineSecret, Secrets
 from avtomat.storage.port.answers import Handout, JobRow, Revoked, Wakeups
-from avtomat.storage.port.codec import from_ms, loads, secrets_from_json, to_ms
+from avtomat.storage.port.codec import loads, secrets_from_json
 
 JOB = "00000000000000000000000001"
 """The id of every job in tests: jitter and `uuid()` are derived from it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
-from avtomat.core.timestamp import format_time
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
@@ -37,7 +37,6 @@ from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.history.port import HistoryDatabase
 from avtomat.storage.port.answers import Wakeups
-from avtomat.storage.port.codec import from_ms
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from avtomat.core.messages import Undo
-from avtomat.core.model import Error, OnUndo, OnUnwind, Scope
+from avtomat.core.model import Error
 from avtomat.core.program import Limits
+from avtomat.core.scope import Scope
+from avtomat.core.waiting import OnUndo, OnUnwind
 from avtomat.storage.port.codec import dumps, outputs_as_json, undos_as_json
 
 ROOM_BYTES = 16 * 1024

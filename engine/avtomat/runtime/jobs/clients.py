@@ -10,7 +10,7 @@ from datetime import timedelta
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
-from avtomat.core.timestamp import format_time
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.errors import RequestRefused
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.admission import Admission, not_now
@@ -22,7 +22,7 @@ from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask, Query
-from avtomat.storage.port.codec import from_ms, head_from_json, loads
+from avtomat.storage.port.codec import head_from_json, loads
 from avtomat.storage.port.rules import is_cursor, is_job_id
 from avtomat.storage.port.store import Store
 

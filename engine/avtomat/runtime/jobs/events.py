@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import Event, JoinDecided, LeaseLost, SizeExceeded, TaskSucceeded, WorkerAnswer
-from avtomat.core.model import OnTask, OnUndo, Scope
+from avtomat.core.scope import Scope
+from avtomat.core.waiting import OnTask, OnUndo
 from avtomat.runtime.work.results import OPEN_ATTEMPT
 
 

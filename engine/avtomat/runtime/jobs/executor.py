@@ -26,7 +26,9 @@ from avtomat.core.messages import (
     TaskSucceeded,
     View,
 )
-from avtomat.core.model import ROOT, Error, Ref
+from avtomat.core.model import Error, Ref
+from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import from_ms
 from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
@@ -41,7 +43,7 @@ from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
-from avtomat.storage.port.codec import dumps, from_ms
+from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
 

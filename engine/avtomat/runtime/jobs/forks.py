@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ForkScopes
-from avtomat.core.model import Around, Error, Scope
+from avtomat.core.model import Error
+from avtomat.core.scope import Around, Scope
 from avtomat.core.value import value
 from avtomat.storage.port.codec import dumps, loads, outputs_as_json, outputs_from_json
 from avtomat.storage.port.writes import Fork

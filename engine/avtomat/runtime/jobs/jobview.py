@@ -7,12 +7,12 @@ from datetime import datetime
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
-from avtomat.core.model import ENDED, Head, OnFork, OnRetry, OnStart, OnTask, OnTimer, Ref, Scope, Status, Waiting
-from avtomat.core.timestamp import format_time
+from avtomat.core.model import ENDED, Head, Ref, Status
+from avtomat.core.scope import Scope
+from avtomat.core.timestamp import format_time, from_ms
+from avtomat.core.waiting import RUNNING, Waiting
 from avtomat.storage.port.answers import JobRow, OpenTask
-from avtomat.storage.port.codec import from_ms, loads, scope_from_record
-
-_PENDING, _RUNNING = "pending", "running"
+from avtomat.storage.port.codec import loads, scope_from_record
 
 
 def job_as_json(
@@ -86,23 +86,15 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
     """The word for a job: the stored one, or what an open job waits for."""
     if stored != Status.OPEN:
         return stored
-    match waiting:
-        case OnStart():
-            return _PENDING
-        case OnFork() | OnRetry():
-            return "waiting_for_parallel"
-        case OnTimer():
-            return "waiting_for_timer"
-        case OnTask():
-            return _word_of_phase(tasks)
-        case _:
-            return _RUNNING
+    if waiting is None:
+        return RUNNING
+    return waiting.word or _word_of_phase(tasks)
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:
     phases = {task.phase for task in tasks}
     if "leased" in phases:
-        return _RUNNING
+        return RUNNING
     return "waiting_for_timer" if phases == {"delayed"} else "waiting_for_worker"
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from avtomat.core.formula import Json
+from avtomat.core.kinds.blocks import BlockState, ForeachState
 from avtomat.core.messages import JoinDecided, SizeExceeded
-from avtomat.core.model import Error, OnFork, Ref
-from avtomat.core.program import ForeachState
+from avtomat.core.model import Error, Ref
 from avtomat.core.value import value
+from avtomat.core.waiting import OnFork
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, pages
 from avtomat.runtime.repeating import repeat
@@ -52,7 +53,7 @@ def join_of_mail(mail: Mail) -> JoinDecided:
 async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
     """Bring what the bodies left, in order. More than `limits.output_bytes` in all is SizeExceeded."""
     waiting, state = kept.scope.waiting, kept.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
-    if not event.met or not isinstance(waiting, OnFork) or (isinstance(state, ForeachState) and not state.collects):
+    if not event.met or not isinstance(waiting, OnFork) or not isinstance(state, BlockState) or not state.keeps_outputs:
         return Joined(event=event, values={})
     found: list[bytes | None] = []
     outputs: list[Json] = []

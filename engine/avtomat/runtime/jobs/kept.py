@@ -11,8 +11,9 @@ from dataclasses import field
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import Undo
-from avtomat.core.model import Around, Head, Scope
+from avtomat.core.model import Head
 from avtomat.core.program import Program
+from avtomat.core.scope import Around, Scope
 from avtomat.core.value import value
 
 ENTRY_BYTES = 2_048

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.model import ROOT, Around, Head, OnUnwind, Ref, Scope
+from avtomat.core.model import Head, Ref
 from avtomat.core.program import Program
 from avtomat.core.reads import outputs_read
+from avtomat.core.scope import ROOT, Around, Scope
+from avtomat.core.waiting import OnUnwind
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.forks import around_of
 from avtomat.runtime.jobs.kept import Kept, KeptScopes

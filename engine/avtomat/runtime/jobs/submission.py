@@ -11,16 +11,18 @@ from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
-from avtomat.core.model import Around, Head, OnStart, Ref
+from avtomat.core.model import Head, Ref
 from avtomat.core.program import Program
-from avtomat.core.timestamp import format_time
+from avtomat.core.scope import Around
+from avtomat.core.timestamp import format_time, to_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnStart
 from avtomat.errors import RequestRefused
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, Written, encode, pages
-from avtomat.storage.port.codec import dumps, head_as_json, to_ms
+from avtomat.storage.port.codec import dumps, head_as_json
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.writes import NewJob
 

@@ -14,19 +14,16 @@ from orjson import Fragment
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
-from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
+from avtomat.core.model import Error, Ref, Status
 from avtomat.core.program import Limits, Requirements
+from avtomat.core.scope import Around, Scope
+from avtomat.core.timestamp import span_ms, to_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnUnwind
 from avtomat.runtime.chance import random_word
 from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
-from avtomat.storage.port.codec import (
-    body_as_json,
-    dumps,
-    scope_as_record,
-    span_ms,
-    to_ms,
-)
+from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
 from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, Writes
 
@@ -147,7 +144,7 @@ def encode(
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
         timer_ms=_timer(change, now_ms),
-        timer_by_wall=isinstance(change.scope.waiting, OnTimer) and change.scope.waiting.wall,
+        timer_by_wall=change.scope.waiting is not None and change.scope.waiting.by_wall,
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended, given),
@@ -203,17 +200,10 @@ def _with(packed: bytes, name: str, value: bytes) -> bytes:
 
 
 def _timer(change: Change, now_ms: int) -> int | None:
-    match change.scope.waiting:
-        case OnUnwind() if change.undone_seq is not None:
-            return now_ms  # the next undo is brought by the store
-        case OnTimer(until=until):
-            return to_ms(until)
-        case OnFork(deadline=deadline):
-            return None if deadline is None else to_ms(deadline)
-        case OnRetry(until=until, deadline=deadline):
-            return to_ms(until if deadline is None else min(until, deadline))
-        case _:
-            return None
+    if change.undone_seq is not None and isinstance(change.scope.waiting, OnUnwind):
+        return now_ms  # the next undo is brought by the store
+    due_at = None if change.scope.waiting is None else change.scope.waiting.due_at
+    return None if due_at is None else to_ms(due_at)
 
 
 def pages(name: str, body: bytes) -> dict[str, bytes]:

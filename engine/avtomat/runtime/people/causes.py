@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from avtomat.core.formula import Json
-from avtomat.core.model import ROOT, OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
-from avtomat.core.timestamp import format_time
+from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.work.matching import lacks
 from avtomat.storage.port.answers import Below, Held, OpenTask
-from avtomat.storage.port.codec import from_ms, loads
+from avtomat.storage.port.codec import loads
 from avtomat.suggest import did_you_mean
 
 NEAREST_SHOWN_MAX: Final = 3

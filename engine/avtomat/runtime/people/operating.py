@@ -16,8 +16,10 @@ from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import CancelRequested, OperatorEvent, ReleaseRequested, RerunRequested
-from avtomat.core.model import ENDED, ROOT, OnUndo, OnUnwind, Status
+from avtomat.core.model import ENDED, Status
 from avtomat.core.operate import in_vain
+from avtomat.core.scope import ROOT
+from avtomat.core.waiting import OnUndo, OnUnwind
 from avtomat.errors import RequestRefused
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import Accepted, ClientDoor

@@ -10,20 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 from avtomat.core.formula import Json
-from avtomat.core.model import (
-    ENDED,
-    ROOT,
-    OnFork,
-    OnRetry,
-    OnStart,
-    OnTask,
-    OnTimer,
-    OnUndo,
-    OnUnwind,
-    Status,
-)
-from avtomat.core.timestamp import format_time
+from avtomat.core.model import ENDED, Status
+from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnFork, OnRetry, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
@@ -35,7 +26,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
-from avtomat.storage.port.codec import from_ms, loads
+from avtomat.storage.port.codec import loads
 from avtomat.storage.port.rules import partition_of
 from avtomat.storage.port.store import Store
 

@@ -15,8 +15,8 @@ from functools import partial
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed, WorkerAnswer
-from avtomat.core.model import ROOT
 from avtomat.core.reads import secrets_read
+from avtomat.core.scope import ROOT
 from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.executor import Executor

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from avtomat.blueprint.checks import graph
-from avtomat.blueprint.checks.places import Moment, Place, Reading
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Code, Finding
 from avtomat.blueprint.language.faults import Read
+from avtomat.blueprint.language.spelling import listed, nearest_hint
+from avtomat.blueprint.places import Moment, Place, Reading
 from avtomat.blueprint.spec import MachineSpec, StateSpec, entries_of, part_of
 from avtomat.core.formula import Json
 

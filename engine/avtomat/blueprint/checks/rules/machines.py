@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from avtomat.blueprint.checks import graph
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import LANE, Arm, MachineSpec, Name, StateSpec, is_end, items_of, name_of, part_of
 from avtomat.suggest import did_you_mean
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from avtomat.blueprint.checks.places import Moment, Place, Reading
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Code, Finding
 from avtomat.blueprint.language.faults import Fault, Read
+from avtomat.blueprint.language.spelling import listed, nearest_hint
+from avtomat.blueprint.places import Moment, Place, Reading
 from avtomat.blueprint.spec import entries_of, part_of
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")

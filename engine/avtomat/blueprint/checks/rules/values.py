@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from avtomat.blueprint.checks.rules.names import ALL_NAMES
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings import codes_schema, codes_source
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Mapping, Node
 from avtomat.core.duration import duration_hint, parse_duration
