@@ -23,8 +23,6 @@ KINDLESS = "pass"
 LANE = "do"
 """The name of the one state of a body that is written without `states`."""
 
-_WITH_OUTPUT = frozenset({"task", "call", "parallel", "foreach", "signal", "approval", "run"})
-
 
 class Name(NamedTuple):
     """A word that names something else."""
@@ -92,25 +90,9 @@ class StateSpec:
         return f"{self.machine}.{self.name}" if self.machine else self.name
 
     @property
-    def has_output(self) -> bool:
-        """Whether there is an `output` when it is left."""
-        return self.kind in _WITH_OUTPUT and not flag(self.part("detach"))
-
-    @property
-    def has_status(self) -> bool:
-        """Whether there is a `status` word when it is left."""
-        wins = self.kind == "parallel" and text_of(self.part("join")) == "any"
-        return wins or self.kind in {"task", "approval"}
-
-    @property
     def notes_undo_early(self) -> bool:
         """Whether its undo is noted before there is an output: as soon as it is attempted."""
         return text_of(part_of(self.part("compensate"), "after")) == "attempted"
-
-    @property
-    def ends(self) -> bool:
-        """Whether its machine ends in it."""
-        return self.kind in {"succeed", "fail"}
 
 
 @value
@@ -218,6 +200,15 @@ def entries_of(node: Node | None) -> Iterator[tuple[str, Node]]:
 def part_of(node: Node | None, key: str) -> Node | None:
     """The value of one key, if it is a map that has it."""
     return node.items.get(key) if isinstance(node, Mapping) else None
+
+
+def parts_of_call(call: Node | None) -> Iterator[tuple[Node, bool]]:
+    """The templates of a request, and whether secrets may stand in them: never in the url."""
+    for key, node in entries_of(call):
+        if key in {"url", "query"}:
+            yield node, False
+        elif key in {"headers", "auth", "json", "form", "text"}:
+            yield node, True
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:

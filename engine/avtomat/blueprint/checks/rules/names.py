@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Code, Finding
+from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.language.faults import Fault, Read
 from avtomat.blueprint.language.spelling import listed, nearest_hint
-from avtomat.blueprint.places import Moment, Place, Reading
+from avtomat.blueprint.readings import Moment, Place, Reading
 from avtomat.blueprint.spec import entries_of, part_of
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")
@@ -103,8 +104,8 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
         case Moment.UNDO if state is not None:
             names |= set() if state.notes_undo_early else {"output"}
         case Moment.LEAVE if state is not None:
-            names |= {"output"} if state.has_output else set()
-            names |= {"status"} if state.has_status else set()
+            names |= {"output"} if kind_of(state).has_output(state) else set()
+            names |= {"status"} if kind_of(state).has_status(state) else set()
         case Moment.ITEM if state is not None:
             names |= {"output", "index", *_own_item(subject, place)}
         case _:
@@ -131,12 +132,9 @@ def _item_names(subject: Subject) -> frozenset[str]:
     return frozenset(item for machine in subject.machines for item in machine.items)
 
 
-_KIND_WORDS = {"pass": "a state that only sets data", "wait": "a wait", "succeed": "a succeed", "fail": "a fail"}
-
-
 def _moment_words(place: Place) -> str:
-    if place.moment is Moment.LEAVE and place.state is not None and not place.state.has_output:
-        return f"after {_KIND_WORDS.get(place.state.kind, 'this state')}"
+    if place.moment is Moment.LEAVE and place.state is not None and not kind_of(place.state).has_output(place.state):
+        return f"after {kind_of(place.state).called}"
     return str(place.moment)
 
 
