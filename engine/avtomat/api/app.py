@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from avtomat.api.clients.blueprints import BlueprintRoutes
 from avtomat.api.clients.jobs import JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
+from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
@@ -21,6 +22,7 @@ from avtomat.api.workers.sockets import SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -38,6 +40,7 @@ class Served(Protocol):
     clients: ClientDoor
     operators: Operators
     explainer: Explainer
+    signals: Signals
     dispatcher: Dispatcher
 
     def readiness(self) -> tuple[bool, Mapping[str, Json]]:
@@ -68,6 +71,7 @@ class App:
                 *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
                 *workers.keep([("GET", SOCKET, self._socket.serve)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
+                *clients.keep(SignalRoutes(engine.signals, settings).routes()),
                 *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
                 *clients.keep(
                     BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()

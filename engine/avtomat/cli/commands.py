@@ -53,6 +53,11 @@ COMMANDS: Final = {
             "avtomat jobs why 00a7f8",
         ),
     ),
+    "signal": Command(
+        "avtomat.cli.signal",
+        "Send a signal to a job that waits for it, or will",
+        ("""avtomat signal 00a7f8 paid --key o-17 --payload '{"amount": 12}'""",),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",

@@ -145,6 +145,9 @@ class Narrator:
         elif waiting.get("for") in {"timer", "start"}:
             until = format_time(datetime.fromtimestamp(waiting["until"] / 1000, UTC))
             yield scope.here, f"waits until {until}", Tone.PLAIN
+        elif waiting.get("for") == "signal":
+            key = f" with the key {waiting['key']}" if waiting["key"] else ""
+            yield scope.here, f"waits for the signal {waiting['address'].partition('#')[0]}{key}", Tone.PLAIN
         elif waiting.get("for") == "unwind" and not self._unwinding:
             self._unwinding = True
             yield "", "what was done is undone, the latest first", Tone.WORRY
@@ -174,6 +177,15 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
             yield here, f"{attempt} given back: its worker stops", Tone.PLAIN
         case "TaskTimedOut":
             yield here, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
+        case _:
+            yield from _other_cause(here, entry)
+
+
+def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
+    """What happened that is no end of an attempt."""
+    match entry["type"]:
+        case "SignalReceived":
+            yield here, f"the signal {entry['name']} came from {entry.get('by') or 'somebody'}", Tone.GOOD
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":

@@ -16,6 +16,7 @@ from typing import assert_never
 
 from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.blocks import answer_join
+from avtomat.core.kinds.signals import answer_signal
 from avtomat.core.kinds.state import NO_TIME
 from avtomat.core.kinds.task import TaskState, answer_task, take_effect, take_output
 from avtomat.core.messages import (
@@ -34,6 +35,7 @@ from avtomat.core.messages import (
     ResumeRequested,
     ScopeBegun,
     ScopeEnded,
+    SignalReceived,
     SizeExceeded,
     SkipRequested,
     StartReached,
@@ -43,6 +45,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
     View,
+    WorkerAnswer,
 )
 from avtomat.core.model import ENDED, Error, Head, Status
 from avtomat.core.operate import operate
@@ -51,6 +54,9 @@ from avtomat.core.scope import ROOT, Scope
 from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import AuthorError, Walk
+
+Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived
+"""What a scope may have waited for."""
 
 
 def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
@@ -89,26 +95,35 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
-        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
-            return answer_task(walk, event)
-        case TimerFired(visit=visit):
-            return _answer_timer(walk, visit)
-        case StartReached():
-            return _begin(walk)
-        case ScopeBegun():
-            return _begin_body(walk)
-        case JoinDecided():
-            return answer_join(walk, event)
+        case CancelRequested():
+            return _cancel(walk, event)
         case DeadlinePassed():
             return _miss_deadline(walk)
         case SizeExceeded(message=message, event=cause):
             return _exceed(walk, message, cause)
-        case CancelRequested():
-            return _cancel(walk, event)
         case UnwindReady():
             return _unwind(walk)
+        case StartReached():
+            return _begin(walk)
+        case ScopeBegun():
+            return _begin_body(walk)
         case PauseRequested() | ResumeRequested() | RerunRequested() | ReleaseRequested() | SkipRequested():
             return operate(walk, event)
+        case _:
+            return _answer(walk, event)
+
+
+def _answer(walk: Walk, event: Awaited) -> Decision:
+    """Go on after something for which a scope may have waited."""
+    match event:
+        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
+            return answer_task(walk, event)
+        case TimerFired(visit=visit):
+            return _answer_timer(walk, visit)
+        case JoinDecided():
+            return answer_join(walk, event)
+        case SignalReceived():
+            return answer_signal(walk, event)
     assert_never(event)
 
 

@@ -167,6 +167,16 @@ class JoinDecided:
 
 
 @value
+class SignalReceived:
+    """A message from outside came for the signal that the scope waits for. `by` sent it, under the name `id`."""
+
+    name: str
+    payload: Json = None
+    id: str = ""
+    by: str = ""
+
+
+@value
 class SizeExceeded:
     """What the decision on `event` wanted to write is larger than the blueprint's limits allow."""
 
@@ -249,6 +259,7 @@ Event = (
     | DeadlinePassed
     | ScopeBegun
     | JoinDecided
+    | SignalReceived
     | SizeExceeded
     | CancelRequested
     | UnwindReady

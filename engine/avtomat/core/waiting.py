@@ -46,6 +46,11 @@ class Awaited:
         return False
 
     @property
+    def signal(self) -> tuple[str, str] | None:
+        """The address and key under which a signal reaches the scope; None where no signal is awaited."""
+        return None
+
+    @property
     def word(self) -> str | None:
         """The word that clients see for a job whose root waits so; None: that depends on its task."""
         return RUNNING
@@ -256,6 +261,41 @@ class OnRetry(Awaited):
 
 
 @value
+class OnSignal(Awaited):
+    """A signal is awaited under this address and key, at most until `deadline`."""
+
+    FOR = "signal"
+
+    address: str
+    key: str = ""
+    deadline: datetime | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """See `Awaited`."""
+        return {"for": "signal", "address": self.address, "key": self.key, "deadline": _time(self.deadline)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Json]) -> OnSignal:
+        """See `Awaited`."""
+        return cls(address=record["address"], key=record["key"], deadline=_from_time(record["deadline"]))
+
+    @property
+    def due_at(self) -> datetime | None:
+        """See `Awaited`."""
+        return self.deadline
+
+    @property
+    def signal(self) -> tuple[str, str] | None:
+        """See `Awaited`."""
+        return self.address, self.key
+
+    @property
+    def word(self) -> str | None:
+        """See `Awaited`."""
+        return "waiting_for_signal"
+
+
+@value
 class OnUnwind(Awaited):
     """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done.
 
@@ -323,11 +363,11 @@ class OnUndo(Awaited):
         )
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | None
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnUnwind, OnUndo)
+    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo)
 }
 
 

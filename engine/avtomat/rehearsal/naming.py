@@ -12,6 +12,7 @@ from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.signals import SignalState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import Program
 from avtomat.core.value import value
@@ -26,6 +27,7 @@ class Known:
 
     tasks: Mapping[str, TaskState]
     states: Collection[str]
+    signals: Collection[str]
 
     @property
     def kinds(self) -> Collection[str]:
@@ -41,10 +43,12 @@ class Known:
 
 def check_names(root: Node, program: Program) -> Iterator[Finding]:
     """Findings for every name in the file that the blueprint does not have."""
-    known = Known(tasks=dict(_tasks(program, "", "")), states=program.machines[""].states)
+    signals = {state.signal for state in program.states if isinstance(state, SignalState)}
+    known = Known(tasks=dict(_tasks(program, "", "")), states=program.machines[""].states, signals=signals)
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _tasks_named(part_of(owner, "tasks"), known)
+        yield from _signals_named(part_of(owner, "signals"), known)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
@@ -82,6 +86,14 @@ def _tasks_named(node: Node | None, known: Known) -> Iterator[Finding]:
             assert node is not None
             hint = _hint(key, (*known.kinds, *map(_plain, known.tasks)))
             yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint asks for no task `{key}`", hint)
+
+
+def _signals_named(node: Node | None, known: Known) -> Iterator[Finding]:
+    for key, _ in entries_of(node):
+        if key not in known.signals:
+            assert node is not None
+            message = f"the blueprint waits for no signal `{key}`"
+            yield codes.UNKNOWN_SIGNAL.at(span_of_key(node, key), message, _hint(key, sorted(known.signals)))
 
 
 def _states_named(node: Node | None, known: Collection[str], what: str) -> Iterator[Finding]:

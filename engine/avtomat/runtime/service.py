@@ -23,6 +23,7 @@ from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
 from avtomat.runtime.people.operating import Operators
@@ -82,6 +83,7 @@ class Service:
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )

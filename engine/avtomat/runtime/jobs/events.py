@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import Event, JoinDecided, LeaseLost, SizeExceeded, TaskSucceeded, WorkerAnswer
+from avtomat.core.messages import (
+    Event,
+    JoinDecided,
+    LeaseLost,
+    SignalReceived,
+    SizeExceeded,
+    TaskSucceeded,
+    WorkerAnswer,
+)
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnTask, OnUndo
 from avtomat.runtime.work.results import OPEN_ATTEMPT
@@ -37,6 +45,8 @@ def describe(event: Event) -> dict[str, Json]:
             fields = {"attempt": event.attempt}
         case SizeExceeded(message=message, event=cause):
             fields = {"message": message, "on": None if cause is None else describe(cause)}
+        case SignalReceived(name=name, id=identity, by=by):  # the payload is the state's output
+            fields = {"name": name, "id": identity, "by": by}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:

@@ -149,6 +149,10 @@ class Executor:
         record = dumps({"type": "Quarantined", "error": reason})
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
+    def mail_came(self) -> None:
+        """Mail was delivered that no commit of this replica told of: look for it at once."""
+        self._listeners.due_at(self._store.now_ms())
+
     def job_changed(self, job: str) -> None:
         """The store says that a job changed. A commit that is under way here tells those who wait by itself. Else it
         was another replica, and what is kept of the job here is old: it would stay for long, for few jobs come back.
@@ -281,7 +285,7 @@ class Executor:
     def _look_for_mail(self, answer: Committed | Created) -> None:
         """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
         if answer.mailed:
-            self._listeners.due_at(self._store.now_ms())
+            self.mail_came()
 
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""

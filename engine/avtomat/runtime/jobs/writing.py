@@ -25,7 +25,7 @@ from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
 from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
-from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, Writes
+from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, SignalWait, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
@@ -144,6 +144,7 @@ def encode(
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
         timer_ms=_timer(change, now_ms),
+        signal=None if change.keeps else _signal(change),
         timer_by_wall=change.scope.waiting is not None and change.scope.waiting.by_wall,
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
@@ -204,6 +205,11 @@ def _timer(change: Change, now_ms: int) -> int | None:
         return now_ms  # the next undo is brought by the store
     due_at = None if change.scope.waiting is None else change.scope.waiting.due_at
     return None if due_at is None else to_ms(due_at)
+
+
+def _signal(change: Change) -> SignalWait | None:
+    awaited = None if change.scope.waiting is None else change.scope.waiting.signal
+    return None if awaited is None else SignalWait(name=awaited[0], key=awaited[1])
 
 
 def pages(name: str, body: bytes) -> dict[str, bytes]:

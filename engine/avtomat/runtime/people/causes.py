@@ -6,6 +6,7 @@ what was found, its hint what helps; `details` holds the same as values. Hints n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,7 @@ from avtomat.core.formula import Json
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnRetry, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnRetry, OnSignal, OnStart, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.work.matching import lacks
 from avtomat.storage.port.answers import Below, Held, OpenTask
 from avtomat.storage.port.codec import loads
@@ -115,6 +116,18 @@ def timer(place: Place, waiting: OnTimer) -> dict[str, Json]:
     until = format_time(waiting.until)
     hint = "it goes on by itself" + (f"; to go on now: {_command(place, 'skip')}" if place.scope == ROOT else "")
     return cause(place, "timer", f"waits until {until}", hint, until=until)
+
+
+def signal_awaited(place: Place, waiting: OnSignal) -> dict[str, Json]:
+    """A message from outside is awaited."""
+    name, until = waiting.address.partition("#")[0], None
+    text = f"waits for the signal {name}" + (f" with the key {waiting.key}" if waiting.key else "")
+    if waiting.deadline is not None:
+        until = format_time(waiting.deadline)
+        text += f" until {until}"
+    key = f" --key {shlex.quote(waiting.key)}" if waiting.key else ""
+    hint = f"to send it: avtomat signal {place.job} {name}{key} --payload JSON"
+    return cause(place, "signal", text, hint, signal=name, key=waiting.key or None, until=until)
 
 
 def block_retry(place: Place, waiting: OnRetry) -> dict[str, Json]:

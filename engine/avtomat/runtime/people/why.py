@@ -14,7 +14,7 @@ from avtomat.core.model import ENDED, Status
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnFork, OnRetry, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
@@ -128,6 +128,8 @@ class Explainer:
                 return [causes.timer(place, waiting)]
             case OnStart():
                 return [causes.start_at(place, waiting)]
+            case OnSignal():
+                return [causes.signal_awaited(place, waiting)]
             case OnRetry():
                 return [causes.block_retry(place, waiting)]
             case OnFork():
