@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 
@@ -22,6 +23,7 @@ from avtomat.blueprint.spec import (
 )
 from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Template
+from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.state import State
 from avtomat.core.program import Limits, Machine, Program, Unhandled
 
@@ -52,7 +54,7 @@ class _Assembler:
             name=content["blueprint"],
             digest=hashlib.sha256(canonical.encode()).hexdigest(),
             canonical=canonical,
-            machines={address: self._machine(machine) for address, machine in self.blueprint.machines.items()},
+            machines=self._machines(),
             version=content.get("version"),
             title=content.get("title"),
             description=content.get("description"),
@@ -77,6 +79,16 @@ class _Assembler:
             yield name, self.readings.template(node)
 
     # --- machines and states -----------------------------------------------------------------------------------------
+
+    def _machines(self) -> dict[str, Machine]:
+        """All of them, the outer ones first: a body is told what the block around it reads."""
+        machines: dict[str, Machine] = {}
+        for address, machine in self.blueprint.machines.items():
+            around = machines.get(machine.outer or "") if machine.owner is not None else None
+            block = None if around is None else around.states[machine.owner or ""]
+            tells = isinstance(block, BlockState) and block.reads_failures
+            machines[address] = replace(self._machine(machine), tells_failures=tells)
+        return machines
 
     def _machine(self, machine: MachineSpec) -> Machine:
         owner = None if machine.owner is None else self.blueprint.machines[machine.outer or ""].states[machine.owner]

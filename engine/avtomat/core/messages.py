@@ -155,6 +155,7 @@ class JoinDecided:
     """The bodies of a fork are joined: enough ended well (`met`), or too many failed, the last one with `error`.
 
     `outputs` holds what the bodies left, in order, None where one failed or was cancelled; a long one by reference.
+    `failures` are the errors of those that failed, by index, the lowest first, where the state reads them.
     """
 
     number: int
@@ -163,6 +164,7 @@ class JoinDecided:
     failed: int
     error: Error | None = None
     outputs: Sequence[Json] | Ref = ()
+    failures: Sequence[tuple[int, Mapping[str, Json]]] = ()
     winner: int | None = None
 
 
@@ -299,11 +301,14 @@ class ForkScopes:
 
 @value
 class ScopeEnded:
-    """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word."""
+    """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word. With
+    `tells` the error is kept where the output of a body would stand, for the block around it.
+    """
 
     output: Json = None
     error: Error | None = None
     status: Status = Status.FINISHED
+    tells: bool = False
 
 
 @value

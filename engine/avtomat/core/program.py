@@ -140,13 +140,14 @@ class Machine:
     """One state machine: where it starts and the states it has, in file order.
 
     A body that was written as a lone state is a machine of that state, and `lone`. `collect` makes an item's output of
-    the body's (`output` in its names).
+    the body's (`output` in its names). `tells_failures`: the block around it reads `failures`.
     """
 
     start: str
     states: Mapping[str, State]
     lone: bool = False
     collect: Template | None = None
+    tells_failures: bool = False
 
 
 @value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Walk:
         self.rescued = scope.rescued
         self.forks = scope.forks
         self.joined = False
+        self.beside: Names = {}
         self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
         self.undos: list[Undo] = []
@@ -118,6 +120,7 @@ class Walk:
         """Enter the state `name`: count the visit, note it in the trail."""
         self.state = name
         self._leaves_unloaded = False
+        self.beside = {}
         self.visit += 1
         self.hops += 1
         self.entered_at = self.now
@@ -133,6 +136,8 @@ class Walk:
     def names(self, extra: Names | None = None) -> Names:
         """All names in scope here, with `extra` (output, status, error) on top."""
         names = self._names
+        if self.beside:
+            extra = {**self.beside, **extra} if extra else self.beside
         if names is None:
             names = self._names = {
                 "input": self.head.input,
@@ -316,6 +321,8 @@ class Walk:
 
     def end(self, ended: ScopeEnded) -> Change:
         """The scope ends, and all below it with it."""
+        if ended.error is not None and self.machine.tells_failures:
+            ended = replace(ended, tells=True)
         return self._stop(None, ended=ended, status=self.status)
 
     def unwind(self, waiting: OnUnwind) -> Change:

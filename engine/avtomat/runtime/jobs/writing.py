@@ -38,6 +38,12 @@ TOO_DEEP = "Recursion limit reached"
 SHARED_BYTES_MIN = 1024
 """From this size on, what several parts of a write-set have in common is pointed out to the store."""
 
+FAILURE_MARK = b"!"
+"""What stands before the error of a body that is kept in place of its output."""
+
+FAILURE_MESSAGE_CHARACTERS_MAX = 1_000
+FAILURE_DETAILS_BYTES_MAX = 1_000
+
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
@@ -289,7 +295,7 @@ def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
-        output=_output(ended.output, given) if ended.error is None else None,
+        output=_left(ended, given),
         error=_error(ended.error),
     )
 
@@ -301,6 +307,21 @@ def _output(output: Json, given: Given | None) -> bytes:
         if isinstance(output, dict):
             return dumps(given.put_into(output))
     return dumps(output)
+
+
+def _left(ended: ScopeEnded, given: Given | None) -> bytes | None:
+    """What is kept of the end: the output, or the error of a body whose block reads it."""
+    if ended.error is None:
+        return _output(ended.output, given)
+    return _error_told(ended.error) if ended.tells else None
+
+
+def _error_told(error: Error) -> bytes:
+    """A body's error, where its output would stand: no JSON begins so."""
+    message, details = error.message[:FAILURE_MESSAGE_CHARACTERS_MAX], error.details
+    if details is not None and len(dumps(details)) > FAILURE_DETAILS_BYTES_MAX:
+        details = None
+    return FAILURE_MARK + dumps(replace(error, message=message, details=details).as_json())
 
 
 def _error(error: Error | None) -> bytes | None:

@@ -14,7 +14,7 @@ from avtomat.blueprint.readings import Moment, Place, Reading
 from avtomat.blueprint.spec import entries_of, part_of
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")
-ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback")
+ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback", "failures", "failed")
 FIELDS = {
     "job": ("id", "blueprint", "version", "created_at", "labels", "parent_id"),
     "error": ("code", "message", "details", "state", "attempt"),
@@ -101,11 +101,14 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
     match place.moment:
         case Moment.CATCH:
             names.add("error")
+            if state is not None and kind_of(state).has_failures(state):
+                names |= {"failures", "failed"}
         case Moment.UNDO if state is not None:
             names |= set() if state.notes_undo_early else {"output"}
         case Moment.LEAVE if state is not None:
             names |= {"output"} if kind_of(state).has_output(state) else set()
             names |= {"status"} if kind_of(state).has_status(state) else set()
+            names |= {"failures", "failed"} if kind_of(state).has_failures(state) else set()
         case Moment.ITEM if state is not None:
             names |= {"output", "index", *_own_item(subject, place)}
         case _:
