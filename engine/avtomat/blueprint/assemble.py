@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 
@@ -20,12 +21,16 @@ from avtomat.blueprint.spec import (
     MachineSpec,
     StateSpec,
     entries_of,
+    part_of,
 )
 from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Template
 from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.state import State
-from avtomat.core.program import Limits, Machine, Program, Unhandled
+from avtomat.core.program import Amount, Limits, Machine, Program, Unhandled
+
+FINALLY_TIME = timedelta(hours=1)
+"""How long a job's `finally` may take where it does not say; a lone state's `timeout` may make it longer."""
 
 
 def canonical_form(blueprint: BlueprintSpec) -> str:
@@ -68,11 +73,23 @@ class _Assembler:
             catch=self.parts.catch(self.blueprint.catch),
             timeout=self.parts.amount(self.blueprint.part("timeout")),
             limits=Limits(**{name: whole(limit) for name, limit in content.get("limits", {}).items()}),
+            finally_time=self._finally_time(),
             unhandled=Unhandled(content.get("unhandled", Unhandled.FAIL)),
             priority=whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
         )
+
+    def _finally_time(self) -> Amount | None:
+        """How long `finally` may take: an hour, unless it says otherwise."""
+        last = self.blueprint.part("finally")
+        if last is None:
+            return None
+        written = self.parts.amount(part_of(last, "timeout"))
+        own = written if part_of(last, "states") is not None else None
+        if own is None and isinstance(written, timedelta):
+            return max(written, FINALLY_TIME)
+        return FINALLY_TIME if own is None else own
 
     def _templates(self, key: str) -> Iterator[tuple[str, Template]]:
         for name, node in entries_of(self.blueprint.part(key)):

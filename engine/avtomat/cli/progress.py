@@ -15,6 +15,7 @@ from typing import Final
 
 from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
+from avtomat.core.program import FINALLY
 from avtomat.core.timestamp import format_time
 
 STATE_WIDTH: Final = 20
@@ -126,6 +127,8 @@ class Narrator:
         machine = (entry.get("set") or {}).get("machine", "")
         block = f"{parent.machine}.{parent.state}" if parent.machine else parent.state
         index = number.rpartition(".")[2]
+        if machine == FINALLY:
+            return _Scope(place="finally", machine=machine)
         if machine == block:
             return _Scope(place=f"{parent.name(parent.state)}[{index}]", machine=machine)
         return _Scope(place=f"{parent.name(parent.state)}.{machine.rpartition('.')[2]}", machine=machine)

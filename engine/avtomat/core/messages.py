@@ -285,7 +285,8 @@ class DispatchTask:
 class ForkScopes:
     """Begin `total` scopes below this one, `window` at once; `need` and `tolerated` decide their join.
 
-    `machines` are the bodies' addresses: one for each branch, or one for all items. `items` is the list of a foreach.
+    `machines` are the bodies' addresses: one for each branch, or one for all items. `items` is the list of a foreach;
+    `ending`, for `finally`, how the job is to end.
     """
 
     number: int
@@ -297,6 +298,7 @@ class ForkScopes:
     places: tuple[str, ...]
     item_name: str | None = None
     items: Sequence[Json] = ()
+    ending: Mapping[str, Json] | None = None
 
 
 @value

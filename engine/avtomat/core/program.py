@@ -22,6 +22,12 @@ from avtomat.core.value import value
 if TYPE_CHECKING:
     from avtomat.core.kinds.state import State
 
+FINALLY = "(finally)"
+"""The address of the machine that runs at every end of the job."""
+
+RESULT = "(result)"
+"""The name under which a job that is finishing keeps its result, among the root's outputs."""
+
 END = "end"
 """The target that ends a machine with the output of the state that was left."""
 
@@ -190,6 +196,7 @@ class Program:
     timeout: Amount | None = None
     limits: Limits = field(default_factory=Limits)
     unhandled: Unhandled = Unhandled.FAIL
+    finally_time: Amount | None = None
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from avtomat.core.kinds.state import Part, State, only_parts, parts_of
-from avtomat.core.program import CatchArm, Program, Sets, Transition
+from avtomat.core.program import RESULT, CatchArm, Program, Sets, Transition
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnUndo
 
@@ -28,7 +28,8 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
     if any(len(path) == 1 for path in paths):
         return None
-    return frozenset(path[1] for path in paths)
+    ends = any(path[0] == "job" and path[1:2] in ((), ("result",)) for part in parts for path in part.reads)
+    return frozenset(path[1] for path in paths) | ({RESULT} if ends else frozenset())
 
 
 def secrets_read(program: Program, scope: Scope) -> frozenset[str]:

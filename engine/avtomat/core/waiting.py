@@ -363,11 +363,45 @@ class OnUndo(Awaited):
         )
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | None
+@value
+class OnFinally(Awaited):
+    """The job is to end as `status`, with `error`; its `finally` is under way as fork `number`, until `deadline`."""
+
+    FOR = "finally"
+
+    number: int
+    status: Status
+    error: Error | None = None
+    deadline: datetime | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """See `Awaited`."""
+        error = None if self.error is None else self.error.as_json()
+        place = {"for": "finally", "number": self.number, "deadline": _time(self.deadline)}
+        return {**place, "status": self.status, "error": error}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Json]) -> OnFinally:
+        """See `Awaited`."""
+        error = record["error"]
+        return cls(
+            number=record["number"],
+            status=Status(record["status"]),
+            error=None if error is None else Error.from_json(error),
+            deadline=_from_time(record["deadline"]),
+        )
+
+    @property
+    def due_at(self) -> datetime | None:
+        """See `Awaited`."""
+        return self.deadline
+
+
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | OnFinally | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo)
+    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo, OnFinally)
 }
 
 

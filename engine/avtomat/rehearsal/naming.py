@@ -14,7 +14,7 @@ from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.kinds.task import TaskState
-from avtomat.core.program import Program
+from avtomat.core.program import FINALLY, Program
 from avtomat.core.value import value
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -44,7 +44,10 @@ class Known:
 def check_names(root: Node, program: Program) -> Iterator[Finding]:
     """Findings for every name in the file that the blueprint does not have."""
     signals = {state.signal for state in program.states if isinstance(state, SignalState)}
-    known = Known(tasks=dict(_tasks(program, "", "")), states=program.machines[""].states, signals=signals)
+    tasks = dict(_tasks(program, "", ""))
+    if FINALLY in program.machines:
+        tasks |= dict(_tasks(program, FINALLY, "finally"))
+    known = Known(tasks=tasks, states=program.machines[""].states, signals=signals)
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _tasks_named(part_of(owner, "tasks"), known)
@@ -53,6 +56,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
         yield from _states_named(part_of(expect, "path"), known.states, "a state of the outermost machine")
+        finals = program.machines[FINALLY].states if FINALLY in program.machines else ()
+        yield from _states_named(part_of(expect, "finally"), finals, "a state of `finally`")
         yield from _states_named(part_of(expect, "compensated"), known.undone, "a state that has `compensate`")
 
 

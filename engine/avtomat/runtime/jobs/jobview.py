@@ -8,6 +8,7 @@ from datetime import datetime
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
 from avtomat.core.model import ENDED, Head, Ref, Status
+from avtomat.core.program import RESULT
 from avtomat.core.scope import Scope
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.waiting import RUNNING, Waiting
@@ -27,6 +28,7 @@ def job_as_json(
     outputs: Mapping[str, Json],
 ) -> dict[str, Json]:
     """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
+    finally_error = {} if scope.finally_error is None else {"finally_error": scope.finally_error.as_json()}
     return {
         "id": head.job,
         "blueprint": head.blueprint,
@@ -35,7 +37,9 @@ def job_as_json(
         "state": scope.state,
         "input": head.input,
         "data": scope.data,
-        "outputs": outputs,
+        "outputs": {name: output for name, output in outputs.items() if name != RESULT}
+        if RESULT in outputs
+        else outputs,
         "result": result,
         "error": error,
         "created_at": format_time(head.created_at),
@@ -43,6 +47,7 @@ def job_as_json(
         "finished_at": finished_at,
         "labels": head.labels,
         "priority": head.priority,
+        **finally_error,
     }
 
 
@@ -112,4 +117,4 @@ def error_code_of(row: JobRow) -> str | None:
 
 def refs_of(scope: Scope) -> dict[str, Ref]:
     """The outputs that are kept by reference."""
-    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref)}
+    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref) and name != RESULT}

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from avtomat.core.formula import Json
 from avtomat.core.model import Head, Ref
-from avtomat.core.program import Program
+from avtomat.core.program import RESULT, Program
 from avtomat.core.reads import outputs_read
 from avtomat.core.scope import ROOT, Around, Scope
-from avtomat.core.waiting import OnUnwind
+from avtomat.core.waiting import OnFinally, OnUnwind
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.forks import around_of
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
@@ -123,6 +123,8 @@ class Scopes:
         if not refs:
             return {}
         read = outputs_read(kept.program, kept.scope.machine, entering or kept.scope.state)
+        if isinstance(kept.scope.waiting, OnFinally):
+            read = frozenset({RESULT})
         wanted = [ref for name, ref in refs.items() if read is None or name in read]
         return {ref.id: await self.value(kept.head.job, ref) for ref in wanted}
 

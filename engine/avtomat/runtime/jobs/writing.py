@@ -329,6 +329,6 @@ def _error(error: Error | None) -> bytes | None:
 
 
 def _head_change(status: Status, reason: Error | None) -> HeadChange:
-    """The job's new word. Its deadline counts no longer once it undoes what it did."""
-    deadline = 0 if status is Status.COMPENSATING else None
+    """The job's new word. Its deadline counts no longer once it undoes what it did, or runs its `finally`."""
+    deadline = 0 if status in (Status.COMPENSATING, Status.FINISHING) else None
     return HeadChange(status=status, reason=_error(reason), deadline_ms=deadline)

@@ -15,7 +15,7 @@ from avtomat.core.formula import Json
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnRetry, OnSignal, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnRetry, OnSignal, OnStart, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.work.matching import lacks
 from avtomat.storage.port.answers import Below, Held, OpenTask
 from avtomat.storage.port.codec import loads
@@ -264,6 +264,14 @@ def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dic
     text += f"it waits for workers that were told to cancel: {names}" if leases else "it is about to begin"
     hint = "they answer, or their leases end; then the undos begin by themselves"
     return cause(place, "leases_awaited", text, hint, then=waiting.status, leases=leases)
+
+
+def finishing(place: Place, waiting: OnFinally) -> dict[str, Json]:
+    """The job has come to its end, and its `finally` is under way."""
+    until = None if waiting.deadline is None else format_time(waiting.deadline)
+    text = f"the job ends as {waiting.status} once its finally has run, which has until {until}"
+    hint = f"it ends by itself; to end it now, without the rest of finally: {_command(place, 'skip')}"
+    return cause(place, "finishing", text, hint, then=waiting.status, until=until)
 
 
 def compensating(place: Place, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from avtomat.core.model import ENDED, Status
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
@@ -139,6 +139,8 @@ class Explainer:
                 return [causes.leases_awaited(place, waiting, held)]
             case OnUndo():
                 return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
+            case OnFinally(number=number):
+                return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
             case None:
                 return [causes.moving(place)]
         assert_never(waiting)
@@ -154,6 +156,12 @@ class Explainer:
         for path in below.paths:
             found += await self._of_scope(facts, path, room)
         return found
+
+    async def _below(self, facts: Facts, place: Place, number: int, room: list[int]) -> Causes:
+        """What the one body of a fork waits for."""
+        below = await repeat(lambda: self._store.below(facts.row.job, place.scope, number, 1))
+        paths = () if below is None else below.paths
+        return [each for path in paths for each in await self._of_scope(facts, path, room)]
 
     async def _of_task(self, facts: Facts, place: Place) -> dict[str, Json]:
         task = facts.tasks.get(place.scope)

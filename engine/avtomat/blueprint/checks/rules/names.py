@@ -12,6 +12,7 @@ from avtomat.blueprint.language.faults import Fault, Read
 from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.readings import Moment, Place, Reading
 from avtomat.blueprint.spec import entries_of, part_of
+from avtomat.core.program import FINALLY
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")
 ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback", "failures", "failed")
@@ -20,6 +21,9 @@ FIELDS = {
     "error": ("code", "message", "details", "state", "attempt"),
     "callback": ("url",),
 }
+
+AT_THE_END = ("status", "error", "result")
+"""What `job` has beside that inside `finally`."""
 
 _FOREIGN = {
     "steps": "outputs", "states": "outputs", "results": "outputs", "tasks": "outputs", "result": "output",
@@ -185,6 +189,10 @@ def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> 
     return nearest_hint(name, there) or f"a text stands in quotes: '{name}'; names here: {listed(sorted(there))}"
 
 
+def _is_in_finally(subject: Subject, place: Place) -> bool:
+    return any(machine.address == FINALLY for machine in subject.blueprint.around(place.machine))
+
+
 def _state_names(subject: Subject) -> set[str]:
     return {state.name for state in subject.states}
 
@@ -194,9 +202,13 @@ def fields_exist(subject: Subject) -> Iterator[Finding]:
     for reading in subject.readings.all:
         for use in reading.uses:
             fields = FIELDS.get(use.path[0])
+            if use.path[0] == "job" and _is_in_finally(subject, reading.place):
+                fields = (*FIELDS["job"], *AT_THE_END)
             if fields is None or len(use.path) < 2 or use.path[1] in fields or use.guarded:
                 continue
             hint = nearest_hint(use.path[1], fields) or f"it has {listed(fields)}"
+            if use.path[0] == "job" and use.path[1] in AT_THE_END:
+                hint = "it is there in `finally` alone"
             yield _about_path(
                 subject, reading, use, codes.UNKNOWN_FIELD, f"`{use.path[0]}` has no `{use.path[1]}`", hint
             )
