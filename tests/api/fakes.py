@@ -50,7 +50,9 @@ class Clients:
     queries: list[tuple[Query, str | None]] = field(default_factory=list)
     broken: Exception | None = None
 
-    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
+    async def submit(self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None) -> Accepted:
+        if wait_s > 0:
+            let_go()
         if self.broken is not None:
             raise self.broken
         if asked.key in self.ids_by_key:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from avtomat.core import defaults
+from avtomat.runtime.byte_budget import ByteBudget
 from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from tests.api.conftest import Site, site_of
@@ -143,3 +145,69 @@ async def test_a_job_does_not_begin_in_more_than_a_hundred_years(site: Site, mor
 
     assert (answer.status, answer.code, answer.json["pointer"]) == (422, "request.invalid", "/start_at")
     assert (await site.get("/api/v1/jobs")).json["jobs"] == []
+
+
+LIST = """\
+avtomat: 1
+blueprint: list
+input:
+  properties:
+    l: {type: array, items: {type: object, properties: {a: {default: x}, b: {default: y}}}}
+states: {done: {succeed: true}}
+"""
+SUBMIT_LIST = "/api/v1/jobs/list"
+
+
+@pytest.fixture
+async def lists(tmp_path: Path) -> AsyncIterator[Site]:
+    """An engine with a blueprint that has defaults, and one that has none."""
+    (tmp_path / "list.yaml").write_text(LIST)
+    (tmp_path / "greet.yaml").write_text(GREET)
+    engine = Service(Settings(store="memory:", blueprints=tmp_path))
+    await engine.start(watch=False)
+    async with site_of(engine) as site:
+        yield site
+    await engine.stop()
+
+
+async def test_an_input_to_which_defaults_would_add_too_much_is_refused(
+    lists: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(defaults, "ADDED_VALUES_MAX", 3)
+    small = await lists.post(SUBMIT_LIST, json={"input": {"l": [{}, {"a": 1, "b": 2}]}})
+    large = await lists.post(SUBMIT_LIST, json={"input": {"l": [{}, {}]}})
+
+    assert small.status == 202
+    assert (large.status, large.code, large.json["pointer"]) == (422, "input.invalid", "/input")
+    assert large.json["detail"] == "input: the schema's defaults would add more than 3 values"
+
+
+async def test_inputs_with_defaults_wait_for_those_that_are_not_stored_yet(
+    lists: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filling = ByteBudget(1_000, wait_s=0)
+    monkeypatch.setattr(lists.engine.clients, "_filling", filling)
+    held = await filling.claim(1_000)
+    busy = await lists.post(SUBMIT_LIST, json={"input": {"l": [{}]}})
+    without = await lists.post(SUBMIT, json={"input": {"name": "Ada"}})
+    held.release()
+    answers = [
+        (await lists.post(SUBMIT_LIST, json={"input": {"l": each}})).status for each in ([{}], 3, [{}], [{"a": 1}])
+    ]
+
+    assert (busy.status, busy.code, busy.headers["Retry-After"]) == (503, "request.busy", "5")
+    assert without.status == 202
+    assert answers == [202, 422, 202, 202]
+    assert filling.bytes_claimed == 0
+
+
+async def test_a_job_that_is_waited_for_holds_no_room_for_its_defaults(
+    lists: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filling = ByteBudget(1_000, wait_s=0)
+    monkeypatch.setattr(lists.engine.clients, "_filling", filling)
+    for _ in range(3):
+        answer = await lists.post(SUBMIT_LIST + "?wait=10", json={"input": {"l": [{}]}})
+
+        assert answer.json["input"] == {"l": [{"a": "x", "b": "y"}]}
+        assert filling.bytes_claimed == 0

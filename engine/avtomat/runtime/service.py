@@ -43,7 +43,7 @@ from avtomat.storage.port.store import Store
 log = logging.getLogger(__name__)
 
 SCOPES_KEPT_MAX = 20_000
-SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
+SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
 
 

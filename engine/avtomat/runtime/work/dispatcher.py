@@ -100,9 +100,9 @@ class Dispatcher:
         """
         worker = str(body["worker_id"])
         record = dumps({key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")})
-        self.seats.check(worker, record)
-        await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
-        self._registered(self.seats.of(worker), record)
+        with self.seats.room_for(worker, record):
+            await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
+            self._registered(self.seats.of(worker), record)
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -104,6 +105,7 @@ class Seats:
         self._profiles: WeakValueDictionary[tuple[frozenset[str], bytes], Profile] = WeakValueDictionary()
         self._nothing = self._profile({}, ())
         self._bytes = 0
+        self._coming_bytes = 0
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -127,8 +129,20 @@ class Seats:
         seat.until_ms = now_ms + self._kept_ms
         return seat
 
-    def check(self, worker: str, record: bytes) -> None:
-        """Raises RequestRefused for a registration that is too large: 413 by itself, 429 with those that are there."""
+    @contextmanager
+    def room_for(self, worker: str, record: bytes) -> Iterator[None]:
+        """Hold room for a registration until it is `registered`, so that those which come at once count together.
+
+        Raises RequestRefused for one that is too large: 413 by itself, 429 with those that are there.
+        """
+        self._check(worker, record)
+        self._coming_bytes += len(record)
+        try:
+            yield
+        finally:
+            self._coming_bytes -= len(record)
+
+    def _check(self, worker: str, record: bytes) -> None:
         if len(record) > REGISTRATION_BYTES_MAX:
             text = f"the registration is {len(record)} bytes; at most {REGISTRATION_BYTES_MAX} are kept"
             raise RequestRefused(
@@ -162,7 +176,7 @@ class Seats:
 
     def _bytes_beside(self, worker: str) -> int:
         seat = self._seats.get(worker)
-        return self._bytes - (0 if seat is None else seat.registered_bytes)
+        return self._bytes + self._coming_bytes - (0 if seat is None else seat.registered_bytes)
 
     def _profile(self, record: Mapping[str, Json], kinds: tuple[str, ...]) -> Profile:
         """What of a registration counts for matching; the same object for equal ones."""
