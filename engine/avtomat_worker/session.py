@@ -231,7 +231,8 @@ class Session:
             return encode(Failed(code="CONTRACT_VIOLATION_ERROR", message=f"the result was refused: {reason}"))
 
         self._progress.forget(assignment.task_id)
-        self._outbox.put(assignment.task_id, encode(outcome), complain)
+        is_given_up = isinstance(outcome, Cancelled)
+        self._outbox.put(assignment.task_id, encode(outcome), complain, is_given_up=is_given_up)
 
     def _status(self) -> str:
         if self.stopping.is_set():

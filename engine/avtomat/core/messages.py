@@ -78,7 +78,7 @@ class Limit(StrEnum):
 @value
 class TaskSucceeded:
     """A worker ended the attempt well. `status` is its own word for it; `worker` is for people, and so is `error`: what
-    it said beside an explicit `success`.
+    it said beside an explicit `success`. What else it told is in `beside`, which history alone has: so of all answers.
     """
 
     attempt: int
@@ -86,6 +86,7 @@ class TaskSucceeded:
     status: str = "success"
     worker: str = ""
     error: Json = None
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -97,6 +98,7 @@ class TaskFailed:
     message: str = ""
     details: Json = None
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -106,6 +108,7 @@ class LeaseLost:
     attempt: int
     gave_up: bool = False
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -114,6 +117,7 @@ class AttemptReturned:
 
     attempt: int
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value

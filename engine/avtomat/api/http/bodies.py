@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11
 
 from avtomat.api.http.requests import Request
 from avtomat.core.formula import Json
@@ -145,8 +145,6 @@ async def _read_to_end(request: Request, bytes_max: int) -> bytes:
     except TimeoutError:
         text = f"the body did not come within {BODY_DEADLINE_S:g} s"
         raise RequestRefused(text, status=408, code="request.timeout") from None
-    except web.RequestPayloadError as error:
-        raise RequestRefused(f"the body is cut off or garbled: {error}", status=400, code="request.body") from None
     return b"".join(parts)
 
 

@@ -52,4 +52,9 @@ def request_id_of(request: Request) -> str:
     given = request.headers.get("X-Request-Id")
     if given is not None and _ID.fullmatch(given):
         return given
+    return next_request_id()
+
+
+def next_request_id() -> str:
+    """An id for what names none."""
     return f"{_PROCESS}-{next(_NUMBERS):x}"

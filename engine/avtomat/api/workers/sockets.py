@@ -11,6 +11,7 @@ import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from avtomat.api.http import bodies
+from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
 from avtomat.api.workers.messages import check_id, read_event
 from avtomat.api.workers.socket_budget import SocketBudget
@@ -42,7 +43,11 @@ class SocketRoute:
         """Hold a worker's socket until one of both sides ends it."""
         worker = check_id(request.parts["worker"], "the worker's id")
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except web.HTTPException:
+            text = "the request is no handshake of a WebSocket, version 13 (RFC 6455)"
+            raise RequestRefused(text, status=400, code=MALFORMED) from None
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
         writing = asyncio.create_task(_write(socket, commands))
 

@@ -103,10 +103,16 @@ class Explainer:
 
     def _workers(self, registered: Mapping[str, bytes]) -> tuple[Worker, ...]:
         """Those that are registered, and those that poll here without having registered."""
-        polled = self._dispatcher.kinds_polled()
+        polled, leaving = self._dispatcher.kinds_polled(), self._dispatcher.leaving()
         records = {name: loads(record) for name, record in registered.items()}
         return tuple(
-            Worker(name=name, record=record, registered=kinds_of(record), polled=polled.get(name))
+            Worker(
+                name=name,
+                record=record,
+                registered=kinds_of(record),
+                polled=polled.get(name),
+                leaving=leaving.get(name),
+            )
             for name in sorted({*records, *polled})
             for record in [records.get(name, {})]
         )
@@ -168,7 +174,7 @@ class Explainer:
         if task is None:
             return causes.moving(place)
         if task.phase == "leased":
-            return causes.running(place, task)
+            return causes.running(place, task, self._dispatcher.leaving().get(task.worker or ""))
         if task.phase == "delayed":
             return causes.delayed(place, task, await self._error_before(facts.row, task))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}

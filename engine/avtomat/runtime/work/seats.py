@@ -29,6 +29,9 @@ UNANSWERED_MAX: Final = 100
 HELD_MAX: Final = 100
 """So many of the newest attempts are known for each worker: one whose answer was lost is among them."""
 
+LEAVING: Final = frozenset({"draining", "offline"})
+"""Statuses of a worker that takes no more tasks: it ends those that it has, or it is gone."""
+
 _DEVICE: Final = ("type", "model", "properties")
 
 Send = Callable[[Mapping[str, Json]], None]
@@ -41,7 +44,8 @@ class Seat:
     `kinds` and `profile` are what it registered (`digest` None: nothing, as far as is known); `asked_ms` is when that
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
-    each with its partition; `standings` are its polls here.
+    each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
+    that it stops (LEAVING).
     """
 
     profile: Profile
@@ -58,6 +62,7 @@ class Seat:
     unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
     brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
+    leaving: str | None = None
     is_kept: bool = True
 
     def hold(self, task_id: str, nonce: str) -> None:

@@ -228,6 +228,8 @@ def answer_as_json(event: WorkerAnswer) -> dict[str, Json]:
             said = {}
         case _:
             assert_never(event)
+    if event.beside is not None:
+        said["beside"] = event.beside
     return {"attempt": event.attempt, "worker": event.worker, **said}
 
 
