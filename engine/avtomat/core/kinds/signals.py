@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from avtomat.core.messages import Decision, Ignored, SignalReceived
 from avtomat.core.program import Amount
 from avtomat.core.value import value
 from avtomat.core.waiting import OnSignal, Waiting
-from avtomat.core.walk import AuthorError, Walk
+from avtomat.core.walk import AuthorError, Names, Walk
 
 KEY_CHARACTERS_MAX = 512
 
@@ -35,10 +36,7 @@ class SignalState(State):
     def enter(self, walk: Walk) -> Step:
         """Wait for the signal. One that came before is taken all the same, even where no time is left to wait."""
         names = walk.names()
-        key = "" if self.key is None else walk.render_text(self.key, names)
-        if len(key) > KEY_CHARACTERS_MAX:
-            text = f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(key)}"
-            raise AuthorError("TEMPLATE_ERROR", text)
+        key = "" if self.key is None else _key(walk, self.key, names)
         span = walk.render_span(self.timeout, names)
         deadline = None if span is None else walk.now + max(span, timedelta())
         return walk.wait_for(OnSignal(address=self.address, key=key, deadline=deadline))
@@ -53,6 +51,18 @@ class SignalState(State):
     def parts(self) -> Iterator[Part]:
         """See `State`."""
         return parts_of(self.key, self.timeout)
+
+
+def _key(walk: Walk, template: Template, names: Names) -> str:
+    """The key as senders write it: a text, or a number as in JSON."""
+    key = walk.render(template, names).value
+    if isinstance(key, bool) or not isinstance(key, str | int | float):
+        raise AuthorError("TEMPLATE_ERROR", "the key of a signal is a text or a number, this one is neither")
+    text = key if isinstance(key, str) else json.dumps(key)
+    if len(text) > KEY_CHARACTERS_MAX:
+        message = f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(text)}"
+        raise AuthorError("TEMPLATE_ERROR", message)
+    return text
 
 
 def answer_signal(walk: Walk, event: SignalReceived) -> Decision:
