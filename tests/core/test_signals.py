@@ -183,7 +183,9 @@ def test_an_operator_may_skip_the_wait() -> None:
 
 
 def test_a_rerun_waits_again_with_a_key_of_the_new_data() -> None:
-    job = begun("data: {k: a}\nstates: {pay: {signal: paid, key: '{{ data.k }}', next: work}, work: {task: t, next: end}}")
+    job = begun(
+        "data: {k: a}\nstates: {pay: {signal: paid, key: '{{ data.k }}', next: work}, work: {task: t, next: end}}"
+    )
     job.tell(paid(1))
 
     job.tell(RerunRequested(state="pay", data={"k": "b"}))
