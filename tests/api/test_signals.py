@@ -20,7 +20,7 @@ PAY = """\
 avtomat: 1
 blueprint: pay
 states:
-  pay: {signal: "to be paid", key: "{{ input.order }}", expects: {type: object, required: [amount]}}
+  pay: {signal: "to.be:paid", key: "{{ input.order }}", expects: {type: object, required: [amount]}}
 """
 
 
@@ -38,7 +38,7 @@ async def submitted(site: Site, order: object = "o1") -> str:
     return str((await site.post("/api/v1/blueprints/pay/jobs", json={"input": {"order": order}})).json["job_id"])
 
 
-def at(job: str, name: str = "to%20be%20paid") -> str:
+def at(job: str, name: str = "to.be%3Apaid") -> str:
     return f"/api/v1/jobs/{job}/signals/{name}"
 
 
@@ -48,7 +48,7 @@ async def test_a_signal_is_202_and_a_repeat_of_its_id_200(site: Site) -> None:
 
     first, again = [await site.post(at(job), json=body) for _ in range(2)]
 
-    told = {"job_id": job, "signal": "to be paid"}
+    told = {"job_id": job, "signal": "to.be:paid"}
     assert (first.status, first.json) == (202, {**told, "status": "accepted"})
     assert (again.status, again.json) == (200, {**told, "status": "repeated"})
     ended = await site.get(f"/api/v1/jobs/{job}?wait=10")

@@ -46,7 +46,7 @@ def test_a_key_is_a_text(order: Json, key: str) -> None:
     assert begun(PAID, {"order": order}).scope.waiting.signal == ("paid", key)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("order", [None, True, [1], {"a": 1}, "x" * (KEY_CHARACTERS_MAX + 1)])
+@pytest.mark.parametrize("order", [None, True, [1], {"a": 1}, "x" * (KEY_CHARACTERS_MAX + 1), "a\nb", "a\0", "\ud800"])
 def test_a_key_that_is_no_short_text_fails_the_state_on_entering(order: Json) -> None:
     job = begun(PAID, {"order": order})
 

@@ -223,6 +223,25 @@ async def test_a_signal_of_another_key_is_kept_and_not_used(house: House) -> Non
     assert await house.result(job) == 12
 
 
+@pytest.mark.parametrize("order", ["o 1", "ü/'#", "x" * 512, 17])
+async def test_any_text_of_one_line_is_a_key(house: House, order: Any) -> None:
+    job = await house.submit("pay", {"order": order})
+
+    await house.send(job, "paid", {"amount": 12}, key=str(order))
+
+    assert await house.result(job) == 12
+
+
+@pytest.mark.parametrize("order", ["o1\n", "\0"])
+async def test_a_key_that_is_no_line_of_text_fails_the_job(house: House, order: str) -> None:
+    job = await house.submit("pay", {"order": order})
+
+    found = await house.replicas[0].clients.job(job, None, PATIENCE_S)
+
+    assert found is not None
+    assert (found["status"], found["error"]["code"]) == ("failed", "TEMPLATE_ERROR")
+
+
 async def test_bodies_get_the_signals_of_their_keys(house: House) -> None:
     job = await house.submit("each", {"items": ["a", "b", "c"]})
 
@@ -359,10 +378,13 @@ async def test_a_name_that_no_state_waits_for_is_not_found(house: House) -> None
     [
         ({"payload": {"amount": "x" * PAYLOAD_BYTES_MAX}}, 413, "signal.too_large"),
         ({"payload": {"amount": 1}, "key": "x" * 513}, 422, "request.invalid"),
+        ({"payload": {"amount": 1}, "key": "o1\n"}, 422, "request.invalid"),
         ({"payload": {"amount": 1}, "id": "x" * (ID_CHARACTERS_MAX + 1)}, 422, "request.invalid"),
     ],
 )
-async def test_what_is_too_long_is_refused(house: House, more: dict[str, Any], status: int, code: str) -> None:
+async def test_what_is_too_long_or_no_text_is_refused(
+    house: House, more: dict[str, Any], status: int, code: str
+) -> None:
     job = await house.submit("pay", {"order": "o1"})
 
     refused = await _refused(house.send(job, "paid", **more))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from avtomat.core.waiting import OnSignal, Waiting
 from avtomat.core.walk import AuthorError, Names, Walk
 
 KEY_CHARACTERS_MAX = 512
+_NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @value
@@ -59,10 +61,19 @@ def _key(walk: Walk, template: Template, names: Names) -> str:
     if isinstance(key, bool) or not isinstance(key, str | int | float):
         raise AuthorError("TEMPLATE_ERROR", "the key of a signal is a text or a number, this one is neither")
     text = key if isinstance(key, str) else json.dumps(key)
-    if len(text) > KEY_CHARACTERS_MAX:
-        message = f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(text)}"
-        raise AuthorError("TEMPLATE_ERROR", message)
+    problem = key_problem(text)
+    if problem is not None:
+        raise AuthorError("TEMPLATE_ERROR", problem)
     return text
+
+
+def key_problem(key: str) -> str | None:
+    """Why a text cannot be the key of a signal; None if it can."""
+    if len(key) > KEY_CHARACTERS_MAX:
+        return f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(key)}"
+    if _NO_TEXT.search(key) is not None:
+        return "the key of a signal has no line breaks, control characters and halves of characters"
+    return None
 
 
 def answer_signal(walk: Walk, event: SignalReceived) -> Decision:
