@@ -1,7 +1,7 @@
 """Hold what a scope waits for: one value for each kind of waiting, with all that is particular to it.
 
 A kind says here how it is written down (`as_json`, `from_json`, under the word FOR), when its time comes (`due_at`),
-and which word clients see while the job waits so (`word`). Why the job waits is worded in `runtime/people/causes.py`.
+and which word clients see while the job waits so (`WORD`). Why the job waits is worded in `runtime/people/causes.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ class Awaited:
     FOR: ClassVar[str]
     """The word under which it is written down."""
 
+    WORD: ClassVar[str | None] = RUNNING
+    """The word that clients see for a job whose root waits so; None: that depends on its task."""
+
     def as_json(self) -> dict[str, Json]:
         """Its fields, by words that are kept; times are milliseconds."""
         raise NotImplementedError
@@ -49,11 +52,6 @@ class Awaited:
     def signal(self) -> tuple[str, str] | None:
         """The address and key under which a signal reaches the scope; None where no signal is awaited."""
         return None
-
-    @property
-    def word(self) -> str | None:
-        """The word that clients see for a job whose root waits so; None: that depends on its task."""
-        return RUNNING
 
 
 @value
@@ -94,6 +92,7 @@ class OnTask(Awaited):
     """
 
     FOR = "task"
+    WORD = None
 
     attempt: int
     limits: TaskLimits
@@ -116,17 +115,13 @@ class OnTask(Awaited):
             **_counts_from_json(record),
         )
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return None
-
 
 @value
 class OnTimer(Awaited):
     """A time is awaited: the end of a span, or, by the `wall` clock, a time that people gave."""
 
     FOR = "timer"
+    WORD = "waiting_for_timer"
 
     until: datetime
     wall: bool = False
@@ -150,17 +145,13 @@ class OnTimer(Awaited):
         """See `Awaited`."""
         return self.wall
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_timer"
-
 
 @value
 class OnStart(Awaited):
     """The job was accepted for a later time and has entered no state. The store itself knows the time."""
 
     FOR = "start"
+    WORD = "pending"
 
     until: datetime
 
@@ -173,11 +164,6 @@ class OnStart(Awaited):
         """See `Awaited`."""
         return cls(until=from_ms(record["until"]))
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "pending"
-
 
 @value
 class OnFork(Awaited):
@@ -186,6 +172,7 @@ class OnFork(Awaited):
     """
 
     FOR = "fork"
+    WORD = "waiting_for_parallel"
 
     number: int
     total: int
@@ -214,11 +201,6 @@ class OnFork(Awaited):
         """See `Awaited`."""
         return self.deadline
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
-
 
 @value
 class OnRetry(Awaited):
@@ -228,6 +210,7 @@ class OnRetry(Awaited):
     """
 
     FOR = "retry"
+    WORD = "waiting_for_parallel"
 
     until: datetime
     attempt: int
@@ -254,17 +237,13 @@ class OnRetry(Awaited):
         """See `Awaited`."""
         return self.until if self.deadline is None else min(self.until, self.deadline)
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
-
 
 @value
 class OnSignal(Awaited):
     """A signal is awaited under this address and key, at most until `deadline`."""
 
     FOR = "signal"
+    WORD = "waiting_for_signal"
 
     address: str
     key: str = ""
@@ -288,11 +267,6 @@ class OnSignal(Awaited):
     def signal(self) -> tuple[str, str] | None:
         """See `Awaited`."""
         return self.address, self.key
-
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_signal"
 
 
 @value

@@ -93,7 +93,7 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
         return stored
     if waiting is None:
         return RUNNING
-    return waiting.word or _word_of_phase(tasks)
+    return waiting.WORD or _word_of_phase(tasks)
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:
