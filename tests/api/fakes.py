@@ -239,6 +239,9 @@ class FakeEngine:
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    signals: Any = None
+    programs: Any = None
+    store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)

@@ -85,7 +85,7 @@ def plan_of(graph: Graph, branch: str = "") -> Plan:
         x=0,
         y=0,
         width=right,
-        height=height,
+        height=max([height, *(y for line in lines for _x, y in line.points)]),
         boxes=tuple(boxes[node.id] for node in graph.nodes),
         lines=lines,
         end=end,
@@ -185,21 +185,42 @@ def _lines(
             goal = end if end is not None and edge.target.rpartition(".")[2] == END_ID else None
             if goal is None:
                 continue
-            top, middle, height = goal[1] - END_SIZE / 2, goal[0], 0.0
+            top, middle = goal[1] - END_SIZE / 2, goal[0]
         else:
-            top, middle, height = target.y, target.x + target.width / 2, target.height
+            top, middle = target.y, target.x + target.width / 2
         start = (source.x + source.width / 2, source.y + source.height)
         gap = top - start[1]
         if 0 < gap <= ROW_GAP * 1.5 or (gap > 0 and not _crosses(boxes.values(), start, (middle, top), edge)):
             found.append(Line(edge=edge, points=(start, (middle, top))))
             continue
-        side, goal_y = source.y + source.height / 2, top + (min(height, NODE_HEIGHT) / 2 if height else 0)
-        goal_x = middle if target is None else target.x + target.width
-        points = ((source.x + source.width, side), (lane, side), (lane, goal_y), (goal_x, goal_y))
+        arrival = _entry(target, boxes) if target is not None else ((middle, top), (middle, top))
+        departure = _exit(source, boxes)
+        points = (*departure, (lane, departure[-1][1]), (lane, arrival[0][1]), *arrival)
         found.append(Line(edge=edge, points=points, back=gap <= 0))
         lane += 14.0
     beyond = lane + 4.0 if lane > width + COLUMN_GAP / 2 else width
     return tuple(found), max([beyond, *(label_of(line)[0] + label_width(line.edge) for line in found)])
+
+
+def _exit(box: Box, boxes: Mapping[str, Box]) -> tuple[tuple[float, float], ...]:
+    """How a line leaves a node to the right: by its side, or below where another node stands beside it."""
+    if not _has_neighbour(box, boxes):
+        return ((box.x + box.width, box.y + min(box.height, NODE_HEIGHT) / 2),)
+    x, y = box.x + box.width * 0.75, box.y + box.height
+    return ((x, y), (x, y + ROW_GAP / 3))
+
+
+def _entry(box: Box, boxes: Mapping[str, Box]) -> tuple[tuple[float, float], ...]:
+    """How a line comes to a node from the right: to its side, or from above."""
+    if not _has_neighbour(box, boxes):
+        y = box.y + min(box.height, NODE_HEIGHT) / 2
+        return ((box.x + box.width, y), (box.x + box.width, y))
+    x = box.x + box.width * 0.75
+    return ((x, box.y - ROW_GAP / 3), (x, box.y))
+
+
+def _has_neighbour(box: Box, boxes: Mapping[str, Box]) -> bool:
+    return any(other.y == box.y and other.x > box.x for other in boxes.values())
 
 
 def label_of(line: Line) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def _line(line: Line) -> str:
         head = f"M{goal_x:g},{goal_y:g}l-4,-8h8z"
     else:
         path = "M" + "L".join(f"{px:g},{py:g}" for px, py in line.points)
-        head = f"M{goal_x:g},{goal_y:g}l8,-4v8z"
+        head = f"M{goal_x:g},{goal_y:g}" + ("l-4,-8h8z" if x == goal_x and y < goal_y else "l8,-4v8z")
     drawn = f'<path class="{kind}" d="{path}"/><path class="head {kind}" d="{head}"/>'
     if line.edge.label:
         label_x, label_y = label_of(line)
