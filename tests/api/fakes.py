@@ -258,6 +258,9 @@ class FakeEngine:
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    signals: Any = None
+    programs: Any = None
+    store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)

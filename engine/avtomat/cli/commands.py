@@ -63,6 +63,11 @@ COMMANDS: Final = {
         "Print a JSON Schema, for editors and other tools",
         ("avtomat schema > blueprint.schema.json", "avtomat schema --list"),
     ),
+    "graph": Command(
+        "avtomat.cli.graph",
+        "Draw a blueprint: as SVG, Mermaid, Graphviz dot, or an outline",
+        ("avtomat graph workflows/hello.yaml", "avtomat graph workflows/hello.yaml -o svg > hello.svg"),
+    ),
     "explain": Command(
         "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)
     ),

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
 from avtomat.core.program import FINALLY
 from avtomat.core.timestamp import format_time
+from avtomat.diagnostics import visible
 
 STATE_WIDTH: Final = 20
 ROOT: Final = "/"
