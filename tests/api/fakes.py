@@ -258,7 +258,6 @@ class FakeEngine:
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
-    signals: Any = None
     programs: Any = None
     store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
