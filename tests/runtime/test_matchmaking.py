@@ -14,8 +14,8 @@ from avtomat.runtime.jobs import clients
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.time import duties
 from avtomat.runtime.work import matchmaker
-from avtomat.runtime.work.dispatcher import Poll
 from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing
+from avtomat.runtime.work.polls import Poll
 from tests.runtime.bench import bench_of
 from tests.runtime.fleet import ASKED_GB, HAS_GB, KINDS, PATIENCE_S, Worker, finish, two_replicas, until
 from tests.servers import RedisServer

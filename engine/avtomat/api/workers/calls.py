@@ -23,7 +23,8 @@ from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, r
 from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
 from avtomat.settings import Settings
 
 WORKERS: Final = "/_worker"

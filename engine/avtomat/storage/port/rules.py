@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from avtomat.storage.port.store import OPERATOR_IDS_MAX, OPERATOR_MAIL, SENDER_IDS_MAX, SIGNAL_IDS_MAX
@@ -60,6 +60,11 @@ def is_task_id(text: str, partitions: int) -> bool:
     """Whether a text from outside can be the wire id of an attempt here."""
     job, dash, random = text.partition("-")
     return bool(dash) and is_job_id(job, partitions) and _TASK_RANDOM.fullmatch(random) is not None
+
+
+def own_tasks(texts: Iterable[object], partitions: int) -> list[str]:
+    """Those that can be tasks of this engine: a worker may serve several, and names the tasks of all."""
+    return [text for text in texts if isinstance(text, str) and is_task_id(text, partitions)]
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------
