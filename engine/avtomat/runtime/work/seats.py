@@ -29,6 +29,9 @@ HELD_MAX: Final = 100
 """So many of the newest attempts are known for each worker: one whose answer was lost is among them."""
 
 _DEVICE: Final = ("type", "model", "properties")
+_SKILL: Final = ("name", "type", "version")
+_ARTIFACT: Final = ("name", "version")
+_CAPABILITIES: Final = ("cost_per_skill", "extra")
 
 Send = Callable[[Mapping[str, Json]], None]
 
@@ -204,16 +207,30 @@ def kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
 def _matched(record: Mapping[str, Json]) -> dict[str, Json]:
     """What `matching.fulfils` reads of a registration; of devices without what makes each one special."""
     found = {name: record[name] for name in ("worker_type", "installed_software") if name in record}
+    skills = [_part(skill, _SKILL) for skill in record.get("supported_skills") or () if _tells_more(skill)]
+    if skills:
+        found["supported_skills"] = skills
+    artifacts = record.get("installed_artifacts")
+    if isinstance(artifacts, list):
+        found["installed_artifacts"] = [_part(each, _ARTIFACT) for each in map(_named, artifacts)]
     resources, capabilities = record.get("resources"), record.get("capabilities")
     if isinstance(resources, dict):
         devices = resources.get("devices")
         if isinstance(devices, list):
-            devices = [_device(device) for device in devices if isinstance(device, dict)]
+            devices = [_part(device, _DEVICE) for device in devices if isinstance(device, dict)]
         found["resources"] = {"properties": resources.get("properties"), "devices": devices}
     if isinstance(capabilities, dict):
-        found["capabilities"] = {"cost_per_skill": capabilities.get("cost_per_skill")}
+        found["capabilities"] = _part(capabilities, _CAPABILITIES)
     return found
 
 
-def _device(device: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: device[name] for name in _DEVICE if name in device}
+def _tells_more(skill: Json) -> bool:
+    return isinstance(skill, dict) and any(skill.get(name) is not None for name in _SKILL[1:])
+
+
+def _named(artifact: Json) -> Mapping[str, Json]:
+    return artifact if isinstance(artifact, dict) else {"name": artifact}
+
+
+def _part(value: Mapping[str, Json], names: tuple[str, ...]) -> dict[str, Json]:
+    return {name: value[name] for name in names if name in value}
