@@ -147,4 +147,4 @@ def test_whatever_a_worker_tells_of_itself_can_be_compared(told: Any) -> None:
     asked = {"software": {"a": "1"}, "artifacts": {"a": "1"}, "skill": {"version": "1"}, "extra": {"a": 1}}
     names = ("installed_software", "installed_artifacts", "capabilities", "resources")
 
-    assert lacking({name: told for name in names}, {**asked, "max_cost": 1})
+    assert lacking(dict.fromkeys(names, told), {**asked, "max_cost": 1})

@@ -78,6 +78,7 @@ class WorkerRoutes:
             timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
+            hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
         try:

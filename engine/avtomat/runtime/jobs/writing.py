@@ -236,7 +236,7 @@ def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes
 
 def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     """Requirements by the language's words; what is not asked is left out."""
-    record = {
+    record: dict[str, Json] = {
         "type": requirements.type,
         "resources": dict(requirements.resources),
         "software": dict(requirements.software),

@@ -36,7 +36,7 @@ class Dispatcher:
         self.disconnect = registrations.disconnect
         self.revoked = registrations.revoked
         self.kinds_polled = registrations.kinds_polled
-        settling = Settling(store, executor, scopes, self.seats, vault)
+        settling = Settling(store, executor, scopes, registrations, vault)
         self.result = settling.result
         self.event = settling.event
         polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)

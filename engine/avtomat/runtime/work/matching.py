@@ -46,8 +46,8 @@ def skill_of(worker: Mapping[str, Json], kind: str) -> Mapping[str, Json]:
 
 def cost_of(worker: Mapping[str, Json], kind: str) -> float | None:
     """The worker's cost for this kind of task; None where it does not tell one."""
-    cost = _map(_map(worker.get("capabilities")).get("cost_per_skill")).get(kind)
-    return cost if _is_number(cost) and cost >= 0 else None
+    cost: Json = _map(_map(worker.get("capabilities")).get("cost_per_skill")).get(kind)
+    return float(cost) if _is_number(cost) and cost >= 0 else None
 
 
 def _lacks_skill(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _costs_too_much(cost: float | None, cost_max: Json, kind: str) -> Iterator[s
     if cost is None:
         yield f"its cost for {kind} is not told, and max_cost is {cost_max}"
     elif cost > cost_max:
-        yield f"its cost for {kind} is {_told(cost)}, over max_cost {cost_max}"
+        yield f"its cost for {kind} is {cost:g}, over max_cost {cost_max}"
 
 
 def _told(value: Json) -> str:

@@ -17,6 +17,7 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.handout import payload
+from avtomat.runtime.work.matchmaker import Standing
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.results import OPEN_ATTEMPT
@@ -37,8 +38,10 @@ NONCE_BYTES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One worker's wish for tasks. `holding` lists the attempts it has: others that were handed to it are given
-    back, but for those under the same nonce, which come again.
+    """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
+
+    `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
+    nonce, which come again.
     """
 
     worker: str
@@ -46,6 +49,7 @@ class Poll:
     timeout_s: float
     tasks_max: int = 1
     nonce: str = ""
+    hot: tuple[str, ...] | None = None
     holding: frozenset[str] | None = None
 
 
@@ -82,18 +86,21 @@ class Polls:
         seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
         if asked.holding is not None:
             await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
+            seat.merit.load = len(asked.holding)
         if asked.tasks_max <= 0:
             return []
-        standing = self._queues.standing()
+        if asked.hot is not None:
+            self._registrations.told_hot(seat, asked.hot)
+        standing = self._queues.standing(seat.merit)
         seat.standings.add(standing)
         try:
             while True:
                 await self._learn_requirements()
                 kinds = seat.takes(asked.kinds)[:KINDS_PER_POLL_MAX]
-                queues = self._queues.look(standing, kinds, seat.profile)
+                self._queues.look(standing, kinds, seat.profile)
                 if gone():
                     return []
-                tasks = await self._take(asked, seat, queues)
+                tasks = await self._take(asked, seat, standing)
                 left = until - time.monotonic()
                 if tasks or left <= 0 or not await self._queues.wait(standing, left):
                     return tasks
@@ -106,11 +113,13 @@ class Polls:
         if task_ids:
             seat = self._registrations.seats.of(worker)
             for task_id in task_ids:
-                seat.held.pop(task_id, None)
+                if seat.held.pop(task_id, None) is not None:
+                    seat.merit.let_go()
             await repeat(lambda: self._store.release(worker, task_ids))
 
-    async def _take(self, asked: Poll, seat: Seat, queues: Sequence[str]) -> list[dict[str, Json]]:
-        asking = dict(self._queues.worth_asking(queues, at_once=asked.timeout_s <= 0))
+    async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
+        queues = standing.queues
+        asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
         repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
         for partition, names in (repeated | asking).items():
             claim, taken = self._queues.claim(partition, names), None
@@ -119,6 +128,7 @@ class Polls:
             finally:
                 self._queues.answered(claim, taken)
             if tasks:
+                seat.merit.took(len(tasks))
                 return tasks
         return []
 

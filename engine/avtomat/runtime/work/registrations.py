@@ -5,7 +5,7 @@ Of a worker's record nothing but what it registered can be set by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from avtomat.core.formula import Json
@@ -43,7 +43,7 @@ class Registrations:
         self._queues = queues
         self._lease_ms = lease_ms
         self._known_ms = max(lease_ms, REGISTRATION_MS_MIN)
-        self.seats = Seats(store.now_ms, kept_ms=max(self._known_ms, POLL_FRESH_MS))
+        self.seats = Seats(store.now_ms, queues.hot, kept_ms=max(self._known_ms, POLL_FRESH_MS))
 
     async def register(self, body: Mapping[str, Json]) -> None:
         """Keep what a worker says of itself, for every replica, until it falls silent. Raises RequestRefused for a
@@ -66,6 +66,7 @@ class Registrations:
             await self.register({**loads(stored), **{key: body[key] for key in _SKILLS if key in body}})
         else:
             self._registered(seat, stored)
+        self._noted(seat, body)
         tasks, dead = own_tasks(body.get("current_tasks") or (), store.partitions), []
         for first in range(0, len(tasks), TASKS_PER_HEARTBEAT_MAX):
             named = tasks[first : first + TASKS_PER_HEARTBEAT_MAX]
@@ -76,6 +77,19 @@ class Registrations:
         if not body.get("supported_skills") and body.get("skills_hash", seat.skills_hash) != seat.skills_hash:
             answer["require_full_sync"] = True
         return answer
+
+    def told_hot(self, seat: Seat, kinds: Iterable[Json]) -> None:
+        """The worker is hot for these kinds by now."""
+        before = seat.merit.hot
+        self.seats.is_hot_for(seat, kinds)
+        if seat.merit.hot != before:
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
+    def moved(self, seat: Seat) -> None:
+        """What the worker does has changed: so may the places of its polls."""
+        for standing in seat.standings:
+            self._queues.reorder(standing)
 
     async def seat_of_poller(self, worker: str, kinds: tuple[str, ...]) -> Seat:
         """The seat of a worker that polls for these kinds, with what it registered at any replica."""
@@ -104,7 +118,9 @@ class Registrations:
             seat = self.seats.find(attempt.worker)
             if seat is None:
                 continue
-            seat.held.pop(attempt.task_id, None)
+            if seat.held.pop(attempt.task_id, None) is not None:
+                seat.merit.let_go()
+                self.moved(seat)
             job = attempt.task_id.partition("-")[0]
             for send in seat.sockets:
                 send({"command": "cancel_task", "task_id": attempt.task_id, "job_id": job})
@@ -119,3 +135,11 @@ class Registrations:
         if self.seats.registered(seat, record):
             for standing in tuple(seat.standings):
                 self._queues.recall(standing)
+
+    def _noted(self, seat: Seat, body: Mapping[str, Json]) -> None:
+        """What a heartbeat says of how the worker is."""
+        if (hot := body.get("hot_skills")) is not None:
+            self.told_hot(seat, hot)
+        if (tasks := body.get("current_tasks")) is not None:
+            seat.merit.load = len(tasks)
+            self.moved(seat)

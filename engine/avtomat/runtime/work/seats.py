@@ -6,16 +6,19 @@ bounded: by number, and what was registered by bytes, for each worker and in all
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 from weakref import WeakValueDictionary
 
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.work.matching import cost_of
 from avtomat.runtime.work.matchmaker import Profile, Standing
+from avtomat.runtime.work.strategies import Merit
 from avtomat.storage.port.codec import dumps, loads
 
 SEATS_MAX: Final = 10_000
@@ -25,6 +28,7 @@ REGISTRATIONS_BYTES_MAX: Final = 64 * 1024 * 1024
 
 REGISTER_RETRY_AFTER_S: Final = 30
 UNANSWERED_MAX: Final = 100
+HOT_MAX: Final = 500
 HELD_MAX: Final = 100
 """So many of the newest attempts are known for each worker: one whose answer was lost is among them."""
 
@@ -43,10 +47,11 @@ class Seat:
     `kinds` and `profile` are what it registered (`digest` None: nothing, as far as is known); `asked_ms` is when that
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
-    each with its partition; `standings` are its polls here.
+    each with its partition; `standings` are its polls here. `merit` is what counts when several workers wait.
     """
 
     profile: Profile
+    merit: Merit = field(default_factory=Merit)
     kinds: tuple[str, ...] = ()
     skills_hash: Json = None
     digest: bytes | None = None
@@ -98,10 +103,13 @@ class Seat:
 
 
 class Seats:
-    """The seats of one replica, those that were heard of longest ago first. `kept_ms` is how long one is kept."""
+    """The seats of one replica, those that were heard of longest ago first. `kept_ms` is how long one is kept; `hot`
+    counts the workers that are hot for a kind.
+    """
 
-    def __init__(self, now_ms: Callable[[], int], *, kept_ms: int) -> None:
+    def __init__(self, now_ms: Callable[[], int], hot: Counter[str], *, kept_ms: int) -> None:
         self._now_ms = now_ms
+        self._hot = hot
         self._kept_ms = kept_ms
         self._seats: OrderedDict[str, Seat] = OrderedDict()
         self._profiles: WeakValueDictionary[tuple[frozenset[str], bytes], Profile] = WeakValueDictionary()
@@ -161,7 +169,25 @@ class Seats:
         seat.digest, seat.registered_bytes, seat.skills_hash = digest, size, told.get("skills_hash")
         seat.kinds = kinds_of(told)
         seat.profile = self._profile(told, seat.kinds)
+        seat.merit.costs = {kind: cost for kind in _costs(told) if (cost := cost_of(told, kind)) is not None}
+        self.is_hot_for(seat, told.get("hot_skills") or ())
         return seat.profile is not before
+
+    def is_hot_for(self, seat: Seat, kinds: Iterable[Json]) -> None:
+        """The worker is hot for these kinds, and no others."""
+        hot = frozenset(islice((kind for kind in kinds if isinstance(kind, str)), HOT_MAX))
+        if hot != seat.merit.hot:
+            if seat.is_kept:
+                self._count_hot(seat, -1)
+            seat.merit.hot = hot
+            if seat.is_kept:
+                self._count_hot(seat, 1)
+
+    def _count_hot(self, seat: Seat, change: int) -> None:
+        for kind in seat.merit.hot:
+            self._hot[kind] += change
+            if not self._hot[kind]:
+                del self._hot[kind]
 
     def _bytes_beside(self, worker: str) -> int:
         seat = self._seats.get(worker)
@@ -194,6 +220,7 @@ class Seats:
 
     def _drop(self, worker: str) -> None:
         seat = self._seats.pop(worker)
+        self._count_hot(seat, -1)
         seat.is_kept = False
         self._bytes -= seat.registered_bytes
 
@@ -222,6 +249,12 @@ def _matched(record: Mapping[str, Json]) -> dict[str, Json]:
     if isinstance(capabilities, dict):
         found["capabilities"] = _part(capabilities, _CAPABILITIES)
     return found
+
+
+def _costs(record: Mapping[str, Json]) -> Iterable[str]:
+    capabilities = record.get("capabilities")
+    costs = capabilities.get("cost_per_skill") if isinstance(capabilities, dict) else None
+    return costs if isinstance(costs, dict) else ()
 
 
 def _tells_more(skill: Json) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import WorkerAnswer
+from avtomat.core.messages import LeaseLost, TaskFailed, WorkerAnswer
 from avtomat.core.model import ROOT
 from avtomat.core.reads import secrets_read
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.blanking import blanked, says_an_error
+from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.results import cause_of, event_of, progress_of, verdict
-from avtomat.runtime.work.seats import Seats
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import dumps
@@ -21,15 +22,22 @@ from avtomat.storage.port.rules import job_of_task, own_tasks
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import ResultCause
 
+_SPOILT: Final = frozenset(
+    {"INTERNAL_ERROR", "DEPENDENCY_ERROR", "RESOURCE_EXHAUSTED_ERROR", "CONTRACT_VIOLATION_ERROR", "SECURITY_ERROR"}
+)
+"""Errors of the worker rather than of what it was asked to do."""
+
 
 class Settling:
     """The ends of attempts, as workers tell them to one replica."""
 
-    def __init__(self, store: Store, executor: Executor, scopes: Scopes, seats: Seats, vault: Secrets) -> None:
+    def __init__(
+        self, store: Store, executor: Executor, scopes: Scopes, registrations: Registrations, vault: Secrets
+    ) -> None:
         self._store = store
         self._executor = executor
         self._scopes = scopes
-        self._seats = seats
+        self._registrations = registrations
         self._vault = vault
 
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
@@ -52,9 +60,12 @@ class Settling:
     async def settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
         """Let the job go on with how an attempt ended."""
         handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
-        seat = self._seats.find(cause.worker)
-        if seat is not None:
-            seat.held.pop(cause.task_id, None)
+        seat = self._registrations.seats.find(cause.worker)
+        if seat is not None and cause.task_id in seat.held:
+            del seat.held[cause.task_id]
+            seat.merit.let_go()
+            seat.merit.ended(well=not _is_spoilt(event))
+            self._registrations.moved(seat)
         return verdict(handled.answer)
 
     async def _blanked(self, event: WorkerAnswer, job: str, task_id: str) -> WorkerAnswer:
@@ -62,3 +73,13 @@ class Settling:
         kept = await self._scopes.at(job, ROOT, None, task_id)
         names = frozenset[str]() if kept is None else secrets_read(kept.program, kept.scope)
         return blanked(event, self._vault, names)
+
+
+def _is_spoilt(event: WorkerAnswer) -> bool:
+    """Whether the worker, and not the task, is to blame for how the attempt ended."""
+    match event:
+        case TaskFailed():
+            return event.code in _SPOILT
+        case LeaseLost():
+            return True
+    return False
