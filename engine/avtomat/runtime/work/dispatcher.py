@@ -42,3 +42,4 @@ class Dispatcher:
         polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)
         self.poll = polls.poll
         self.release = polls.release
+        self.weigh = polls.weigh

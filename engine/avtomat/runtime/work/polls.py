@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from avtomat.core.formula import Json
@@ -26,7 +26,8 @@ from avtomat.runtime.work.settling import Settling
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.codec import answer_as_json, dumps, loads
-from avtomat.storage.port.store import Store
+from avtomat.storage.port.rules import STRIDE
+from avtomat.storage.port.store import EQUAL, Store
 from avtomat.storage.port.writes import ResultCause
 
 KINDS_PER_POLL_MAX = 500
@@ -74,6 +75,7 @@ class Polls:
         self._registrations = registrations
         self._settling = settling
         self._lease_ms = lease_ms
+        self._strides: Mapping[str, int] = EQUAL
         self._learning = asyncio.Lock()
 
     async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
@@ -107,6 +109,10 @@ class Polls:
         finally:
             seat.standings.discard(standing)
             self._queues.leave(standing)
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give clients these shares of a queue that several wait for; of those that are not named it is 1."""
+        self._strides = {client: max(1, round(STRIDE / weight)) for client, weight in weights.items()}
 
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked; they keep their place and their number."""
@@ -146,7 +152,13 @@ class Polls:
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
-                    partition, asked.worker, names, nonce=nonce, max_tasks=tasks_max, lease_ms=self._lease_ms
+                    partition,
+                    asked.worker,
+                    names,
+                    nonce=nonce,
+                    max_tasks=tasks_max,
+                    lease_ms=self._lease_ms,
+                    strides=self._strides,
                 )
             )
             taken = {handout.queue for handout in handouts}
