@@ -25,7 +25,7 @@ from avtomat.runtime.service import Service, open_store
 from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 
-JOBS = 1_000
+JOBS = 500
 WAITING = 16
 """So many polls wait at a time for the kind that is measured, in each crowd."""
 
@@ -77,7 +77,11 @@ async def _register(service: Service, workers: int, kinds: int) -> None:
     for number in range(workers):
         kind = f"kind{number % kinds}"
         await service.dispatcher.register(
-            {"worker_id": f"w{number}", "supported_skills": [{"name": kind}], "resources": {"properties": {"ram_gb": 8}}}
+            {
+                "worker_id": f"w{number}",
+                "supported_skills": [{"name": kind}],
+                "resources": {"properties": {"ram_gb": 8}},
+            }
         )
         if number % kinds:
             poll = Poll(worker=f"w{number}", kinds=(), timeout_s=WAIT_S)
@@ -90,6 +94,8 @@ _waiting: set[asyncio.Future[object]] = set()
 async def _cpu_us(service: Service) -> float:
     """CPU time for each of JOBS jobs, done by WAITING polls of the workers of the first kind."""
     names = [name for name, seat in service.dispatcher.seats if "kind0" in seat.kinds]
+    for name in names[:WAITING]:
+        await service.dispatcher.heartbeat(name, {"current_tasks": []})  # else the registration lapses
     left = JOBS
     gc.collect()
 

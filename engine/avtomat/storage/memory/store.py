@@ -307,8 +307,8 @@ class MemoryStore:
     @_step
     async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
         """Renew a registration."""
-        known = self._live_workers().get(worker)
-        if known is None:
+        known = self._workers.get(worker)
+        if known is None or known.until_ms <= self.now_ms():
             return None
         known.until_ms = self.now_ms() + ttl_ms
         known.usage = known.usage if usage is None else usage
