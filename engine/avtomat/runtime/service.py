@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
@@ -45,6 +46,10 @@ log = logging.getLogger(__name__)
 SCOPES_KEPT_MAX = 20_000
 SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
+
+
+AGEING_MAX = timedelta(days=30)
+"""Places in queues are whole numbers up to 2^53, which a longer time would exceed in the end."""
 
 
 class Service:
@@ -122,6 +127,10 @@ class Service:
         if watch:
             self._reloader.start()
         self._started = True
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give clients these shares of a queue that several wait for, in place of those before; of others it is 1."""
+        self.dispatcher.weigh(weights)
 
     def tell(self, changed: Callable[[str], None]) -> None:
         """Call this from now on with the id of each job that the store says has changed."""
@@ -279,15 +288,23 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
 
     `offset_ms` is added to the store's clock: tests turn it by hand.
     """
-    outbox = settings.history is not None
+    outbox, ageing_ms = settings.history is not None, round(min(settings.ageing, AGEING_MAX).total_seconds() * 1000)
     if settings.sqlite_path is not None:
         from avtomat.storage.sqlite.store import SqliteStore
 
-        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, offset_ms=offset_ms, outbox=outbox)
+        return SqliteStore(
+            settings.sqlite_path,
+            partitions=settings.partitions,
+            offset_ms=offset_ms,
+            outbox=outbox,
+            ageing_ms=ageing_ms,
+        )
     if settings.store.startswith("memory:"):
         from avtomat.storage.memory.store import MemoryStore
 
-        return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+        return MemoryStore(
+            partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox, ageing_ms=ageing_ms
+        )
     from avtomat.storage.redis.store import RedisStore
     from avtomat.storage.redis.wire.url import RedisUrlError
 
@@ -298,6 +315,7 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
             offset_ms=offset_ms,
             history_outbox=outbox,
             store_id=settings.store_id or "",
+            ageing_ms=ageing_ms,
         )
     except RedisUrlError as wrong:
         raise SettingsError(f"store: {wrong}") from None

@@ -25,7 +25,8 @@ from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.byte_budget import BusyRefused
-from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
 from avtomat.settings import Settings
 
 WORKERS: Final = "/_worker"
@@ -79,6 +80,7 @@ class WorkerRoutes:
             timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
+            hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
         try:

@@ -238,14 +238,19 @@ def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes
 
 def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     """Requirements by the language's words; what is not asked is left out."""
-    record = {
+    record: dict[str, Json] = {
         "type": requirements.type,
         "resources": dict(requirements.resources),
         "software": dict(requirements.software),
-        "max_cost": requirements.cost_max,
+        "artifacts": dict(requirements.artifacts),
+        "skill": dict(requirements.skill),
+        "extra": dict(requirements.extra),
         "strategy": requirements.strategy,
     }
-    return {key: value for key, value in record.items() if value}
+    asked = {key: value for key, value in record.items() if value}
+    if requirements.cost_max is not None:
+        asked["max_cost"] = requirements.cost_max
+    return asked
 
 
 def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
