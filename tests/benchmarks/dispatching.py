@@ -58,10 +58,14 @@ async def _measure(rounds: int, store: str) -> None:
         print(f"ratio: {statistics.median(b / a for a, b in zip(few_us, many_us, strict=True)):.2f}")
 
 
-@asynccontextmanager
-async def _engine(folder: Path, store: str) -> AsyncIterator[Service]:
+def _write_blueprint(folder: Path) -> None:
     folder.mkdir()
     (folder / "one.yaml").write_text("avtomat: 1\nblueprint: one\nstates: {a: {task: kind0, next: end}}\n")
+
+
+@asynccontextmanager
+async def _engine(folder: Path, store: str) -> AsyncIterator[Service]:
+    _write_blueprint(folder)
     url = "memory:" if store == "memory" else f"sqlite:///{folder / 'jobs.db'}"
     settings = Settings(store=url, blueprints=folder / "one.yaml")
     service = Service(settings, open_store(settings))

@@ -12,7 +12,7 @@ from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.work.blanking import blanked, says_an_error
+from avtomat.runtime.work.blanking import blanked, says_words
 from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.results import cause_of, event_of, progress_of, verdict
 from avtomat.secrets import Secrets
@@ -46,7 +46,7 @@ class Settling:
         if not own_tasks([task_id], self._store.partitions) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
-        if self._vault.names and says_an_error(event):
+        if self._vault.names and says_words(event):
             event = await self._blanked(event, job, task_id)
         return await self.settle(job, cause_of(task_id, worker, body, event), event)
 
