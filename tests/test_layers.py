@@ -1,6 +1,7 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > api | rehearsal | embedding > runtime > storage | blueprint > core
+    cli > conformance > api > runtime > storage | blueprint > core
+    cli > rehearsal | embedding > runtime
 
 Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
 and is used by `cli` and `embedding`, which put a worker into the engine's own process. The package itself names
@@ -30,9 +31,12 @@ BELOW: dict[str, frozenset[str]] = {
     "blueprint": frozenset({"core"}),
     "runtime": frozenset({"core", "storage", "blueprint"}),
     "api": frozenset({"core", "storage", "blueprint", "runtime"}),
+    "conformance": frozenset({"core", "runtime", "api"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
-    "cli": frozenset({"core", "storage", "blueprint", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
+    "cli": frozenset(
+        {"core", "storage", "blueprint", "runtime", "api", "conformance", "rehearsal", "embedding", "avtomat_worker"}
+    ),
     "__main__": frozenset({"cli"}),
     PACKAGE: frozenset({"embedding"}),
     "avtomat_worker": frozenset(),

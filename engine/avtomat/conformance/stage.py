@@ -1,0 +1,59 @@
+"""Set up one check: a scripted engine, a worker of the command under test, and what both know of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from avtomat.conformance.engine import ScriptedEngine
+from avtomat.conformance.faults import FaultError
+from avtomat.conformance.process import WorkerProcess
+
+KINDS: Final = (
+    "conformance.echo",
+    "conformance.status",
+    "conformance.fail",
+    "conformance.crash",
+    "conformance.context",
+    "conformance.slow",
+    "conformance.progress",
+)
+START_S: Final = 30.0
+"""So long may a worker take to register: some have to start a virtual machine."""
+DRAIN_S: Final = 2
+"""What AVTOMAT_WORKER_DRAIN_S says: running tasks have so long after SIGTERM."""
+STOP_S: Final = 15.0
+"""So long may a stop take, the time for running tasks included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a check works with. `launch` starts the worker; the check decides when."""
+
+    engine: ScriptedEngine
+    launch: Callable[[], WorkerProcess]
+    concurrency: int
+
+    async def ready(self) -> None:
+        """Wait until the worker has registered and polls."""
+        await self.engine.until(lambda: self.engine.of("register"), "a registration", START_S)
+        await self.engine.until(lambda: self.engine.of("poll"), "a poll")
+
+    async def echo(self) -> None:
+        """See that the worker still does what it should: a task of conformance.echo succeeds."""
+        params = {"still": "here"}
+        result = await self.engine.result(self.engine.offer("conformance.echo", params))
+        demand(result.get("data") == params, f"the task after it ended with {result}")
+
+    async def stopped(self, worker: WorkerProcess) -> None:
+        """Wait for the end of a worker that was asked to stop: its exit code is 0."""
+        code = await worker.exited(STOP_S)
+        demand(code is not None, f"the worker still ran {STOP_S:g} s after SIGTERM")
+        demand(code == 0, f"the worker ended with {code}")
+
+
+def demand(met: object, otherwise: str) -> None:
+    """FaultError with the text `otherwise` unless `met`."""
+    if not met:
+        raise FaultError(otherwise)
