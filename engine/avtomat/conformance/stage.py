@@ -46,10 +46,10 @@ class Stage:
         result = await self.engine.result(self.engine.offer("conformance.echo", params))
         demand(result.get("data") == params, f"the task after it ended with {result}")
 
-    async def stopped(self, worker: WorkerProcess) -> None:
+    async def stopped(self, worker: WorkerProcess, within_s: float = STOP_S) -> None:
         """Wait for the end of a worker that was asked to stop: its exit code is 0."""
-        code = await worker.exited(STOP_S)
-        demand(code is not None, f"the worker still ran {STOP_S:g} s after SIGTERM")
+        code = await worker.exited(within_s)
+        demand(code is not None, f"the worker still ran {within_s:g} s after SIGTERM")
         demand(code == 0, f"the worker ended with {code}")
 
 
