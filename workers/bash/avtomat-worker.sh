@@ -45,7 +45,8 @@ avtomat_worker() {
   : "${AVTOMAT_WORKER_ID:="$(hostname | tr -c 'A-Za-z0-9\n' - | cut -c 1-64)-$$-$RANDOM"}"
   avtomat_me="$avtomat_engine/workers/$AVTOMAT_WORKER_ID"
   avtomat_dir=$(mktemp -d) || return 1
-  trap 'rm -rf "$avtomat_dir"' EXIT
+  # a child that is killed before it has become another program would run this too
+  trap '[[ $BASHPID != "$$" ]] || rm -rf "$avtomat_dir"' EXIT
   trap 'avtomat_stop' TERM INT
   (
     umask 077 # not among the arguments of curl, where everybody could read the token
@@ -263,8 +264,8 @@ _avtomat_ask() {
   curl -sS -X "$2" -m "$4" -o "$to" -D "$to.head" -w '%{http_code}' -H "@$avtomat_dir/headers" -H Expect: \
     ${5:+--data-binary "@$5"} "$3" >"$to.code" 2>"$to.err" &
   pid=$!
-  until wait "$pid"; [[ ! -d /proc/$pid ]] && ! kill -0 "$pid" 2>/dev/null; do
-    [[ $1 != poll ]] || ((!avtomat_stopping)) || kill "$pid" 2>/dev/null
+  until wait "$pid" 2>/dev/null; [[ ! -d /proc/$pid ]] && ! kill -0 "$pid" 2>/dev/null; do
+    [[ $1 != poll ]] || ((!avtomat_stopping)) || kill -KILL "$pid" 2>/dev/null
   done
   avtomat_code=$(<"$to.code")
   # what curl could not read to its end is no answer
@@ -285,7 +286,8 @@ _avtomat_pause() {
       sleeper=$! ended=''
       wait -n -p ended ${2:+"$2"} "$sleeper"
       avtomat_exit_code=$?
-      kill "$sleeper" 2>/dev/null
+      kill -KILL "$sleeper" 2>/dev/null
+      wait "$sleeper" 2>/dev/null # or bash would tell that it was killed
       [[ -z ${2-} || ${ended-} != "$2" ]] || return 0
       ((!avtomat_stopping)) || [[ ${ended-} == "$sleeper" ]] || return 1
     fi

@@ -42,13 +42,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--concurrency", type=_count, default=4, metavar="N", help="tasks that it runs at a time (default: %(default)s)"
     )
     worker.add_argument("--lanes", type=_count, default=8, metavar="N", help="checks at a time (default: %(default)s)")
+    worker.add_argument(
+        "--patience",
+        type=_count,
+        default=10,
+        metavar="SECONDS",
+        help="how long may take what must happen (default: %(default)s); more for a slow machine",
+    )
     worker.add_argument("--list", action="store_true", help="print the checks and what they demand instead")
     worker.add_argument("-o", "--output", choices=("text", "json"), default="text", dest="form", help="default: text")
 
 
 def run(args: Namespace) -> int:
     """0 when the worker keeps to the protocol, 1 when it does not."""
-    from avtomat.conformance.suite import CHECKS, run_checks
+    from avtomat.conformance.suite import CHECKS, Trial, run_checks
 
     checks = _chosen(args.only, CHECKS)
     if args.list:
@@ -59,15 +66,14 @@ def run(args: Namespace) -> int:
     if args.command is None:
         raise UsageError("there is no worker to test", hint="name what starts it with --command")
     is_json = args.form == "json"
-    reports = asyncio.run(
-        run_checks(
-            args.command,
-            checks,
-            concurrency=args.concurrency,
-            lanes=args.lanes,
-            told=_to_stderr if is_json else _to_stdout,
-        )
+    trial = Trial(
+        command=args.command,
+        concurrency=args.concurrency,
+        lanes=args.lanes,
+        patience_s=args.patience,
+        told=_to_stderr if is_json else _to_stdout,
     )
+    reports = asyncio.run(run_checks(trial, checks))
     failed = sum(report.verdict == "failed" for report in reports)
     left = len(checks) - len(reports)
     if is_json:
@@ -110,7 +116,7 @@ def _summary(reports: Sequence[Report], failed: int, left: int) -> str:
     parts = [f"{len(reports) - failed - not_offered} good"]
     parts += [f"{not_offered} not offered"] if not_offered else []
     parts += [f"{failed} failed"] if failed else []
-    parts += [f"{left} not run, because the worker does not do the first"] if left else []
+    parts += [f"{left} not run, because the worker does not come up"] if left else []
     return f"{len(reports)} checks: {', '.join(parts)}"
 
 

@@ -25,8 +25,6 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.json_door import read_json
 
 PREFIX: Final = "/_worker"
-PATIENCE_S: Final = 10.0
-"""So long may take what must happen."""
 POLL_WAITS_S: Final = 1.0
 """A poll without a task is answered after so long, whatever the worker asked for."""
 LEASE_S: Final = 60.0
@@ -36,7 +34,9 @@ BODY_BYTES_MAX: Final = 8_000_000
 class ScriptedEngine:
     """The engine's side of one check. Use it as an async context manager."""
 
-    def __init__(self, *, worker: str, token: str) -> None:
+    def __init__(self, *, worker: str, token: str, patience_s: float) -> None:
+        self.patience_s = patience_s
+        """So long may take what must happen."""
         self.calls: list[Call] = []
         self.breaches: list[str] = []
         self.queue: deque[dict[str, Json]] = deque()
@@ -150,17 +150,20 @@ class ScriptedEngine:
         """The attempts that the worker got and has not answered for good."""
         return self.handed.keys() - self.settled.keys() - self.released
 
-    async def until(self, condition: Callable[[], Any], expected: str, within_s: float = PATIENCE_S) -> None:
-        """Wait for `condition`. FaultError: it did not come; `expected` says what."""
+    async def until(self, condition: Callable[[], Any], expected: str, within_s: float | None = None) -> None:
+        """Wait for `condition`, at most `within_s` (default: `patience_s`). FaultError: it did not come; `expected`
+        says what.
+        """
+        most_s = self.patience_s if within_s is None else within_s
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(most_s):
                 while not condition():
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise FaultError(f"{expected} did not come within {within_s:g} s; {self._story()}") from None
+            raise FaultError(f"{expected} did not come within {most_s:g} s; {self._story()}") from None
 
-    async def result(self, task_id: str, within_s: float = PATIENCE_S) -> dict[str, Json]:
+    async def result(self, task_id: str, within_s: float | None = None) -> dict[str, Json]:
         """The result of an attempt, once it is answered for good."""
         await self.until(lambda: task_id in self.settled, f"a result of {task_id}", within_s)
         return self.settled[task_id]

@@ -19,12 +19,10 @@ KINDS: Final = (
     "conformance.slow",
     "conformance.progress",
 )
-START_S: Final = 30.0
-"""So long may a worker take to register: some have to start a virtual machine."""
+START_FACTOR: Final = 3
+"""Starting may take so many times as long as anything else: some workers have to start a virtual machine."""
 DRAIN_S: Final = 2
 """What AVTOMAT_WORKER_DRAIN_S says: running tasks have so long after SIGTERM."""
-STOP_S: Final = 15.0
-"""So long may a stop take, the time for running tasks included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +33,19 @@ class Stage:
     launch: Callable[[], WorkerProcess]
     concurrency: int
 
+    @property
+    def start_s(self) -> float:
+        """So long may a worker take to register."""
+        return START_FACTOR * self.engine.patience_s
+
+    @property
+    def stop_s(self) -> float:
+        """So long may a stop take, the time for running tasks included."""
+        return DRAIN_S + self.engine.patience_s
+
     async def ready(self) -> None:
         """Wait until the worker has registered and polls."""
-        await self.engine.until(lambda: self.engine.of("register"), "a registration", START_S)
+        await self.engine.until(lambda: self.engine.of("register"), "a registration", self.start_s)
         await self.engine.until(lambda: self.engine.of("poll"), "a poll")
 
     async def echo(self) -> None:
@@ -46,10 +54,11 @@ class Stage:
         result = await self.engine.result(self.engine.offer("conformance.echo", params))
         demand(result.get("data") == params, f"the task after it ended with {result}")
 
-    async def stopped(self, worker: WorkerProcess, within_s: float = STOP_S) -> None:
+    async def stopped(self, worker: WorkerProcess, within_s: float | None = None) -> None:
         """Wait for the end of a worker that was asked to stop: its exit code is 0."""
-        code = await worker.exited(within_s)
-        demand(code is not None, f"the worker still ran {within_s:g} s after SIGTERM")
+        most_s = self.stop_s if within_s is None else within_s
+        code = await worker.exited(most_s)
+        demand(code is not None, f"the worker still ran {most_s:g} s after SIGTERM")
         demand(code == 0, f"the worker ended with {code}")
 
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Literal
 
 from avtomat.conformance.check import Check
@@ -16,9 +15,8 @@ from avtomat.conformance.faults import FaultError, NotOfferedError
 from avtomat.conformance.process import WorkerProcess
 from avtomat.conformance.stage import DRAIN_S, Stage
 
-CHECKS: Final[tuple[Check, ...]] = tuple(
-    check for module in (starting, tasks, results, leases, polling, stopping) for check in module.CHECKS.all
-)
+MODULES: Final = (starting, tasks, results, leases, polling, stopping)
+CHECKS: Final[tuple[Check, ...]] = tuple(check for module in MODULES for check in module.CHECKS.all)
 TOKEN: Final = "conformance-token"  # noqa: S105  a word between this engine and its worker
 BREACHES_SHOWN: Final = 5
 
@@ -36,61 +34,76 @@ class Report:
     took_s: float
 
 
-async def run_checks(
-    command: str,
-    checks: Sequence[Check],
-    *,
-    concurrency: int,
-    lanes: int,
-    told: Callable[[Report], None],
-) -> list[Report]:
-    """Run each check with an engine and a worker of its own, `lanes` at a time. `told` hears of each as it ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is tested, and how."""
 
-    A worker that does not come up fails the first check; the others are then not run, for each would wait as long.
+    command: str
+    concurrency: int
+    """Tasks that the worker is told to run at a time."""
+    lanes: int
+    """Checks at a time."""
+    patience_s: float
+    """So long may take what must happen."""
+    told: Callable[[Report], None]
+    """Hears of each check as it ends."""
+
+
+async def run_checks(trial: Trial, checks: Sequence[Check]) -> list[Report]:
+    """Run each check with an engine and a worker of its own.
+
+    When the worker of the first check sends nothing at all, the others are not run: each would wait as long.
     """
-    reports = [await _run(checks[0], command, concurrency, "w0", told)] if checks else []
-    if any(report.verdict == "failed" for report in reports):
-        return reports
-    room = asyncio.Semaphore(lanes)
+    if not checks:
+        return []
+    first, came_up = await _run(trial, checks[0], "w0")
+    if not came_up:
+        return [first]
+    room = asyncio.Semaphore(trial.lanes)
 
     async def run_in_turn(number: int, check: Check) -> Report:
         async with room:
-            return await _run(check, command, concurrency, f"w{number}", told)
+            return (await _run(trial, check, f"w{number}"))[0]
 
-    return reports + await asyncio.gather(*(run_in_turn(number, check) for number, check in enumerate(checks[1:], 1)))
+    return [first, *await asyncio.gather(*(run_in_turn(number, check) for number, check in enumerate(checks[1:], 1)))]
 
 
-async def _run(check: Check, command: str, concurrency: int, name: str, told: Callable[[Report], None]) -> Report:
+async def _run(trial: Trial, check: Check, name: str) -> tuple[Report, bool]:
+    """How the check ended, and whether the worker sent anything."""
     began_s = time.monotonic()
     worker = f"conformance-{name}"
     launched: list[WorkerProcess] = []
-    report = partial(Report, check=check)
-    async with ScriptedEngine(worker=worker, token=TOKEN) as engine:
+    async with ScriptedEngine(worker=worker, token=TOKEN, patience_s=trial.patience_s) as engine:
         variables = {
             "AVTOMAT_URL": f"http://127.0.0.1:{engine.port}",
             "AVTOMAT_WORKER_TOKEN": TOKEN,
             "AVTOMAT_WORKER_ID": worker,
-            "AVTOMAT_WORKER_CONCURRENCY": str(concurrency),
+            "AVTOMAT_WORKER_CONCURRENCY": str(trial.concurrency),
             "AVTOMAT_WORKER_DRAIN_S": str(DRAIN_S),
         }
 
         def launch() -> WorkerProcess:
-            launched.append(WorkerProcess(command, variables))
+            launched.append(WorkerProcess(trial.command, variables))
             return launched[-1]
 
-        verdict: Verdict
-        try:
-            await check.look(Stage(engine=engine, launch=launch, concurrency=concurrency))
-        except FaultError as fault:
-            seen, verdict = str(fault), "failed"
-        except NotOfferedError as left_out:
-            seen, verdict = str(left_out), "not offered"
-        else:
-            seen, verdict = "", "good"
-        if engine.breaches:
-            verdict = "failed"
-            seen = "; ".join(filter(None, [seen, *dict.fromkeys(engine.breaches[:BREACHES_SHOWN])]))
+        verdict, seen = await _look(check, Stage(engine=engine, launch=launch, concurrency=trial.concurrency))
+        came_up = bool(engine.calls)
     output = launched[-1].kept_output if launched and verdict == "failed" else ""
-    done = report(verdict=verdict, seen=seen, output=output, took_s=time.monotonic() - began_s)
-    told(done)
-    return done
+    report = Report(check=check, verdict=verdict, seen=seen, output=output, took_s=time.monotonic() - began_s)
+    trial.told(report)
+    return report, came_up
+
+
+async def _look(check: Check, stage: Stage) -> tuple[Verdict, str]:
+    verdict: Verdict = "good"
+    seen = []
+    try:
+        await check.look(stage)
+    except FaultError as fault:
+        verdict, seen = "failed", [str(fault)]
+    except NotOfferedError as left_out:
+        verdict, seen = "not offered", [str(left_out)]
+    if stage.engine.breaches:
+        verdict = "failed"
+        seen += dict.fromkeys(stage.engine.breaches[:BREACHES_SHOWN])
+    return verdict, "; ".join(seen)

@@ -3,6 +3,7 @@
 const RESERVED = new Set(["failure", "failed", "error", "cancelled"]);
 const STATUS_CHARACTERS_MAX = 128;
 const MESSAGE_CHARACTERS_MAX = 2_000;
+const HALF_A_CHARACTER = /\p{Surrogate}/gu;
 
 export class Result {
   constructor(data, status = "success") {
@@ -58,7 +59,7 @@ export function thrown(error) {
 }
 
 export function failed(code, message, details = null) {
-  const text = String(message).slice(0, MESSAGE_CHARACTERS_MAX).toWellFormed();
+  const text = String(message).slice(0, MESSAGE_CHARACTERS_MAX).replace(HALF_A_CHARACTER, "\ufffd");
   return { status: "failure", error: { code, message: text, details } };
 }
 

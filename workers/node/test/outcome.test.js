@@ -48,7 +48,7 @@ test("details that are not JSON are left out, and the code stays", () => {
 
 test("a message that is cut within a character can still be sent", () => {
   const { error } = thrown(new TaskError("BAD", `x${"🙂".repeat(2_000)}`));
-  assert.ok(error.message.isWellFormed());
+  assert.equal(Buffer.from(error.message).toString(), error.message);
 });
 
 test("only a stop gives an attempt back", () => {

@@ -72,7 +72,7 @@ async def _lease_is_kept(stage: Stage) -> None:
         task = stage.engine.offer("conformance.slow", {"seconds": 5}, lease_s=LEASE_S)
         await stage.engine.until(lambda: task in stage.engine.handed, "a poll that takes a task")
         taken_at_s = stage.engine.of("poll")[-1].at_s
-        result = await stage.engine.result(task)
+        result = await stage.engine.result(task, 5 + stage.engine.patience_s)
         demand(result.get("data") == {"slept": 5}, f"the task ended with {result}")
         delivered = next(call for call in stage.engine.of("result") if task in str(call.body))
         # the poll was asked at most a poll's wait before the task was there

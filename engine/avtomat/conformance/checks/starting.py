@@ -6,7 +6,7 @@ import asyncio
 
 from avtomat.conformance.check import Checks
 from avtomat.conformance.replies import Drop, Refuse
-from avtomat.conformance.stage import KINDS, START_S, Stage, demand
+from avtomat.conformance.stage import KINDS, Stage, demand
 
 CHECKS = Checks()
 LEASE_S = 3.0
@@ -33,7 +33,7 @@ async def repeats_the_first_registration(stage: Stage) -> None:
     later = {"Retry-After": str(RETRY_AFTER_S)}
     stage.engine.answer("register", Refuse(status=503), Drop(), Refuse(status=429, headers=later))
     async with stage.launch():
-        await stage.engine.until(lambda: len(stage.engine.of("register")) >= 4, "a fourth registration", START_S)
+        await stage.engine.until(lambda: len(stage.engine.of("register")) >= 4, "a fourth registration", stage.start_s)
         third, fourth = stage.engine.of("register")[2:4]
         waited_s = fourth.at_s - third.at_s
         demand(
@@ -49,7 +49,7 @@ async def waits_for_the_engine(stage: Stage) -> None:
     async with stage.launch() as worker:
         demand(await worker.exited(ABSENT_S) is None, f"it ended with {worker.exit_code} because nobody listened")
         await stage.engine.open()
-        await stage.engine.until(lambda: stage.engine.of("register"), "a registration", START_S)
+        await stage.engine.until(lambda: stage.engine.of("register"), "a registration", stage.start_s)
         await stage.echo()
 
 
@@ -58,8 +58,8 @@ async def ends_when_its_token_is_refused(stage: Stage) -> None:
     """A worker whose token is refused at the first registration ends, with another exit code than 0."""
     stage.engine.answer("register", *[Refuse(status=401, body=b'{"error": "wrong token"}')] * 100)
     async with stage.launch() as worker:
-        code = await worker.exited(START_S)
-        demand(code is not None, f"it still ran after {START_S:g} s and {len(stage.engine.of('register'))} tries")
+        code = await worker.exited(stage.start_s)
+        demand(code is not None, f"it still ran after {stage.start_s:g} s and {len(stage.engine.of('register'))} tries")
         demand(code != 0, "it ended with 0, as if all were well")
 
 

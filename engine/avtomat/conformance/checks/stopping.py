@@ -7,7 +7,7 @@ import asyncio
 from avtomat.conformance.check import Checks
 from avtomat.conformance.faults import NotOfferedError
 from avtomat.conformance.replies import Begin, Refuse
-from avtomat.conformance.stage import STOP_S, Stage, demand
+from avtomat.conformance.stage import Stage, demand
 
 CHECKS = Checks()
 
@@ -16,7 +16,7 @@ IDLE_STOP_S = 3.0
 
 @CHECKS.add
 async def stops_at_once_when_idle(stage: Stage) -> None:
-    """SIGTERM ends an idle worker within three seconds, with exit code 0; it does not wait for its poll to be answered."""
+    """SIGTERM ends an idle worker within three seconds, with exit code 0: it does not wait for its poll's answer."""
     stage.engine.poll_waits_s = 60
     async with stage.launch() as worker:
         await stage.ready()
@@ -43,7 +43,7 @@ async def gives_back_what_is_long(stage: Stage) -> None:
     async with stage.launch() as worker:
         await _running(stage, 60)
         worker.terminate()
-        result = await stage.engine.result("job1-a1", STOP_S)
+        result = await stage.engine.result("job1-a1", stage.stop_s)
         seen = result.get("status"), result.get("given_back")
         demand(seen == ("cancelled", True), f"status and given_back were {seen!r}, not ('cancelled', True)")
         await stage.stopped(worker)
