@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from tests.workers.languages import LANGUAGES, WORKERS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-SMOKE = (
+ALL: Sequence[str] = ()
+SMOKE: Sequence[str] = (
     "registers",
     "keeps_json_as_it_is",
     "fails_with_code_message_and_details",
@@ -41,6 +43,13 @@ states:
   work: {task: conformance.progress, params: {}, next: done}
   done: {succeed: ["{{ outputs.echo.text }}", "{{ outputs.pay.amount }}"]}
 """
+HELLO = """\
+avtomat: 1
+blueprint: hello
+states:
+  greet: {task: greet, params: {name: Ada}, next: done}
+  done: {succeed: "{{ outputs.greet }}"}
+"""
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
@@ -48,7 +57,7 @@ def test_the_worker_keeps_to_the_protocol(
     name: str, started_by: Callable[[str], str], conformance: Callable[..., Conformance]
 ) -> None:
     language = LANGUAGES[name]
-    only: Sequence[str] = () if os.environ.get("CI") == "true" else SMOKE
+    only = ALL if os.environ.get("CI") == "true" else SMOKE
 
     seen = conformance(started_by(name), only=only, concurrency=language.concurrency)
 
@@ -80,6 +89,28 @@ def test_the_worker_does_the_tasks_of_a_real_engine(
 
     assert job["status"] == "finished", (job, worker.log)
     assert job["result"] == ['ünïcode 🙂 "007"', 3]
+
+
+@pytest.mark.parametrize("name", [name for name in LANGUAGES if name != "python"])
+def test_the_worker_of_the_readme_greets(name: str, tmp_path: Path, started_by: Callable[[str], str]) -> None:
+    page = (WORKERS / name / "README.md").read_text("utf-8")
+    code = re.findall(r"```(?:js|java|perl|bash)\n(.*?)```", page, re.DOTALL)[0].replace("workers/", f"{WORKERS}/")
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/avtomat-worker").symlink_to(WORKERS / "node")
+    file = tmp_path / {"node": "greet.mjs", "java": "Greet.java", "perl": "greet.pl", "bash": "greet.sh"}[name]
+    file.write_text(code)
+    started = started_by(name)
+    program = [*shlex.split(started)[:-1], str(file)] if name == "java" else [started.split()[0], str(file)]
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows/hello.yaml").write_text(HELLO)
+
+    with EngineProcess(tmp_path, command="dev") as engine:
+        env = {"AVTOMAT_URL": engine.url}
+        with RealProcess([], folder=tmp_path, log="worker.log", env=env, program=program) as worker:
+            job = engine.ask("POST", "/api/v1/blueprints/hello/jobs?wait=60", {"input": {}}).body
+            worker.stop()
+
+    assert job["result"] == {"text": "Hello, Ada"}, (job, worker.log)
 
 
 def test_the_node_worker_passes_its_own_tests() -> None:

@@ -66,7 +66,8 @@ final class Engine {
         Object answer = ask("POST", "/tasks/result", body, REQUEST_MS);
         List<?> receipts = answer instanceof List<?> list ? list : answer == null ? List.of() : List.of(answer);
         if (receipts.size() != results.size()) {
-            throw EngineException.unavailable(results.size() + " results were sent, " + receipts.size() + " receipts came");
+            String found = results.size() + " results were sent, " + receipts.size() + " receipts came";
+            throw EngineException.unavailable(found);
         }
         return receipts;
     }

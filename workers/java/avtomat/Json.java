@@ -12,8 +12,8 @@ import java.util.Map;
 /**
  * Read and write JSON (RFC 8259).
  *
- * Read are: null, Boolean, String, Long or BigInteger for whole numbers, Double for others, List, and Map in the order of
- * the text. Written are these, other numbers, arrays, enums by name and records by their components.
+ * Read are: null, Boolean, String, Long or BigInteger for whole numbers, Double for others, List, and Map in the order
+ * of the text. Written are these, other numbers, arrays, enums by name and records by their components.
  */
 public final class Json {
     private static final int DEPTH_MAX = 500;

@@ -9,8 +9,8 @@ import java.util.Map;
  * Delivers results until the engine has them.
  *
  * A result is kept until the engine says accepted or ignored, at most 15 minutes. Results that became ready while a
- * request was under way go together in the next one. A batch that is refused is sent one by one, so that one wrong result
- * harms no other; one that is refused alone is replaced by a failure that says so.
+ * request was under way go together in the next one. A batch that is refused is sent one by one, so that one wrong
+ * result harms no other; one that is refused alone is replaced by a failure that says so.
  */
 final class Outbox {
     private static final int BATCH_MAX = 100;

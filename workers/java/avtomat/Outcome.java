@@ -21,7 +21,8 @@ final class Outcome {
         try {
             data = Json.write(result.data());
         } catch (IllegalArgumentException error) {
-            return failed(head, "CONTRACT_VIOLATION_ERROR", "the task returned what is not JSON: " + error.getMessage(), null);
+            String found = "the task returned what is not JSON: " + error.getMessage();
+            return failed(head, "CONTRACT_VIOLATION_ERROR", found, null);
         }
         int size = data.getBytes(StandardCharsets.UTF_8).length;
         if (size > OUTPUT_BYTES_MAX) {

@@ -10,9 +10,10 @@ public record Result(Object data, String status) {
 
     public Result {
         boolean fits = status != null && !status.isEmpty() && status.length() <= STATUS_CHARACTERS_MAX;
-        if (!fits || status.chars().anyMatch(Character::isISOControl) || RESERVED.contains(status.toLowerCase(Locale.ROOT))) {
-            throw new IllegalArgumentException(status + " cannot be a status: take a text of 1 to 128 characters on one "
-                    + "line, other than failure, failed, error, cancelled; to fail, throw TaskError");
+        fits = fits && status.chars().noneMatch(Character::isISOControl);
+        if (!fits || RESERVED.contains(status.toLowerCase(Locale.ROOT))) {
+            throw new IllegalArgumentException(status + " cannot be a status: take a text of 1 to 128 characters on "
+                    + "one line, other than failure, failed, error, cancelled; to fail, throw TaskError");
         }
     }
 }

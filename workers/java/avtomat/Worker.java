@@ -51,11 +51,12 @@ public final class Worker {
     }
 
     /**
-     * The engine's address, this worker's secret (or null), its name (null: host, process and chance), and how many tasks
-     * run at a time.
+     * The engine's address, this worker's secret (or null), its name (null: host, process and chance), and how many
+     * tasks run at a time.
      */
     public Worker(String url, String token, String workerId, int concurrency) {
-        demand(url != null && url.matches("https?://.*"), "the engine's address starts with http:// or https://: " + url);
+        boolean isAddress = url != null && url.matches("https?://.*");
+        demand(isAddress, "the engine's address starts with http:// or https://: " + url);
         this.workerId = workerId == null ? inventedId() : workerId;
         demand(this.workerId.matches("[A-Za-z0-9_-]{1,128}"), "a worker id is 1 to 128 letters, digits, _ and -");
         demand(concurrency >= 1, "concurrency is at least 1, not " + concurrency);
@@ -69,7 +70,8 @@ public final class Worker {
 
     /** Lets {@code work} do the tasks of {@code kind}. */
     public Worker task(String kind, TaskFunction work) {
-        demand(kind.matches("[A-Za-z0-9_.-]{1,128}"), "a kind of task is 1 to 128 letters, digits, _, - and .: " + kind);
+        boolean isKind = kind.matches("[A-Za-z0-9_.-]{1,128}");
+        demand(isKind, "a kind of task is 1 to 128 letters, digits, _, - and .: " + kind);
         demand(functions.putIfAbsent(kind, work) == null, "the task " + kind + " has a function already");
         return this;
     }
@@ -222,7 +224,8 @@ public final class Worker {
 
     private List<Assignment> poll(int max, long timeoutMs) throws EngineException, InterruptedException {
         Collection<String> held = held();
-        boolean fits = String.join(",", held).length() <= HOLDING_CHARACTERS_MAX; // a URL is no longer than servers take
+        // a URL is no longer than servers take
+        boolean fits = String.join(",", held).length() <= HOLDING_CHARACTERS_MAX;
         int asked = Math.min(max, TASKS_PER_POLL_MAX);
         List<Assignment> tasks = new ArrayList<>();
         for (Object payload : engine.poll(timeoutMs, functions.keySet(), asked, nonce, fits ? held : null)) {
@@ -292,12 +295,13 @@ public final class Worker {
         stop();
     }
 
-    /** Hears a signal without ending the process, which a shutdown hook cannot do: see sun.misc.Signal (jdk.unsupported). */
+    /** Hears a signal without ending the process, which a shutdown hook cannot do: sun.misc.Signal (jdk.unsupported). */
     private void onSignal(String name, Runnable heard) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            Object ours = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, (proxy, method, given) -> {
+            Class<?>[] handlers = {handler};
+            Object ours = Proxy.newProxyInstance(handler.getClassLoader(), handlers, (proxy, method, given) -> {
                 heard.run();
                 return null;
             });
