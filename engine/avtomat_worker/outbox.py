@@ -29,6 +29,7 @@ class Parcel:
 
     task_id: str
     body: bytes
+    lease_s: float
     ready_at: float
     complaint: Callable[[str], bytes] | None
 
@@ -73,9 +74,14 @@ class Outbox:
         limits = self._limits
         return len(self._parcels) < limits.results_held_max and self._bytes < limits.results_held_bytes_max
 
-    def put(self, task_id: str, body: bytes, complaint: Callable[[str], bytes]) -> None:
+    def shortest_lease_s(self) -> float | None:
+        """The lease that ends first when no heartbeat comes; a result is of no use after it. None without results."""
+        return min((parcel.lease_s for parcel in self._parcels.values()), default=None)
+
+    def put(self, task_id: str, body: bytes, complaint: Callable[[str], bytes], *, lease_s: float) -> None:
         """Take a result. The engine gets it as soon as it can."""
-        parcel = Parcel(task_id=task_id, body=body, ready_at=self._clock.monotonic(), complaint=complaint)
+        now = self._clock.monotonic()
+        parcel = Parcel(task_id=task_id, body=body, lease_s=lease_s, ready_at=now, complaint=complaint)
         self._bytes += len(body)
         self._parcels[task_id] = parcel
         self._changed.notify()

@@ -29,8 +29,9 @@ status() { printf %s "$1" >"$AVTOMAT_TASK/status"; }
 
 # progress FRACTION [MESSAGE]: tell the engine how far the task is. What cannot be delivered costs nothing.
 progress() {
-  jq -cn --argjson fraction "$1" --arg message "${2-}" --arg worker "$AVTOMAT_WORKER_ID" --arg id "$RANDOM$RANDOM$RANDOM" \
-    '{event_id: "\(env.AVTOMAT_TASK_ID)-\($id)", worker_id: $worker, origin_worker_id: $worker, event_type: "progress",
+  local id=$RANDOM$RANDOM$RANDOM
+  jq -cn --argjson fraction "$1" --arg message "${2-}" --arg id "$id" 'env.AVTOMAT_WORKER_ID as $worker |
+    {event_id: "\(env.AVTOMAT_TASK_ID)-\($id)", worker_id: $worker, origin_worker_id: $worker, event_type: "progress",
       payload: {progress: $fraction, message: $message}, target_job_id: env.AVTOMAT_JOB_ID,
       target_task_id: env.AVTOMAT_TASK_ID, timestamp: (now | floor)}' |
     curl -sSf -m 3 -o /dev/null -H "@$avtomat_dir/headers" -d @- "$avtomat_engine/events" || true
@@ -41,6 +42,12 @@ progress() {
 # avtomat_worker KIND…: do these tasks until SIGTERM or SIGINT. AVTOMAT_URL, AVTOMAT_WORKER_TOKEN, AVTOMAT_WORKER_ID and
 # AVTOMAT_WORKER_DRAIN_S (15) say where, who, and how long a running task may take to finish then.
 avtomat_worker() {
+  local kind
+  for kind in "$@"; do
+    [[ $kind =~ ^[A-Za-z0-9_.-]{1,128}$ && $(type -t -- "$kind") == function ]] && continue
+    _avtomat_log "there is no function $kind, or it cannot be a kind of task: letters, digits, _, - and ."
+    return 2
+  done
   avtomat_engine="${AVTOMAT_URL%/}/_worker" avtomat_kinds=("$@") avtomat_stopping=0 avtomat_held='' avtomat_beat_at=0
   : "${AVTOMAT_WORKER_ID:="$(hostname | tr -c 'A-Za-z0-9\n' - | cut -c 1-64)-$$-$RANDOM"}"
   avtomat_me="$avtomat_engine/workers/$AVTOMAT_WORKER_ID"
@@ -81,11 +88,16 @@ avtomat_worker() {
   _avtomat_new_nonce
   _avtomat_ask poll GET "$avtomat_me/tasks/next?timeout=0&max=0&nonce=$avtomat_nonce&holding=" 3
   _avtomat_beat offline
+  return 0
 }
 
 avtomat_stop() {
-  ((avtomat_stopping++ == 0)) || { kill -KILL -- "-${avtomat_work:-0}" 2>/dev/null; exit 143; }
-  _avtomat_log "stopping: a running task may finish; the next signal ends at once"
+  if ((avtomat_stopping++ == 0)); then
+    _avtomat_log "stopping: a running task may finish; the next signal ends at once"
+    return
+  fi
+  [[ -z ${avtomat_work-} ]] || kill -KILL -- "-$avtomat_work" 2>/dev/null
+  exit 143
 }
 
 # Do one task, keep its lease, and deliver its result.
@@ -103,7 +115,8 @@ _avtomat_do() {
   avtomat_interval_ms=$((lease_ms / 3 < AVTOMAT_CANCEL_HEARD_MS ? lease_ms / 3 : AVTOMAT_CANCEL_HEARD_MS))
   _avtomat_now
   began_at=$avtomat_now_ms end_at=$((left_ms ? avtomat_now_ms + left_ms : 0)) avtomat_cancelled=''
-  avtomat_beat_at=$((avtomat_beat_at < began_at + avtomat_interval_ms ? avtomat_beat_at : began_at + avtomat_interval_ms))
+  local first_beat_at=$((began_at + avtomat_interval_ms))
+  avtomat_beat_at=$((avtomat_beat_at < first_beat_at ? avtomat_beat_at : first_beat_at))
   set -m # a process group of its own: what stops the worker does not stop the task
   _avtomat_work "$kind" "$task" &
   avtomat_work=$!
@@ -117,7 +130,10 @@ _avtomat_do() {
       [[ -z $avtomat_cancelled ]] || why=unwanted
       ((!end_at || avtomat_now_ms < end_at)) || why=late
       ((!drain_at || avtomat_now_ms < drain_at)) || why=stopping
-      [[ -z $why ]] || { kill -TERM -- "-$avtomat_work" 2>/dev/null; kill_at=$((avtomat_now_ms + AVTOMAT_KILL_AFTER_MS)); }
+      if [[ -n $why ]]; then
+        kill -TERM -- "-$avtomat_work" 2>/dev/null
+        kill_at=$((avtomat_now_ms + AVTOMAT_KILL_AFTER_MS))
+      fi
     fi
     ((!kill_at || avtomat_now_ms < kill_at)) || kill -KILL -- "-$avtomat_work" 2>/dev/null
   done
@@ -153,7 +169,10 @@ _avtomat_outcome() {
   local task=$1
   [[ -s $task/out ]] || echo null >"$task/out"
   [[ -s $task/error ]] || echo null >"$task/error"
-  jq -s length "$task/out" >/dev/null 2>&1 || { tail -c 300 "$task/out" >>"$task/err"; printf '"no JSON" 2' >"$task/out"; }
+  if ! jq -s length "$task/out" >/dev/null 2>&1; then
+    tail -c 300 "$task/out" >>"$task/err"
+    printf '"no JSON" 2' >"$task/out"
+  fi
   jq -c --arg why "$2" --argjson code "$3" --argjson ms "$4" --arg worker "$AVTOMAT_WORKER_ID" \
     --slurpfile out "$task/out" --slurpfile told "$task/error" --rawfile err <(tail -c 1500 "$task/err") \
     --rawfile status <(cat "$task/status" 2>/dev/null) '
@@ -165,7 +184,7 @@ _avtomat_outcome() {
     elif $told[0] then {status: "failure"} + $told[0]
     elif $code == 75 or $code > 128 then failed("TRANSIENT_ERROR"; "exit code \($code): \($err)")
     elif $code != 0 then failed("PERMANENT_ERROR"; "exit code \($code): \($err)")
-    elif ($out | length) != 1 then failed("CONTRACT_VIOLATION_ERROR"; "the task printed what is not one JSON value: \($err)")
+    elif ($out | length) != 1 then failed("CONTRACT_VIOLATION_ERROR"; "it printed what is not one JSON value: \($err)")
     else {status: (if $status == "" then "success" else $status end), data: $out[0]} end' "$task/task"
 }
 
@@ -189,8 +208,8 @@ _avtomat_deliver() {
       _avtomat_log "the result was refused: $(head -c 300 "$avtomat_dir/receipt")"
       [[ -z $complained ]] || return
       complained=1
-      jq -c --arg code "$avtomat_code" 'del(.data) + {status: "failure", error:
-        {code: "CONTRACT_VIOLATION_ERROR", message: "the result was refused with \($code)"}}' "$1/result" >"$1/complaint"
+      jq -c --arg message "the result was refused with $avtomat_code" 'del(.data) +
+        {status: "failure", error: {code: "CONTRACT_VIOLATION_ERROR", $message}}' "$1/result" >"$1/complaint"
       mv "$1/complaint" "$1/result"
       ;;
     esac
@@ -229,7 +248,11 @@ _avtomat_register_first() {
 
 _avtomat_beat_if_due() {
   _avtomat_now
-  ((avtomat_now_ms < avtomat_beat_at)) || _avtomat_beat "$( ((avtomat_stopping)) && echo draining || { [[ $avtomat_held ]] && echo full || echo idle; })"
+  ((avtomat_now_ms >= avtomat_beat_at)) || return 0
+  local status=idle
+  [[ -z $avtomat_held ]] || status=full
+  ((!avtomat_stopping)) || status=draining
+  _avtomat_beat "$status"
 }
 
 _avtomat_beat() {
@@ -242,12 +265,14 @@ _avtomat_beat() {
   _avtomat_now
   if [[ $avtomat_code != 200 ]]; then
     _avtomat_log "no heartbeat: the engine answered $avtomat_code"
-    avtomat_beat_at=$((avtomat_now_ms + (interval_ms < AVTOMAT_BACKOFF_FIRST_MS ? interval_ms : AVTOMAT_BACKOFF_FIRST_MS)))
+    ((interval_ms < AVTOMAT_BACKOFF_FIRST_MS)) || interval_ms=$AVTOMAT_BACKOFF_FIRST_MS
+    avtomat_beat_at=$((avtomat_now_ms + interval_ms))
     [[ $avtomat_code != 404 || $1 == offline ]] || _avtomat_register
     return
   fi
-  read -r cancelled again jitter_ms < <(jq -r --arg held "$avtomat_held" '"\((.cancel_task_ids // []) | index($held) != null
-    ) \(.require_full_sync == true) \((.next_heartbeat_jitter_ms // 0) | floor)"' "$avtomat_dir/orders")
+  read -r cancelled again jitter_ms < <(jq -r --arg held "$avtomat_held" '
+    [((.cancel_task_ids // []) | index($held) != null),
+    .require_full_sync == true, ((.next_heartbeat_jitter_ms // 0) | floor)] | join(" ")' "$avtomat_dir/orders")
   [[ $cancelled != true ]] || avtomat_cancelled=1
   ((jitter_ms <= interval_ms / 2)) || jitter_ms=$((interval_ms / 2)) # a wish: it must not cost a lease
   avtomat_beat_at=$((avtomat_now_ms + interval_ms * (80 + RANDOM % 20) / 100 + (jitter_ms ? RANDOM % jitter_ms : 0)))
@@ -256,7 +281,7 @@ _avtomat_beat() {
 
 # --- requests and pauses ----------------------------------------------------------------------------------------------
 
-# _avtomat_ask NAME METHOD URL SECONDS [BODY]: the answer is in $avtomat_dir/NAME, its status in avtomat_code (000: none).
+# _avtomat_ask NAME METHOD URL SECONDS [BODY]: the answer is in $avtomat_dir/NAME, the status in avtomat_code (or 000).
 # A poll ends when the worker has to stop; no redirect is followed, which would carry the token elsewhere.
 _avtomat_ask() {
   local to=$avtomat_dir/$1 pid

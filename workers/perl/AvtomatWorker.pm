@@ -3,8 +3,8 @@
 # One loop waits for pipes. Each task runs in a process of its own, which is killed when nobody wants the result any
 # more; so does each request, so that neither a long poll nor a slow answer holds up a heartbeat.
 #
-# - One poll at a time: then the list of what the worker holds is complete when a poll is sent, and the engine takes back
-#   what it handed out and never arrived. A poll that failed is repeated under the same nonce.
+# - One poll at a time: then the list of what the worker holds is complete when a poll is sent, and the engine takes
+#   back what it handed out and never arrived. A poll that failed is repeated under the same nonce.
 # - SIGTERM: no more polls, running tasks finish within `drain_s`, the rest is killed and given back, results are
 #   delivered, and the engine is told that the worker is gone.
 package AvtomatWorker;
@@ -282,7 +282,8 @@ sub _ended {
             : $json->encode({ status => 'cancelled', $run->{why} eq 'stopping' ? (given_back => JSON::PP::true) : () });
     }
     elsif ($fields !~ /\}\z/) {
-        $fields = _failure('TRANSIENT_ERROR', $signal ? "the task was ended by signal $signal" : 'the task ended itself');
+        my $found = $signal ? "the task was ended by signal $signal" : 'the task ended itself';
+        $fields = _failure('TRANSIENT_ERROR', $found);
     }
     $self->_put($run->{task}, $fields, time - $run->{began_at});
     return;
@@ -481,7 +482,8 @@ sub _status {
 
 sub _interval_s {
     my ($self) = @_;
-    my @leases = map { $_->{task}{lease_s} || LEASE_DEFAULT_S } values %{ $self->{running} };
+    my @held = (values %{ $self->{running} }, @{ $self->{outbox} });    # a result is of no use after its lease
+    my @leases = map { $_->{task}{lease_s} || LEASE_DEFAULT_S } @held;
     return @leases ? min(CANCEL_HEARD_S, min(@leases) / 3) : LEASE_DEFAULT_S / 3;
 }
 
@@ -527,7 +529,8 @@ sub progress {
     my ($self, $fraction, $message) = @_;
     my $worker = $self->{worker};
     my $event = $json->encode({
-        event_id => AvtomatWorker::_nonce(), worker_id => $worker->{worker_id}, origin_worker_id => $worker->{worker_id},
+        event_id => AvtomatWorker::_nonce(),
+        worker_id => $worker->{worker_id}, origin_worker_id => $worker->{worker_id},
         event_type => 'progress', payload => { progress => $fraction, message => $message // '' },
         target_job_id => $self->{job_id}, target_task_id => $self->{task_id}, timestamp => int time,
     });

@@ -7,8 +7,8 @@ import java.util.concurrent.ThreadLocalRandom;
 /**
  * Keeps the leases of what the worker holds, and hears what the engine wants of it.
  *
- * A heartbeat goes out every third of the shortest lease held, a little early by chance, so that workers that started
- * together do not beat together. While the engine is away the tasks go on.
+ * A heartbeat goes out every third of the shortest lease held, by a task or by a result on its way, a little early by
+ * chance, so that workers that started together do not beat together. While the engine is away the tasks go on.
  */
 final class Heartbeats {
     static final long LEASE_DEFAULT_MS = 90_000;
@@ -18,14 +18,16 @@ final class Heartbeats {
     private final Engine engine;
     private final Worker worker;
     private final Running running;
+    private final Outbox outbox;
     private final Changed woken = new Changed();
     private final Backoff backoff = new Backoff();
     private long dueAt = System.nanoTime();
 
-    Heartbeats(Engine engine, Worker worker, Running running) {
+    Heartbeats(Engine engine, Worker worker, Running running, Outbox outbox) {
         this.engine = engine;
         this.worker = worker;
         this.running = running;
+        this.outbox = outbox;
     }
 
     /** A task was started, whose lease may be shorter than those before. */
@@ -54,7 +56,8 @@ final class Heartbeats {
     }
 
     private long intervalMs() {
-        long third = running.shortestLeaseMs(LEASE_DEFAULT_MS) / 3;
+        long shortest = Math.min(running.shortestLeaseMs(Long.MAX_VALUE), outbox.shortestLeaseMs(Long.MAX_VALUE));
+        long third = (shortest == Long.MAX_VALUE ? LEASE_DEFAULT_MS : shortest) / 3;
         return running.taskIds().isEmpty() ? third : Math.min(third, CANCEL_HEARD_MS);
     }
 

@@ -20,9 +20,14 @@ final class Outbox {
     private static final long KEPT_MS = 900_000;
 
     /** A result on its way. */
-    private record Parcel(Map<String, Object> head, String body, long readyAt, boolean alone, boolean complaint) {
+    private record Parcel(
+            Map<String, Object> head, String body, long leaseMs, long readyAt, boolean alone, boolean complaint) {
         String taskId() {
             return (String) head.get("task_id");
+        }
+
+        Parcel putAside() {
+            return new Parcel(head, body, leaseMs, readyAt, true, complaint);
         }
     }
 
@@ -51,8 +56,13 @@ final class Outbox {
         return parcels.size() < HELD_MAX && size < HELD_CHARACTERS_MAX;
     }
 
-    void put(Map<String, Object> head, String body) {
-        keep(new Parcel(head, body, System.nanoTime(), false, false));
+    /** The lease that ends first: after its end a result is of no use. */
+    synchronized long shortestLeaseMs(long otherwise) {
+        return parcels.values().stream().mapToLong(Parcel::leaseMs).min().orElse(otherwise);
+    }
+
+    void put(Map<String, Object> head, String body, long leaseMs) {
+        keep(new Parcel(head, body, leaseMs, System.nanoTime(), false, false));
         changed.announce();
     }
 
@@ -116,7 +126,7 @@ final class Outbox {
 
     private void refused(List<Parcel> batch, EngineException error) {
         if (batch.size() > 1) {
-            batch.forEach(each -> keep(new Parcel(each.head, each.body, each.readyAt, true, each.complaint)));
+            batch.forEach(each -> keep(each.putAside()));
             return;
         }
         Parcel parcel = batch.get(0);
@@ -126,7 +136,7 @@ final class Outbox {
         } else {
             String message = "the result was refused: " + error.getMessage();
             String body = Outcome.failed(parcel.head, "CONTRACT_VIOLATION_ERROR", message, null);
-            keep(new Parcel(parcel.head, body, parcel.readyAt, true, true));
+            keep(new Parcel(parcel.head, body, parcel.leaseMs, parcel.readyAt, true, true));
         }
     }
 

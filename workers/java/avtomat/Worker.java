@@ -65,7 +65,7 @@ public final class Worker {
         outbox = new Outbox(engine, this, changed);
         progress = new Progress(engine, this);
         running = new Running(this, functions, concurrency, timer, progress::report, changed);
-        heartbeats = new Heartbeats(engine, this, running);
+        heartbeats = new Heartbeats(engine, this, running, outbox);
     }
 
     /** Lets {@code work} do the tasks of {@code kind}. */
@@ -164,7 +164,7 @@ public final class Worker {
 
     void ended(Assignment task, Map<String, Object> head, String body) {
         progress.forget(task.taskId());
-        outbox.put(head, body);
+        outbox.put(head, body, task.leaseMs());
     }
 
     /** Registers, however long the engine takes to be there; false when a stop came first. */
@@ -295,7 +295,7 @@ public final class Worker {
         stop();
     }
 
-    /** Hears a signal without ending the process, which a shutdown hook cannot do: sun.misc.Signal (jdk.unsupported). */
+    /** Hears a signal without ending the process, which no shutdown hook can do: sun.misc.Signal (jdk.unsupported). */
     private void onSignal(String name, Runnable heard) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");

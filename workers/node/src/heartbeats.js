@@ -1,9 +1,9 @@
 /**
  * Keep the leases of what the worker holds, and hear what the engine wants of it.
  *
- * A heartbeat goes out every third of the shortest lease held, a little early by chance, so that workers that started
- * together do not beat together. While the engine is away the tasks go on: a lease that was lost is told by the first
- * answer after it.
+ * A heartbeat goes out every third of the shortest lease held, by a task or by a result on its way, a little early by
+ * chance, so that workers that started together do not beat together. While the engine is away the tasks go on: a
+ * lease that was lost is told by the first answer after it.
  */
 
 import { Backoff, Changed } from "./waiting.js";
@@ -13,8 +13,8 @@ export class Heartbeats {
   #closed = false;
   #woken = new Changed();
 
-  constructor({ engine, running, message, register, limits, log }) {
-    Object.assign(this, { engine, running, message, register, limits, log, backoff: new Backoff(limits) });
+  constructor({ engine, running, outbox, message, register, limits, log }) {
+    Object.assign(this, { engine, running, outbox, message, register, limits, log, backoff: new Backoff(limits) });
   }
 
   /** A task was started, whose lease may be shorter than those before. */
@@ -48,7 +48,8 @@ export class Heartbeats {
   }
 
   get #intervalMs() {
-    const third = this.running.shortestLeaseMs / 3;
+    const leases = [...this.running.leasesMs, ...this.outbox.leasesMs];
+    const third = (leases.length > 0 ? Math.min(...leases) : this.limits.leaseDefaultMs) / 3;
     return this.running.taskIds.length > 0 ? Math.min(third, this.limits.cancelHeardMs) : third;
   }
 

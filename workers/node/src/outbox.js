@@ -34,9 +34,14 @@ export class Outbox {
     return this.#parcels.size < this.limits.resultsHeldMax && this.#size < this.limits.resultsHeldBytesMax;
   }
 
+  /** The leases of the results on their way: after its end a result is of no use. */
+  get leasesMs() {
+    return [...this.#parcels.values()].map((parcel) => parcel.leaseMs);
+  }
+
   /** Take a result: `head` names the attempt, `fields` is how it ended. */
-  put(head, fields) {
-    this.#keep({ head, body: encoded(head, fields), readyAt: performance.now(), alone: false });
+  put(head, fields, leaseMs) {
+    this.#keep({ head, body: encoded(head, fields), leaseMs, readyAt: performance.now(), alone: false });
     this.changed.notify();
   }
 

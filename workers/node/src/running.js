@@ -21,9 +21,8 @@ export class Running {
     return Math.max(0, this.concurrency - this.#executions.size);
   }
 
-  get shortestLeaseMs() {
-    const leases = [...this.#executions.values()].map(({ task }) => leaseOf(task, this.limits));
-    return Math.min(...leases, leases.length ? Infinity : this.limits.leaseDefaultMs);
+  get leasesMs() {
+    return [...this.#executions.values()].map(({ task }) => leaseOf(task, this.limits));
   }
 
   /** Begin an attempt; one that is under way already is left alone. */
@@ -105,6 +104,6 @@ function traceOf(error) {
   return error instanceof Error ? error.stack : textOf(error);
 }
 
-function leaseOf(task, limits) {
+export function leaseOf(task, limits) {
   return task.lease_s > 0 ? task.lease_s * 1000 : limits.leaseDefaultMs;
 }

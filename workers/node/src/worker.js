@@ -14,7 +14,7 @@ import { Engine, EngineError } from "./engine.js";
 import { Heartbeats } from "./heartbeats.js";
 import { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
-import { Running } from "./running.js";
+import { Running, leaseOf } from "./running.js";
 import { Backoff, Changed, atMost, pause } from "./waiting.js";
 
 export const LIMITS = Object.freeze({
@@ -129,7 +129,7 @@ export class Worker {
       report: (task, fraction, message) => progress.report(task, fraction, message),
     });
     const message = () => this.#heartbeat(this.#status);
-    const heartbeats = new Heartbeats({ engine, running, message, register, limits, log });
+    const heartbeats = new Heartbeats({ engine, running, outbox, message, register, limits, log });
     return { engine, progress, outbox, running, heartbeats };
   }
 
@@ -244,7 +244,7 @@ export class Worker {
     this.#parts.progress.forget(task.task_id);
     const head = { job_id: task.job_id, task_id: task.task_id, worker_id: this.workerId };
     const costs = { execution_time_seconds: Math.round(tookMs) / 1000 };
-    this.#parts.outbox.put({ ...head, costs, timestamp: nowS() }, fields);
+    this.#parts.outbox.put({ ...head, costs, timestamp: nowS() }, fields, leaseOf(task, this.limits));
   }
 
   get #status() {

@@ -20,6 +20,20 @@ async def keeps_the_lease(stage: Stage) -> None:
 
 
 @CHECKS.add
+async def keeps_the_lease_of_a_result(stage: Stage) -> None:
+    """While a result waits to be sent again, heartbeats name its attempt: a lease that ends makes the work vain."""
+    async with stage.launch():
+        await stage.ready()
+        stage.engine.answer("result", Refuse(status=429, headers={"Retry-After": "5"}))
+        task = stage.engine.offer("conformance.slow", {"seconds": 0.5}, lease_s=LEASE_S)
+        await stage.engine.until(lambda: stage.engine.sent(task), "a result")
+        refused_at_s = stage.engine.of("result")[0].at_s
+        await stage.engine.result(task, 5 + stage.engine.patience_s)
+        beats = [at_s for at_s in _beats(stage, task) if at_s > refused_at_s]
+        _demand_no_gap([refused_at_s, *beats, stage.engine.of("result")[1].at_s])
+
+
+@CHECKS.add
 async def jitter_costs_no_lease(stage: Stage) -> None:
     """`next_heartbeat_jitter_ms`, however large, puts no heartbeat off beyond the end of a lease."""
     stage.engine.orders = {"next_heartbeat_jitter_ms": 60_000}
@@ -76,9 +90,12 @@ async def _lease_is_kept(stage: Stage) -> None:
         demand(result.get("data") == {"slept": 5}, f"the task ended with {result}")
         delivered = next(call for call in stage.engine.of("result") if task in str(call.body))
         # the poll was asked at most a poll's wait before the task was there
-        moments = [taken_at_s + stage.engine.poll_waits_s, *_beats(stage, task), delivered.at_s]
-        gap_s = max(after - before for before, after in pairwise(moments))
-        demand(gap_s <= LEASE_S, f"for {gap_s:.1f} s no heartbeat named the task, whose lease is {LEASE_S:g} s")
+        _demand_no_gap([taken_at_s + stage.engine.poll_waits_s, *_beats(stage, task), delivered.at_s])
+
+
+def _demand_no_gap(moments: list[float]) -> None:
+    gap_s = max(after - before for before, after in pairwise(moments))
+    demand(gap_s <= LEASE_S, f"for {gap_s:.1f} s no heartbeat named the task, whose lease is {LEASE_S:g} s")
 
 
 def _beats(stage: Stage, task: str) -> list[float]:
