@@ -79,9 +79,9 @@ avtomat_worker() {
       _avtomat_new_nonce
     elif ((!avtomat_stopping)); then # an engine that does not let polls wait must not be asked in a loop
       [[ $avtomat_code == 204 ]] && _avtomat_new_nonce || _avtomat_log "no tasks: the engine answered $avtomat_code"
+      [[ $avtomat_code != 404 ]] || _avtomat_register
       _avtomat_backoff $((failures++))
       _avtomat_pause "$avtomat_pause_ms" || true
-      [[ $avtomat_code != 404 ]] || _avtomat_register
     fi
   done
   # what is left of the last poll: ask for nothing, and say that nothing is held, so that the rest is released
