@@ -1,6 +1,6 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > conformance > api > runtime > storage | blueprint > core
+    cli > conformance > api > runtime | graph > storage | blueprint > core
     cli > rehearsal | embedding > runtime
 
 Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
@@ -29,13 +29,25 @@ BELOW: dict[str, frozenset[str]] = {
     "core": frozenset(),
     "storage": frozenset({"core"}),
     "blueprint": frozenset({"core"}),
+    "graph": frozenset({"core"}),
     "runtime": frozenset({"core", "storage", "blueprint"}),
-    "api": frozenset({"core", "storage", "blueprint", "runtime"}),
+    "api": frozenset({"core", "storage", "blueprint", "runtime", "graph"}),
     "conformance": frozenset({"core", "runtime", "api"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
     "cli": frozenset(
-        {"core", "storage", "blueprint", "runtime", "api", "conformance", "rehearsal", "embedding", "avtomat_worker"}
+        {
+            "core",
+            "storage",
+            "blueprint",
+            "runtime",
+            "api",
+            "conformance",
+            "rehearsal",
+            "embedding",
+            "avtomat_worker",
+            "graph",
+        }
     ),
     "__main__": frozenset({"cli"}),
     PACKAGE: frozenset({"embedding"}),

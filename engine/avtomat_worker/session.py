@@ -232,7 +232,13 @@ class Session:
             return encode(Failed(code="CONTRACT_VIOLATION_ERROR", message=f"the result was refused: {reason}"))
 
         self._progress.forget(assignment.task_id)
-        self._outbox.put(assignment.task_id, encode(outcome), complain, lease_s=assignment.lease_s)
+        self._outbox.put(
+            assignment.task_id,
+            encode(outcome),
+            complain,
+            lease_s=assignment.lease_s,
+            is_given_up=isinstance(outcome, Cancelled),
+        )
 
     def _status(self) -> str:
         if self.stopping.is_set():

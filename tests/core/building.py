@@ -31,8 +31,10 @@ from avtomat.core.messages import (
     Undo,
     View,
 )
-from avtomat.core.model import Around, Error, Head, OnFork, OnTask, OnUndo, Scope
+from avtomat.core.model import Error, Head
 from avtomat.core.program import Program
+from avtomat.core.scope import Around, Scope
+from avtomat.core.waiting import OnFork, OnTask, OnUndo
 
 NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
 HEAD = "avtomat: 1\nblueprint: sample\n"

@@ -53,10 +53,20 @@ COMMANDS: Final = {
             "avtomat jobs why 00a7f8",
         ),
     ),
+    "signal": Command(
+        "avtomat.cli.signal",
+        "Send a signal to a job that waits for it, or will",
+        ("""avtomat signal 00a7f8 paid --key o-17 --payload '{"amount": 12}'""",),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",
         ("avtomat schema > blueprint.schema.json", "avtomat schema --list"),
+    ),
+    "graph": Command(
+        "avtomat.cli.graph",
+        "Draw a blueprint: as SVG, Mermaid, Graphviz dot, or an outline",
+        ("avtomat graph workflows/hello.yaml", "avtomat graph workflows/hello.yaml -o svg > hello.svg"),
     ),
     "explain": Command(
         "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)

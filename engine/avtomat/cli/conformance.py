@@ -10,8 +10,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from avtomat.cli.frames import visible
 from avtomat.cli.help import described
+from avtomat.diagnostics import visible
 from avtomat.errors import UsageError
 from avtomat.suggest import did_you_mean
 

@@ -19,7 +19,7 @@ from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Writes
 
 SAMPLE_EVERY_S: Final = 2.0
-OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating")
+OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing")
 
 
 @dataclass(slots=True)

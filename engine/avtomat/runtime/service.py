@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
-from avtomat.core.timestamp import format_time
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
@@ -23,6 +23,7 @@ from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
 from avtomat.runtime.people.operating import Operators
@@ -37,13 +38,12 @@ from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.history.port import HistoryDatabase
 from avtomat.storage.port.answers import Wakeups
-from avtomat.storage.port.codec import from_ms
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)
 
 SCOPES_KEPT_MAX = 20_000
-SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
+SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
 
 
@@ -83,6 +83,7 @@ class Service:
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )

@@ -60,9 +60,11 @@ class JobRoutes:
         body = await json_body(request, self._body_bytes_max)
         if isinstance(body, list):
             return await self._submit_all(request, body, waits="wait" in query)
-        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
-        accepted = await self._clients.submit(asked, wait_s)
+        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
+        submitting = self._clients.submit(asked, wait_s, request.let_go)
+        del asked, body  # so that who waits holds neither
+        accepted = await submitting
         answer = await self._answer(accepted, whole="wait" in query)
         answer.set("Location", f"{JOBS}/{accepted.job_id}")
         if not accepted.fresh:

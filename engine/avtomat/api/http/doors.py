@@ -55,6 +55,9 @@ class ClientsDoor:
                 answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
+            finally:
+                if request.claims:
+                    request.let_go()
             answer.set("X-Request-Id", request_id)
             answer.compress_for(request)
             statuses[answer.status] += 1
@@ -86,6 +89,9 @@ class WorkersDoor:
                 answer = await handler(request)
             except Exception as error:
                 answer = worker_refusal(refusal_of(error))
+            finally:
+                if request.claims:
+                    request.let_go()
             statuses[answer.status] += 1
             return answer
 

@@ -2,8 +2,9 @@
 
 A task must not vanish with the connection of the poll that took it: the connection is looked at before a task is
 claimed and before it is answered, and the answer is written here and not by aiohttp, so that a write that fails gives
-the task back. While the store is away polls and results are put off with 429: clients hold a result that is answered
-so, and drop one that is answered 503. No text here may say what makes a client register again.
+the task back. While the store is away polls and results are put off with 429, and results also while there is no room
+for their bodies: clients hold a result that is answered so, and drop one that is answered 503. No text here may say
+what makes a client register again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, r
 from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
+from avtomat.runtime.byte_budget import BusyRefused
 from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
 from avtomat.settings import Settings
 
@@ -109,7 +111,7 @@ class WorkerRoutes:
             if isinstance(body, list):
                 return worker_answer(await self._results(body, sender))
             return worker_answer(await self._dispatcher.result(read_result(body, sender)))
-        except StoreError as away:
+        except (StoreError, BusyRefused) as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
         except BodyTooLarge as refused:
             if sender is not None:
@@ -152,5 +154,5 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _put_off(away: StoreError, retry_after_s: int) -> RequestRefused:
+def _put_off(away: StoreError | BusyRefused, retry_after_s: int) -> RequestRefused:
     return RequestRefused(away.message, status=429, code=away.code, retry_after_s=retry_after_s)

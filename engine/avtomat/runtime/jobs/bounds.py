@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from avtomat.core.messages import Undo
-from avtomat.core.model import Error, OnUndo, OnUnwind, Scope
+from avtomat.core.model import Error
 from avtomat.core.program import Limits
+from avtomat.core.scope import Scope
+from avtomat.core.waiting import OnFinally, OnUndo, OnUnwind
 from avtomat.storage.port.codec import dumps, outputs_as_json, undos_as_json
 
 ROOM_BYTES = 16 * 1024
@@ -41,7 +43,9 @@ def within(scope: Scope, limits: Limits) -> Scope:
         waiting = replace(waiting, error=_cut(waiting.error))
     elif isinstance(waiting, OnUndo):
         waiting = replace(waiting, unwind=replace(waiting.unwind, error=_cut(waiting.unwind.error)))
-    return replace(scope, error=_cut(scope.error), waiting=waiting)
+    elif isinstance(waiting, OnFinally):
+        waiting = replace(waiting, error=_cut(waiting.error))
+    return replace(scope, error=_cut(scope.error), finally_error=_cut(scope.finally_error), waiting=waiting)
 
 
 def _cut(error: Error | None) -> Error | None:

@@ -15,18 +15,18 @@ from functools import partial
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed, WorkerAnswer
-from avtomat.core.model import ROOT
 from avtomat.core.reads import secrets_read
+from avtomat.core.scope import ROOT
 from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.work.blanking import blanked, says_an_error
+from avtomat.runtime.work.blanking import blanked, says_words
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.results import OPEN_ATTEMPT, cause_of, event_of, progress_of, verdict
-from avtomat.runtime.work.seats import Seat, Seats, Send
+from avtomat.runtime.work.seats import LEAVING, Seat, Seats, Send
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Handout, Outcome, Revoked
 from avtomat.storage.port.codec import answer_as_json, dumps, loads
@@ -100,9 +100,11 @@ class Dispatcher:
         """
         worker = str(body["worker_id"])
         record = dumps({key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")})
-        self.seats.check(worker, record)
-        await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
-        self._registered(self.seats.of(worker), record)
+        with self.seats.room_for(worker, record):
+            await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
+            seat = self.seats.of(worker)
+            seat.leaving = None
+            self._registered(seat, record)
 
     async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
         """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
@@ -115,6 +117,8 @@ class Dispatcher:
             await self.register({**loads(stored), **{key: body[key] for key in _SKILLS if key in body}})
         else:
             self._registered(seat, stored)
+        status = body.get("status")
+        seat.leaving = status if isinstance(status, str) and status in LEAVING else None
         tasks, dead = self._ours(body.get("current_tasks") or ()), []
         for first in range(0, len(tasks), TASKS_PER_HEARTBEAT_MAX):
             named = tasks[first : first + TASKS_PER_HEARTBEAT_MAX]
@@ -157,6 +161,10 @@ class Dispatcher:
         """For which kinds each worker polled last, of those that polled here lately."""
         since_ms = self._store.now_ms() - max(self._lease_ms, POLL_FRESH_MS)
         return {worker: seat.polled_kinds for worker, seat in self.seats if seat.polled_ms > since_ms}
+
+    def leaving(self) -> dict[str, str]:
+        """The workers that said here that they stop, and with which word."""
+        return {worker: seat.leaving for worker, seat in self.seats if seat.leaving is not None}
 
     # --- handing out --------------------------------------------------------------------------------------------------
 
@@ -288,7 +296,7 @@ class Dispatcher:
         if not self._ours([task_id]) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
-        if self._vault.names and says_an_error(event):
+        if self._vault.names and says_words(event):
             event = await self._blanked(event, job, task_id)
         return await self._settle(job, cause_of(task_id, worker, body, event), event)
 

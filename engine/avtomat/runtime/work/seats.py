@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -28,6 +29,9 @@ UNANSWERED_MAX: Final = 100
 HELD_MAX: Final = 100
 """So many of the newest attempts are known for each worker: one whose answer was lost is among them."""
 
+LEAVING: Final = frozenset({"draining", "offline"})
+"""Statuses of a worker that takes no more tasks: it ends those that it has, or it is gone."""
+
 _DEVICE: Final = ("type", "model", "properties")
 
 Send = Callable[[Mapping[str, Json]], None]
@@ -40,7 +44,8 @@ class Seat:
     `kinds` and `profile` are what it registered (`digest` None: nothing, as far as is known); `asked_ms` is when that
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
-    each with its partition; `standings` are its polls here.
+    each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
+    that it stops (LEAVING).
     """
 
     profile: Profile
@@ -57,6 +62,7 @@ class Seat:
     unanswered: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=UNANSWERED_MAX))
     brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
+    leaving: str | None = None
     is_kept: bool = True
 
     def hold(self, task_id: str, nonce: str) -> None:
@@ -104,6 +110,7 @@ class Seats:
         self._profiles: WeakValueDictionary[tuple[frozenset[str], bytes], Profile] = WeakValueDictionary()
         self._nothing = self._profile({}, ())
         self._bytes = 0
+        self._coming_bytes = 0
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -127,8 +134,20 @@ class Seats:
         seat.until_ms = now_ms + self._kept_ms
         return seat
 
-    def check(self, worker: str, record: bytes) -> None:
-        """Raises RequestRefused for a registration that is too large: 413 by itself, 429 with those that are there."""
+    @contextmanager
+    def room_for(self, worker: str, record: bytes) -> Iterator[None]:
+        """Hold room for a registration until it is `registered`, so that those which come at once count together.
+
+        Raises RequestRefused for one that is too large: 413 by itself, 429 with those that are there.
+        """
+        self._check(worker, record)
+        self._coming_bytes += len(record)
+        try:
+            yield
+        finally:
+            self._coming_bytes -= len(record)
+
+    def _check(self, worker: str, record: bytes) -> None:
         if len(record) > REGISTRATION_BYTES_MAX:
             text = f"the registration is {len(record)} bytes; at most {REGISTRATION_BYTES_MAX} are kept"
             raise RequestRefused(
@@ -162,7 +181,7 @@ class Seats:
 
     def _bytes_beside(self, worker: str) -> int:
         seat = self._seats.get(worker)
-        return self._bytes - (0 if seat is None else seat.registered_bytes)
+        return self._bytes + self._coming_bytes - (0 if seat is None else seat.registered_bytes)
 
     def _profile(self, record: Mapping[str, Json], kinds: tuple[str, ...]) -> Profile:
         """What of a registration counts for matching; the same object for equal ones."""

@@ -185,7 +185,9 @@ def _fits(job: Job, query: Query) -> bool:
 
 def counts(partitions: Iterable[Partition]) -> dict[str, int]:
     """Numbers for metrics: open jobs by status, leases, due members, queued tasks."""
-    numbers = dict.fromkeys(("open", "paused", "quarantined", "compensating", "leases", "due", "outbox"), 0)
+    numbers = dict.fromkeys(
+        ("open", "paused", "quarantined", "compensating", "finishing", "leases", "due", "outbox"), 0
+    )
     for part in partitions:
         numbers["outbox"] += len(part.outbox)
         numbers["leases"] += len(part.leased)

@@ -212,8 +212,8 @@ class Store(Protocol):
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics and doctors: open jobs by stored status, queued tasks by queue (`queue:<name>`),
         leases, due members, entries in the outbox (one store may count a little too many there). The keys `open`,
-        `paused`, `quarantined`, `compensating`, `leases`, `due`, `outbox` are always there; parked tasks may be among
-        the queued.
+        `paused`, `quarantined`, `compensating`, `finishing`, `leases`, `due`, `outbox` are always there; parked tasks
+        may be among the queued.
         """
 
     # work

@@ -11,7 +11,7 @@ local function add(name, count)
 end
 
 local blueprints = call('SMEMBERS', P .. 'bp')
-for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating' }) do
+for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating', 'finishing' }) do
   local count = 0
   for _, name in ipairs(blueprints) do count = count + call('ZCARD', P .. 'ib:' .. status .. ':' .. name) end
   add(status, count)

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
+from avtomat.core.program import FINALLY
 from avtomat.core.timestamp import format_time
+from avtomat.diagnostics import visible
 
 STATE_WIDTH: Final = 20
 ROOT: Final = "/"
@@ -126,6 +127,8 @@ class Narrator:
         machine = (entry.get("set") or {}).get("machine", "")
         block = f"{parent.machine}.{parent.state}" if parent.machine else parent.state
         index = number.rpartition(".")[2]
+        if machine == FINALLY:
+            return _Scope(place="finally", machine=machine)
         if machine == block:
             return _Scope(place=f"{parent.name(parent.state)}[{index}]", machine=machine)
         return _Scope(place=f"{parent.name(parent.state)}.{machine.rpartition('.')[2]}", machine=machine)
@@ -145,6 +148,9 @@ class Narrator:
         elif waiting.get("for") in {"timer", "start"}:
             until = format_time(datetime.fromtimestamp(waiting["until"] / 1000, UTC))
             yield scope.here, f"waits until {until}", Tone.PLAIN
+        elif waiting.get("for") == "signal":
+            key = f" with the key {waiting['key']}" if waiting["key"] else ""
+            yield scope.here, f"waits for the signal {waiting['address'].partition('#')[0]}{key}", Tone.PLAIN
         elif waiting.get("for") == "unwind" and not self._unwinding:
             self._unwinding = True
             yield "", "what was done is undone, the latest first", Tone.WORRY
@@ -174,6 +180,15 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
             yield here, f"{attempt} given back: its worker stops", Tone.PLAIN
         case "TaskTimedOut":
             yield here, f"{attempt} {_LIMITS.get(entry['limit'], 'timed out')}", Tone.WORRY
+        case _:
+            yield from _other_cause(here, entry)
+
+
+def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
+    """What happened that is no end of an attempt."""
+    match entry["type"]:
+        case "SignalReceived":
+            yield here, f"the signal {entry['name']} came from {entry.get('by') or 'somebody'}", Tone.GOOD
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":
