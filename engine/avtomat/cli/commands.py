@@ -85,6 +85,11 @@ COMMANDS: Final = {
         "Accept the store in Redis as it is, after it was emptied or replaced",
         ("avtomat store accept --store redis://127.0.0.1:6379/0",),
     ),
+    "conformance": Command(
+        "avtomat.cli.conformance",
+        "Test whether a worker keeps to the worker protocol",
+        ("avtomat conformance worker --command 'node worker.mjs'",),
+    ),
     "config": Command("avtomat.cli.config", "Show all settings and where each comes from", ("avtomat config",)),
     "completion": Command(
         "avtomat.cli.completion",
