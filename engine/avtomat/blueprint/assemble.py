@@ -85,9 +85,9 @@ class _Assembler:
         last = self.blueprint.part("finally")
         if last is None:
             return None
-        written = part_of(last, "timeout")
         if part_of(last, "states") is not None:
-            return self.parts.amount(written) or FINALLY_TIME
+            return self.parts.amount(self.blueprint.finally_timeout) or FINALLY_TIME
+        written = part_of(last, "timeout")
         spans = [self.parts.amount(node) for node in (written, *dict(entries_of(written)).values())]
         return max(FINALLY_TIME, *(each for each in spans if isinstance(each, timedelta)), timedelta())
 

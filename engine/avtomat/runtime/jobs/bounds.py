@@ -30,8 +30,8 @@ class TooLargeError(Exception):
 def within(scope: Scope, limits: Limits) -> Scope:
     """The scope as it can be written under `limits.data_bytes`, which bounds what the blueprint keeps: variables, and
     outputs that are not set apart. What the engine writes beside them has room of its own, ROOM_BYTES, so that a job at
-    its limit can still fail, be cancelled and be undone; errors are cut to fit in there. The result that a job has while
-    its `finally` runs is no variable, and does not count either: it is small, or set apart.
+    its limit can still fail, be cancelled and be undone; errors are cut to fit in there. Nor does the result count that
+    a job has while its `finally` runs: it is small, or set apart.
     """
     kept = {name: output for name, output in scope.outputs.items() if name != RESULT}
     size = len(dumps({"data": scope.data, **outputs_as_json(kept)}))

@@ -145,6 +145,16 @@ def _moment_words(place: Place) -> str:
     return str(place.moment)
 
 
+_WHERE = {
+    "secrets": "secrets stand in params, and in headers, auth and body of a call",
+    "callback": "it needs callback: true on this state",
+    "error": "it is there in a catch, and in the states that a catch leads to",
+    "failures": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+    "failed": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+}
+"""Where the names are that the language has, by name."""
+
+
 def _why_not_here(name: str, subject: Subject, place: Place) -> str:
     state = place.state
     match name:
@@ -162,21 +172,13 @@ def _why_not_here(name: str, subject: Subject, place: Place) -> str:
             return "there is a status after task and approval"
         case "error" if _is_in_finally(subject, place):
             return "how the job ends is told by job.error; `error` is there after a catch within `finally`"
-        case "error":
-            return "it is there in a catch, and in the states that a catch leads to"
-        case "secrets":
-            return "secrets stand in params, and in headers, auth and body of a call"
-        case "callback":
-            return "it needs callback: true on this state"
         case "item" | "index":
             items = place.machine.items
             return f"the item is called {items[-1]} here" if items else "it is there inside the do of a foreach"
         case "data" | "outputs":
             return "at that time there is only input, job and config"
-        case "failures" | "failed":
-            return "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all"
         case _:
-            return "it is there inside the do of its foreach"
+            return _WHERE.get(name, "it is there inside the do of its foreach")
 
 
 def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> str:
