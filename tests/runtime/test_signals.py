@@ -17,7 +17,7 @@ from avtomat.runtime.jobs.signals import ID_CHARACTERS_MAX, PAYLOAD_BYTES_MAX, S
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.runtime.time.timers import BATCH_MAX
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.storage.port.codec import loads
 from avtomat.storage.port.store import SIGNAL_KEPT_MS, Store
 from avtomat.storage.proof.invariants import violations
