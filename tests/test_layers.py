@@ -1,6 +1,6 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > api | rehearsal | embedding > runtime > storage | blueprint > core
+    cli > api | rehearsal | embedding > runtime > storage | access > blueprint > core
 
 Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
 and is used by `cli` and `embedding`, which put a worker into the engine's own process. The package itself names
@@ -28,11 +28,12 @@ BELOW: dict[str, frozenset[str]] = {
     "core": frozenset(),
     "storage": frozenset({"core"}),
     "blueprint": frozenset({"core"}),
-    "runtime": frozenset({"core", "storage", "blueprint"}),
-    "api": frozenset({"core", "storage", "blueprint", "runtime"}),
+    "access": frozenset({"core", "blueprint"}),
+    "runtime": frozenset({"core", "storage", "blueprint", "access"}),
+    "api": frozenset({"core", "storage", "blueprint", "access", "runtime"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
-    "cli": frozenset({"core", "storage", "blueprint", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
+    "cli": frozenset({"core", "storage", "blueprint", "access", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
     "__main__": frozenset({"cli"}),
     PACKAGE: frozenset({"embedding"}),
     "avtomat_worker": frozenset(),
