@@ -33,7 +33,9 @@ BELOW: dict[str, frozenset[str]] = {
     "api": frozenset({"core", "storage", "blueprint", "access", "runtime"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
-    "cli": frozenset({"core", "storage", "blueprint", "access", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
+    "cli": frozenset(
+        {"core", "storage", "blueprint", "access", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}
+    ),
     "__main__": frozenset({"cli"}),
     PACKAGE: frozenset({"embedding"}),
     "avtomat_worker": frozenset(),

@@ -218,8 +218,12 @@ def _rebase_defaults(settings: Settings, sources: Mapping[str, str], base: Path)
 
 def _with_files_beside(settings: Settings, sources: Mapping[str, str], base: Path) -> Settings:
     """The settings with the files of clients and workers that lie in `base`, where none is named."""
-    beside = {name: base / f"{name}.toml" for name in ("clients", "workers") if sources[name] == DEFAULT}
-    return replace(settings, **{name: file for name, file in beside.items() if file.is_file()})
+
+    def beside(name: str, named: Path | None) -> Path | None:
+        file = base / f"{name}.toml"
+        return file if sources[name] == DEFAULT and file.is_file() else named
+
+    return replace(settings, clients=beside("clients", settings.clients), workers=beside("workers", settings.workers))
 
 
 def _contradictions(settings: Settings, sources: Mapping[str, str]) -> Iterable[str]:
