@@ -9,7 +9,7 @@ import pytest
 
 from avtomat.storage.redis.script import load_scripts
 
-LUA = files("avtomat.storage") / "lua"
+LUA = files("avtomat.storage.redis") / "lua"
 SCRIPTS = sorted(file.name for file in LUA.iterdir() if file.name.endswith(".lua"))
 
 
