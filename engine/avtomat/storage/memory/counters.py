@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avtomat.storage.memory.state import UsedUp, Partition
+from avtomat.storage.memory.state import Partition, UsedUp
 from avtomat.storage.port.answers import Taken
 
 
