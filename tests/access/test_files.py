@@ -53,7 +53,7 @@ def test_a_client_has_what_it_says_itself_and_else_what_its_plan_says() -> None:
 
     assert read is not None
     assert not findings
-    shop, ops = read.clients["shop"], read.clients["ops.night"]
+    shop, ops = read.entries["shop"], read.entries["ops.night"]
     assert shop.rate == Rate(requests=60, per_ms=60_000)
     assert shop.quota == Quota(jobs=5, per=Per.DAY)
     assert shop.labels == {"plan": "free", "team": "shop"}
@@ -71,14 +71,14 @@ def test_workers_are_read_with_their_kinds() -> None:
 
     assert read is not None
     assert not findings
-    gpu = read.workers["gpu-*"]
+    gpu = read.entries["gpu-*"]
     assert (gpu.is_for("gpu-7"), gpu.is_for("cpu-7"), gpu.may_do("scale.up"), gpu.may_do("scale")) == (
         True,
         False,
         True,
         False,
     )
-    assert read.workers["w1"].may_do("anything")
+    assert read.entries["w1"].may_do("anything")
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.toml")), ids=lambda file: file.stem)

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from avtomat.access.fields import TEXT_MAX, Fields, WrittenToken
+from avtomat.access.fields import TEXT_MAX, Fields, Reading
 from avtomat.access.model import Client, Per, Quota, Rate, Scope, held_with
 from avtomat.access.toml import Json, Path, TomlText, read_toml
 from avtomat.blueprint.findings.codes_access import UNFIT_NAME, UNFIT_VALUE, UNKNOWN_KEY, UNKNOWN_PLAN
-from avtomat.blueprint.findings.finding import Finding, arrange
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.language.limits import EvaluationError
 from avtomat.blueprint.language.zones import local_time
 from avtomat.core.duration import duration_hint, parse_duration
-from avtomat.diagnostics import Severity
 from avtomat.suggest import did_you_mean
 
 ADMIN: Final = "admin"
@@ -39,16 +38,7 @@ PATTERN: Final = re.compile(r"[a-z0-9_*?-]{1,64}", re.ASCII)
 _NAME_HINT: Final = "a small letter, then small letters, digits, _, - and ."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientsFile:
-    """What a file says: clients by name, and their tokens, of which some must still be looked for."""
-
-    text: TomlText
-    clients: Mapping[str, Client]
-    tokens: tuple[WrittenToken, ...]
-
-
-def read_clients(content: bytes) -> tuple[ClientsFile | None, list[Finding]]:
+def read_clients(content: bytes) -> Reading[Client]:
     """The file, unless a finding refuses it, and all findings, in its order."""
     text = read_toml(content)
     if isinstance(text, Finding):
@@ -57,10 +47,7 @@ def read_clients(content: bytes) -> tuple[ClientsFile | None, list[Finding]]:
     fields.table((), _without_strangers(fields, text), TOP, "the file")
     plans = {name: _limits(fields, path, value, PLAN_KEYS, "a plan") for name, path, value in _entries(fields, "plans")}
     clients = {name: _client(fields, name, path, value, plans) for name, path, value in _entries(fields, "clients")}
-    findings = arrange(fields.findings)
-    if any(finding.code.severity is Severity.ERROR for finding in findings):
-        return None, findings
-    return ClientsFile(text=text, clients=clients, tokens=tuple(fields.tokens)), findings
+    return fields.outcome(clients)
 
 
 def _without_strangers(fields: Fields, text: TomlText) -> Mapping[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from avtomat.access.model import Digest
 from avtomat.access.toml import Json, Path, TomlText
@@ -18,7 +18,8 @@ from avtomat.blueprint.findings.codes_access import (
     UNFIT_VALUE,
     UNKNOWN_KEY,
 )
-from avtomat.blueprint.findings.finding import Code, Finding
+from avtomat.blueprint.findings.finding import Code, Finding, arrange
+from avtomat.diagnostics import Severity
 from avtomat.suggest import did_you_mean
 
 TOKENS_MAX: Final = 100
@@ -56,6 +57,19 @@ class WrittenToken:
     owner: str
     source: TokenSource
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Generic[T]):
+    """What a file says: its entries by name, and their tokens, of which some must still be looked for."""
+
+    text: TomlText
+    entries: Mapping[str, T]
+    tokens: tuple[WrittenToken, ...]
+
+
+Reading: TypeAlias = tuple[Document[T] | None, list[Finding]]
+"""The document, unless a finding refuses it, and all findings, in the order of the file."""
 
 
 class Fields:
@@ -138,6 +152,13 @@ class Fields:
             else:
                 found.append(each)
         return tuple(found)
+
+    def outcome(self, entries: Mapping[str, T]) -> Reading[T]:
+        """What came of the file, with these entries."""
+        findings = arrange(self.findings)
+        if any(finding.code.severity is Severity.ERROR for finding in findings):
+            return None, findings
+        return Document(text=self.text, entries=entries, tokens=tuple(self.tokens)), findings
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 

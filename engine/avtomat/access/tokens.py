@@ -7,9 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 
-from avtomat.access.fields import EnvironmentToken, FileToken, TokenSource, WrittenToken
+from avtomat.access.fields import Document, EnvironmentToken, FileToken, TokenSource, WrittenToken
 from avtomat.access.model import Digest
-from avtomat.access.toml import TomlText
 from avtomat.blueprint.findings.codes_access import NO_TOKEN_THERE, TOKEN_TWICE
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.errors import SecretError
@@ -33,25 +32,20 @@ def referred_files(tokens: Iterable[WrittenToken], folder: Path) -> Iterator[Pat
 
 
 def by_digest(
-    tokens: Iterable[WrittenToken],
-    owners: Mapping[str, T],
-    text: TomlText,
-    *,
-    folder: Path,
-    environ: Mapping[str, str],
+    document: Document[T], *, folder: Path, environ: Mapping[str, str]
 ) -> tuple[dict[Digest, T], list[Finding]]:
     """Who comes with which token, and what is wrong with tokens that are kept elsewhere."""
     found: dict[Digest, T] = {}
     findings: list[Finding] = []
-    for token in tokens:
-        span = text.at(token.path)
+    for token in document.tokens:
+        span = document.text.at(token.path)
         digest = _digest(token.source, folder, environ)
         if isinstance(digest, str):
             findings.append(NO_TOKEN_THERE.at(span, digest))
         elif digest in found:
             findings.append(TOKEN_TWICE.at(span, "this token is the same as another one of the file"))
         else:
-            found[digest] = owners[token.owner]
+            found[digest] = document.entries[token.owner]
     return found, findings
 
 

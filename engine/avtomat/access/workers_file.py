@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from avtomat.access.fields import Fields, WrittenToken
+from avtomat.access.fields import Fields, Reading
 from avtomat.access.model import WorkerEntry
 from avtomat.access.toml import Json, Path, TomlText, read_toml
 from avtomat.blueprint.findings.codes_access import UNKNOWN_KEY
-from avtomat.blueprint.findings.finding import Finding, arrange
-from avtomat.diagnostics import Severity
+from avtomat.blueprint.findings.finding import Finding
 
 TOP: Final = ("workers",)
 WORKER_KEYS: Final = ("tokens", "kinds")
@@ -21,16 +19,7 @@ KIND: Final = re.compile(r"[A-Za-z0-9_.*?-]{1,128}", re.ASCII)
 _OLD_PATTERN: Final = "pattern:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersFile:
-    """What a file says: entries by the ids or patterns that they are for, and their tokens."""
-
-    text: TomlText
-    workers: Mapping[str, WorkerEntry]
-    tokens: tuple[WrittenToken, ...]
-
-
-def read_workers(content: bytes) -> tuple[WorkersFile | None, list[Finding]]:
+def read_workers(content: bytes) -> Reading[WorkerEntry]:
     """The file, unless a finding refuses it, and all findings, in its order."""
     text = read_toml(content)
     if isinstance(text, Finding):
@@ -40,10 +29,7 @@ def read_workers(content: bytes) -> tuple[WorkersFile | None, list[Finding]]:
     hint = "letters, digits, _, - and ., with * and ? in a pattern"
     entries = [*fields.entries("workers", lambda key: None if IDS.fullmatch(key) else hint, "worker")]
     workers = {ids: _worker(fields, ids, path, value) for ids, path, value in entries}
-    findings = arrange(fields.findings)
-    if any(finding.code.severity is Severity.ERROR for finding in findings):
-        return None, findings
-    return WorkersFile(text=text, workers=workers, tokens=tuple(fields.tokens)), findings
+    return fields.outcome(workers)
 
 
 def _without_strangers(fields: Fields, text: TomlText) -> Mapping[str, Json]:

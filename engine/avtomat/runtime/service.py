@@ -13,6 +13,8 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
@@ -58,6 +60,8 @@ class Service:
         self.store = counted(store, self.measures.tally)
         self._history = None if settings.history is None else open_history(settings.history)
         self.programs = Programs(self.store, build_program)
+        self.access = AccessKeeper(settings.clients, settings.workers, environ=os.environ)
+        self.limits = Limits(self.store, lambda: self.access.current, embedded=settings.embedded)
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
@@ -79,6 +83,7 @@ class Service:
             self._waiters,
             histories,
             self._admission(),
+            self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
@@ -112,6 +117,7 @@ class Service:
         await self._open_store()
         self._child = CompileChild() if watch else None
         try:
+            await self.access.load()
             await self._reloader.load()
         except BaseException:
             await self._end_child()
@@ -151,6 +157,7 @@ class Service:
         await self._end_child()
         await self._duties.stop()
         self._executor.stop()
+        await self.limits.stop()
         if self._history is not None:
             await self._history.close()
         await self.store.close()
@@ -174,6 +181,10 @@ class Service:
         if counts["broken"] or counts["held_back"] or counts["missing"]:
             reasons["degraded"] = True
             reasons["blueprints"] = {word: number for word, number in counts.items() if number}
+        if self.access.refused:
+            reasons["degraded"] = True
+            reasons["access_refused"] = self.access.refused
+        ready = ready and self.access.is_whole
         if self.reloader_dead:
             reasons["reloader"] = "dead"
         if self._relay is not None and (away := self._relay.trouble) is not None:
@@ -229,7 +240,12 @@ class Service:
         )
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self._reloader.run}
+        duties: dict[str, Duty] = {
+            "sampling": self.measures.run,
+            "following what is current": self._reloader.run,
+        }
+        if self.access.has_files:
+            duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})

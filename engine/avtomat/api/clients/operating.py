@@ -86,13 +86,13 @@ class OperatingRoutes:
         job_id, caller = request.parts["job"], request.caller
         job = await self._operators.cancel(
             job_id,
-            caller.client,
+            caller.acts,
             caller.name,
             body.get("reason", ""),
             compensate=body.get("compensate", True),
             key=_key_of(request),
         )
-        return _answer(found(job, job_id))
+        return _answer(_acted(job, request))
 
     async def rerun(self, request: Request) -> Answer:
         """Enter a state of an open job anew, or run an ended one again, as a new job."""
@@ -101,9 +101,9 @@ class OperatingRoutes:
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
-        job = await self._operators.rerun(job_id, caller.client, event, _key_of(request))
+        job = await self._operators.rerun(job_id, caller.acts, event, _key_of(request))
         if not isinstance(job, Accepted):
-            return _answer(found(job, job_id))
+            return _answer(_acted(job, request))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
         answer.set("Location", f"{JOBS}/{job.job_id}")
         if not job.fresh:
@@ -114,14 +114,14 @@ class OperatingRoutes:
         """Why the job does not move, and what to do."""
         refuse_unknown(query_of(request))
         job_id = request.parts["job"]
-        return json_answer(found(await self._explainer.why(job_id, request.caller.client), job_id))
+        return json_answer(found(await self._explainer.why(job_id, request.caller.reads), job_id))
 
     def _action(self, fields: Sequence[str], make: Make) -> ClientHandler:
         async def act(request: Request) -> Answer:
             body = await self._body(request, fields)
             job_id, caller = request.parts["job"], request.caller
-            job = await self._operators.operate(job_id, caller.client, make(body, caller.name), _key_of(request))
-            return _answer(found(job, job_id))
+            job = await self._operators.operate(job_id, caller.acts, make(body, caller.name), _key_of(request))
+            return _answer(_acted(job, request))
 
         return act
 
@@ -145,6 +145,16 @@ class OperatingRoutes:
 
 def _key_of(request: Request) -> str | None:
     return read_key(single_header(request, "Idempotency-Key"))
+
+
+def _acted(job: Mapping[str, Json] | None, request: Request) -> Mapping[str, Json]:
+    """The job on which somebody acted; 404 when there is none that this caller may act on."""
+    caller = request.caller
+    if job is None and caller.reads is None and caller.acts is not None:
+        text = f"there is no job {request.parts['job'][:80]!r} of {caller.name}"
+        hint = "to act on the jobs of other clients, the scope operator is needed"
+        raise RequestRefused(text, status=404, code="job.not_found", hint=hint)
+    return found(job, request.parts["job"])
 
 
 def _answer(job: Mapping[str, Json]) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from secrets import token_hex
 from typing import Final
@@ -23,6 +23,14 @@ class Request(web.BaseRequest):
 
     parts: Mapping[str, str]
     caller: Caller
+    closer: Callable[[], None] | None = None
+
+    def end(self) -> None:
+        """Break it off: its token was taken away. `closer` knows a better way than to close the connection."""
+        if self.closer is not None:
+            self.closer()
+        elif self.transport is not None:
+            self.transport.close()
 
 
 def single_header(request: Request, name: str) -> str | None:

@@ -12,7 +12,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from avtomat.api.http.bodies import LARGE_BYTES
 from avtomat.api.http.requests import Request
-from avtomat.api.workers.messages import check_id, read_event
+from avtomat.api.workers.allowed import refuse_other_worker, worker_of
+from avtomat.api.workers.messages import read_event
 from avtomat.api.workers.socket_budget import SocketBudget
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
@@ -40,7 +41,7 @@ class SocketRoute:
 
     async def serve(self, request: Request) -> web.WebSocketResponse:
         """Hold a worker's socket until one of both sides ends it."""
-        worker = check_id(request.parts["worker"], "the worker's id")
+        worker = worker_of(request)
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
         await socket.prepare(request)
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
@@ -54,8 +55,10 @@ class SocketRoute:
 
         self._dispatcher.connect(worker, send)
         self._open.add(socket)
+        closings: set[asyncio.Task[bool]] = set()
+        request.closer = lambda: closings.add(asyncio.create_task(_shut_out(socket)))
         try:
-            await self._read(socket)
+            await self._read(socket, request)
         finally:
             self._open.discard(socket)
             self._dispatcher.disconnect(worker, send)
@@ -66,7 +69,7 @@ class SocketRoute:
         """Tell every worker to come back elsewhere: this engine goes."""
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 
-    async def _read(self, socket: web.WebSocketResponse) -> None:
+    async def _read(self, socket: web.WebSocketResponse, request: Request) -> None:
         now = asyncio.get_running_loop().time
         budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
@@ -82,11 +85,17 @@ class SocketRoute:
                 continue
             try:
                 value = read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
-                await self._dispatcher.event(read_event(value))
+                event = read_event(value)
+                refuse_other_worker(request.caller, event["worker_id"])
+                await self._dispatcher.event(event)
             except RequestRefused as refused:
                 await socket.send_str(_refused(refused))
             except StoreError as away:
                 log.warning("a worker's event is lost, the store is away: %s", away)
+
+
+async def _shut_out(socket: web.WebSocketResponse) -> bool:
+    return await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"the token is no longer valid")
 
 
 async def _write(socket: web.WebSocketResponse, commands: asyncio.Queue[Mapping[str, Json]]) -> None:

@@ -11,7 +11,8 @@ from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, StoreNotExecuted
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.admission import Admission, not_now
 from avtomat.runtime.jobs.executor import Executor
@@ -21,7 +22,7 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
-from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask, Query
+from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
 from avtomat.storage.port.codec import from_ms, head_from_json, loads
 from avtomat.storage.port.rules import is_cursor, is_job_id
 from avtomat.storage.port.store import Store
@@ -73,6 +74,7 @@ class ClientDoor:
         waiters: Waiters,
         histories: Histories,
         admission: Admission,
+        limits: Limits,
         *,
         config: Mapping[str, Json],
         retention: timedelta,
@@ -84,6 +86,7 @@ class ClientDoor:
         self._waiters = waiters
         self._histories = histories
         self._admission = admission
+        self._limits = limits
         self._config = config
         self._retention = retention
 
@@ -92,19 +95,23 @@ class ClientDoor:
     async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
         """Create the job, or find the one that its key named before; wait up to `wait_s` for its end.
 
-        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, and 503
-        jobs.too_many or store.history_behind while no new jobs are taken.
+        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, 429 quota.exceeded,
+        and 503 jobs.too_many or store.history_behind while no new jobs are taken.
         """
         try:
             program, given = self._accept(asked)
+            counted = await self._limits.spend_job(asked.client)
         except RequestRefused as refused:
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
         with self._waiters.ticket(job) as ticket:
-            now = self._executor.now()
-            beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
-            created = await self._executor.create(beginning)
+            try:
+                created = await self._create(job, program, asked, given)
+            except (RequestRefused, StoreNotExecuted):
+                self._limits.put_back(asked.client, counted)
+                raise
             if not created.fresh:
+                self._limits.put_back(asked.client, counted)
                 return await self._answer_key(asked, None, wait_s)
             ended = await self._ended(job, ticket, wait_s)
         return Accepted(
@@ -115,6 +122,11 @@ class ClientDoor:
             version=program.digest,
             ended=ended,
         )
+
+    async def _create(self, job: str, program: Program, asked: Submission, given: Json) -> Created:
+        now = self._executor.now()
+        beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
+        return await self._executor.create(beginning)
 
     def _accept(self, asked: Submission) -> tuple[Program, Json]:
         """The program to run and the input with its defaults, unless that cannot become a job, or not now."""

@@ -58,7 +58,7 @@ _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
     """One worker's wish for tasks. `holding` lists the attempts it has: others that were handed to it are given
-    back, but for those under the same nonce, which come again.
+    back, but for those under the same nonce, which come again. `may_do` says which kinds its token allows (None: all).
     """
 
     worker: str
@@ -67,6 +67,11 @@ class Poll:
     tasks_max: int = 1
     nonce: str = ""
     holding: frozenset[str] | None = None
+    may_do: Callable[[str], bool] | None = None
+
+    def allowed(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the kinds that may be handed to it."""
+        return kinds if self.may_do is None else tuple(kind for kind in kinds if self.may_do(kind))
 
 
 class Dispatcher:
@@ -177,7 +182,7 @@ class Dispatcher:
         try:
             while True:
                 await self._learn_requirements()
-                kinds = seat.takes(asked.kinds)[:KINDS_PER_POLL_MAX]
+                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
                 queues = self._queues.look(standing, kinds, seat.profile)
                 if gone():
                     return []
@@ -255,12 +260,12 @@ class Dispatcher:
     async def _seat_of(self, asked: Poll) -> Seat:
         """The seat of a worker that polls, with what it registered at any replica."""
         seat = self.seats.of(asked.worker)
-        seat.polled_kinds, seat.polled_ms = seat.takes(asked.kinds), self._store.now_ms()
+        seat.polled_kinds, seat.polled_ms = asked.allowed(seat.takes(asked.kinds)), self._store.now_ms()
         fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
         if seat.polled_ms >= seat.asked_ms + fresh_ms:
             seat.asked_ms = seat.polled_ms
             self._registered(seat, await repeat(lambda: self._store.touch_worker(asked.worker, self._known_ms)))
-            seat.polled_kinds = seat.takes(asked.kinds)
+            seat.polled_kinds = asked.allowed(seat.takes(asked.kinds))
         return seat
 
     async def _learn_requirements(self) -> None:
