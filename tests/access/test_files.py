@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,3 +261,16 @@ def test_validate_looks_for_no_token_that_is_kept_elsewhere(tmp_path: Path) -> N
     file.write_text('[clients.shop]\ntokens = [{env = "NOT_SET_ANYWHERE"}, {file = "nowhere"}]\n')
 
     assert main(["validate", str(file)]) == 0
+
+
+# --- the documentation ------------------------------------------------------------------------------------------------
+
+
+def test_the_files_of_the_documentation_are_right() -> None:
+    page = (Path(__file__).parents[2] / "docs/clients.md").read_text("utf-8")
+    clients, workers = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+
+    assert read_clients(clients.encode())[1] == []
+    assert read_workers(workers.encode())[1] == []
+    for key in (*clients_file.CLIENT_KEYS, *workers_file.WORKER_KEYS):
+        assert f"| `{key}` |" in page
