@@ -103,6 +103,13 @@ class Settings:
             "doc": "How long a worker may be silent before its attempt is lost; `timeout.heartbeat` overrules it.",
         },
     )
+    ageing: timedelta = field(
+        default=timedelta(seconds=60),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a queued task must wait to count as much as one of the next higher priority; at most 30d.",
+        },
+    )
     drain: timedelta = field(
         default=timedelta(seconds=25),
         metadata={"kind": SPAN, "doc": "How long a stopping engine waits for requests that are under way."},

@@ -12,8 +12,9 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
@@ -53,7 +54,9 @@ class Clients:
     queries: list[tuple[Query, str | None]] = field(default_factory=list)
     broken: Exception | None = None
 
-    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
+    async def submit(self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None) -> Accepted:
+        if wait_s > 0:
+            let_go()
         if self.broken is not None:
             raise self.broken
         if asked.key in self.ids_by_key:
@@ -174,6 +177,23 @@ class Explainer:
 
 
 @dataclass
+class Signals:
+    """Takes the signal `paid` for every job, each id of a sender once, and notes it."""
+
+    clients: Clients
+    taken: list[tuple[Signal, str]] = field(default_factory=list)
+
+    async def send(self, job_id: str, client: str | None, signal: Signal, by: str) -> bool | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        if signal.name != "paid":
+            raise RequestRefused("there is no such signal", status=404, code="signal.not_found")
+        fresh = not signal.id or all((one.id, sender) != (signal.id, by) for one, sender in self.taken)
+        self.taken.append((signal, by))
+        return fresh
+
+
+@dataclass
 class Dispatcher:
     """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
 
@@ -239,7 +259,10 @@ class FakeEngine:
     clients: Clients = field(default_factory=Clients)
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
+    signals: Signals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    programs: Any = None
+    store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
@@ -250,6 +273,7 @@ class FakeEngine:
         self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
+        self.signals = Signals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

@@ -143,10 +143,12 @@ def test_scopes_hold_what_they_are_said_to_hold() -> None:
         scope: {each.id for each in CLIENT_OPERATIONS if held_with([scope]) & set(each.scopes)} for scope in Scope
     }
     reading = {"listJobs", "getJob", "getHistory", "getTasks", "whyJob", "listBlueprints", "getBlueprint"}
-    verbs = {f"{verb}Job" for verb in ("cancel", "pause", "resume", "retry", "release", "skip", "rerun")}
+    verbs = {f"{verb}Job" for verb in ("cancel", "pause", "resume", "retry", "release", "skip", "rerun")} | {
+        "sendSignal"
+    }
 
-    assert opened[Scope.CLIENT] >= {"submitJob", "cancelJob", *reading}
-    assert not opened[Scope.CLIENT] & (verbs - {"cancelJob"} | {"restoreBlueprint"})
+    assert opened[Scope.CLIENT] >= {"submitJob", "sendSignal", "cancelJob", *reading}
+    assert not opened[Scope.CLIENT] & (verbs - {"cancelJob", "sendSignal"} | {"restoreBlueprint"})
     assert opened[Scope.VIEWER] >= reading
     assert not opened[Scope.VIEWER] & (verbs | {"submitJob", "restoreBlueprint"})
     assert opened[Scope.OPERATOR] >= reading | verbs
@@ -181,11 +183,12 @@ def test_every_route_of_the_clients_door_is_in_the_table() -> None:
 async def test_another_clients_job_is_404_everywhere(site: Site) -> None:
     job = (await as_(site, "ann", "POST", SUBMIT, json={})).json["job_id"]
     reads = [await as_(site, "bob", "GET", f"/api/v1/jobs/{job}{rest}") for rest in ("", "/history", "/tasks", "/why")]
+    signalled = await as_(site, "bob", "POST", f"/api/v1/jobs/{job}/signals/go", json={})
     waited = await as_(site, "bob", "GET", f"/api/v1/jobs/{job}?wait=5")
     cancelled = await as_(site, "bob", "POST", f"/api/v1/jobs/{job}/cancel")
     listed = await as_(site, "bob", "GET", "/api/v1/jobs")
 
-    assert [(each.status, each.code) for each in (*reads, waited, cancelled)] == [(404, "job.not_found")] * 6
+    assert [(each.status, each.code) for each in (*reads, waited, signalled, cancelled)] == [(404, "job.not_found")] * 7
     assert listed.json["jobs"] == []
     assert (await as_(site, "ann", "GET", f"/api/v1/jobs/{job}")).json["status"] == "waiting_for_worker"
 
@@ -346,6 +349,24 @@ async def test_a_request_whose_rights_became_others_is_ended_and_the_rest_goes_o
     assert not other.done()
     other.cancel()
     assert (await as_(site, "viewer", "GET", f"/api/v1/jobs/{job}")).status == 404
+
+
+async def test_a_changed_limit_ends_nothing_and_a_changed_weight_reaches_the_dispatcher(
+    site: Site, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[Any] = []
+    monkeypatch.setattr(site.engine.dispatcher, "weigh", weights.append)
+    job = (await as_(site, "ann", "POST", SUBMIT, json={})).json["job_id"]
+    waiting = asyncio.create_task(as_(site, "ann", "GET", f"/api/v1/jobs/{job}?wait=50"))
+    await site.get("/healthz")
+    place.write(CLIENTS.replace("[clients.ann]", '[clients.ann]\nweight = 2.5\nrate = {requests = 9, per = "1h"}'))
+    await site.engine.access.load()
+    told = await as_(site, "ann", "GET", "/api/v1/jobs")
+
+    assert told.headers["RateLimit-Policy"] == '"requests";q=9;w=3600'
+    assert weights == [{"ann": 2.5}]
+    assert not waiting.done()
+    waiting.cancel()
 
 
 @pytest.mark.parametrize(

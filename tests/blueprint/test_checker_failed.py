@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from avtomat.blueprint import compiler
-from avtomat.blueprint.checks import places, rules
+from avtomat.blueprint import readings as places
+from avtomat.blueprint.checks import rules
 from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.compiler import compile_text, examine_text
 from avtomat.blueprint.findings.finding import Finding

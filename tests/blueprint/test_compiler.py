@@ -12,18 +12,12 @@ import pytest
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.compiler import compile_text, examine_text
 from avtomat.core.formula import Environment, Rendered
-from avtomat.core.program import (
-    FailState,
-    ForeachState,
-    Jitter,
-    ParallelState,
-    PassState,
-    Program,
-    SucceedState,
-    TaskState,
-    Unhandled,
-    WaitState,
-)
+from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.ends import FailState, SucceedState
+from avtomat.core.kinds.passing import PassState
+from avtomat.core.kinds.task import TaskState
+from avtomat.core.kinds.waits import WaitState
+from avtomat.core.program import Jitter, Program, Unhandled
 
 GOLDEN = Path(__file__).parent / "golden"
 SAMPLE = """\

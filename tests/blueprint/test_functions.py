@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from avtomat.blueprint.checks.probing import STAND_INS
 from avtomat.blueprint.language.evaluation import UNKNOWN, value_of
 from avtomat.blueprint.language.expression import Expression, parse_expression
 from avtomat.blueprint.language.functions.table import FORMS, FUNCTIONS
 from avtomat.blueprint.language.limits import EvaluationError, Frame
+from avtomat.blueprint.language.probing import STAND_INS
 from avtomat.core.formula import Environment, Json
 from tests.blueprint.evaluating import NOW, compiled, environment, evaluate, failure, render
 

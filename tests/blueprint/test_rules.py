@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from avtomat.blueprint.checks.rules import RULES, later
+from avtomat.blueprint.checks.rules import RULES
 from avtomat.blueprint.compiler import examine_text
 
 HEAD = "avtomat: 1\nblueprint: sample\n"
@@ -137,7 +137,6 @@ def test_what_is_not_built_is_refused_even_in_the_smallest_use() -> None:
     findings = examine_text(HEAD + "states:\n  a: {run: other}\n").findings
 
     assert [finding.code.number for finding in findings] == [NOT_YET]
-    assert "run" in later.KINDS
 
 
 @pytest.mark.parametrize(

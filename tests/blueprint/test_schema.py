@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from avtomat.blueprint.checks.shape import check_shape, kind_names
-from avtomat.blueprint.checks.spelling import meant
+from avtomat.blueprint.language.spelling import meant
 from avtomat.blueprint.schemas import defaults as schema_defaults
 from avtomat.blueprint.schemas.checked import SchemaCheck, check_schema, compile_schema
 from avtomat.blueprint.schemas.defaults import wrong_defaults
@@ -211,6 +211,15 @@ def test_defaults_that_grow_without_measure_are_refused() -> None:
     for number in range(40):
         inner = {"$ref": f"#/$defs/n{number + 1}"}
         schema["$defs"][f"n{number}"] = {"default": {}, "properties": {"a": inner, "b": inner}}
+
+    assert [fault.message for fault in wrong_defaults(node_of(schema))] == [
+        "the defaults are made of more than 10,000 values"
+    ]
+
+
+def test_a_default_with_many_items_that_lack_many_properties_is_refused() -> None:
+    properties: Json = {f"p{number}": {"default": number} for number in range(100)}
+    schema: Json = {"properties": {"l": {"default": [{}] * 5_000, "items": {"properties": properties}}}}
 
     assert [fault.message for fault in wrong_defaults(node_of(schema))] == [
         "the defaults are made of more than 10,000 values"

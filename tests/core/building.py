@@ -31,8 +31,10 @@ from avtomat.core.messages import (
     Undo,
     View,
 )
-from avtomat.core.model import Around, Error, Head, OnFork, OnTask, OnUndo, Scope
+from avtomat.core.model import Error, Head
 from avtomat.core.program import Program
+from avtomat.core.scope import Around, Scope
+from avtomat.core.waiting import OnFork, OnTask, OnUndo
 
 NOW = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
 HEAD = "avtomat: 1\nblueprint: sample\n"
@@ -188,4 +190,5 @@ def around_of(order: ForkScopes | None, scope: Scope, around: Around, index: int
         machine, place = order.machines[0], f"{order.places[0]}[{index}]"
         names = {**around.names, order.item_name: order.items[index], "index": index}
     error = scope.error or around.error
-    return Around(machine=machine, place=place, data=data, outputs=outputs, names=names, error=error)
+    ending = order.ending or around.ending
+    return Around(machine=machine, place=place, data=data, outputs=outputs, names=names, error=error, ending=ending)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from avtomat.core.messages import Ignored, JoinDecided
-from avtomat.core.model import Error, OnFork, OnRetry, Ref, Status
+from avtomat.core.model import Error, Ref, Status
+from avtomat.core.waiting import OnFork, OnRetry
 from tests.core.building import Position, begun, seconds
 
 BOTH = """

@@ -30,7 +30,8 @@ from avtomat.core.messages import (
     UnwindReady,
     View,
 )
-from avtomat.core.model import OnStart, OnTask, OnTimer, Status
+from avtomat.core.model import Status
+from avtomat.core.waiting import OnStart, OnTask, OnTimer
 from avtomat.core.walk import AuthorError, as_count
 from tests.core.building import NOW, Position, begun, seconds
 

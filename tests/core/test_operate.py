@@ -16,7 +16,8 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.core.model import OnTask, Status
+from avtomat.core.model import Status
+from avtomat.core.waiting import OnTask
 from tests.core.building import NOW, Position, begun, seconds
 
 TWO = """

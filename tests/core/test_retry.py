@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from avtomat.core.kinds.task import TaskState
 from avtomat.core.messages import DispatchTask, LeaseLost, Limit, RerunRequested, TaskTimedOut
-from avtomat.core.model import Error, OnTask, Status, TaskLimits
-from avtomat.core.program import ANY, Jitter, RetryPolicy, TaskState
+from avtomat.core.model import Error, Status
+from avtomat.core.program import ANY, Jitter, RetryPolicy
 from avtomat.core.retry import Again, try_after
+from avtomat.core.waiting import OnTask, TaskLimits
 from avtomat.storage.port.codec import dumps, loads, scope_as_record, scope_from_record
 from tests.core.building import NOW, begun, program_of, seconds
 

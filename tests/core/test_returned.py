@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from avtomat.core.messages import AttemptReturned, DispatchTask, Ignored, LeaseLost, UnwindReady
-from avtomat.core.model import OnTask, OnUndo, Status
+from avtomat.core.model import Status
 from avtomat.core.taskwork import RETURNS_MAX
+from avtomat.core.waiting import OnTask, OnUndo
 from tests.core.building import begun
 
 

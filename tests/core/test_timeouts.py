@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from avtomat.core.messages import DeadlinePassed, Ignored, Limit, TaskTimedOut, TimerFired
-from avtomat.core.model import OnFork, OnTask, OnTimer, Status, TaskLimits
+from avtomat.core.model import Status
+from avtomat.core.waiting import OnFork, OnTask, OnTimer, TaskLimits
 from tests.core.building import NOW, begun, seconds
 
 BLOCK = """

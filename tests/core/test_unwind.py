@@ -17,7 +17,8 @@ from avtomat.core.messages import (
     TaskTimedOut,
     UnwindReady,
 )
-from avtomat.core.model import Error, OnUndo, OnUnwind, Status
+from avtomat.core.model import Error, Status
+from avtomat.core.waiting import OnUndo, OnUnwind
 from tests.core.building import Position, begun, program_of
 
 TRIP = """

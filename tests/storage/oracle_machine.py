@@ -232,10 +232,9 @@ class OracleMachine(Choices, RuleBasedStateMachine):
         partition = rng.choice([int(queue.split()[0]) for queue in self.seen["queues"]] or [0])
         worker, nonce = rng.choice(WORKERS), rng.choice(("", "", "n1", "n2"))
         queues = rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c")))
-        number = rng.choice((1, 2, MANY))
-        self.run(
-            lambda store: store.poll(partition, worker, list(queues), nonce=nonce, max_tasks=number, lease_ms=LEASE_MS)
-        )
+        wish = {"nonce": nonce, "max_tasks": rng.choice((1, 2, MANY)), "lease_ms": LEASE_MS}
+        strides = rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1}))
+        self.run(lambda store: store.poll(partition, worker, list(queues), **wish, strides=strides))
 
     def speak_of_attempts(self, rng: Random) -> None:
         """Heartbeat, or release."""

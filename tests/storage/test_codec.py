@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from avtomat.core.model import Head, Ref
-from avtomat.storage.port.codec import dumps, from_ms, head_as_json, head_from_json, loads, to_ms
+from avtomat.core.timestamp import from_ms, to_ms
+from avtomat.storage.port.codec import dumps, head_as_json, head_from_json, loads
 
 HEAD = Head(job="00a", blueprint="b", digest="d", input=None, created_at=datetime(2026, 1, 31, tzinfo=UTC), config={})
 

@@ -56,14 +56,14 @@ STATEMENTS = [
     sqlite_trim,
 ]
 SCANS_ALLOWED = {
-    "sqlite_records._DUE": "a number for metrics: bounded by its limit",
-    "sqlite_records._WORKERS": "all live workers are asked for",
-    "sqlite_records._LAPSED_WORKERS": "workers are few",
+    "records._DUE": "a number for metrics: bounded by its limit",
+    "records._WORKERS": "all live workers are asked for",
+    "records._LAPSED_WORKERS": "workers are few",
 }
 SORTS_ALLOWED = {
-    "sqlite_claims._HELD_UNDER": "what one poll took is little",
-    "sqlite_trim._EXPIRED": "only what ended in the same millisecond",
-    "sqlite_reads._TASKS_OF_JOB": "at most 1,000 are shown",
+    "claims._HELD_UNDER": "what one poll took is little",
+    "trim._EXPIRED": "only what ended in the same millisecond",
+    "reads._TASKS_OF_JOB": "at most 1,000 are shown",
 }
 
 JOBS_WRITER = """

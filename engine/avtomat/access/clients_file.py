@@ -26,10 +26,12 @@ ADMIN: Final = "admin"
 
 NUMBER_MAX: Final = 10**9
 LABELS_MAX: Final = 16
+WEIGHT_MIN: Final = 0.01
+WEIGHT_MAX: Final = 100
 RATE_SPAN_MIN: Final = timedelta(seconds=1)
 RATE_SPAN_MAX: Final = timedelta(days=1)
 TOP: Final = ("clients", "plans")
-PLAN_KEYS: Final = ("scopes", "blueprints", "rate", "quota", "labels")
+PLAN_KEYS: Final = ("scopes", "blueprints", "rate", "quota", "weight", "labels")
 CLIENT_KEYS: Final = ("tokens", "plan", *PLAN_KEYS)
 RATE_KEYS: Final = ("requests", "per")
 QUOTA_KEYS: Final = ("jobs", "per", "zone")
@@ -94,7 +96,14 @@ def _limits(fields: Fields, path: Path, value: Json, known: tuple[str, ...], wha
     """What a client or a plan says of itself, in the words of `Client`."""
     table = fields.table(path, value, known, what)
     found: dict[str, Any] = {}
-    readers = {"scopes": _scopes, "blueprints": _blueprints, "rate": _rate, "quota": _quota, "labels": _labels}
+    readers = {
+        "scopes": _scopes,
+        "blueprints": _blueprints,
+        "rate": _rate,
+        "quota": _quota,
+        "weight": _weight,
+        "labels": _labels,
+    }
     for key, read in readers.items():
         if key in table and (said := read(fields, (*path, key), table[key])) is not None:
             found[key] = said
@@ -138,6 +147,13 @@ def _quota(fields: Fields, path: Path, value: Json) -> Quota | None:
         fields.wrong(UNFIT_VALUE, (*path, "zone"), "there is no such time zone", "write one like Europe/Berlin, or UTC")
         return None
     return None if jobs is None or per is None else Quota(jobs=jobs, per=Per(per), zone=zone)
+
+
+def _weight(fields: Fields, path: Path, value: Json) -> float | None:
+    if type(value) in (int, float) and WEIGHT_MIN <= value <= WEIGHT_MAX:
+        return float(value)
+    fields.wrong(UNFIT_VALUE, path, f"weight is a number from {WEIGHT_MIN} to {WEIGHT_MAX}")
+    return None
 
 
 def _is_zone(zone: Json) -> bool:

@@ -71,7 +71,7 @@ class Quota:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """Who asks at the clients' door. `blueprints` are names and patterns (None: all); `labels` are given to all its
-    jobs.
+    jobs; `weight` is its share of a queue that several clients wait for.
     """
 
     name: str
@@ -80,7 +80,13 @@ class Client:
     blueprints: tuple[str, ...] | None = None
     rate: Rate | None = None
     quota: Quota | None = None
+    weight: float = 1.0
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """What, when it is another one, ends what is open."""
+        return self.name, self.scopes, self.blueprints
 
     def may_use(self, blueprint: str) -> bool:
         """Whether jobs of this blueprint may be theirs."""
@@ -116,7 +122,13 @@ class Access:
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     """The quotas of clients, by their names."""
 
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """The weights of clients, by their names, where they are not 1."""
+
     def changed_since(self, older: Access) -> Iterator[Digest]:
         """Tokens of `older` that are gone, or mean something else now."""
-        yield from (token for token, client in older.clients.items() if self.clients.get(token) != client)
+        for token, client in older.clients.items():
+            now = self.clients.get(token)
+            if now is None or now.rights != client.rights:
+                yield token
         yield from (token for token, entry in older.workers.items() if self.workers.get(token) != entry)

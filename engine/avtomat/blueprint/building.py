@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 
 from avtomat.blueprint.assemble import assemble
-from avtomat.blueprint.checks.places import Readings, find_places
+from avtomat.blueprint.places import find_places
+from avtomat.blueprint.readings import Readings
 from avtomat.blueprint.spec import read_spec
 from avtomat.blueprint.yaml.nodes import Node, node_of
 from avtomat.core.program import Program

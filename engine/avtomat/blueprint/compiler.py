@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avtomat.blueprint.assemble import assemble
-from avtomat.blueprint.checks.places import Readings, UnreadableFormulaError, find_places
 from avtomat.blueprint.checks.rules import check_meaning
 from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.checks.shape import check_shape
 from avtomat.blueprint.findings.codes_source import CHECKER_FAILED
 from avtomat.blueprint.findings.finding import Finding, arrange
+from avtomat.blueprint.places import find_places
+from avtomat.blueprint.readings import Readings, UnreadableFormulaError
 from avtomat.blueprint.spec import BlueprintSpec, Name, name_of, read_spec
 from avtomat.blueprint.yaml.nodes import Span
 from avtomat.blueprint.yaml.source import read_source

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.formula import Json
-from avtomat.core.program import END
+from avtomat.core.program import END, FINALLY
 from avtomat.core.value import value
 
 KINDS = ("task", "call", "parallel", "foreach", "wait", "signal", "approval", "run", "succeed", "fail")
@@ -22,8 +22,6 @@ _KINDS = frozenset(KINDS)
 KINDLESS = "pass"
 LANE = "do"
 """The name of the one state of a body that is written without `states`."""
-
-_WITH_OUTPUT = frozenset({"task", "call", "parallel", "foreach", "signal", "approval", "run"})
 
 
 class Name(NamedTuple):
@@ -92,25 +90,9 @@ class StateSpec:
         return f"{self.machine}.{self.name}" if self.machine else self.name
 
     @property
-    def has_output(self) -> bool:
-        """Whether there is an `output` when it is left."""
-        return self.kind in _WITH_OUTPUT and not flag(self.part("detach"))
-
-    @property
-    def has_status(self) -> bool:
-        """Whether there is a `status` word when it is left."""
-        wins = self.kind == "parallel" and text_of(self.part("join")) == "any"
-        return wins or self.kind in {"task", "approval"}
-
-    @property
     def notes_undo_early(self) -> bool:
         """Whether its undo is noted before there is an output: as soon as it is attempted."""
         return text_of(part_of(self.part("compensate"), "after")) == "attempted"
-
-    @property
-    def ends(self) -> bool:
-        """Whether its machine ends in it."""
-        return self.kind in {"succeed", "fail"}
 
 
 @value
@@ -121,7 +103,7 @@ class MachineSpec:
     outer: str | None
     """The address of the machine around it; None for the root."""
     owner: str | None
-    """The state that it is a body of; None for the root."""
+    """The state that it is a body of; None for the root, and for `finally`."""
     states: MappingABC[str, StateSpec]
     start: Name | None = None
     is_lane: bool = False
@@ -151,6 +133,12 @@ class BlueprintSpec:
         return self.node.items.get(key)
 
     @property
+    def finally_timeout(self) -> Node | None:
+        """How long a machine that is `finally` may take; that of a lone state is the state's own."""
+        last = self.part("finally")
+        return None if part_of(last, "states") is None else part_of(last, "timeout")
+
+    @property
     def root(self) -> MachineSpec:
         """The outermost machine."""
         return self.machines[""]
@@ -175,6 +163,9 @@ def read_spec(root: Node) -> BlueprintSpec | None:
         return None
     reader = _Reader()
     reader.machine(root, address="", outer=None, owner=None, items=())
+    last = root.items.get("finally")
+    if isinstance(last, Mapping):
+        reader.machine(last, address=FINALLY, outer="", owner=None, items=())
     return BlueprintSpec(
         node=root,
         machines={address: reader.machines[address] for address in sorted(reader.machines)},
@@ -218,6 +209,15 @@ def entries_of(node: Node | None) -> Iterator[tuple[str, Node]]:
 def part_of(node: Node | None, key: str) -> Node | None:
     """The value of one key, if it is a map that has it."""
     return node.items.get(key) if isinstance(node, Mapping) else None
+
+
+def parts_of_call(call: Node | None) -> Iterator[tuple[Node, bool]]:
+    """The templates of a request, and whether secrets may stand in them: never in the url."""
+    for key, node in entries_of(call):
+        if key in {"url", "query"}:
+            yield node, False
+        elif key in {"headers", "auth", "json", "form", "text"}:
+            yield node, True
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:

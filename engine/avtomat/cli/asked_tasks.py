@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from avtomat.core.program import Machine, Program, State, TaskState
+from avtomat.core.kinds.state import State
+from avtomat.core.kinds.task import TaskState
+from avtomat.core.program import Machine, Program
 
 
 def kinds_of(program: Program) -> list[str]:

@@ -53,10 +53,20 @@ COMMANDS: Final = {
             "avtomat jobs why 00a7f8",
         ),
     ),
+    "signal": Command(
+        "avtomat.cli.signal",
+        "Send a signal to a job that waits for it, or will",
+        ("""avtomat signal 00a7f8 paid --key o-17 --payload '{"amount": 12}'""",),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",
         ("avtomat schema > blueprint.schema.json", "avtomat schema --list"),
+    ),
+    "graph": Command(
+        "avtomat.cli.graph",
+        "Draw a blueprint: as SVG, Mermaid, Graphviz dot, or an outline",
+        ("avtomat graph workflows/hello.yaml", "avtomat graph workflows/hello.yaml -o svg > hello.svg"),
     ),
     "explain": Command(
         "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)
@@ -79,6 +89,11 @@ COMMANDS: Final = {
         "avtomat.cli.store",
         "Accept the store in Redis as it is, after it was emptied or replaced",
         ("avtomat store accept --store redis://127.0.0.1:6379/0",),
+    ),
+    "conformance": Command(
+        "avtomat.cli.conformance",
+        "Test whether a worker keeps to the worker protocol",
+        ("avtomat conformance worker --command 'node worker.mjs'",),
     ),
     "config": Command("avtomat.cli.config", "Show all settings and where each comes from", ("avtomat config",)),
     "completion": Command(

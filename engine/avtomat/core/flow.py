@@ -16,45 +16,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import assert_never
+from typing import TYPE_CHECKING
 
-from avtomat.core.blocks import Block, fork_of, output_of
+from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Problem
-from avtomat.core.messages import (
-    Change,
-    DispatchTask,
-    JoinDecided,
-    ScopeEnded,
-    TaskBody,
-)
-from avtomat.core.model import (
-    UNCATCHABLE,
-    Error,
-    OnFork,
-    OnRetry,
-    OnTask,
-    OnTimer,
-    Ref,
-    Status,
-)
-from avtomat.core.program import (
-    ANY,
-    END,
-    CatchArm,
-    FailState,
-    ForeachState,
-    ParallelState,
-    PassState,
-    State,
-    SucceedState,
-    TaskState,
-    Unhandled,
-    WaitState,
-)
-from avtomat.core.taskwork import task_limits
-from avtomat.core.unwind import end_job, note_attempt
+from avtomat.core.messages import Change, ScopeEnded
+from avtomat.core.model import UNCATCHABLE, Error, Ref, Status
+from avtomat.core.program import ANY, END, CatchArm, Unhandled
+from avtomat.core.unwind import end_job
+from avtomat.core.waiting import OnTask
 from avtomat.core.walk import AuthorError, Names, Walk
+
+if TYPE_CHECKING:
+    from avtomat.core.kinds.state import State
 
 CODE_LENGTH_MAX = 128
 _NOT_OF_CODES = re.compile(r"[^A-Za-z0-9]+")
@@ -82,66 +56,9 @@ def go_on(walk: Walk, step: Step) -> Change:
 
 def _enter(walk: Walk, state: State) -> Step:
     try:
-        match state:
-            case PassState():
-                return leave(walk, state)
-            case TaskState():
-                return _ask_workers(walk, state)
-            case WaitState():
-                return walk.wait_for(OnTimer(until=_wait_until(walk, state), wall=state.until is not None))
-            case ParallelState() | ForeachState():
-                return fork(walk, state, OnRetry(until=walk.now, attempt=1, deadline=_block_deadline(walk, state)))
-            case SucceedState():
-                return _end_well(walk, walk.render(state.result, walk.names()).value)
-            case FailState():
-                return _end_by_fail(walk, state)
+        return state.enter(walk)
     except AuthorError as fault:
         return fail(walk, walk.fault_as_error(fault))
-    assert_never(state)
-
-
-def _ask_workers(walk: Walk, state: TaskState) -> Change:
-    names = walk.names()
-    rendered = walk.render(state.params, names)
-    limits = task_limits(walk, state.timeouts, names)
-    if state.compensate is not None and state.compensate.attempted:
-        note_attempt(walk, state)
-    body = TaskBody(
-        kind=state.kind,
-        params=rendered.value,
-        secrets=rendered.secrets,
-        requirements=state.requirements,
-        priority=walk.head.priority if state.priority is None else state.priority,
-    )
-    return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
-
-
-def _wait_until(walk: Walk, state: WaitState) -> datetime:
-    names = walk.names()
-    if state.until is not None:
-        return walk.render_time(state.until, names)
-    return walk.now + max(walk.render_span(state.amount, names) or timedelta(), timedelta())
-
-
-# --- entering blocks --------------------------------------------------------------------------------------------------
-
-
-def _block_deadline(walk: Walk, block: Block) -> datetime | None:
-    span = walk.render_timeout(block.timeout, walk.names())
-    return None if span is None else walk.now + span
-
-
-def fork(walk: Walk, block: Block, due: OnRetry) -> Step:
-    """Begin the bodies of a block for the attempt that is `due`; one that needs none of them is done at once."""
-    order = fork_of(walk, block)
-    walk.forks += 1
-    if order.need == 0:
-        nothing = JoinDecided(number=order.number, met=True, ok=0, failed=0, outputs=(None,) * order.total)
-        return leave(walk, block, output_of(block, nothing, order.total))
-    waiting = OnFork(
-        number=order.number, total=order.total, attempt=due.attempt, deadline=due.deadline, taken=due.taken
-    )
-    return walk.wait_for(waiting, fork=order)
 
 
 # --- leaving a state --------------------------------------------------------------------------------------------------
@@ -160,19 +77,19 @@ def leave(walk: Walk, state: State, output: Json | Ref = None, status: str | Non
 
 def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) -> Step:
     seen: Names | None = None
-    if not isinstance(state, PassState | WaitState):
+    if state.HAS_OUTPUT:
         seen = walk.names_of_leaving(output, status)
         walk.keep_output(output)
     if state.sets:
         walk.apply(state.sets, walk.names(seen))
     if not state.transitions:
-        return _end_well(walk, walk.value_of(output))
+        return end_well(walk, walk.value_of(output))
     for transition in state.transitions:
         if transition.when is not None and not walk.evaluate_guard(transition.when, walk.names(seen)):
             continue
         if transition.sets:
             walk.apply(transition.sets, walk.names(seen))
-        return _end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
+        return end_well(walk, walk.value_of(output)) if transition.target == END else transition.target
     raise AuthorError("NO_TRANSITION", f"no transition of {state.name} holds")
 
 
@@ -182,9 +99,8 @@ def _choose(walk: Walk, state: State, output: Json | Ref, status: str | None) ->
 def fail(walk: Walk, error: Error) -> Step:
     """Give the error to the lists of `catch` that may take it, from the state outward, each at most once."""
     state, taken = walk.current, walk.snapshot()
-    own = () if isinstance(state, SucceedState | FailState) else state.catch
     blueprints = walk.program.catch if walk.is_root and not walk.rescued else ()
-    for arms, outermost in ((own, False), (blueprints, True)):
+    for arms, outermost in ((state.catch, False), (blueprints, True)):
         if error.code in UNCATCHABLE:
             break
         try:
@@ -210,7 +126,7 @@ def _take(walk: Walk, state: State, arms: Sequence[CatchArm], error: Error) -> S
         walk.error = error
         if arm.target is None:
             return _choose(walk, state, output, None)
-        return _end_well(walk, None) if arm.target == END else arm.target
+        return end_well(walk, None) if arm.target == END else arm.target
     return None
 
 
@@ -221,14 +137,15 @@ def _catches(arm: CatchArm, error: Error) -> bool:
 # --- ending -----------------------------------------------------------------------------------------------------------
 
 
-def _end_well(walk: Walk, result: Json) -> Change:
+def end_well(walk: Walk, result: Json) -> Change:
+    """End the scope with a result; the job's own must be what the blueprint describes."""
     if not walk.is_root:
         return _end_body(walk, result)
     problems = walk.program.result.problems(result) if walk.program.result is not None else ()
     if problems:
         error = contract_error("the result is not what the blueprint's `result` describes", problems)
         return end_failed(walk, replace(error, state=walk.place))
-    return walk.end(ScopeEnded(output=result))
+    return end_root(walk, ScopeEnded(output=result))
 
 
 def _end_body(walk: Walk, output: Json) -> Change:
@@ -241,28 +158,15 @@ def _end_body(walk: Walk, output: Json) -> Change:
     return walk.end(ScopeEnded(output=kept))
 
 
-def _end_by_fail(walk: Walk, state: FailState) -> Change:
-    names = walk.names()
-    if state.code is None:
-        again = walk.caught or make_error(walk, "PERMANENT_ERROR", f"{state.name} fails again, but no error was caught")
-        return _end_badly(walk, again, compensate=state.compensate)
-    said = walk.render(state.code, names).value
-    message = "" if state.message is None else walk.render_text(state.message, names)
-    details = None if state.details is None else walk.render(state.details, names).value
-    code = code_of_failure(said)
-    if code != said:
-        details = {"code": said, "details": details}
-    return _end_badly(walk, make_error(walk, code, message, details), compensate=state.compensate)
-
-
 def end_failed(walk: Walk, error: Error) -> Change:
     """End the scope with an error that nothing took; a blueprint may want its job parked instead."""
     if walk.is_root and walk.program.unhandled is Unhandled.QUARANTINE and error.code not in UNCATCHABLE:
         return walk.park(error)
-    return _end_badly(walk, error)
+    return end_badly(walk, error)
 
 
-def _end_badly(walk: Walk, error: Error, *, compensate: bool = True) -> Change:
+def end_badly(walk: Walk, error: Error, *, compensate: bool = True) -> Change:
+    """End the scope as failed; unless it is declined, a job undoes first what it did."""
     ended = ScopeEnded(error=error, status=Status.FAILED)
     return end_job(walk, ended, compensate=compensate) if walk.is_root else walk.end(ended)
 

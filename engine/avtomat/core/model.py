@@ -1,11 +1,6 @@
-"""Hold what a job is: its head, its scopes, and what each scope waits for.
+"""Hold what is true of a whole job: its head, its status, and the errors that things in it end with.
 
-Rules
-  * A job is a tree of scopes. A scope is one position inside the job: the root is `/`; a branch or an item that a
-    block forked is `/<fork>.<index>` below the scope that forked it, level by level (`/1.17/0.2`).
-  * A scope belongs to one machine of the program (the root machine or a body of a block) and stands in one of its
-    states. It changes by commits alone, and its version counts them.
-  * Values are frozen; a change is a `replace`. Times are aware UTC datetimes.
+Values are frozen; a change is a `replace`. Times are aware UTC datetimes.
 """
 
 from __future__ import annotations
@@ -18,8 +13,6 @@ from enum import StrEnum
 from avtomat.core.formula import Json
 from avtomat.core.value import value
 
-ROOT = "/"
-
 
 class Status(StrEnum):
     """The word for a job that is stored with it; the finer words of an open job are derived when it is read."""
@@ -28,6 +21,7 @@ class Status(StrEnum):
     PAUSED = "paused"
     QUARANTINED = "quarantined"
     COMPENSATING = "compensating"
+    FINISHING = "finishing"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -125,141 +119,3 @@ class Head:
     timeout: timedelta | None = None
     deadline: datetime | None = None
     status: Status = Status.OPEN
-
-
-@value
-class TaskLimits:
-    """The times of one visit of a task, rendered when the state was entered; None where there is no such limit."""
-
-    queue: timedelta | None = None
-    attempt: timedelta | None = None
-    heartbeat: timedelta | None = None
-    total_at: datetime | None = None
-
-
-@value
-class OnTask:
-    """A worker's answer is awaited; `attempt` counts from 1 within the visit. `returned` is how often in a row workers
-    that stop gave this attempt back. `owes` says that an earlier attempt of the visit took effect and that its undo was
-    noted with an error. `taken` is how many failures each of several retry policies took.
-    """
-
-    attempt: int
-    limits: TaskLimits
-    returned: int = 0
-    owes: bool = False
-    taken: tuple[int, ...] = ()
-
-
-@value
-class OnTimer:
-    """A time is awaited: the end of a span, or, by the `wall` clock, a time that people gave."""
-
-    until: datetime
-    wall: bool = False
-
-
-@value
-class OnStart:
-    """The job was accepted for a later time and has entered no state."""
-
-    until: datetime
-
-
-@value
-class OnFork:
-    """Bodies below this scope are awaited: fork `number`, the block's attempt `attempt`, at most until `deadline`;
-    `taken` as in `OnTask`.
-    """
-
-    number: int
-    total: int
-    attempt: int = 1
-    deadline: datetime | None = None
-    taken: tuple[int, ...] = ()
-
-
-@value
-class OnRetry:
-    """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before.
-
-    `taken` is as in `OnTask`.
-    """
-
-    until: datetime
-    attempt: int
-    deadline: datetime | None = None
-    taken: tuple[int, ...] = ()
-
-
-@value
-class OnUnwind:
-    """The job is to end as `status`, and undos come first: no lease may be live then, or the last undo is done.
-
-    `settled` names the visits of which an undo noted with an error is void: a later one has undone them.
-    """
-
-    status: Status
-    error: Error | None = None
-    settled: tuple[str, ...] = ()
-
-
-@value
-class OnUndo:
-    """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`.
-    `taken` as in `OnTask`.
-    """
-
-    seq: int
-    index: int
-    attempt: int
-    unwind: OnUnwind
-    limits: TaskLimits
-    returned: int = 0
-    taken: tuple[int, ...] = ()
-
-
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnUnwind | OnUndo | None
-"""What keeps a scope where it is; None once it has ended."""
-
-
-@value
-class Scope:
-    """One position inside a job.
-
-    `visit` numbers the states entered in this scope, so that (path, visit) names one stay in one state for ever.
-    `data` and `outputs` are the scope's own; those around it were written down when it was forked (`Around`).
-    `outputs` holds the output of each state's last visit, or a `Ref` to it. `rescued` is set once the blueprint's own
-    `catch` was taken: it takes nothing from the states it led to.
-    """
-
-    path: str = ROOT
-    version: int = 0
-    machine: str = ""
-    state: str | None = None
-    visit: int = 0
-    entered_at: datetime | None = None
-    data: Mapping[str, Json] = field(default_factory=dict)
-    outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
-    error: Error | None = None
-    hops: int = 0
-    forks: int = 0
-    rescued: bool = False
-    waiting: Waiting = None
-
-
-@value
-class Around:
-    """What a body of a block sees of the machines around it, as it was when the block was entered, and its own place.
-
-    `machine` is the address of the body, `names` its `as` names with their items, and `index`; `place` is the path of
-    the body in errors (`pack[3]`, `tell.mail`); `error` is the last one that a `catch` around it took. The root has an
-    empty one.
-    """
-
-    machine: str = ""
-    place: str = ""
-    data: Mapping[str, Json] = field(default_factory=dict)
-    outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
-    names: Mapping[str, Json] = field(default_factory=dict)
-    error: Error | None = None

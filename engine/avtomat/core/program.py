@@ -1,5 +1,7 @@
 """Hold a compiled blueprint: machines of states, with compiled expressions in their places.
 
+The states themselves, one class for each kind, are in `core/kinds/`; here stands what several kinds have in common.
+
 A Program is what the compiler made of one blueprint, and all that `decide` knows of it. It is immutable and may be
 shared by any number of jobs. Machines are kept flat by their address: "" is the root, `tell.mail` the body of the
 branch `mail` of the state `tell`, `pack` the body of the foreach `pack`, and so on inwards.
@@ -7,14 +9,24 @@ branch `mail` of the state `tell`, `pack` the body of the foreach `pack`, and so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
 from avtomat.core.value import value
+
+if TYPE_CHECKING:
+    from avtomat.core.kinds.state import State
+
+FINALLY = "(finally)"
+"""The address of the machine that runs at every end of the job."""
+
+RESULT = "(result)"
+"""The name under which a job that is finishing keeps its result, among the root's outputs."""
 
 END = "end"
 """The target that ends a machine with the output of the state that was left."""
@@ -24,6 +36,9 @@ ANY = "ANY"
 
 Amount = timedelta | Template
 """A duration: written out, or rendered to a text in the language's form (`30s`)."""
+
+Count = int | Template
+"""A number: written out, or rendered."""
 
 
 class Jitter(StrEnum):
@@ -98,30 +113,19 @@ class CatchArm:
 class Requirements:
     """What a task asks of the worker that takes it (`worker` in the blueprint).
 
-    `strategy` chooses among several that fit; the rest is matched: `type` by equality, `resources` and `software` by
-    the rules of the worker protocol, `cost_max` against the worker's cost for the kind.
+    `strategy` chooses among several that fit, None being the default one; the rest is matched by the rules of the
+    worker protocol: `type` and `extra` by equality, numbers of `resources` at least, `software` and `artifacts` by
+    version, `skill` (version, type) against what the worker registered of the kind, `cost_max` against its cost for it.
     """
 
     strategy: str | None = None
     type: str | None = None
     resources: Mapping[str, Json] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    skill: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
     cost_max: float | None = None
-
-
-@value
-class StateBase:
-    """What states of every kind have. `name` is the state's name within its machine."""
-
-    name: str
-    transitions: tuple[Transition, ...] = ()
-    sets: Sets = ()
-    catch: tuple[CatchArm, ...] = ()
-
-
-@value
-class PassState(StateBase):
-    """Sets data and chooses; has no output."""
 
 
 @value
@@ -142,106 +146,18 @@ class Compensation:
 
 
 @value
-class TaskState(StateBase):
-    """Asks workers for one piece of work. `priority` None is the job's.
-
-    `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
-    """
-
-    kind: str
-    params: Template
-    requirements: Requirements | None = None
-    priority: int | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    retry: tuple[RetryPolicy, ...] = ()
-    expects: Check | None = None
-    compensate: Compensation | None = None
-
-
-@value
-class WaitState(StateBase):
-    """Waits for a span of time, or until a time; `amount` xor `until`."""
-
-    amount: Amount | None = None
-    until: Template | None = None
-
-
-@value
-class SucceedState(StateBase):
-    """Ends its machine with a result."""
-
-    result: Template
-
-
-@value
-class FailState(StateBase):
-    """Ends its machine as failed; without `code` it fails again with the error that was caught last."""
-
-    code: Template | None = None
-    message: Template | None = None
-    details: Template | None = None
-    compensate: bool = True
-
-
-Count = int | Template
-"""A number: written out, or rendered."""
-
-
-@value
-class Join:
-    """When a block is done: `at_least` None waits for all; `names_winner` (`any`) makes the winner's name its
-    status.
-    """
-
-    at_least: Count | None = None
-    names_winner: bool = False
-
-
-@value
-class BlockState(StateBase):
-    """Runs bodies below it and goes on when they are joined. `timeout` is that of the visit with all its attempts."""
-
-    join: Join = field(default_factory=Join)
-    timeout: Amount | None = None
-    retry: tuple[RetryPolicy, ...] = ()
-
-
-@value
-class ParallelState(BlockState):
-    """Runs its branches, each a machine of its own; `branches` in file order."""
-
-    branches: tuple[str, ...]
-
-
-@value
-class ForeachState(BlockState):
-    """Runs one machine for each item of a list. `tolerate` is a number, or a text such as `10%` (rounded down).
-
-    Without `collects` the outputs of the items are not kept, and the state's output is their counts.
-    """
-
-    items: Template
-    item_name: str = "item"
-    concurrency: Count | None = None
-    tolerate: Count | str | None = None
-    collects: bool = True
-
-
-State = PassState | TaskState | WaitState | SucceedState | FailState | ParallelState | ForeachState
-
-
-@value
 class Machine:
     """One state machine: where it starts and the states it has, in file order.
 
     A body that was written as a lone state is a machine of that state, and `lone`. `collect` makes an item's output of
-    the body's (`output` in its names).
+    the body's (`output` in its names). `tells_failures`: the block around it reads `failures`.
     """
 
     start: str
     states: Mapping[str, State]
     lone: bool = False
     collect: Template | None = None
+    tells_failures: bool = False
 
 
 @value
@@ -284,12 +200,18 @@ class Program:
     timeout: Amount | None = None
     limits: Limits = field(default_factory=Limits)
     unhandled: Unhandled = Unhandled.FAIL
+    finally_time: Amount | None = None
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None
 
     @property
+    def states(self) -> Iterator[State]:
+        """All states, of inner machines too."""
+        for machine in self.machines.values():
+            yield from machine.states.values()
+
+    @property
     def compensates(self) -> bool:
         """Whether any state has something to undo, so that a job that fails must look."""
-        states = (state for machine in self.machines.values() for state in machine.states.values())
-        return any(isinstance(state, TaskState) and state.compensate is not None for state in states)
+        return any(state.undo is not None for state in self.states)

@@ -8,28 +8,12 @@ entering and goes on by a `catch` with an `output`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
-from avtomat.core.formula import Formula, Template
-from avtomat.core.model import OnUndo, Scope
-from avtomat.core.program import (
-    Amount,
-    CatchArm,
-    FailState,
-    ForeachState,
-    ParallelState,
-    PassState,
-    Program,
-    State,
-    SucceedState,
-    TaskState,
-    Timeouts,
-    Transition,
-    WaitState,
-)
-
-_Part = Formula | Template
+from avtomat.core.kinds.state import Part, State, only_parts, parts_of
+from avtomat.core.program import RESULT, CatchArm, Program, Sets, Transition
+from avtomat.core.scope import Scope
+from avtomat.core.waiting import OnUndo
 
 
 def outputs_read(program: Program, machine: str, state: str | None) -> frozenset[str] | None:
@@ -40,43 +24,45 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     states = _reachable(program, machine, state)
     parts = [part for each in states for part in _parts(each)]
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
-    parts += _values([program.machines[machine].collect])
+    parts += parts_of(program.machines[machine].collect)
+    parts += parts_of(program.finally_time) if machine == "" else ()
     paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
     if any(len(path) == 1 for path in paths):
         return None
-    return frozenset(path[1] for path in paths)
+    ends = any(path[0] == "job" and path[1:2] in ((), ("result",)) for part in parts for path in part.reads)
+    return frozenset(path[1] for path in paths) | ({RESULT} if ends else frozenset())
 
 
 def secrets_read(program: Program, scope: Scope) -> frozenset[str]:
     """Names of the secrets that the task which the scope waits for may have been given."""
     if isinstance(scope.waiting, OnUndo):
-        states = [state for machine in program.machines.values() for state in machine.states.values()]
-        undos = [state.compensate for state in states if isinstance(state, TaskState) and state.compensate is not None]
+        undos = [state.undo for state in program.states if state.undo is not None]
         return frozenset(name for undo in undos for name in undo.params.secrets)
     state = program.machines[scope.machine].states.get(scope.state or "")
-    return state.params.secrets if isinstance(state, TaskState) else frozenset()
+    return frozenset() if state is None else state.secrets
 
 
 def secrets_named(program: Program) -> frozenset[str]:
     """Names of all secrets that tasks of the program, undos too, may be given."""
-    tasks = [state for state in _states(program) if isinstance(state, TaskState)]
-    templates = [task.params for task in tasks]
-    templates += [task.compensate.params for task in tasks if task.compensate is not None]
-    return frozenset(name for template in templates for name in template.secrets)
+    own = frozenset(name for state in program.states for name in state.secrets)
+    return own | {name for state in program.states if state.undo is not None for name in state.undo.params.secrets}
 
 
 def constants_needed(program: Program) -> frozenset[str]:
     """Names of the constants of `config` that must be there: those that stand inside `has` or `default` need not."""
-    parts = [part for state in _states(program) for part in _parts(state)]
+    parts = [part for state in program.states for part in _parts(state)]
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
-    parts += _values(template for _, template in program.data)
-    parts += _values(machine.collect for machine in program.machines.values())
+    parts += only_parts(template for _, template in program.data)
+    parts += only_parts(machine.collect for machine in program.machines.values())
     return frozenset(path[1] for part in parts for path in part.needs if path[0] == "config" and len(path) > 1)
 
 
-def _states(program: Program) -> Iterator[State]:
-    for machine in program.machines.values():
-        yield from machine.states.values()
+def reads_failures(sets: Sets, transitions: Sequence[Transition], catch: Sequence[CatchArm]) -> bool:
+    """Whether any of a block's arms reads the errors of its bodies."""
+    parts = [*only_parts(template for _, template in sets)]
+    parts += [part for transition in transitions for part in _transition_parts(transition)]
+    parts += [part for arm in catch for part in _arm_parts(arm)]
+    return any(path[0] == "failures" for part in parts for path in part.reads)
 
 
 def _reachable(program: Program, machine: str, state: str | None) -> list[State]:
@@ -99,7 +85,7 @@ def _reachable(program: Program, machine: str, state: str | None) -> list[State]
 
 def _may_be_crossed(program: Program, state: State) -> bool:
     goes_on = any(arm.output is not None for arm in (*state.catch, *program.catch))
-    return goes_on or isinstance(state, PassState | ParallelState | ForeachState)
+    return goes_on or state.CROSSED
 
 
 def _targets(state: State) -> Iterator[str]:
@@ -110,49 +96,24 @@ def _targets(state: State) -> Iterator[str]:
             yield arm.target
 
 
-def _parts(state: State) -> Iterator[_Part]:
-    yield from _values(template for _, template in state.sets)
+def _parts(state: State) -> Iterator[Part]:
+    yield from only_parts(template for _, template in state.sets)
     for transition in state.transitions:
         yield from _transition_parts(transition)
     for arm in state.catch:
         yield from _arm_parts(arm)
-    match state:
-        case TaskState(params=params, timeouts=times, compensate=undo):
-            yield from _values((params, *_times(times)))
-            if undo is not None:
-                yield from _values((undo.params, undo.when, *_times(undo.timeouts)))
-        case WaitState(amount=amount, until=until):
-            yield from _values((amount, until))
-        case SucceedState(result=result):
-            yield result
-        case FailState(code=code, message=message, details=details):
-            yield from _values((code, message, details))
-        case ParallelState(timeout=timeout, join=join):
-            yield from _values((timeout, join.at_least))
-        case ForeachState(items=items, timeout=timeout, join=join):
-            yield from _values((items, timeout, join.at_least, state.concurrency, state.tolerate))
+    yield from state.parts()
 
 
-def _transition_parts(transition: Transition) -> Iterator[_Part]:
+def _transition_parts(transition: Transition) -> Iterator[Part]:
     if transition.when is not None:
         yield transition.when
-    yield from _values(template for _, template in transition.sets)
+    yield from only_parts(template for _, template in transition.sets)
 
 
-def _arm_parts(arm: CatchArm) -> Iterator[_Part]:
+def _arm_parts(arm: CatchArm) -> Iterator[Part]:
     if arm.when is not None:
         yield arm.when
-    yield from _values(template for _, template in arm.sets)
+    yield from only_parts(template for _, template in arm.sets)
     if arm.output is not None:
         yield arm.output
-
-
-def _times(times: Timeouts) -> tuple[Amount | None, ...]:
-    return times.queue, times.attempt, times.heartbeat, times.total
-
-
-def _values(parts: Iterable[_Part | timedelta | int | str | None]) -> Iterator[_Part]:
-    """What may be rendered; a duration or a number that is written out reads nothing."""
-    for part in parts:
-        if part is not None and not isinstance(part, timedelta | int | str):
-            yield part

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
-from avtomat.core.model import Error, OnTask, OnUndo, TaskLimits
+from avtomat.core.model import Error
 from avtomat.core.program import Timeouts
+from avtomat.core.waiting import OnTask, OnUndo, TaskLimits
 from avtomat.core.walk import Names, Walk
 
 _TIMEOUTS = {

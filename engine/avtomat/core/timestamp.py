@@ -5,11 +5,14 @@ is its midnight in UTC; a time of day without an offset is no time, because it w
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 TIMES_WRITTEN_MAX = 1_024
 """Times are written again and again: the same for a job's beginning, its change and its end."""
+
+_MS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?", re.ASCII)
@@ -30,6 +33,21 @@ def parse_time(text: str) -> datetime | None:
 def format_time(moment: datetime) -> str:
     """Return `moment` in UTC; what is finer than a millisecond is cut off."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def to_ms(time: datetime) -> int:
+    """Milliseconds since the epoch, rounded down; those at the end of the year 9999 have no finer float."""
+    return min(int(time.timestamp() * 1000 // 1), _MS_MAX)
+
+
+def from_ms(ms: int) -> datetime:
+    """The time, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def span_ms(span: timedelta | None) -> int | None:
+    """Milliseconds of a span, at least one."""
+    return None if span is None else max(1, round(span.total_seconds() * 1000))
 
 
 def time_hint(text: str) -> str:

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Rendered
 from avtomat.core.messages import (
     Change,
@@ -30,25 +32,29 @@ from avtomat.core.messages import (
     TaskTimedOut,
     Undo,
 )
-from avtomat.core.model import Error, OnUndo, OnUnwind, Status, TaskLimits
-from avtomat.core.program import Compensation, TaskState
+from avtomat.core.model import Error, Status
+from avtomat.core.program import Compensation
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, task_limits
+from avtomat.core.waiting import OnUndo, OnUnwind, TaskLimits
 from avtomat.core.walk import AuthorError, Names, Walk
 
+if TYPE_CHECKING:
+    from avtomat.core.kinds.state import State
 
-def note_attempt(walk: Walk, state: TaskState) -> None:
+
+def note_attempt(walk: Walk, state: State) -> None:
     """Note what undoes an effect that is only attempted. Raises AuthorError when that cannot be rendered."""
     undo = _rendered(walk, state, {})
     if undo is not None:
         walk.undos.append(undo)
 
 
-def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, *, owes: bool = False) -> None:
+def note_effect(walk: Walk, state: State, output: Json, status: str | None, *, owes: bool = False) -> None:
     """Note what undoes a visit that took effect, if anything does: whatever else fails now, the effect is there. One
     that cannot be rendered is noted with its error.
     """
-    if state.compensate is None or state.compensate.attempted:
+    if state.undo is None or state.undo.attempted:
         return
     try:
         undo = _rendered(walk, state, {"output": output, "status": status})
@@ -60,17 +66,17 @@ def note_effect(walk: Walk, state: TaskState, output: Json, status: str | None, 
         walk.undos.append(replace(undo, settles=owes))
 
 
-def note_bad_effect(walk: Walk, state: TaskState, error: Error) -> None:
+def note_bad_effect(walk: Walk, state: State, error: Error) -> None:
     """Note that a visit took effect, with an output that is not what was expected: an operator has to say how to undo
     it, unless a later attempt of the visit ends well.
     """
-    if state.compensate is not None and not state.compensate.attempted:
+    if state.undo is not None and not state.undo.attempted:
         walk.undos.append(_without_params(walk, state, error))
 
 
-def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
+def _rendered(walk: Walk, state: State, extra: Names) -> Undo | None:
     """The undo as its `when` and params say; None when `when` says that there is nothing to undo."""
-    undo, names = state.compensate, walk.names(extra)
+    undo, names = state.undo, walk.names(extra)
     assert undo is not None
     if undo.when is not None and not walk.evaluate_guard(undo.when, names):
         return None
@@ -80,15 +86,15 @@ def _rendered(walk: Walk, state: TaskState, extra: Names) -> Undo | None:
     return _undo(walk, state, undo, rendered, limits, total)
 
 
-def _without_params(walk: Walk, state: TaskState, error: Error | None = None) -> Undo:
-    undo = state.compensate
+def _without_params(walk: Walk, state: State, error: Error | None = None) -> Undo:
+    undo = state.undo
     assert undo is not None
     return replace(_undo(walk, state, undo, Rendered(value=None), TaskLimits(), None), error=error)
 
 
 def _undo(
     walk: Walk,
-    state: TaskState,
+    state: State,
     undo: Compensation,
     rendered: Rendered,
     limits: TaskLimits,
@@ -115,13 +121,13 @@ def end_job(walk: Walk, ended: ScopeEnded, *, compensate: bool = True) -> Change
     """End the root scope as it is to end; where there may be something to undo, undo it first."""
     if compensate and ended.status is not Status.FINISHED and walk.program.compensates:
         return walk.unwind(OnUnwind(status=ended.status, error=ended.error))
-    return walk.end(ended)
+    return end_root(walk, ended)
 
 
 def go_on_undoing(walk: Walk, unwind: OnUnwind) -> Change:
     """Begin the newest undo that has not run; end the job when there is none."""
     if not walk.noted:
-        return walk.end(ScopeEnded(status=unwind.status, error=unwind.error))
+        return end_root(walk, ScopeEnded(status=unwind.status, error=unwind.error))
     return _begin(walk, unwind, len(walk.noted) - 1)
 
 
@@ -202,7 +208,6 @@ def _park(walk: Walk, undo: Undo, error: Error, waiting: OnUndo) -> Change:
 
 
 def _compensation(walk: Walk, undo: Undo) -> Compensation:
-    state = walk.program.machines[undo.machine].states[undo.state]
-    assert isinstance(state, TaskState)
-    assert state.compensate is not None
-    return state.compensate
+    compensation = walk.program.machines[undo.machine].states[undo.state].undo
+    assert compensation is not None
+    return compensation

@@ -30,6 +30,7 @@ from avtomat.core.model import ENDED, Status
 from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
 from avtomat.errors import BlueprintsRefusedError, NotFoundError, WaitTimeoutError
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.service import Service, open_store
 from avtomat.settings import Settings
 from avtomat_worker.handlers import Handler, handler_of
@@ -232,6 +233,21 @@ class Engine:
     async def why(self, job_id: str) -> Mapping[str, Json]:
         """Why the job does not move, and what to do. Raises NotFoundError."""
         return _found(await self.service.explainer.why(job_id, None), job_id)
+
+    async def signal(
+        self,
+        job_id: str,
+        name: str,
+        payload: Json = None,
+        *,
+        key: str = "",
+        id: str = "",  # noqa: A002 - the word of the API
+    ) -> bool:
+        """Send a signal to a job: False when the same `id` was taken before. Raises NotFoundError, and RequestRefused
+        as the API would answer: signal.not_found, signal.invalid, job.state, …
+        """
+        sent = Signal(name=name, payload=payload, key=key, id=id)
+        return _found(await self.service.signals.send(job_id, None, sent, self._client), job_id)
 
     async def cancel(self, job_id: str, reason: str = "", *, compensate: bool = True) -> Mapping[str, Json]:
         """End the job as cancelled; a function that runs for it is cancelled. Raises NotFoundError.

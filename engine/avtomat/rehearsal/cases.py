@@ -41,6 +41,17 @@ class Answers:
 
 
 @value
+class SentSignal:
+    """A signal that comes to the job so long after it was submitted."""
+
+    span: Span
+    name: str
+    payload: Json = None
+    key: str = ""
+    after_ms: int = 0
+
+
+@value
 class Case:
     """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`.
 
@@ -54,6 +65,7 @@ class Case:
     config: Mapping[str, Json]
     secrets: Mapping[str, str]
     layers: tuple[Mapping[str, Answers], ...]
+    signals: tuple[SentSignal, ...] = ()
     expect: MappingNode | None
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 from avtomat.blueprint.checks.rules.names import code_of
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules, codes_tests
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.language.expression import Expression, parse_expression
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.yaml.nodes import Scalar, Span
 from avtomat.core.formula import Environment, Failure, Json
 from avtomat.core.value import value

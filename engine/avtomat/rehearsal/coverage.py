@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from avtomat.blueprint.assemble import TIMES
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.parts import TIMES
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, text_of
 from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence, Span
 from avtomat.core.value import value

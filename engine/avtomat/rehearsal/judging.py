@@ -12,7 +12,9 @@ from avtomat.blueprint.yaml.nodes import Node, Span
 from avtomat.blueprint.yaml.nodes import Sequence as SequenceNode
 from avtomat.core.duration import format_duration, parse_duration
 from avtomat.core.formula import Json
-from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.core.model import ENDED, Status
+from avtomat.core.program import FINALLY
+from avtomat.core.scope import ROOT
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.comparing import Difference, differences, order_differs, same, shown
@@ -39,6 +41,7 @@ class Outcome:
     data: Mapping[str, Json]
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
+    final: Sequence[str] = ()
     elapsed: timedelta = timedelta()
 
 
@@ -55,20 +58,28 @@ def outcome_of(played: Played) -> Outcome:
         data=scope_of_row(row).data,
         tasks=played.tasks,
         compensated=played.compensated,
+        final=_final(played),
         elapsed=timedelta(milliseconds=(row.finished_ms or row.updated_ms) - row.created_ms),
     )
+
+
+def _final(played: Played) -> list[str]:
+    """The states of `finally` that were entered."""
+    scopes = {entry["scope"] for entry in played.entries if (entry.get("set") or {}).get("machine") == FINALLY}
+    return [name for entry in played.entries if entry["scope"] in scopes for name in entry.get("trail") or ()]
 
 
 def judge(case: Case, played: Played, outcome: Outcome, source: str) -> list[Finding]:
     """All that is not as expected, in the order of the file; a case that was stopped has its one reason."""
     if played.stopped is not None:
-        return [played.stopped.finding]
+        return [*_unused_signals(case, played), played.stopped.finding]
     expected = text_of(part_of(case.expect, "status"))
     if played.refused is not None and expected != REFUSED:
         message = f"the input would be refused: {played.refused.message}"
         return [codes.INPUT_REFUSED.at(case.input_span, message, "a case that shows this expects status: refused")]
     others = [codes.NOT_AS_EXPECTED.at(*each) for each in [*_differences(case, outcome)][:DIFFERENCES_SHOWN_MAX]]
-    others = sorted([*others, *_conditions(case, outcome, source)], key=lambda finding: finding.span)
+    found = [*others, *_conditions(case, outcome, source), *_unused_signals(case, played)]
+    others = sorted(found, key=lambda finding: finding.span)
     ended = [*_status(case, outcome)]
     return [_ended_otherwise(*ended[0], others)] if ended else others
 
@@ -89,6 +100,12 @@ def _error(row: JobRow) -> Json:
     """Why the job ended as it did, or is parked."""
     kept = row.error if row.status in ENDED else row.reason
     return None if kept is None else loads(kept)
+
+
+def _unused_signals(case: Case, played: Played) -> Iterator[Finding]:
+    for number, why in sorted(played.unused_signals.items()):
+        sent = case.signals[number]
+        yield codes.SIGNAL_UNUSED.at(sent.span, f"the signal `{sent.name}` was not used: {why}")
 
 
 # --- what is compared -------------------------------------------------------------------------------------------------
@@ -119,6 +136,8 @@ def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
                 yield from order_differs(node, outcome.path, key, " -> ")
             case "compensated":
                 yield from order_differs(node, outcome.compensated, key, ", ")
+            case "finally":
+                yield from order_differs(node, outcome.final, key, " -> ")
             case "result":
                 yield from differences(node, outcome.result, key)
             case "data":

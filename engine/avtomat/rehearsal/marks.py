@@ -12,19 +12,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from avtomat.core.formula import Environment, Failure, Formula, Json
+from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.state import State
+from avtomat.core.kinds.task import TaskState
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error
-from avtomat.core.program import (
-    CatchArm,
-    ForeachState,
-    Machine,
-    ParallelState,
-    Program,
-    RetryPolicy,
-    State,
-    TaskState,
-    Transition,
-)
+from avtomat.core.program import CatchArm, Machine, Program, RetryPolicy, Transition
 from avtomat.core.retry import policy_for
 from avtomat.core.taskwork import error_of_attempt
 
@@ -153,7 +146,7 @@ def _timeouts(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Mark]:
             yield scope.mark(Kind.TIMEOUT, entry["limit"])
         case "LeaseLost", "task" if not entry.get("gave_up"):
             yield scope.mark(Kind.TIMEOUT, HEARTBEAT)
-        case "TimerFired", "fork" | "retry" if _passed(scope.waiting.get("deadline"), entry["at_ms"]):
+        case "TimerFired", "fork" | "retry" | "signal" if _passed(scope.waiting.get("deadline"), entry["at_ms"]):
             yield scope.mark(Kind.TIMEOUT, VISIT)
 
 

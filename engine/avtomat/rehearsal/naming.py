@@ -6,12 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from avtomat.blueprint.checks.shape import span_of_key
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
-from avtomat.core.program import ForeachState, ParallelState, Program, TaskState
+from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.signals import SignalState
+from avtomat.core.kinds.task import TaskState
+from avtomat.core.program import FINALLY, Program
 from avtomat.core.value import value
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -24,6 +27,7 @@ class Known:
 
     tasks: Mapping[str, TaskState]
     states: Collection[str]
+    signals: Collection[str]
 
     @property
     def kinds(self) -> Collection[str]:
@@ -39,14 +43,21 @@ class Known:
 
 def check_names(root: Node, program: Program) -> Iterator[Finding]:
     """Findings for every name in the file that the blueprint does not have."""
-    known = Known(tasks=dict(_tasks(program, "", "")), states=program.machines[""].states)
+    signals = {state.signal for state in program.states if isinstance(state, SignalState)}
+    tasks = dict(_tasks(program, "", ""))
+    if FINALLY in program.machines:
+        tasks |= dict(_tasks(program, FINALLY, "finally"))
+    known = Known(tasks=tasks, states=program.machines[""].states, signals=signals)
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _tasks_named(part_of(owner, "tasks"), known)
+        yield from _signals_named(part_of(owner, "signals"), known)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
         yield from _states_named(part_of(expect, "path"), known.states, "a state of the outermost machine")
+        finals = program.machines[FINALLY].states if FINALLY in program.machines else ()
+        yield from _states_named(part_of(expect, "finally"), finals, "a state of `finally`")
         yield from _states_named(part_of(expect, "compensated"), known.undone, "a state that has `compensate`")
 
 
@@ -80,6 +91,14 @@ def _tasks_named(node: Node | None, known: Known) -> Iterator[Finding]:
             assert node is not None
             hint = _hint(key, (*known.kinds, *map(_plain, known.tasks)))
             yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint asks for no task `{key}`", hint)
+
+
+def _signals_named(node: Node | None, known: Known) -> Iterator[Finding]:
+    for key, _ in entries_of(node):
+        if key not in known.signals:
+            assert node is not None
+            message = f"the blueprint waits for no signal `{key}`"
+            yield codes.UNKNOWN_SIGNAL.at(span_of_key(node, key), message, _hint(key, sorted(known.signals)))
 
 
 def _states_named(node: Node | None, known: Collection[str], what: str) -> Iterator[Finding]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from avtomat.core.model import ENDED, ROOT, Status
+from avtomat.core.model import ENDED, Status
+from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.joining import join_of_mail
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Committed, Created, Due, Outcome
@@ -43,6 +44,15 @@ class VisitQueues(MemoryStore):
         answer = await super().commit(job, path, version, cause, _queue_apart(path, writes))
         self.at_rest = self.at_rest or (answer.outcome is Outcome.OK and _rests(path, writes))
         return answer
+
+    def signals_awaited(self) -> list[str]:
+        """What is said of each signal for which a scope of the job waits."""
+        waits = [scope.wait for part in self._parts for job in part.jobs.values() for scope in job.scopes.values()]
+        return [
+            f"the signal {wait.name.partition('#')[0]}" + (f" with the key {wait.key}" if wait.key else "")
+            for wait in waits
+            if wait is not None
+        ]
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park the job without a decision."""

@@ -23,10 +23,10 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
-from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile
+from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, SentSignal
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
-LATER = ("calls", "approvals", "signals", "children", "callbacks")
+LATER = ("calls", "approvals", "children", "callbacks")
 """Parts of the language's tests that belong to states which this version cannot run; see blueprint.rules.later."""
 
 
@@ -120,6 +120,7 @@ class _Reader:
             config=_merged(part_of(defaults, "config"), part_of(node, "config"), otherwise={}),
             secrets=_merged(part_of(defaults, "secrets"), part_of(node, "secrets"), otherwise={}),
             layers=(self._answers_by_key(part_of(node, "tasks")), usual),
+            signals=self._signals(part_of(defaults, "signals"), part_of(node, "signals")),
             expect=expect if isinstance(expect, Mapping) else None,
         )
 
@@ -151,6 +152,28 @@ class _Reader:
             return read
         self.findings += read
         return None
+
+    # --- signals ------------------------------------------------------------------------------------------------------
+
+    def _signals(self, usual: Node | None, own: Node | None) -> tuple[SentSignal, ...]:
+        """What is sent, in the order in which it comes; a name of the case itself replaces that of `defaults`."""
+        by_name = {**dict(entries_of(usual)), **dict(entries_of(own))}
+        sent = [
+            self._signal(name, node)
+            for name, nodes in by_name.items()
+            for node in (items_of(nodes) if isinstance(nodes, Sequence) else (nodes,))
+        ]
+        return tuple(sorted(sent, key=lambda signal: signal.after_ms))
+
+    def _signal(self, name: str, node: Node) -> SentSignal:
+        key = value_of(part_of(node, "key"))
+        return SentSignal(
+            span=node.span,
+            name=name,
+            payload=value_of(part_of(node, "payload")),
+            key="" if key is None else str(key),
+            after_ms=self._span(part_of(node, "after")) // timedelta(milliseconds=1),
+        )
 
     # --- values -------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from avtomat.blueprint.checks.spelling import nearest_hint
 from avtomat.blueprint.compiler import Examined, examine_text
 from avtomat.blueprint.files import is_test, is_there, read_file
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding, arrange
+from avtomat.blueprint.language.spelling import nearest_hint
 from avtomat.blueprint.spec import LANE, Name, StateSpec
 from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 
 from avtomat.blueprint.building import build_program
@@ -22,9 +23,10 @@ from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.messages import View
-from avtomat.core.model import OnUndo
 from avtomat.core.program import Program
+from avtomat.core.timestamp import from_ms, to_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnUndo
 from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.cases import Case
@@ -34,19 +36,21 @@ from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.signals import Signal, Signals
 from avtomat.runtime.jobs.submission import Submission, begin, input_of
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.time.timers import Timers
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.results import cause_of, event_of
 from avtomat.secrets import InlineSecret, Secrets
-from avtomat.storage.port.answers import Handout, JobRow, Revoked, Wakeups
-from avtomat.storage.port.codec import from_ms, loads, secrets_from_json, to_ms
+from avtomat.storage.port.answers import Handout, HistoryEntry, JobRow, Revoked, Wakeups
+from avtomat.storage.port.codec import loads, secrets_from_json
 
 JOB = "00000000000000000000000001"
 """The id of every job in tests: jitter and `uuid()` are derived from it."""
 
 WORKER = "test"
+_SIGNAL = "signal "
 LEASE_MS = 90_000
 RETENTION = timedelta(days=7)
 DECISIONS_MAX = 10_000
@@ -60,13 +64,15 @@ SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
 class Played:
     """What came of a job: the job as the store keeps it, its history, what workers got, and what was undone.
 
-    `stopped` says why it did not come to its end; `refused` why there is no job at all.
+    `unused_signals` says of signals of the case, by number, why the job did not use them. `stopped` says why it did not
+    come to its end; `refused` why there is no job at all.
     """
 
     row: JobRow | None = None
     entries: Sequence[Mapping[str, Json]] = ()
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
+    unused_signals: Mapping[int, str] = field(default_factory=dict)
     join_errors: Mapping[tuple[str, int], str]
     stopped: CaseStopped | None = None
     refused: RequestRefused | None = None
@@ -107,6 +113,9 @@ class _Stage:
         self._ready: list[str] = []
         self._working: dict[str, _Work] = {}
         self._agenda: list[tuple[int, int, str]] = []
+        self._signals = Signals(store, self._executor, self._row, self._programs)
+        self._coming = [self._now_ms + signal.after_ms for signal in reversed(case.signals)]
+        self._refused_signals: dict[int, str] = {}
         self._cancelled: list[str] = []
         self._tasks: list[Task] = []
         self._untaken: dict[str, Task] = {}
@@ -140,6 +149,9 @@ class _Stage:
             entries=[{"scope": entry.path, "at_ms": entry.at_ms, **loads(entry.record)} for entry in entries],
             tasks=self._tasks,
             compensated=self._compensated,
+            unused_signals=self._refused_signals
+            if stopped
+            else self._unused({_record(entry).get("id") for entry in entries}),
             join_errors=self._store.join_errors,
             stopped=stopped,
         )
@@ -159,6 +171,8 @@ class _Stage:
             await self._hand_out()
         elif self._agenda and self._agenda[0][0] <= self._now_ms:
             await self._deliver(heapq.heappop(self._agenda)[2])
+        elif self._coming and self._coming[-1] <= self._now_ms:
+            await self._send_next()
         elif not await self._look_what_is_due():
             await self._turn_clock()
 
@@ -230,14 +244,40 @@ class _Stage:
             del self._working[task_id]
         self._cancelled += told
 
+    # --- signals ------------------------------------------------------------------------------------------------------
+
+    async def _send_next(self) -> None:
+        """Deliver the signal whose time has come, as its sender would."""
+        number = len(self._case.signals) - len(self._coming)
+        self._coming.pop()
+        sent = self._case.signals[number]
+        signal = Signal(name=sent.name, payload=sent.payload, key=sent.key, id=f"{_SIGNAL}{number}")
+        try:
+            await self._signals.send(JOB, None, signal, WORKER)
+        except RequestRefused as refused:
+            self._refused_signals[number] = refused.message
+
+    async def _row(self, job_id: str, _client: str | None) -> JobRow | None:
+        return await self._store.show(job_id)
+
+    def _unused(self, used: Container[str | None]) -> dict[int, str]:
+        """Why signals of the case were not used, by their numbers."""
+        found = dict(self._refused_signals)
+        first_coming = len(self._case.signals) - len(self._coming)
+        for number in range(len(self._case.signals)):
+            if number >= first_coming:
+                found[number] = "the job had come to its end before"
+            elif number not in found and f"{_SIGNAL}{number}" not in used:
+                found[number] = "no state waited for it under this key"
+        return found
+
     # --- time ---------------------------------------------------------------------------------------------------------
 
     async def _turn_clock(self) -> None:
         """Go to the next time at which something is to be done, by way of the moment before it."""
         target_ms = await self._next_ms()
         if target_ms is None:
-            hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
-            raise self._endless(f"the job waits for ever for a worker that takes {await self._left_lying()}", hint)
+            raise self._endless(*await self._for_ever())
         if target_ms > self._latest_ms:
             raise self._endless("the job waits longer than a hundred years", "check what it waits for, and `now`")
         self._now_ms = max(self._now_ms, target_ms - 1)
@@ -249,9 +289,17 @@ class _Stage:
         if await self._next_ms() == target_ms:
             self._now_ms = target_ms
 
-    async def _left_lying(self) -> str:
-        """The tasks that no worker takes and that are open still."""
+    async def _for_ever(self) -> tuple[str, str]:
+        """For what the job waits though nothing is to come, and what helps."""
         row = await self._store.show(JOB)
+        if row is not None and not row.tasks:
+            awaited = ", ".join(self._store.signals_awaited()) or "nothing"
+            return f"the job waits for ever for {awaited}", "send it with `signals`, or give the state a `timeout`"
+        hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
+        return f"the job waits for ever for a worker that takes {self._left_lying(row)}", hint
+
+    def _left_lying(self, row: JobRow | None) -> str:
+        """The tasks that no worker takes and that are open still."""
         queues = () if row is None else (task.queue for task in row.tasks)
         found = [self._untaken[queue] for queue in queues if queue in self._untaken]
         return ", ".join(f"{task.kind} ({task.place})" for task in found) or "nothing"
@@ -259,10 +307,16 @@ class _Stage:
     async def _next_ms(self) -> int | None:
         due_ms = await self._store.next_due_ms(0)
         times = [self._agenda[0][0]] if self._agenda else []
+        times += self._coming[-1:]
         return min([*times, *([] if due_ms is None else [due_ms])], default=None)
 
     def _endless(self, message: str, hint: str) -> CaseStopped:
         return CaseStopped(codes.ENDLESS_CASE.at(self._case.name.span, message, hint))
+
+
+def _record(entry: HistoryEntry) -> Mapping[str, Json]:
+    record: Mapping[str, Json] = loads(entry.record)
+    return record
 
 
 def _place(kept: Kept, program: Program) -> tuple[str, bool]:

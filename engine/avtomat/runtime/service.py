@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
-from avtomat.core.timestamp import format_time
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
 from avtomat.runtime.access.keeper import AccessKeeper
@@ -25,6 +26,7 @@ from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
 from avtomat.runtime.people.operating import Operators
@@ -39,14 +41,17 @@ from avtomat.secrets import Secrets
 from avtomat.settings import Settings
 from avtomat.storage.history.port import HistoryDatabase
 from avtomat.storage.port.answers import Wakeups
-from avtomat.storage.port.codec import from_ms
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)
 
 SCOPES_KEPT_MAX = 20_000
-SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
+SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
+
+
+AGEING_MAX = timedelta(days=30)
+"""Places in queues are whole numbers up to 2^53, which a longer time would exceed in the end."""
 
 
 class Service:
@@ -88,6 +93,7 @@ class Service:
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
@@ -107,6 +113,7 @@ class Service:
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
+        self.access.listen(lambda _: self.weigh(self.access.current.weights))
         self._started = False
         self._draining = False
 
@@ -127,6 +134,10 @@ class Service:
         if watch:
             self._reloader.start()
         self._started = True
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give clients these shares of a queue that several wait for, in place of those before; of others it is 1."""
+        self.dispatcher.weigh(weights)
 
     def tell(self, changed: Callable[[str], None]) -> None:
         """Call this from now on with the id of each job that the store says has changed."""
@@ -294,15 +305,23 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
 
     `offset_ms` is added to the store's clock: tests turn it by hand.
     """
-    outbox = settings.history is not None
+    outbox, ageing_ms = settings.history is not None, round(min(settings.ageing, AGEING_MAX).total_seconds() * 1000)
     if settings.sqlite_path is not None:
         from avtomat.storage.sqlite.store import SqliteStore
 
-        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, offset_ms=offset_ms, outbox=outbox)
+        return SqliteStore(
+            settings.sqlite_path,
+            partitions=settings.partitions,
+            offset_ms=offset_ms,
+            outbox=outbox,
+            ageing_ms=ageing_ms,
+        )
     if settings.store.startswith("memory:"):
         from avtomat.storage.memory.store import MemoryStore
 
-        return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+        return MemoryStore(
+            partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox, ageing_ms=ageing_ms
+        )
     from avtomat.storage.redis.store import RedisStore
     from avtomat.storage.redis.wire.url import RedisUrlError
 
@@ -313,6 +332,7 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
             offset_ms=offset_ms,
             history_outbox=outbox,
             store_id=settings.store_id or "",
+            ageing_ms=ageing_ms,
         )
     except RedisUrlError as wrong:
         raise SettingsError(f"store: {wrong}") from None

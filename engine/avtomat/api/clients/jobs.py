@@ -65,9 +65,11 @@ class JobRoutes:
         body = await json_body(request, self._body_bytes_max)
         if isinstance(body, list):
             return await self._submit_all(request, body, waits="wait" in query)
-        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
-        accepted = await self._clients.submit(asked, wait_s)
+        asked = _submission_of(request, body, read_key(single_header(request, "Idempotency-Key")))
+        submitting = self._clients.submit(asked, wait_s, request.let_go)
+        del asked, body  # so that who waits holds neither
+        accepted = await submitting
         answer = await self._answer(accepted, whole="wait" in query)
         answer.set("Location", f"{JOBS}/{accepted.job_id}")
         if not accepted.fresh:
@@ -186,6 +188,16 @@ def found(value: T | None, job_id: str) -> T:
     if value is None:
         raise RequestRefused(f"there is no job {job_id[:80]!r}", status=404, code="job.not_found")
     return value
+
+
+def acted(value: T | None, request: Request) -> T:
+    """What came of acting on the job of the address; 404 when there is none that this caller may act on."""
+    caller = request.caller
+    if value is None and caller.reads is None and caller.acts is not None:
+        text = f"there is no job {request.parts['job'][:80]!r} of {caller.name}"
+        hint = "to act on the jobs of other clients, the scope operator is needed"
+        raise RequestRefused(text, status=404, code="job.not_found", hint=hint)
+    return found(value, request.parts["job"])
 
 
 def _status_word(word: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import JOBS, accepted_as_json, found, status_of
+from avtomat.api.clients.jobs import JOBS, accepted_as_json, acted, found, status_of
 from avtomat.api.clients.submissions import read_key
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
@@ -92,7 +92,7 @@ class OperatingRoutes:
             compensate=body.get("compensate", True),
             key=_key_of(request),
         )
-        return _answer(_acted(job, request))
+        return _answer(acted(job, request))
 
     async def rerun(self, request: Request) -> Answer:
         """Enter a state of an open job anew, or run an ended one again, as a new job."""
@@ -103,7 +103,7 @@ class OperatingRoutes:
         )
         job = await self._operators.rerun(job_id, caller.acts, event, _key_of(request))
         if not isinstance(job, Accepted):
-            return _answer(_acted(job, request))
+            return _answer(acted(job, request))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
         answer.set("Location", f"{JOBS}/{job.job_id}")
         if not job.fresh:
@@ -121,7 +121,7 @@ class OperatingRoutes:
             body = await self._body(request, fields)
             job_id, caller = request.parts["job"], request.caller
             job = await self._operators.operate(job_id, caller.acts, make(body, caller.name), _key_of(request))
-            return _answer(_acted(job, request))
+            return _answer(acted(job, request))
 
         return act
 
@@ -145,16 +145,6 @@ class OperatingRoutes:
 
 def _key_of(request: Request) -> str | None:
     return read_key(single_header(request, "Idempotency-Key"))
-
-
-def _acted(job: Mapping[str, Json] | None, request: Request) -> Mapping[str, Json]:
-    """The job on which somebody acted; 404 when there is none that this caller may act on."""
-    caller = request.caller
-    if job is None and caller.reads is None and caller.acts is not None:
-        text = f"there is no job {request.parts['job'][:80]!r} of {caller.name}"
-        hint = "to act on the jobs of other clients, the scope operator is needed"
-        raise RequestRefused(text, status=404, code="job.not_found", hint=hint)
-    return found(job, request.parts["job"])
 
 
 def _answer(job: Mapping[str, Json]) -> Answer:

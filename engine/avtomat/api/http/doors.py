@@ -87,6 +87,9 @@ class ClientsDoor:
                         answer = await self._limited(request, caller.token, handler)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
+            finally:
+                if request.claims:
+                    request.let_go()
             answer.set("X-Request-Id", request_id)
             if caller is not None and caller.client is not None:
                 self._tell_limits(answer, caller.client)
@@ -150,6 +153,9 @@ class WorkersDoor:
                     answer = await self._revocable(request, caller.token, handler)
             except Exception as error:
                 answer = worker_refusal(refusal_of(error))
+            finally:
+                if request.claims:
+                    request.let_go()
             statuses[answer.status] += 1
             return answer
 

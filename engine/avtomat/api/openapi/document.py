@@ -85,6 +85,20 @@ OPERATIONS: Final = (
         answers={200: "Job", 304: None},
         refusals=(404, 422, 503),
     ),
+    Operation(
+        method="post",
+        path=_JOB + "/signals/{name}",
+        id="sendSignal",
+        door="client",
+        scopes=(Scope.CLIENT, Scope.OPERATOR),
+        summary="Send a signal to a job",
+        text="202 once it is stored: the state that waits for the signal and its key goes on with the payload, now or "
+        "when it comes to wait. 200 when a signal with this id was taken before.",
+        body="Signal",
+        body_required=False,
+        answers={202: "SignalAccepted", 200: "SignalAccepted"},
+        refusals=(404, 409, 413, 422, 429, 503),
+    ),
     *OPERATING,
     Operation(
         method="get",

@@ -180,6 +180,20 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Event": _EVENT,
     "Tasks": _object({"tasks": _list("Task")}, "tasks"),
     "Task": _TASK,
+    "Signal": _object(
+        {
+            "payload": {"description": "What the state's `expects` describes; it becomes the state's output."},
+            "key": {"type": ["string", "integer"], "description": "The `key` of the state; nothing sent is none."},
+            "id": {"type": "string", "maxLength": 255, "description": "The same id again is the same signal."},
+        },
+        additionalProperties=False,
+    ),
+    "SignalAccepted": _object(
+        {"job_id": _TEXT, "signal": _TEXT, "status": {"type": "string", "enum": ["accepted", "repeated"]}},
+        "job_id",
+        "signal",
+        "status",
+    ),
     "Reason": _wish(),
     "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
     "Rerun": _wish(

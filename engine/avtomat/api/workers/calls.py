@@ -2,8 +2,9 @@
 
 A task must not vanish with the connection of the poll that took it: the connection is looked at before a task is
 claimed and before it is answered, and the answer is written here and not by aiohttp, so that a write that fails gives
-the task back. While the store is away polls and results are put off with 429: clients hold a result that is answered
-so, and drop one that is answered 503. No text here may say what makes a client register again.
+the task back. While the store is away polls and results are put off with 429, and results also while there is no room
+for their bodies: clients hold a result that is answered so, and drop one that is answered 503. No text here may say
+what makes a client register again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, r
 from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.runtime.byte_budget import BusyRefused
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
 from avtomat.settings import Settings
 
 WORKERS: Final = "/_worker"
@@ -83,6 +86,7 @@ class WorkerRoutes:
             timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
+            hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
         refuse_kinds(request.caller, asked.kinds)
@@ -116,7 +120,7 @@ class WorkerRoutes:
             if isinstance(body, list):
                 return worker_answer(await self._results(request, body, sender))
             return worker_answer(await self._dispatcher.result(_result_of(request, body, sender)))
-        except StoreError as away:
+        except (StoreError, BusyRefused) as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
         except BodyTooLarge as refused:
             if sender is not None and request.caller.is_worker(check_id(sender, "the worker's id")):
@@ -167,5 +171,5 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _put_off(away: StoreError, retry_after_s: int) -> RequestRefused:
+def _put_off(away: StoreError | BusyRefused, retry_after_s: int) -> RequestRefused:
     return RequestRefused(away.message, status=429, code=away.code, retry_after_s=retry_after_s)

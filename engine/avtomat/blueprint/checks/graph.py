@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from avtomat.blueprint.checks.reach import Reach
+from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, is_end
 
 Edges = Mapping[str, frozenset[str]]
@@ -68,7 +69,7 @@ def with_way_out(edges: Edges, machine: MachineSpec) -> frozenset[str]:
 
 def may_end(state: StateSpec) -> bool:
     """Whether the machine may end when this state is left; a state without any way on is not asked for another."""
-    if state.ends or not (state.arms or state.part("next") or state.part("transitions")):
+    if kind_of(state).ends or not (state.arms or state.part("next") or state.part("transitions")):
         return True
     return any(arm.target is not None and is_end(arm.target) for arm in (*state.arms, *state.catch))
 

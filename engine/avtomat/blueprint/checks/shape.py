@@ -25,9 +25,9 @@ from avtomat.blueprint.checks.shape_words import (
     kind_of,
     name_hint,
 )
-from avtomat.blueprint.checks.spelling import listed, meant
 from avtomat.blueprint.findings import codes_schema as codes
 from avtomat.blueprint.findings.finding import FOUND_MAX, Finding
+from avtomat.blueprint.language.spelling import listed, meant
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.duration import parse_duration
 from avtomat.core.formula import Json

@@ -32,6 +32,12 @@ UNKNOWN_STATE = Code(
     about="`path` lists states of the outermost machine, `compensated` paths of states that have `compensate`.",
 )
 
+UNKNOWN_SIGNAL = Code(
+    number="AVT606",
+    title="A signal for which the blueprint does not wait",
+    about="`signals` has the names of signals for which states of the blueprint wait.",
+)
+
 # --- cases that were run ---------------------------------------------------------------------------------------------
 
 NOT_AS_EXPECTED = Code(
@@ -72,6 +78,12 @@ ENDLESS_CASE = Code(
     title="A case without an end",
     about="The job waits for what never comes, or goes on and on: a case may take 10,000 decisions, and a hundred "
     "years of its own time.",
+)
+SIGNAL_UNUSED = Code(
+    number="AVT628",
+    title="A signal that was not used",
+    about="The job ended before it came, no state waited for it under its key, or its payload is not what the state "
+    "expects, so that its sender would be refused.",
 )
 UNEXERCISED = Code(
     number="AVT631",

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from avtomat.blueprint.checks.probing import probe
 from avtomat.blueprint.language import evaluation
 from avtomat.blueprint.language.evaluation import UNKNOWN, Code
 from avtomat.blueprint.language.faults import Fault, Read
@@ -11,6 +10,7 @@ from avtomat.blueprint.language.functions.table import FORMS, FUNCTIONS, canonic
 from avtomat.blueprint.language.functions.text import regex_problem
 from avtomat.blueprint.language.limits import DEPTH_MAX, NODES_MAX, EvaluationError
 from avtomat.blueprint.language.operators import OMIT
+from avtomat.blueprint.language.probing import probe
 from avtomat.core.formula import Json
 
 NOTHING: Code = evaluation.constant(None)

@@ -16,8 +16,8 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from avtomat.blueprint.checks.spelling import nearest_hint
 from avtomat.blueprint.language.functions.text import compiled_pattern, regex_problem
+from avtomat.blueprint.language.spelling import nearest_hint
 from avtomat.blueprint.schemas.explainer import explain
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.formula import Json, Problem

@@ -95,6 +95,7 @@ class AccessKeeper:
             clients={} if clients is None else clients.by_token,
             workers={} if workers is None else workers.by_token,
             quotas={name: client.quota for name, client in named.items() if client.quota is not None},
+            weights={name: client.weight for name, client in named.items() if client.weight != 1},
         )
         changed = list(self.current.changed_since(before))
         for listener in self._listeners:

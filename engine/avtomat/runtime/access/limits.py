@@ -9,10 +9,9 @@ from functools import partial
 
 from avtomat.access.model import Access, Client
 from avtomat.access.periods import Period, period_of, span_of
-from avtomat.core.timestamp import format_time
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.access.counting import Counting, Left
-from avtomat.storage.port.codec import from_ms
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import Event, JoinDecided, LeaseLost, SizeExceeded, TaskSucceeded, WorkerAnswer
-from avtomat.core.model import OnTask, OnUndo, Scope
+from avtomat.core.messages import (
+    Event,
+    JoinDecided,
+    LeaseLost,
+    SignalReceived,
+    SizeExceeded,
+    TaskSucceeded,
+    WorkerAnswer,
+)
+from avtomat.core.scope import Scope
+from avtomat.core.waiting import OnTask, OnUndo
 from avtomat.runtime.work.results import OPEN_ATTEMPT
 
 
@@ -22,7 +31,12 @@ def numbered(event: Event, scope: Scope) -> Event:
 def _of_attempt(event: WorkerAnswer, attempt: int) -> Event:
     if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
         return TaskSucceeded(
-            attempt=attempt, output=event.output, status=event.status, worker=event.worker, error=event.error
+            attempt=attempt,
+            output=event.output,
+            status=event.status,
+            worker=event.worker,
+            error=event.error,
+            beside=event.beside,
         )
     return replace(event, attempt=attempt)
 
@@ -36,8 +50,12 @@ def describe(event: Event) -> dict[str, Json]:
             fields = {"attempt": event.attempt}
         case SizeExceeded(message=message, event=cause):
             fields = {"message": message, "on": None if cause is None else describe(cause)}
+        case SignalReceived(name=name, id=identity, by=by):  # the payload is the state's output
+            fields = {"name": name, "id": identity, "by": by}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:
-            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name != "beside"}
+    if isinstance(event, WorkerAnswer) and event.beside is not None:
+        fields.update(event.beside)
     return {"type": type(event).__name__, **{name: value for name, value in fields.items() if value not in ("", None)}}

@@ -26,7 +26,9 @@ from avtomat.core.messages import (
     TaskSucceeded,
     View,
 )
-from avtomat.core.model import ROOT, Error, Ref
+from avtomat.core.model import Error, Ref
+from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import from_ms
 from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
@@ -40,8 +42,9 @@ from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
-from avtomat.storage.port.codec import dumps, from_ms
+from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
 
@@ -146,6 +149,10 @@ class Executor:
         reason = Error(code="INTERNAL_ERROR", message=text).as_json()
         record = dumps({"type": "Quarantined", "error": reason})
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
+
+    def mail_came(self) -> None:
+        """Mail was delivered that no commit of this replica told of: look for it at once."""
+        self._listeners.due_at(self._store.now_ms())
 
     def job_changed(self, job: str) -> None:
         """The store says that a job changed. A commit that is under way here tells those who wait by itself. Else it
@@ -279,7 +286,7 @@ class Executor:
     def _look_for_mail(self, answer: Committed | Created) -> None:
         """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
         if answer.mailed:
-            self._listeners.due_at(self._store.now_ms())
+            self.mail_came()
 
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""
@@ -351,7 +358,8 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
         client=kept.client,
         trace=kept.trace,
         updated_ms=written.writes.at_ms,
-        size=len(written.writes.scope),
+        size=weight_of(written.writes.scope),
+        head_size=kept.head_size,
         around=kept.around,
         environment=kept.environment,
         undos=kept.undos,

@@ -7,12 +7,13 @@ from datetime import datetime
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
-from avtomat.core.model import ENDED, Head, OnFork, OnRetry, OnStart, OnTask, OnTimer, Ref, Scope, Status, Waiting
-from avtomat.core.timestamp import format_time
+from avtomat.core.model import ENDED, Head, Ref, Status
+from avtomat.core.program import RESULT
+from avtomat.core.scope import Scope
+from avtomat.core.timestamp import format_time, from_ms
+from avtomat.core.waiting import RUNNING, Waiting
 from avtomat.storage.port.answers import JobRow, OpenTask
-from avtomat.storage.port.codec import from_ms, loads, scope_from_record
-
-_PENDING, _RUNNING = "pending", "running"
+from avtomat.storage.port.codec import loads, scope_from_record
 
 
 def job_as_json(
@@ -27,6 +28,7 @@ def job_as_json(
     outputs: Mapping[str, Json],
 ) -> dict[str, Json]:
     """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
+    finally_error = {} if scope.finally_error is None else {"finally_error": scope.finally_error.as_json()}
     return {
         "id": head.job,
         "blueprint": head.blueprint,
@@ -35,7 +37,9 @@ def job_as_json(
         "state": scope.state,
         "input": head.input,
         "data": scope.data,
-        "outputs": outputs,
+        "outputs": {name: output for name, output in outputs.items() if name != RESULT}
+        if RESULT in outputs
+        else outputs,
         "result": result,
         "error": error,
         "created_at": format_time(head.created_at),
@@ -43,6 +47,7 @@ def job_as_json(
         "finished_at": finished_at,
         "labels": head.labels,
         "priority": head.priority,
+        **finally_error,
     }
 
 
@@ -86,23 +91,15 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
     """The word for a job: the stored one, or what an open job waits for."""
     if stored != Status.OPEN:
         return stored
-    match waiting:
-        case OnStart():
-            return _PENDING
-        case OnFork() | OnRetry():
-            return "waiting_for_parallel"
-        case OnTimer():
-            return "waiting_for_timer"
-        case OnTask():
-            return _word_of_phase(tasks)
-        case _:
-            return _RUNNING
+    if waiting is None:
+        return RUNNING
+    return waiting.WORD or _word_of_phase(tasks)
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:
     phases = {task.phase for task in tasks}
     if "leased" in phases:
-        return _RUNNING
+        return RUNNING
     return "waiting_for_timer" if phases == {"delayed"} else "waiting_for_worker"
 
 
@@ -120,4 +117,4 @@ def error_code_of(row: JobRow) -> str | None:
 
 def refs_of(scope: Scope) -> dict[str, Ref]:
     """The outputs that are kept by reference."""
-    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref)}
+    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref) and name != RESULT}

@@ -14,21 +14,18 @@ from orjson import Fragment
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
-from avtomat.core.model import Around, Error, OnFork, OnRetry, OnTimer, OnUnwind, Ref, Scope, Status
+from avtomat.core.model import Error, Ref, Status
 from avtomat.core.program import Limits, Requirements
+from avtomat.core.scope import Around, Scope
+from avtomat.core.timestamp import span_ms, to_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnUnwind
 from avtomat.runtime.chance import random_word
 from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
-from avtomat.storage.port.codec import (
-    body_as_json,
-    dumps,
-    scope_as_record,
-    span_ms,
-    to_ms,
-)
+from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
-from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, Writes
+from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, SignalWait, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
@@ -40,6 +37,12 @@ TOO_DEEP = "Recursion limit reached"
 
 SHARED_BYTES_MIN = 1024
 """From this size on, what several parts of a write-set have in common is pointed out to the store."""
+
+FAILURE_MARK = b"!"
+"""What stands before the error of a body that is kept in place of its output."""
+
+FAILURE_PART_BYTES_MAX = 1_000
+"""An error that is kept there has so much of its message at most, and no details that are longer."""
 
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
@@ -147,7 +150,8 @@ def encode(
         dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
         dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
         timer_ms=_timer(change, now_ms),
-        timer_by_wall=isinstance(change.scope.waiting, OnTimer) and change.scope.waiting.wall,
+        signal=None if change.keeps else _signal(change),
+        timer_by_wall=change.scope.waiting is not None and change.scope.waiting.by_wall,
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
         end=None if change.ended is None else _end(change.ended, given),
@@ -203,17 +207,15 @@ def _with(packed: bytes, name: str, value: bytes) -> bytes:
 
 
 def _timer(change: Change, now_ms: int) -> int | None:
-    match change.scope.waiting:
-        case OnUnwind() if change.undone_seq is not None:
-            return now_ms  # the next undo is brought by the store
-        case OnTimer(until=until):
-            return to_ms(until)
-        case OnFork(deadline=deadline):
-            return None if deadline is None else to_ms(deadline)
-        case OnRetry(until=until, deadline=deadline):
-            return to_ms(until if deadline is None else min(until, deadline))
-        case _:
-            return None
+    if change.undone_seq is not None and isinstance(change.scope.waiting, OnUnwind):
+        return now_ms  # the next undo is brought by the store
+    due_at = None if change.scope.waiting is None else change.scope.waiting.due_at
+    return None if due_at is None else to_ms(due_at)
+
+
+def _signal(change: Change) -> SignalWait | None:
+    awaited = None if change.scope.waiting is None else change.scope.waiting.signal
+    return None if awaited is None else SignalWait(name=awaited[0], key=awaited[1])
 
 
 def pages(name: str, body: bytes) -> dict[str, bytes]:
@@ -236,14 +238,19 @@ def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes
 
 def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     """Requirements by the language's words; what is not asked is left out."""
-    record = {
+    record: dict[str, Json] = {
         "type": requirements.type,
         "resources": dict(requirements.resources),
         "software": dict(requirements.software),
-        "max_cost": requirements.cost_max,
+        "artifacts": dict(requirements.artifacts),
+        "skill": dict(requirements.skill),
+        "extra": dict(requirements.extra),
         "strategy": requirements.strategy,
     }
-    return {key: value for key, value in record.items() if value}
+    asked = {key: value for key, value in record.items() if value}
+    if requirements.cost_max is not None:
+        asked["max_cost"] = requirements.cost_max
+    return asked
 
 
 def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
@@ -293,7 +300,7 @@ def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
-        output=_output(ended.output, given) if ended.error is None else None,
+        output=_left(ended, given),
         error=_error(ended.error),
     )
 
@@ -307,11 +314,27 @@ def _output(output: Json, given: Given | None) -> bytes:
     return dumps(output)
 
 
+def _left(ended: ScopeEnded, given: Given | None) -> bytes | None:
+    """What is kept of the end: the output, or the error of a body whose block reads it."""
+    if ended.error is None:
+        return _output(ended.output, given)
+    return _error_told(ended.error) if ended.tells else None
+
+
+def _error_told(error: Error) -> bytes:
+    """A body's error, where its output would stand: no JSON begins so."""
+    message = error.message.encode(errors="ignore")[:FAILURE_PART_BYTES_MAX].decode(errors="ignore")
+    details = error.details
+    if details is not None and len(dumps(details)) > FAILURE_PART_BYTES_MAX:
+        details = None
+    return FAILURE_MARK + dumps(replace(error, message=message, details=details).as_json())
+
+
 def _error(error: Error | None) -> bytes | None:
     return None if error is None else dumps(error.as_json())
 
 
 def _head_change(status: Status, reason: Error | None) -> HeadChange:
-    """The job's new word. Its deadline counts no longer once it undoes what it did."""
-    deadline = 0 if status is Status.COMPENSATING else None
+    """The job's new word. Its deadline counts no longer once it undoes what it did, or runs its `finally`."""
+    deadline = 0 if status in (Status.COMPENSATING, Status.FINISHING) else None
     return HeadChange(status=status, reason=_error(reason), deadline_ms=deadline)

@@ -10,20 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 from avtomat.core.formula import Json
-from avtomat.core.model import (
-    ENDED,
-    ROOT,
-    OnFork,
-    OnRetry,
-    OnStart,
-    OnTask,
-    OnTimer,
-    OnUndo,
-    OnUnwind,
-    Status,
-)
-from avtomat.core.timestamp import format_time
+from avtomat.core.model import ENDED, Status
+from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
+from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
@@ -35,7 +26,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
-from avtomat.storage.port.codec import from_ms, loads
+from avtomat.storage.port.codec import loads
 from avtomat.storage.port.rules import partition_of
 from avtomat.storage.port.store import Store
 
@@ -112,10 +103,16 @@ class Explainer:
 
     def _workers(self, registered: Mapping[str, bytes]) -> tuple[Worker, ...]:
         """Those that are registered, and those that poll here without having registered."""
-        polled = self._dispatcher.kinds_polled()
+        polled, leaving = self._dispatcher.kinds_polled(), self._dispatcher.leaving()
         records = {name: loads(record) for name, record in registered.items()}
         return tuple(
-            Worker(name=name, record=record, registered=kinds_of(record), polled=polled.get(name))
+            Worker(
+                name=name,
+                record=record,
+                registered=kinds_of(record),
+                polled=polled.get(name),
+                leaving=leaving.get(name),
+            )
             for name in sorted({*records, *polled})
             for record in [records.get(name, {})]
         )
@@ -137,6 +134,8 @@ class Explainer:
                 return [causes.timer(place, waiting)]
             case OnStart():
                 return [causes.start_at(place, waiting)]
+            case OnSignal():
+                return [causes.signal_awaited(place, waiting)]
             case OnRetry():
                 return [causes.block_retry(place, waiting)]
             case OnFork():
@@ -146,6 +145,8 @@ class Explainer:
                 return [causes.leases_awaited(place, waiting, held)]
             case OnUndo():
                 return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
+            case OnFinally(number=number):
+                return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
             case None:
                 return [causes.moving(place)]
         assert_never(waiting)
@@ -162,12 +163,18 @@ class Explainer:
             found += await self._of_scope(facts, path, room)
         return found
 
+    async def _below(self, facts: Facts, place: Place, number: int, room: list[int]) -> Causes:
+        """What the one body of a fork waits for."""
+        below = await repeat(lambda: self._store.below(facts.row.job, place.scope, number, 1))
+        paths = () if below is None else below.paths
+        return [each for path in paths for each in await self._of_scope(facts, path, room)]
+
     async def _of_task(self, facts: Facts, place: Place) -> dict[str, Json]:
         task = facts.tasks.get(place.scope)
         if task is None:
             return causes.moving(place)
         if task.phase == "leased":
-            return causes.running(place, task)
+            return causes.running(place, task, self._dispatcher.leaving().get(task.worker or ""))
         if task.phase == "delayed":
             return causes.delayed(place, task, await self._error_before(facts.row, task))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}

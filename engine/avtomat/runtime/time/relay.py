@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from avtomat.core.formula import Json
-from avtomat.core.model import ROOT
+from avtomat.core.scope import ROOT
 from avtomat.errors import StoreError
 from avtomat.storage.history.port import Carried, HistoryDatabase
 from avtomat.storage.port.answers import HistoryEntry

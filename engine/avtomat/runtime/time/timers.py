@@ -16,6 +16,7 @@ from avtomat.core.messages import (
     LeaseLost,
     Limit,
     ScopeBegun,
+    SignalReceived,
     StartReached,
     TaskTimedOut,
     TimerFired,
@@ -48,8 +49,19 @@ class Timers:
     async def run_due(self, partition: int) -> int:
         """Take one batch of due members and answer them. Returns how many there were."""
         found = await self._store.due(partition, BATCH_MAX, rearm_ms=REARM_MS)
-        await asyncio.gather(*(self._answer(due) for due in found if not self._is_under_way(due)))
+        scopes: dict[tuple[str, str], list[Due]] = {}
+        for due in found:
+            if not self._is_under_way(due):
+                scopes.setdefault((due.job, due.path), []).append(due)
+        await asyncio.gather(*map(self._answer_in_turn, scopes.values()))
         return len(found)
+
+    async def _answer_in_turn(self, members: list[Due]) -> None:
+        """Answer what came due for one scope: mail first, so that a signal which is there counts before the time that
+        was given for it.
+        """
+        for due in sorted(members, key=lambda due: due.kind is not DueKind.MAIL):
+            await self._answer(due)
 
     def _is_under_way(self, due: Due) -> bool:
         """A body that is beginning here anyway; it comes again if that should fail."""
@@ -108,6 +120,8 @@ def event_of_mail(mail: Mail) -> Event | None:
             return join_of_mail(mail)
         case "unwind":
             return UnwindReady()
+        case "signal":
+            return SignalReceived(**loads(mail.body))
         case "operate":
             return operator_event(loads(mail.body))
         case _:

@@ -42,12 +42,8 @@ def dump(partitions: Sequence[Partition], workers: Mapping[str, Registration], n
 
 
 def _queues(part: Partition) -> dict[str, list[str]]:
-    ordered = {queue: sorted((one for _, one in part.waiting(queue)), key=_place) for queue in sorted(part.queues)}
+    ordered = {queue: [one for _, one in part.waiting(queue)] for queue in sorted(part.queues)}
     return {f"{part.number} {queue}": [one.task_id for one in queued] for queue, queued in ordered.items() if queued}
-
-
-def _place(attempt: Attempt) -> tuple[int, int]:
-    return -attempt.priority, attempt.order
 
 
 def _due(part: Partition) -> list[DueDump]:

@@ -7,8 +7,8 @@ goes through unchanged: nulls, 1.0, the order of keys and all. Times are millise
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from datetime import timedelta
+from typing import assert_never
 
 import orjson
 
@@ -22,45 +22,14 @@ from avtomat.core.messages import (
     Undo,
     WorkerAnswer,
 )
-from avtomat.core.model import (
-    Error,
-    Head,
-    OnFork,
-    OnRetry,
-    OnStart,
-    OnTask,
-    OnTimer,
-    OnUndo,
-    OnUnwind,
-    Ref,
-    Scope,
-    Status,
-    TaskLimits,
-    Waiting,
-)
-from avtomat.core.program import Program, TaskState
+from avtomat.core.model import Error, Head, Ref, Status
+from avtomat.core.program import Program
+from avtomat.core.scope import Scope
+from avtomat.core.timestamp import from_ms, span_ms, to_ms
+from avtomat.core.waiting import TaskLimits, waiting_from_json
 
 dumps = orjson.dumps
 loads = orjson.loads
-
-_MS_MAX = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
-
-
-def to_ms(time: datetime) -> int:
-    """Milliseconds since the epoch, rounded down; those at the end of the year 9999 have no finer float."""
-    return min(int(time.timestamp() * 1000 // 1), _MS_MAX)
-
-
-def from_ms(ms: int) -> datetime:
-    """The time, in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def span_ms(span: timedelta | None) -> int | None:
-    """Milliseconds of a span, at least one."""
-    return None if span is None else max(1, round(span.total_seconds() * 1000))
-
 
 # --- scopes -----------------------------------------------------------------------------------------------------------
 
@@ -82,14 +51,15 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
         record["data"] = scope.data
     if scope.outputs:
         record.update((name, values) for name, values in outputs_as_json(scope.outputs).items() if values)
-    if scope.error is not None:
-        record["error"] = scope.error.as_json()
+    if scope.error is not None or scope.finally_error is not None:
+        errors = {"error": scope.error, "finally_error": scope.finally_error}
+        record.update((name, error.as_json()) for name, error in errors.items() if error is not None)
     if scope.forks:
         record["forks"] = scope.forks
     if scope.rescued:
         record["rescued"] = True
     if scope.waiting is not None:
-        record["waiting"] = _waiting_as_json(scope.waiting)
+        record["waiting"] = scope.waiting.as_json()
     return record
 
 
@@ -109,7 +79,8 @@ def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Sc
         hops=record.get("hops", 0),
         forks=record.get("forks", 0),
         rescued=record.get("rescued", False),
-        waiting=_waiting_from_json(record.get("waiting")),
+        finally_error=Error.from_json(record["finally_error"]) if "finally_error" in record else None,
+        waiting=waiting_from_json(record.get("waiting")),
     )
 
 
@@ -124,119 +95,6 @@ def outputs_as_json(outputs: Mapping[str, Json | Ref]) -> dict[str, Json]:
 def outputs_from_json(record: Mapping[str, Json]) -> dict[str, Json | Ref]:
     """What `outputs_as_json` wrote down."""
     return {**record.get("outputs", {}), **{name: Ref(*pair) for name, pair in record.get("refs", {}).items()}}
-
-
-def _waiting_as_json(waiting: Waiting) -> Json:
-    match waiting:
-        case None:
-            return None
-        case OnTask(attempt=attempt, limits=limits, owes=owes):
-            owed = {"owes": True} if owes else {}
-            return {"for": "task", "attempt": attempt, **_limits_as_json(limits), **_counts_as_json(waiting), **owed}
-        case OnTimer(until=until, wall=wall):
-            return {"for": "timer", "until": to_ms(until)} | ({"wall": True} if wall else {})
-        case OnStart(until=until):
-            return {"for": "start", "until": to_ms(until)}
-        case OnFork(number=number, total=total, attempt=attempt, deadline=deadline):
-            place = {"for": "fork", "number": number, "total": total, "attempt": attempt}
-            return {**place, "deadline": _time(deadline), **_taken_as_json(waiting.taken)}
-        case OnRetry(until=until, attempt=attempt, deadline=deadline):
-            place = {"for": "retry", "until": to_ms(until), "attempt": attempt}
-            return {**place, "deadline": _time(deadline), **_taken_as_json(waiting.taken)}
-        case OnUnwind():
-            return {"for": "unwind", **_unwind_as_json(waiting)}
-        case OnUndo(seq=seq, index=index, attempt=attempt, unwind=unwind, limits=limits):
-            place = {"seq": seq, "index": index, "attempt": attempt, "unwind": _unwind_as_json(unwind)}
-            return {"for": "undo", **place, **_limits_as_json(limits), **_counts_as_json(waiting)}
-    assert_never(waiting)
-
-
-def _counts_as_json(waiting: OnTask | OnUndo) -> dict[str, Json]:
-    returned: dict[str, Json] = {"returned": waiting.returned} if waiting.returned else {}
-    return {**returned, **_taken_as_json(waiting.taken)}
-
-
-def _taken_as_json(taken: tuple[int, ...]) -> dict[str, Json]:
-    return {"taken": taken} if taken else {}
-
-
-def _counts_from_json(value: Mapping[str, Json]) -> dict[str, Any]:
-    return {"returned": value.get("returned", 0), **_taken_from_json(value)}
-
-
-def _taken_from_json(value: Mapping[str, Json]) -> dict[str, Any]:
-    return {"taken": tuple(value.get("taken", ()))}
-
-
-def _waiting_from_json(value: Json) -> Waiting:
-    match value:
-        case None:
-            return None
-        case {"for": "task", "attempt": attempt}:
-            limits, owes = _limits_from_json(value), value.get("owes", False)
-            return OnTask(attempt=attempt, limits=limits, owes=owes, **_counts_from_json(value))
-        case {"for": "timer", "until": until}:
-            return OnTimer(until=from_ms(until), wall="wall" in value)
-        case {"for": "start", "until": until}:
-            return OnStart(until=from_ms(until))
-        case {"for": "fork", "number": number, "total": total, "attempt": attempt, "deadline": deadline}:
-            until = _from_time(deadline)
-            return OnFork(number=number, total=total, attempt=attempt, deadline=until, **_taken_from_json(value))
-        case {"for": "retry", "until": until, "attempt": attempt, "deadline": deadline}:
-            begins, ends = from_ms(until), _from_time(deadline)
-            return OnRetry(until=begins, attempt=attempt, deadline=ends, **_taken_from_json(value))
-        case {"for": "unwind"}:
-            return _unwind_from_json(value)
-        case {"for": "undo", "seq": seq, "index": index, "attempt": attempt, "unwind": unwind}:
-            place = {"seq": seq, "index": index, "attempt": attempt}
-            unwound = _unwind_from_json(unwind)
-            return OnUndo(**place, unwind=unwound, limits=_limits_from_json(value), **_counts_from_json(value))
-    raise ValueError(f"a scope waits for something that this version does not know: {value!r}")
-
-
-def _unwind_as_json(unwind: OnUnwind) -> dict[str, Json]:
-    error = None if unwind.error is None else unwind.error.as_json()
-    settled = {"settled": unwind.settled} if unwind.settled else {}
-    return {"status": unwind.status, "error": error, **settled}
-
-
-def _unwind_from_json(value: Mapping[str, Json]) -> OnUnwind:
-    error = value["error"]
-    return OnUnwind(
-        status=Status(value["status"]),
-        error=None if error is None else Error.from_json(error),
-        settled=tuple(value.get("settled", ())),
-    )
-
-
-def _time(time: datetime | None) -> int | None:
-    return None if time is None else to_ms(time)
-
-
-def _from_time(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
-
-
-def _limits_as_json(limits: TaskLimits) -> dict[str, int]:
-    values = {
-        "queue": span_ms(limits.queue),
-        "timeout": span_ms(limits.attempt),
-        "heartbeat": span_ms(limits.heartbeat),
-        "total_at": None if limits.total_at is None else to_ms(limits.total_at),
-    }
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _limits_from_json(value: Mapping[str, Json]) -> TaskLimits:
-    def span(key: str) -> timedelta | None:
-        return timedelta(milliseconds=value[key]) if key in value else None
-
-    return TaskLimits(
-        queue=span("queue"),
-        attempt=span("timeout"),
-        heartbeat=span("heartbeat"),
-        total_at=from_ms(value["total_at"]) if "total_at" in value else None,
-    )
 
 
 # --- heads ------------------------------------------------------------------------------------------------------------
@@ -304,7 +162,7 @@ def undos_as_json(undos: Sequence[Undo]) -> Json:
             "state": undo.state,
             "place": undo.place,
             "priority": undo.body.priority,
-            "limits": _limits_as_json(undo.limits),
+            "limits": undo.limits.as_json(),
             "total": span_ms(undo.total),
             "visit": undo.visit,
             **({"error": undo.error.as_json()} if undo.error is not None else {}),
@@ -322,8 +180,7 @@ def undos_from_json(records: Sequence[Mapping[str, Json]], program: Program) -> 
 
 
 def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
-    state = program.machines[record["machine"]].states[record["state"]]
-    compensation = state.compensate if isinstance(state, TaskState) else None
+    compensation = program.machines[record["machine"]].states[record["state"]].undo
     body = TaskBody(
         kind=record["kind"],
         params=record["params"],
@@ -336,7 +193,7 @@ def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
         state=record["state"],
         place=record["place"],
         body=body,
-        limits=_limits_from_json(record["limits"]),
+        limits=TaskLimits.from_json(record["limits"]),
         total=None if record["total"] is None else timedelta(milliseconds=record["total"]),
         error=Error.from_json(record["error"]) if "error" in record else None,
         visit=record["visit"],
@@ -371,6 +228,8 @@ def answer_as_json(event: WorkerAnswer) -> dict[str, Json]:
             said = {}
         case _:
             assert_never(event)
+    if event.beside is not None:
+        said["beside"] = event.beside
     return {"attempt": event.attempt, "worker": event.worker, **said}
 
 

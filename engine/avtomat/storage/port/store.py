@@ -23,7 +23,7 @@ Names
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from avtomat.errors import StoreError
 from avtomat.storage.port.answers import (
@@ -51,6 +51,12 @@ SENDER_IDS_MAX = SIGNAL_IDS_MAX // 2
 OPERATOR_IDS_MAX = 1_000
 """How many ids of mail a job remembers: of signals, of one sender's signals, of operators' requests."""
 LOADED_BYTES_MAX = 16 * 1024
+AGEING_MS: Final = 60_000
+"""A step of priority counts as much as so long a wait, where no setting says otherwise."""
+
+EQUAL: Final[Mapping[str, int]] = {}
+"""No client has a stride of its own."""
+
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 200
@@ -213,17 +219,29 @@ class Store(Protocol):
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics and doctors: open jobs by stored status, queued tasks by queue (`queue:<name>`),
         leases, due members, entries in the outbox (one store may count a little too many there). The keys `open`,
-        `paused`, `quarantined`, `compensating`, `leases`, `due`, `outbox` are always there; parked tasks may be among
-        the queued.
+        `paused`, `quarantined`, `compensating`, `finishing`, `leases`, `due`, `outbox` are always there; parked tasks
+        may be among the queued.
         """
 
     # work
 
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
-        """Take up to `max_tasks` attempts from these queues: by priority, then first come, over all of them; each
-        gets a lease in this step.
+        """Take up to `max_tasks` attempts from these queues, in the order of their places over all of them; each gets
+        a lease in this step. A place is when an attempt was queued, less the store's `ageing_ms` for each step of
+        priority (`rules.place_in_queue`).
+
+        Of a queue for which several clients wait, the first attempt of the client whose turn it is counts
+        (`rules.whose_turn`). An attempt of a client named in `strides` moves it on so far, of others `rules.STRIDE`.
 
         The same nonce of the same worker again (not empty) returns what is still leased under it; when nothing is, it
         takes afresh. Tasks of paused or quarantined jobs are not given out. A claim that leaves a queue non-empty

@@ -112,8 +112,11 @@ class _Part:
 
     def queues(self) -> Iterator[tuple[str, list[str]]]:
         """Queues that are not empty."""
-        for queue in self.names("q:"):
-            yield queue, [self.task(ref)["id"] for ref in self.scores(f"q:{queue}")]
+        lines: dict[str, dict[str, int]] = {}
+        for name in self.names("q:"):
+            lines.setdefault(name.partition("\n")[0], {}).update(self.scores(f"q:{name}"))
+        for queue, places in sorted(lines.items()):
+            yield queue, [self.task(ref)["id"] for ref in sorted(places, key=places.__getitem__)]
 
     def due(self) -> Iterator[DueDump]:
         """Due members, those of parked jobs included."""

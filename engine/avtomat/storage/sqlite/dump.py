@@ -45,7 +45,7 @@ _HISTORY: Final = "SELECT seq, at_ms, path, cause, record FROM history WHERE n =
 _KEYS: Final = "SELECT client, key, job FROM jobs WHERE key IS NOT NULL ORDER BY client, key"
 _QUEUES: Final = """
 SELECT partition, queue, task_id, n, path FROM attempts WHERE phase = 'queued'
-ORDER BY partition, queue, priority DESC, place"""
+ORDER BY partition, queue, place"""
 _DUE: Final = "SELECT d.*, j.job, j.status FROM due d JOIN jobs j ON j.n = d.n"
 _POST: Final = "SELECT job, id FROM post WHERE partition = ? ORDER BY place"
 _PROGRAMS: Final = "SELECT DISTINCT digest FROM programs ORDER BY digest"

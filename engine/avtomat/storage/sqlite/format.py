@@ -15,7 +15,7 @@ from typing import Final
 from avtomat.errors import StoreError
 from avtomat.storage.sqlite.errors import store_error
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 NOTE_TIME: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('clock_ms', ?)"

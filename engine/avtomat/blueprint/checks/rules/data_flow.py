@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from avtomat.blueprint.checks import graph
-from avtomat.blueprint.checks.places import Moment, Place, Reading
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Code, Finding
+from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.language.faults import Read
-from avtomat.blueprint.spec import MachineSpec, StateSpec, entries_of, part_of
+from avtomat.blueprint.language.spelling import listed, nearest_hint
+from avtomat.blueprint.readings import Moment, Place, Reading
+from avtomat.blueprint.spec import MachineSpec, entries_of, part_of
 from avtomat.core.formula import Json
 
 DEPTH_MAX = 16
@@ -30,8 +31,8 @@ def outputs_are_there(subject: Subject) -> Iterator[Finding]:
             yield _unknown_output(subject, reading, use)
             continue
         state = machine.states[name]
-        if not state.has_output:
-            message = f"`{name}` has no output: it {_what_it_does(state)}"
+        if not kind_of(state).has_output(state):
+            message = f"`{name}` has no output: it {kind_of(state).does}"
             yield _finding(subject, reading, use, codes.UNKNOWN_OUTPUT, message, "its `set` writes to data")
         elif not _may_come_before(subject, reading.place, machine, name):
             message = f"no way leads from `{name}` to this state, so it has no output yet"
@@ -45,7 +46,7 @@ def _unknown_output(subject: Subject, reading: Reading, use: Read) -> Finding:
         state.name
         for machine in subject.blueprint.around(reading.place.machine)
         for state in machine.states.values()
-        if state.has_output and not machine.is_lane
+        if kind_of(state).has_output(state) and not machine.is_lane
     ]
     inside = next((m for m in subject.machines if name in m.states or m.address.endswith(f".{name}")), None)
     if inside is not None and inside.owner is not None and not inside.is_lane and inside is not reading.place.machine:
@@ -68,14 +69,6 @@ def _block_with(subject: Subject, inside: MachineSpec, here: MachineSpec) -> str
     if any(machine.outer == at.outer and machine.owner == at.owner for machine in subject.blueprint.around(here)):
         return f"the branches of `{at.owner}` do not see one another; read it after the block, in outputs.{at.owner}"
     return f"read outputs.{at.owner}, the block's own output"
-
-
-def _what_it_does(state: StateSpec) -> str:
-    return {
-        "wait": "only waits",
-        "pass": "only sets data and chooses",
-        "run": "goes on without waiting for its child",
-    }.get(state.kind, "ends its machine")
 
 
 def _machine_with(subject: Subject, place: Place, name: str) -> MachineSpec | None:

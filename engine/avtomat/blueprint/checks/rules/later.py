@@ -11,15 +11,15 @@ from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.checks.shape import span_of_key
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import StateSpec, entries_of, part_of
 from avtomat.blueprint.yaml.nodes import Mapping, Node
 
-KINDS = frozenset({"call", "signal", "approval", "run"})
 STATE_KEYS = ("callback",)
 JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
 
 
-WORKER_KEYS = ("strategy",)
+WORKER_KEYS = ("sticky",)
 HINT = "leave it out for now"
 
 
@@ -35,12 +35,12 @@ def only_what_is_built(subject: Subject) -> Iterator[Finding]:
 
 
 def _of_state(state: StateSpec) -> Iterator[Finding]:
-    if state.kind in KINDS:
+    if kind_of(state).assemble is None:
         message = f"states of the kind `{state.kind}` cannot be used yet"
         yield codes.NOT_YET.at(state.key_span(state.kind), message, HINT)
         return
     undo = state.part("compensate")
-    if isinstance(undo, Mapping) and "call" in undo.items and "call" in KINDS:
+    if isinstance(undo, Mapping) and "call" in undo.items:
         span = undo.keys["call"].span
         yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
     for key in STATE_KEYS:

@@ -7,9 +7,10 @@ from functools import lru_cache
 
 from avtomat.blueprint.checks import graph
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.kinds.table import kind_of
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import LANE, Arm, MachineSpec, Name, StateSpec, is_end, items_of, name_of, part_of
 from avtomat.suggest import did_you_mean
 
@@ -131,7 +132,7 @@ def ways_on_are_written(subject: Subject) -> Iterator[Finding]:
         if len(machine.states) < 2:
             continue
         for state in machine.states.values():
-            if not (state.ends or state.part("next") or state.part("transitions")):
+            if not (kind_of(state).ends or state.part("next") or state.part("transitions")):
                 message = f"`{state.name}` does not say how to go on"
                 hint = "write next: name_of_a_state; or next: end, if the machine ends here"
                 yield codes.DEAD_END.at(state.span, message, hint)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from avtomat.blueprint.checks import graph
-from avtomat.blueprint.checks.places import Reading, Readings
 from avtomat.blueprint.checks.reach import Reach
 from avtomat.blueprint.findings.finding import Code, Finding
+from avtomat.blueprint.readings import Reading, Readings
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, items_of, part_of
 from avtomat.blueprint.yaml.nodes import Node, Scalar
 
@@ -87,7 +87,8 @@ class Subject:
     @cached_property
     def timeouts(self) -> tuple[Node, ...]:
         """All values of `timeout`."""
-        return tuple(self._values_of("timeout"))
+        last = self.blueprint.finally_timeout
+        return (*self._values_of("timeout"), *(() if last is None else (last,)))
 
     def _values_of(self, key: str) -> Iterator[Node]:
         for owner in (self.blueprint.node, self.blueprint.defaults):

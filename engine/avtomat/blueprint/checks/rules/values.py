@@ -9,10 +9,11 @@ from datetime import timedelta
 
 from avtomat.blueprint.checks.rules.names import ALL_NAMES
 from avtomat.blueprint.checks.rules.subject import Subject
-from avtomat.blueprint.checks.spelling import listed, nearest_hint
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings import codes_schema, codes_source
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.kinds.table import kind_of
+from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Mapping, Node
 from avtomat.core.duration import duration_hint, parse_duration
@@ -21,7 +22,6 @@ from avtomat.core.timestamp import parse_time, time_hint
 
 ERROR_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,127}", re.ASCII)
 KIND_OF_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_WAITS = ("wait", "signal", "approval")
 _FALSE_WORDS = frozenset({"no", "No", "NO", "off", "Off", "OFF", "none", "None"})
 _SHARE = re.compile(r"\d{1,3}(\.\d{1,9})?%", re.ASCII)
 _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit", "now"})
@@ -47,7 +47,7 @@ def _durations(subject: Subject) -> Iterator[Node]:
 
 def time_limits_leave_time(subject: Subject) -> Iterator[Finding]:
     """No `timeout` of a job, a task or a block that is written out is nothing. A wait may look once and go on."""
-    of_waits = {id(node) for state, node in subject.parts("timeout") if any(map(state.part, _WAITS))}
+    of_waits = {id(node) for state, node in subject.parts("timeout") if kind_of(state).waits}
     for timeout in subject.timeouts:
         limits = [("timeout", timeout), *entries_of(timeout)] if id(timeout) not in of_waits else ()
         for key, node in limits:

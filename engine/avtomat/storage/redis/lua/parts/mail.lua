@@ -124,7 +124,7 @@ function S.take_kept(job, signal)
   return id, text
 end
 
--- Let a scope wait for a signal; one that has come already is mailed to it in this step. (STORE.md S7)
+-- Let a scope wait for a signal; one that has come already is mailed to it in this step.
 function S.wait_for(scope, signal)
   local job = scope.job
   S.note_extras(job)

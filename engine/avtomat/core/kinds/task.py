@@ -1,0 +1,152 @@
+"""The state that asks workers for one piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field, replace
+
+from avtomat.core.flow import contract_error, fail, go_on, leave
+from avtomat.core.formula import Check, Json, Template
+from avtomat.core.kinds.state import Part, State, Step, parts_of, parts_of_times
+from avtomat.core.messages import (
+    AttemptReturned,
+    Change,
+    Decision,
+    DispatchTask,
+    Ignored,
+    LeaseLost,
+    Limit,
+    TaskBody,
+    TaskFailed,
+    TaskSucceeded,
+    TaskTimedOut,
+)
+from avtomat.core.model import Error
+from avtomat.core.program import Compensation, Requirements, RetryPolicy, Timeouts
+from avtomat.core.retry import try_after
+from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
+from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
+from avtomat.core.value import value
+from avtomat.core.waiting import OnTask, OnUndo
+from avtomat.core.walk import Walk
+
+
+@value
+class TaskState(State):
+    """Asks workers for one piece of work. `priority` None is the job's.
+
+    `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
+    """
+
+    KEY = "task"
+
+    kind: str
+    params: Template
+    requirements: Requirements | None = None
+    priority: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: tuple[RetryPolicy, ...] = ()
+    expects: Check | None = None
+    compensate: Compensation | None = None
+
+    def enter(self, walk: Walk) -> Step:
+        """Offer the first attempt; params are rendered once for all attempts."""
+        names = walk.names()
+        rendered = walk.render(self.params, names)
+        limits = task_limits(walk, self.timeouts, names)
+        if self.compensate is not None and self.compensate.attempted:
+            note_attempt(walk, self)
+        body = TaskBody(
+            kind=self.kind,
+            params=rendered.value,
+            secrets=rendered.secrets,
+            requirements=self.requirements,
+            priority=walk.head.priority if self.priority is None else self.priority,
+        )
+        return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
+
+    def parts(self) -> Iterator[Part]:
+        """See `State`."""
+        yield from parts_of(self.params)
+        yield from parts_of_times(self.timeouts)
+        if self.compensate is not None:
+            yield from parts_of(self.compensate.params, self.compensate.when)
+            yield from parts_of_times(self.compensate.timeouts)
+
+    @property
+    def policies(self) -> tuple[RetryPolicy, ...]:
+        """See `State`."""
+        return self.retry
+
+    @property
+    def undo(self) -> Compensation | None:
+        """See `State`."""
+        return self.compensate
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """See `State`."""
+        return self.params.secrets
+
+
+def answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | AttemptReturned | TaskTimedOut) -> Decision:
+    """Go on after what a worker answered, or did not answer in time: for a state's task, or an undo's."""
+    waiting = walk.before.waiting
+    if isinstance(event, AttemptReturned):
+        return _offer_again(walk, event)
+    if isinstance(waiting, OnUndo):
+        return answer_undo(walk, waiting, event)
+    if not isinstance(waiting, OnTask) or waiting.attempt != event.attempt:
+        return Ignored(reason="the attempt is over")
+    state = walk.current
+    assert isinstance(state, TaskState)
+    if isinstance(event, TaskSucceeded):
+        bad = take_effect(walk, state, waiting, event)
+        if bad is None:
+            return go_on(walk, leave(walk, state, event.output, event.status))
+        waiting, error = replace(waiting, owes=True), bad
+    else:
+        error = error_of_attempt(event)
+    error = replace(error, state=walk.place, attempt=event.attempt)
+    if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
+        return go_on(walk, fail(walk, error))
+    return _retry_or_fail(walk, state, waiting, error)
+
+
+def take_effect(walk: Walk, state: TaskState, waiting: OnTask, event: TaskSucceeded) -> Error | None:
+    """The worker did its work: note what undoes it. The error, if the output is not what was expected."""
+    problems = state.expects.problems(event.output) if state.expects is not None else ()
+    if not problems:
+        note_effect(walk, state, event.output, event.status, owes=waiting.owes)
+        return None
+    error = contract_error("the output is not what `expects` describes", problems)
+    if not waiting.owes:
+        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=event.attempt))
+    return error
+
+
+def take_output(walk: Walk, output: Json) -> None:
+    """An operator says what the state's output is: the effect is there, so note what undoes it."""
+    state, waiting = walk.current, walk.before.waiting
+    if isinstance(state, TaskState):
+        note_effect(walk, state, output, None, owes=isinstance(waiting, OnTask) and waiting.owes)
+
+
+def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
+    """A worker stops before the attempt is done: the same attempt goes to another one."""
+    waiting = walk.before.waiting
+    if not isinstance(waiting, OnTask | OnUndo) or waiting.attempt != event.attempt:
+        return Ignored(reason="the attempt is over")
+    again = returned_again(waiting)
+    if again is None:
+        return answer_task(walk, LeaseLost(attempt=event.attempt, gave_up=True, worker=event.worker))
+    return walk.wait_for(again, DispatchTask(attempt=waiting.attempt, limits=waiting.limits))
+
+
+def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
+    again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken)
+    if again is None:
+        return go_on(walk, fail(walk, error))
+    order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)
+    awaited = OnTask(attempt=order.attempt, limits=waiting.limits, owes=waiting.owes, taken=again.taken)
+    return walk.wait_for(awaited, order)
