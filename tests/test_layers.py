@@ -1,6 +1,6 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > conformance > api > runtime | graph > storage | blueprint > core
+    cli > conformance > api > runtime | graph > storage | access > blueprint > core
     cli > rehearsal | embedding > runtime
 
 Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
@@ -30,8 +30,9 @@ BELOW: dict[str, frozenset[str]] = {
     "storage": frozenset({"core"}),
     "blueprint": frozenset({"core"}),
     "graph": frozenset({"core"}),
-    "runtime": frozenset({"core", "storage", "blueprint"}),
-    "api": frozenset({"core", "storage", "blueprint", "runtime", "graph"}),
+    "access": frozenset({"core", "blueprint"}),
+    "runtime": frozenset({"core", "storage", "blueprint", "access"}),
+    "api": frozenset({"core", "storage", "blueprint", "access", "runtime", "graph"}),
     "conformance": frozenset({"core", "runtime", "api"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
@@ -40,6 +41,7 @@ BELOW: dict[str, frozenset[str]] = {
             "core",
             "storage",
             "blueprint",
+            "access",
             "runtime",
             "api",
             "conformance",

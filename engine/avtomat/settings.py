@@ -80,6 +80,22 @@ class Settings:
         default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of clients; it has the rights of an admin."}
     )
     worker_token: str | None = field(default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of workers."})
+    clients: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of clients: their tokens, scopes and limits; it is watched. Empty: `clients.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
+    workers: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of workers: their tokens and kinds of task; it is watched. Empty: `workers.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
     lease: timedelta = field(
         default=timedelta(seconds=90),
         metadata={

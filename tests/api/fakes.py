@@ -9,11 +9,14 @@ from typing import Any
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
+from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
 
 Json = Any
@@ -263,8 +266,11 @@ class FakeEngine:
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
+    access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
+    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
+        self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)

@@ -12,9 +12,11 @@ from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
+from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routing import Router
+from avtomat.api.openapi.rights import rights
 from avtomat.api.public.metrics import Metrics, RequestCounts
 from avtomat.api.public.operations import PublicRoutes
 from avtomat.api.ui.acting import ActionRoutes
@@ -26,6 +28,8 @@ from avtomat.api.workers.calls import WORKERS, WorkerRoutes
 from avtomat.api.workers.sockets import SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.signals import Signals
@@ -51,6 +55,8 @@ class Served(Protocol):
     programs: Programs
     store: Store
     dispatcher: Dispatcher
+    access: AccessKeeper
+    limits: Limits
 
     def readiness(self) -> tuple[bool, Mapping[str, Json]]:
         """Whether this replica should get requests, and what is to be known about it."""
@@ -70,13 +76,15 @@ class App:
 
     def __init__(self, engine: Served, collectors: Iterable[Collector] = ()) -> None:
         settings = engine.settings
-        counts = RequestCounts()
+        counts, presence, access = RequestCounts(), Presence(), engine.access
+        access.listen(presence.revoke)
         self._socket = SocketRoute(engine.dispatcher, settings)
-        clients = ClientsDoor(client_guard(settings), counts)
-        workers = WorkersDoor(worker_guard(settings), counts)
-        everybody = ClientsDoor(None, counts)
+        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits, rights())
+        workers = WorkersDoor(worker_guard(settings, access), counts, presence)
+        everybody = ClientsDoor(None, counts, presence, engine.limits, {})
         sessions = Sessions(settings.client_token)
-        pages, can_leave = PagesDoor(client_guard(settings), sessions, counts), settings.client_token is not None
+        pages = PagesDoor(client_guard(settings, access), sessions, counts)
+        can_leave = settings.client_token is not None
         jobs = JobPages(engine.clients, engine.explainer, engine.programs, can_leave=can_leave)
         others = EnginePages(
             engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave

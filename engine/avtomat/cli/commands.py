@@ -79,6 +79,11 @@ COMMANDS: Final = {
         "List the blueprints of an engine, or make an earlier version current again",
         ("avtomat blueprints list", "avtomat blueprints restore hello 4f0c2a9be1d3"),
     ),
+    "tokens": Command(
+        "avtomat.cli.tokens",
+        "Make, list and revoke tokens of clients.toml and workers.toml",
+        ("avtomat tokens new shop", "avtomat tokens list", "avtomat tokens revoke 4f0c2a9be1d3"),
+    ),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store", ("avtomat doctor",)),
     "store": Command(
         "avtomat.cli.store",

@@ -14,6 +14,8 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
@@ -63,6 +65,8 @@ class Service:
         self.store = counted(store, self.measures.tally)
         self._history = None if settings.history is None else open_history(settings.history)
         self.programs = Programs(self.store, build_program)
+        self.access = AccessKeeper(settings.clients, settings.workers, environ=os.environ)
+        self.limits = Limits(self.store, lambda: self.access.current, embedded=settings.embedded)
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
@@ -84,6 +88,7 @@ class Service:
             self._waiters,
             histories,
             self._admission(),
+            self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
@@ -108,6 +113,7 @@ class Service:
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
+        self.access.listen(lambda _: self.weigh(self.access.current.weights))
         self._started = False
         self._draining = False
 
@@ -118,6 +124,7 @@ class Service:
         await self._open_store()
         self._child = CompileChild() if watch else None
         try:
+            await self.access.load()
             await self._reloader.load()
         except BaseException:
             await self._end_child()
@@ -161,6 +168,7 @@ class Service:
         await self._end_child()
         await self._duties.stop()
         self._executor.stop()
+        await self.limits.stop()
         if self._history is not None:
             await self._history.close()
         await self.store.close()
@@ -184,6 +192,10 @@ class Service:
         if counts["broken"] or counts["held_back"] or counts["missing"]:
             reasons["degraded"] = True
             reasons["blueprints"] = {word: number for word, number in counts.items() if number}
+        if self.access.refused:
+            reasons["degraded"] = True
+            reasons["access_refused"] = self.access.refused
+        ready = ready and self.access.is_whole
         if self.reloader_dead:
             reasons["reloader"] = "dead"
         if self._relay is not None and (away := self._relay.trouble) is not None:
@@ -239,7 +251,12 @@ class Service:
         )
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self._reloader.run}
+        duties: dict[str, Duty] = {
+            "sampling": self.measures.run,
+            "following what is current": self._reloader.run,
+        }
+        if self.access.has_files:
+            duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})

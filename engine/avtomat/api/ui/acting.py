@@ -50,7 +50,7 @@ class ActionRoutes:
         form = await form_of(request)
         if action == "signal":
             return await self._send(request, job_id, form)
-        by, client, reason = request.caller.name, request.caller.client, form.get("reason", "")[:TEXT_CHARACTERS_MAX]
+        by, client, reason = request.caller.name, request.caller.acts, form.get("reason", "")[:TEXT_CHARACTERS_MAX]
         if action == "cancel":
             compensate = form.get("compensate") != "no"
             found(await self._operators.cancel(job_id, client, by, reason, compensate=compensate), job_id)
@@ -66,7 +66,7 @@ class ActionRoutes:
 
     async def _send(self, request: Request, job_id: str, form: Mapping[str, str]) -> Answer:
         signal = Signal(name=form.get("name", ""), payload=_value(form, "payload"), key=form.get("key", ""))
-        found(await self._signals.send(job_id, request.caller.client, signal, request.caller.name), job_id)
+        found(await self._signals.send(job_id, request.caller.acts, signal, request.caller.name), job_id)
         return redirect(f"/ui/jobs/{job_id}")
 
 

@@ -54,7 +54,7 @@ class JobPages:
             return redirect(f"/ui/jobs/{asked['id'].strip()}")
         status, blueprint = asked.get("status") or None, asked.get("blueprint") or None
         status = status if status in STATUS_WORDS else None
-        query = Query(client=request.caller.client, blueprint=blueprint, limit=PAGE, cursor=asked.get("cursor"))
+        query = Query(client=request.caller.reads, blueprint=blueprint, limit=PAGE, cursor=asked.get("cursor"))
         jobs, cursor = await self._clients.jobs(query, status)
         filters = {key: text for key, text in (("status", status), ("blueprint", blueprint)) if text}
         more = None
@@ -82,7 +82,7 @@ class JobPages:
         """Jobs that are parked or have failed, by blueprint and error: of each status the newest 200."""
         groups: dict[tuple[str, str, str], list[Mapping[str, Json]]] = {}
         for status in ("quarantined", "failed"):
-            query = Query(client=request.caller.client, limit=GROUPED_MAX)
+            query = Query(client=request.caller.reads, limit=GROUPED_MAX)
             jobs, _ = await self._clients.jobs(query, status)
             for job in jobs:
                 groups.setdefault((status, job["blueprint"], job["error_code"] or "–"), []).append(job)
@@ -95,7 +95,7 @@ class JobPages:
 
     async def show(self, request: Request) -> Answer:
         """One job: where it stands and why, its way, what may be done, its data and its history."""
-        job_id, client = request.parts["job"], request.caller.client
+        job_id, client = request.parts["job"], request.caller.reads
         job = found(await self._clients.job(job_id, client), job_id)
         entries = found(await self._clients.history(job_id, client, 0, ENTRIES_MAX), job_id)
         why = found(await self._explainer.why(job_id, client), job_id)

@@ -42,7 +42,7 @@ class Poll:
     """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
 
     `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
-    nonce, which come again.
+    nonce, which come again. `may_do` says which kinds its token allows (None: all).
     """
 
     worker: str
@@ -52,6 +52,11 @@ class Poll:
     nonce: str = ""
     hot: tuple[str, ...] | None = None
     holding: frozenset[str] | None = None
+    may_do: Callable[[str], bool] | None = None
+
+    def allowed(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the kinds that may be handed to it."""
+        return kinds if self.may_do is None else tuple(kind for kind in kinds if self.may_do(kind))
 
 
 class Polls:
@@ -98,7 +103,7 @@ class Polls:
         try:
             while True:
                 await self._learn_requirements()
-                kinds = seat.takes(asked.kinds)[:KINDS_PER_POLL_MAX]
+                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
                 self._queues.look(standing, kinds, seat.profile)
                 if gone():
                     return []

@@ -266,6 +266,14 @@ class Program:
     asked_ms: int
 
 
+@dataclass(slots=True)
+class UsedUp:
+    """What a client has taken in a period that ends at `until_ms`."""
+
+    taken: int
+    until_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Partition:
     """Jobs that live together. `open` is the index of open jobs, `leased` that of attempts under a lease, by wire id.
@@ -285,6 +293,7 @@ class Partition:
     turns: dict[str, dict[str, int]] = field(default_factory=dict)
     requirements: dict[str, bytes] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
+    counters: dict[tuple[str, str], UsedUp] = field(default_factory=dict)
     post: dict[str, Post] = field(default_factory=dict)
     outbox: list[tuple[int, HistoryEntry]] = field(default_factory=list)
     watched_ms: int | None = None

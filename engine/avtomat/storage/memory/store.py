@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from avtomat.errors import StoreError
 from avtomat.storage.memory import attempts as memory_attempts
 from avtomat.storage.memory import commit as memory_commit
+from avtomat.storage.memory import counters as memory_counters
 from avtomat.storage.memory import duties as memory_duties
 from avtomat.storage.memory import mail as memory_mail
 from avtomat.storage.memory import reads as memory_reads
@@ -34,10 +35,11 @@ from avtomat.storage.port.answers import (
     Outcome,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock
-from avtomat.storage.port.rules import partition_of
+from avtomat.storage.port.rules import partition_of, partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 from avtomat.storage.proof.dump import Dump
@@ -318,6 +320,20 @@ class MemoryStore:
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
         return {worker: known.record for worker, known in self._live_workers().items()}
+
+    # counters
+
+    @_step
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        part = self._parts[partition_of_key(client, period, self.partitions)]
+        return memory_counters.take(part, client, period, amount, most, until_ms, self.now_ms())
+
+    @_step
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        part = self._parts[partition_of_key(client, period, self.partitions)]
+        memory_counters.give_back(part, client, period, amount, self.now_ms())
 
     # duties
 

@@ -31,6 +31,7 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock, Times, passed_ms
@@ -347,6 +348,19 @@ class RedisStore:
         """All live registrations."""
         flat = (await self._run("workers", WORKERS_PARTITION))[1]
         return {worker.decode(): record for worker, record in zip(flat[::3], flat[1::3], strict=True)}
+
+    # --- counters -----------------------------------------------------------------------------------------------------
+
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        partition, name = partition_of_key(client, period, self.partitions), codec.client_key(client, period)
+        _, granted, in_all = await self._run("take", partition, name, amount, most, until_ms)
+        return Taken(granted=granted, in_all=in_all)
+
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        partition, name = partition_of_key(client, period, self.partitions), codec.client_key(client, period)
+        await self._run("give_back", partition, name, amount)
 
     # --- duties -------------------------------------------------------------------------------------------------------
 

@@ -264,3 +264,14 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_partition ON outbox (partition, position);
 
 CREATE TABLE workers (worker TEXT PRIMARY KEY, record BLOB NOT NULL, usage BLOB, until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What a client has taken in a period. A file from before there were counters gets the table when it is opened.
+CREATE TABLE IF NOT EXISTS counters (
+    client TEXT NOT NULL,
+    period TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (client, period)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS counters_until ON counters (partition, until_ms);

@@ -28,12 +28,14 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock
+from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
-from avtomat.storage.sqlite import claims, duties, judge, reads, records
+from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
 from avtomat.storage.sqlite import trim as trims
@@ -255,6 +257,17 @@ class SqliteStore:
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
         return await self._read(records.workers, self.now_ms())
+
+    # counters
+
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        partition = partition_of_key(client, period, self.partitions)
+        return await self._write(counters.take, client, period, partition, amount, most, until_ms)
+
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        await self._write(counters.give_back, client, period, amount)
 
     # duties
 
