@@ -15,11 +15,13 @@ from typing import Final
 
 from avtomat.secrets import SecretSource
 from avtomat.setting_kinds import (
+    ADDRESS,
     CONFIG,
     HISTORY,
     IDENTITY,
     PATH,
     SECRETS,
+    SIGNING,
     SIZE,
     SPAN,
     SPAN_OR_NOTHING,
@@ -80,6 +82,23 @@ class Settings:
         default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of clients; it has the rights of an admin."}
     )
     worker_token: str | None = field(default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of workers."})
+    link_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which links to approvals are signed, the same for all replicas; another one makes every "
+            "link void. Empty: no links are given out, and approvals are decided by the API and the command line.",
+        },
+    )
+    public_url: str | None = field(
+        default=None,
+        metadata={
+            "kind": ADDRESS,
+            "doc": "Address at which people reach this engine: links to approvals begin with it. Empty: links are "
+            "paths of whatever address the engine is asked at.",
+        },
+    )
     lease: timedelta = field(
         default=timedelta(seconds=90),
         metadata={

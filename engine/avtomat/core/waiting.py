@@ -8,52 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any
 
+from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import Error, Status
 from avtomat.core.timestamp import from_ms, span_ms, to_ms
 from avtomat.core.value import value
-
-RUNNING = "running"
-
-
-class Awaited:
-    """What every kind of waiting says of itself; most wait for no time, and look to clients as if they ran."""
-
-    __slots__ = ()
-
-    FOR: ClassVar[str]
-    """The word under which it is written down."""
-
-    def as_json(self) -> dict[str, Json]:
-        """Its fields, by words that are kept; times are milliseconds."""
-        raise NotImplementedError
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Json]) -> Self:
-        """What `as_json` wrote down."""
-        raise NotImplementedError
-
-    @property
-    def due_at(self) -> datetime | None:
-        """The time at which the scope is to go on by itself; None where no timer is needed."""
-        return None
-
-    @property
-    def by_wall(self) -> bool:
-        """Whether that time is held to the system's clock, because people gave it."""
-        return False
-
-    @property
-    def signal(self) -> tuple[str, str] | None:
-        """The address and key under which a signal reaches the scope; None where no signal is awaited."""
-        return None
-
-    @property
-    def word(self) -> str | None:
-        """The word that clients see for a job whose root waits so; None: that depends on its task."""
-        return RUNNING
 
 
 @value
@@ -196,7 +158,7 @@ class OnFork(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "fork", "number": self.number, "total": self.total, "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnFork:
@@ -205,7 +167,7 @@ class OnFork(Awaited):
             number=record["number"],
             total=record["total"],
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -237,7 +199,7 @@ class OnRetry(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "retry", "until": to_ms(self.until), "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnRetry:
@@ -245,7 +207,7 @@ class OnRetry(Awaited):
         return cls(
             until=from_ms(record["until"]),
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -272,12 +234,12 @@ class OnSignal(Awaited):
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
-        return {"for": "signal", "address": self.address, "key": self.key, "deadline": _time(self.deadline)}
+        return {"for": "signal", "address": self.address, "key": self.key, "deadline": time_as_ms(self.deadline)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnSignal:
         """See `Awaited`."""
-        return cls(address=record["address"], key=record["key"], deadline=_from_time(record["deadline"]))
+        return cls(address=record["address"], key=record["key"], deadline=time_from_ms(record["deadline"]))
 
     @property
     def due_at(self) -> datetime | None:
@@ -363,11 +325,11 @@ class OnUndo(Awaited):
         )
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | None
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo)
+    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo)
 }
 
 
@@ -397,14 +359,6 @@ def _taken_as_json(taken: tuple[int, ...]) -> dict[str, Json]:
 
 def _taken_from_json(record: Mapping[str, Json]) -> dict[str, Any]:
     return {"taken": tuple(record.get("taken", ()))}
-
-
-def _time(time: datetime | None) -> int | None:
-    return None if time is None else to_ms(time)
-
-
-def _from_time(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
 
 
 def _span(record: Mapping[str, Json], key: str) -> timedelta | None:

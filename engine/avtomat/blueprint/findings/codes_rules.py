@@ -291,6 +291,12 @@ NO_TIME = Code(
     "take the task. Where there is no limit, `timeout` is left out; a template may give any duration.",
 )
 
+BAD_CHOICES = Code(
+    number="AVT421",
+    title="Choices that cannot be told apart",
+    about="Each of an approval's `choices` is a word of its own: it becomes the `status` by which transitions choose.",
+)
+
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",
