@@ -10,6 +10,7 @@ from typing import Any
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
@@ -171,6 +172,23 @@ class Explainer:
 
 
 @dataclass
+class Signals:
+    """Takes the signal `paid` for every job, each id of a sender once, and notes it."""
+
+    clients: Clients
+    taken: list[tuple[Signal, str]] = field(default_factory=list)
+
+    async def send(self, job_id: str, client: str | None, signal: Signal, by: str) -> bool | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        if signal.name != "paid":
+            raise RequestRefused("there is no such signal", status=404, code="signal.not_found")
+        fresh = not signal.id or all((one.id, sender) != (signal.id, by) for one, sender in self.taken)
+        self.taken.append((signal, by))
+        return fresh
+
+
+@dataclass
 class Dispatcher:
     """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
 
@@ -236,6 +254,7 @@ class FakeEngine:
     clients: Clients = field(default_factory=Clients)
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
+    signals: Signals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
@@ -244,6 +263,7 @@ class FakeEngine:
     def __post_init__(self) -> None:
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
+        self.signals = Signals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

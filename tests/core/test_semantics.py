@@ -22,6 +22,7 @@ from avtomat.core.messages import (
     PauseRequested,
     RerunRequested,
     ResumeRequested,
+    SignalReceived,
     ScopeEnded,
     SkipRequested,
     TaskSucceeded,
@@ -29,7 +30,7 @@ from avtomat.core.messages import (
     UnwindReady,
 )
 from avtomat.core.model import Error, Status
-from avtomat.core.waiting import OnFork, OnRetry, OnTask, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFork, OnRetry, OnSignal, OnTask, OnTimer, OnUndo, OnUnwind
 from tests.core.building import Position, begun
 
 PAGE = (Path(__file__).parents[2] / "docs/language/semantics.md").read_text("utf-8")
@@ -80,7 +81,14 @@ def wakes(job: Position, _: str) -> Decision:
     waiting = job.scope.waiting
     if isinstance(waiting, OnTimer | OnRetry):
         job.now = waiting.until
+    elif isinstance(waiting, OnSignal) and waiting.deadline is not None:
+        job.now = waiting.deadline
     return job.wakes()
+
+
+def signal(job: Position, rest: str) -> Decision:
+    name, _, payload = rest.partition(" ")
+    return job.tell(SignalReceived(name=name, payload=value_of(payload)))
 
 
 def sunk(job: Position, code: str) -> Decision:
@@ -102,6 +110,7 @@ EVENTS: dict[str, Callable[[Position, str], Decision]] = {
     "lost": lambda job, _: job.tell(LeaseLost(attempt=job.attempt)),
     "passes": lambda job, limit: job.tell(TaskTimedOut(attempt=job.attempt, limit=Limit(limit))),
     "timer": wakes,
+    "signal": signal,
     "joined": joined,
     "sunk": sunk,
     "deadline": lambda job, _: job.tell(DeadlinePassed()),
@@ -148,6 +157,9 @@ def waits(job: Position) -> str:
             return f"{job.scope.state}: attempt {attempt}{order_of(job)}"
         case OnTimer(until=until) | OnRetry(until=until):
             return f"{job.scope.state}: timer {format_duration(until - job.now)}"
+        case OnSignal(address=address, key=key, deadline=deadline):
+            time = "" if deadline is None else f" for {format_duration(deadline - job.now)}"
+            return f"{job.scope.state}: signal {address.partition('#')[0]}{f' key {key}' if key else ''}{time}"
         case OnFork(total=total):
             return f"{job.scope.state}: {total} bodies"
         case OnUnwind():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +21,7 @@ import pytest
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.storage.port.codec import loads
@@ -66,15 +67,19 @@ states:
         task: do
         params: {what: bill}
         compensate: {task: undo, params: {what: bill}}
-    next: done
+      nod: {signal: nod, key: "{{ input.who }}"}
+    next: paid
+  paid: {signal: paid, timeout: 30d, next: done}
   done:
     transitions:
       - {when: input.fails, to: bad}
       - {to: good}
-  good: {succeed: "{{ outputs.both }}"}
+  good: {succeed: ["{{ outputs.both }}", "{{ outputs.paid }}"]}
   bad: {fail: {code: NOPE}}
 """
 BOXES = [["a", "b"], ["c"]]
+SIGNALS = (Signal(name="paid", payload=12, id="s1"), Signal(name="nod", payload="yes", key="ann", id="s2"))
+"""One comes before a state waits for it, the other one to a body that may wait already."""
 THINGS = ["a", "b", "bill", "c", "reserve", "seal"]
 WORKERS = 3
 STALL_S = 0.15
@@ -203,15 +208,17 @@ class Saga:
         return True
 
     async def _submit(self, replica: Service) -> Accepted:
-        boxes: Json = {"boxes": BOXES, "fails": self.fails}
+        boxes: Json = {"boxes": BOXES, "fails": self.fails, "who": "ann"}
         asked = Submission(blueprint="saga", input=boxes, client="c", key=self.key)
         while True:
             try:
-                accepted = await replica.clients.submit(asked, wait_s=RUN_S)
+                accepted = await replica.clients.submit(asked)
+                for signal in SIGNALS:
+                    await replica.signals.send(accepted.job_id, None, signal, "c")
+                ended = await replica.clients.job(accepted.job_id, None, RUN_S)
             except StoreError:
                 continue
-            assert accepted.ended is not None
-            return accepted
+            return replace(accepted, ended=ended)
 
     async def _turn_time(self, replica: Service, perils: Perils) -> None:
         """Nothing moves: let time pass until something is due; an answer that is held comes after two such times.
@@ -253,6 +260,8 @@ async def end_of(saga: Saga, accepted: Accepted) -> End:
     assert violations(await store.dump()) == []  # type: ignore[arg-type]
     history = [loads(entry.record) for entry in await store.history(accepted.job_id, 0, 1_000)]
     used = sum(record["type"] == "TaskSucceeded" for record in history)
+    signals = sorted(record["id"] for record in history if record["type"] == "SignalReceived")
+    assert signals == [signal.id for signal in SIGNALS], "each signal is used once"
     noted = [params["what"] for _, undos in sorted(shared.noted.items()) for params in undos]
     assert used == len(THINGS) * (2 if saga.fails else 1), "each result is used once"
     assert len(set(saga.keys["do"])) == len(THINGS), "one idempotency key for each visit"

@@ -22,6 +22,7 @@ RETRIED = (
     "ANY",
 )
 CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
+SIGNALS = ("paid", "told")
 DEPTH_MAX = 2
 OVER = "{{ time('2026-01-01') - now }}"
 GUARDS = (
@@ -88,11 +89,11 @@ class _Writer:
         return f"s{self.count}"
 
     def _state(self, names: list[str], at: int, depth: int) -> dict[str, Any]:
-        kinds = [self._pass, self._wait, *[self._task] * (6 if self.compensates else 3)]
+        kinds = [self._pass, self._wait, self._signal, *[self._task] * (6 if self.compensates else 3)]
         kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
         kind = self.random.choice(kinds)
         state = kind(depth)
-        works = any(key in state for key in ("task", "parallel", "foreach"))
+        works = any(key in state for key in ("task", "signal", "parallel", "foreach"))
         guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
         back = names if works or "wait" in state else names[at + 1 :]
         state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
@@ -115,6 +116,8 @@ class _Writer:
     def _body(self, depth: int) -> dict[str, Any]:
         if self.random.random() < 0.6:
             return self._task(depth)
+        if self.random.random() < 0.2:
+            return self._signal(depth)
         return {"states": self._machine(depth)}
 
     # --- kinds of states ----------------------------------------------------------------------------------------------
@@ -157,6 +160,17 @@ class _Writer:
 
     def _wait(self, depth: int) -> dict[str, Any]:
         return {"wait": self.random.choice(("30s", "0s", "{{ input.pause }}", OVER, {"until": "2026-02-02T00:00:00Z"}))}
+
+    def _signal(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"signal": random.choice(SIGNALS)}
+        if random.random() < 0.5:
+            state["key"] = random.choice(("k", "{{ input.n }}", "{{ data.n }}", "{{ data.list }}"))
+        if random.random() < 0.5:
+            state["expects"] = random.choice(({"type": "object"}, {"type": "object", "required": ["ok"]}))
+        if random.random() < 0.4:
+            state["timeout"] = random.choice(("1m", "0s", "{{ input.pause }}", OVER))
+        return state
 
     def _parallel(self, depth: int) -> dict[str, Any]:
         random = self.random

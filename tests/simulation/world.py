@@ -23,6 +23,7 @@ from avtomat.core.messages import (
     JoinDecided,
     RerunRequested,
     ScopeEnded,
+    SignalReceived,
     SizeExceeded,
     TaskBody,
     TaskSucceeded,
@@ -36,6 +37,7 @@ from avtomat.core.scope import ROOT, Around, Scope
 from avtomat.core.waiting import (
     OnFork,
     OnRetry,
+    OnSignal,
     OnStart,
     OnTask,
     OnTimer,
@@ -79,7 +81,19 @@ class Kept:
     folded: dict[str, Any] = field(default_factory=dict)
     task: OpenTask | None = None
     timer: datetime | None = None
+    waits: tuple[str, str] | None = None
+    waits_since: int = 0
+    mail: Sent | None = None
     is_open: bool = True
+
+
+@dataclass(kw_only=True)
+class Sent:
+    """A signal that came for the job, and is not used: in the mailbox of a scope, or kept for the next waiter."""
+
+    number: int
+    to: tuple[str, str]
+    event: SignalReceived
 
 
 @dataclass(kw_only=True)
@@ -115,6 +129,9 @@ class World:
         self.undone: list[Undo] = []
         self.effects: set[str] = set()
         self.apart: dict[str, Any] = {}
+        self.kept_signals: list[Sent] = []
+        self.signals = 0
+        self.used_signals: list[str] = []
         self.dead_leases = 0
         self.unwind_told = False
         self.declined = False
@@ -210,6 +227,56 @@ class World:
                 self.apart[outputs[name].id] = output
         return replace(scope, outputs=outputs)
 
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    def send(self, to: tuple[str, str], payload: Any) -> None:
+        """A signal comes for the job: for the one who has waited longest, or it is kept."""
+        self.signals += 1
+        event = SignalReceived(name=to[0].partition("#")[0], payload=payload, id=f"m{self.signals}", by="bank")
+        self._hand_over(Sent(number=self.signals, to=to, event=event))
+
+    def read(self, path: str) -> Decision:
+        """A scope uses the signal that came for it."""
+        sent = self.scopes[path].mail
+        assert sent is not None
+        self.scopes[path].mail = None
+        self.used_signals.append(sent.event.id)
+        decision = self.tell(path, sent.event)
+        assert isinstance(decision, Change), "a signal that was handed to its waiter was ignored"
+        return decision
+
+    def _hand_over(self, sent: Sent) -> None:
+        waiting = [kept for kept in self.scopes.values() if kept.is_open and kept.waits == sent.to]
+        if waiting:
+            waiter = min(waiting, key=lambda kept: kept.waits_since)
+            waiter.waits, waiter.mail = None, sent
+        else:
+            self.kept_signals = sorted([*self.kept_signals, sent], key=lambda kept: kept.number)
+
+    def _set_wait(self, kept: Kept, waiting: Waiting) -> None:
+        """The scope's wait goes, a signal that it has not read to the next one; then it may wait anew."""
+        unread, kept.mail, kept.waits = kept.mail, None, None
+        if unread is not None:
+            self._hand_over(unread)
+        to = None if waiting is None else waiting.signal
+        if to is None:
+            return
+        found = next((sent for sent in self.kept_signals if sent.to == to), None)
+        if found is None:
+            kept.waits, kept.waits_since = to, self.seq
+        else:
+            self.kept_signals.remove(found)
+            kept.mail = found
+
+    def _check_signals(self) -> None:
+        unused = [*self.kept_signals, *(kept.mail for kept in self.scopes.values() if kept.mail is not None)]
+        names = [*self.used_signals, *(sent.event.id for sent in unused)]
+        assert sorted(names) == sorted({f"m{number + 1}" for number in range(self.signals)}), (
+            "used once, or still there"
+        )
+        waits = {kept.waits for kept in self.scopes.values() if kept.is_open}
+        assert not waits & {sent.to for sent in self.kept_signals}, "a signal and its waiter did not meet"
+
     # --- what may happen --------------------------------------------------------------------------------------------
 
     @property
@@ -244,6 +311,7 @@ class World:
         if not change.keeps:
             self._set_task(kept, change)
             kept.timer = _timer(change, self.now)
+            self._set_wait(kept, change.scope.waiting)
         if change.fork is not None:
             self._fork(path, change.fork)
         if change.ended is not None:
@@ -353,6 +421,7 @@ class World:
     def _end(self, path: str, ended: ScopeEnded, waiting: Waiting) -> None:
         kept = self.scopes[path]
         kept.is_open = False
+        self._set_wait(kept, None)
         for (owner, number), join in self.joins.items():
             if owner == path and not join.closed:
                 self._close(fork_path(owner, number))
@@ -405,6 +474,7 @@ class World:
                 kept.is_open = False
                 kept.timer = None
                 self._drop_task(kept)
+                self._set_wait(kept, None)
         for (owner, number), join in self.joins.items():
             if covers(fence, fork_path(owner, number)):
                 join.closed = True
@@ -413,6 +483,8 @@ class World:
 
     def check(self) -> None:
         """Hold the job to what must be true after every commit."""
+        if self.ended is None:
+            self._check_signals()
         for path in self.open_scopes():
             assert self._has_reason_to_move(path), f"{path} is stuck: {self.scopes[path].scope.waiting}"
         for (owner, number), join in self.joins.items():
@@ -429,6 +501,9 @@ class World:
                 return parked or (kept.task is not None and kept.task.attempt == attempt)
             case OnTimer() | OnRetry() | OnStart():
                 return kept.timer is not None
+            case OnSignal() as waiting:
+                assert (kept.timer is not None) == (waiting.deadline is not None)
+                return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
             case OnFork(number=number):
                 join = self.joins[path, number]
                 return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
@@ -457,7 +532,7 @@ def _timer(change: Change, now: datetime) -> datetime | None:
     match change.scope.waiting:
         case OnTimer(until=until) | OnStart(until=until):
             return until
-        case OnFork(deadline=deadline):
+        case OnFork(deadline=deadline) | OnSignal(deadline=deadline):
             return deadline
         case OnRetry(until=until, deadline=deadline):
             return until if deadline is None else min(until, deadline)
