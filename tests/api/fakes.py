@@ -12,6 +12,9 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
+from avtomat.runtime.people import approvals
+from avtomat.runtime.people.approvals import Decider
+from avtomat.runtime.people.links import Claim
 from avtomat.runtime.work.dispatcher import Poll
 from avtomat.settings import Settings
 from avtomat.storage.port.answers import Query
@@ -189,6 +192,49 @@ class Signals:
 
 
 @dataclass
+class Approvals:
+    """Asks whether the state `ok` of every job is all right, and notes what was decided. No link is one of it."""
+
+    clients: Clients
+    taken: list[tuple[str, approvals.Answer, Decider]] = field(default_factory=list)
+
+    async def open_of(
+        self, job_id: str, client: str | None, reader: Decider, *, links: bool = False
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        asked: dict[str, Json] = {
+            "job_id": job_id,
+            "blueprint": "greet",
+            "state": "ok",
+            "scope": "/",
+            "visit": 1,
+            "text": "all right?",
+            "choices": ["approve", "reject"],
+            "form": None,
+            "assignees": [reader.name],
+            "since": "2026-01-31T23:00:00Z",
+            "deadline": None,
+            "reminders": 0,
+        }
+        if links:
+            asked["links"] = {reader.name: "/approve/token"}
+        return {"job_id": job_id, "approvals": [asked], "complete": True}
+
+    async def decide(
+        self, job_id: str, client: str | None, name: str, answer: approvals.Answer, by: Decider
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        self.taken.append((name, answer, by))
+        told = {"job_id": job_id, "state": name, "scope": "/", "visit": 1, "choice": answer.choice, "by": by.name}
+        return {**told, "status": "decided", "decided_at": "2026-01-31T23:00:00Z"}
+
+    def claim(self, token: str) -> Claim | None:
+        return None
+
+
+@dataclass
 class Dispatcher:
     """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
 
@@ -255,6 +301,7 @@ class FakeEngine:
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
+    approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
@@ -264,6 +311,7 @@ class FakeEngine:
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)
+        self.approvals = Approvals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

@@ -313,7 +313,7 @@ async def test_a_reminder_is_an_entry_of_history_and_the_question_stays(house: A
 
     house.turn(DAY_MS)
     async with asyncio.timeout(PATIENCE_S):
-        while (await house.asked(job))[0]["reminders"] == 0:
+        while (await house.asked(job))[0]["reminders"] == 0:  # noqa: ASYNC110 - nobody tells of reminders
             await asyncio.sleep(0)
 
     (entry,) = await house.entries(job, "TimerFired")
