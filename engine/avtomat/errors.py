@@ -90,7 +90,8 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
     """A request is refused: raised behind a door, answered as problem+json, and raised again by a client of ours.
 
     `pointer` (RFC 6901) leads to the part of the body that is meant; `retry_after_s` becomes Retry-After. `errors`
-    lists all findings where there are several, each with pointer and message.
+    lists all findings where there are several, each with pointer and message; `details` are further members of the
+    problem.
     """
 
     def __init__(
@@ -103,12 +104,14 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
         pointer: str | None = None,
         retry_after_s: int | None = None,
         errors: Sequence[Mapping[str, str]] = (),
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.status = status
         self.pointer = pointer
         self.retry_after_s = retry_after_s
         self.errors = errors
+        self.details = details
         self.exit_code = {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 2 if code in _WRONG_USAGE else 1)
 
 

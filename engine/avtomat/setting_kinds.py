@@ -26,6 +26,7 @@ _SIZE_UNITS: Final = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, 
 _STORE_SCHEMES: Final = ("sqlite:///", "redis://", "rediss://", "unix://")
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SECRET_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
+SIGNING_CHARACTERS_MIN: Final = 32
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 
@@ -100,6 +101,32 @@ def parse_token(value: object) -> str:
     if not text.isascii() or not text.isprintable() or " " in text:
         raise UnfitValueError("must be printable ASCII without white space")
     return text
+
+
+def parse_signing_secret(value: object) -> str:
+    """A secret by which something is signed: as a token, and too long to be guessed."""
+    text = parse_token(value)
+    if len(text) < SIGNING_CHARACTERS_MIN:
+        raise UnfitValueError(
+            f"must have at least {SIGNING_CHARACTERS_MIN} characters, such as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
+def parse_address(value: object) -> str:
+    """The address of a web server: http or https, a host, perhaps a port and a path."""
+    text = parse_text(value)
+    _refuse_no_url(text)
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise UnfitValueError("must be an address such as https://avtomat.example.com")
+    return text.rstrip("/")
 
 
 def parse_span(value: object) -> timedelta:
@@ -246,6 +273,8 @@ PATH: Final = Kind(words="path", parse=parse_path, show=show_text)
 STORE: Final = Kind(words="URL", parse=parse_store, show=show_url, hidden=True)
 HISTORY: Final = Kind(words="URL", parse=parse_history, show=show_url, hidden=True)
 TOKEN: Final = Kind(words="text", parse=parse_token, show=show_hidden, hidden=True)
+SIGNING: Final = Kind(words="text", parse=parse_signing_secret, show=show_hidden, hidden=True)
+ADDRESS: Final = Kind(words="URL", parse=parse_address, show=show_text)
 IDENTITY: Final = Kind(words="text", parse=parse_identity, show=show_text)
 SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
 SPAN_OR_NOTHING: Final = Kind(words="duration", parse=parse_span_or_nothing, show=show_span)

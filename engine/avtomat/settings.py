@@ -15,11 +15,13 @@ from typing import Final
 
 from avtomat.secrets import SecretSource
 from avtomat.setting_kinds import (
+    ADDRESS,
     CONFIG,
     HISTORY,
     IDENTITY,
     PATH,
     SECRETS,
+    SIGNING,
     SIZE,
     SPAN,
     SPAN_OR_NOTHING,
@@ -94,6 +96,23 @@ class Settings:
             "kind": PATH,
             "doc": "File of workers: their tokens and kinds of task; it is watched. Empty: `workers.toml` beside "
             "avtomat.toml, if it is there at the start.",
+        },
+    )
+    link_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which links to approvals are signed, the same for all replicas; another one makes every "
+            "link void. Empty: no links are given out, and approvals are decided by the API and the command line.",
+        },
+    )
+    public_url: str | None = field(
+        default=None,
+        metadata={
+            "kind": ADDRESS,
+            "doc": "Address at which people reach this engine: links to approvals begin with it. Empty: links are "
+            "paths of whatever address the engine is asked at.",
         },
     )
     lease: timedelta = field(

@@ -14,6 +14,9 @@ from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
+from avtomat.runtime.people import approvals
+from avtomat.runtime.people.approvals import Decider
+from avtomat.runtime.people.links import Claim
 from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
@@ -194,6 +197,49 @@ class Signals:
 
 
 @dataclass
+class Approvals:
+    """Asks whether the state `ok` of every job is all right, and notes what was decided. No link is one of it."""
+
+    clients: Clients
+    taken: list[tuple[str, approvals.Answer, Decider]] = field(default_factory=list)
+
+    async def open_of(
+        self, job_id: str, client: str | None, reader: Decider, *, links: bool = False
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        asked: dict[str, Json] = {
+            "job_id": job_id,
+            "blueprint": "greet",
+            "state": "ok",
+            "scope": "/",
+            "visit": 1,
+            "text": "all right?",
+            "choices": ["approve", "reject"],
+            "form": None,
+            "assignees": [reader.name],
+            "since": "2026-01-31T23:00:00Z",
+            "deadline": None,
+            "reminders": 0,
+        }
+        if links:
+            asked["links"] = {reader.name: "/approve/token"}
+        return {"job_id": job_id, "approvals": [asked], "complete": True}
+
+    async def decide(
+        self, job_id: str, client: str | None, name: str, answer: approvals.Answer, by: Decider
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        self.taken.append((name, answer, by))
+        told = {"job_id": job_id, "state": name, "scope": "/", "visit": 1, "choice": answer.choice, "by": by.name}
+        return {**told, "status": "decided", "decided_at": "2026-01-31T23:00:00Z"}
+
+    def claim(self, token: str) -> Claim | None:
+        return None
+
+
+@dataclass
 class Dispatcher:
     """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
 
@@ -260,6 +306,7 @@ class FakeEngine:
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
+    approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     programs: Any = None
     store: Any = None
@@ -274,6 +321,7 @@ class FakeEngine:
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)
+        self.approvals = Approvals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

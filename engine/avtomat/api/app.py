@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from avtomat.api.clients.approvals import ApprovalRoutes
 from avtomat.api.clients.blueprints import BlueprintRoutes
 from avtomat.api.clients.jobs import JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
@@ -17,6 +18,7 @@ from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routing import Router
 from avtomat.api.openapi.rights import rights
+from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
 from avtomat.api.public.operations import PublicRoutes
 from avtomat.api.ui.acting import ActionRoutes
@@ -33,6 +35,7 @@ from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.signals import Signals
+from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -54,6 +57,7 @@ class Served(Protocol):
     signals: Signals
     programs: Programs
     store: Store
+    approvals: Approvals
     dispatcher: Dispatcher
     access: AccessKeeper
     limits: Limits
@@ -95,6 +99,7 @@ class App:
                 *workers.keep([("GET", SOCKET, self._socket.serve)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
                 *clients.keep(SignalRoutes(engine.signals, settings).routes()),
+                *clients.keep(ApprovalRoutes(engine.approvals, settings).routes()),
                 *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
                 *clients.keep(
                     BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
@@ -103,6 +108,7 @@ class App:
                 *pages.keep(jobs.routes()),
                 *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
                 *pages.keep(others.routes()),
+                *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
                 *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
             ]
         )

@@ -58,6 +58,14 @@ COMMANDS: Final = {
         "Send a signal to a job that waits for it, or will",
         ("""avtomat signal 00a7f8 paid --key o-17 --payload '{"amount": 12}'""",),
     ),
+    "approvals": Command(
+        "avtomat.cli.approvals",
+        "See what people are asked in a job, and decide it",
+        (
+            "avtomat approvals list 00a7f8",
+            "avtomat approvals decide 00a7f8 accept --choice approve --comment 'as agreed'",
+        ),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from avtomat.cli.dev_news import News
@@ -65,6 +66,9 @@ def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
         )
     if loaded.sources["store"] == DEFAULT:
         settings = replace(settings, store=f"{SQLITE}{_own_folder(folder) / 'avtomat.db'}")
+    if settings.link_secret is None:
+        is_own = loaded.sources["store"] == DEFAULT
+        settings = replace(settings, link_secret=_link_secret(_own_folder(folder) if is_own else None))
     if loaded.sources["blueprints_hold"] == DEFAULT:
         settings = replace(settings, blueprints_hold=timedelta(0))  # nobody else serves an older folder
     if loaded.sources["blueprints"] == DEFAULT and not settings.blueprints.is_dir():
@@ -90,6 +94,21 @@ def _own_folder(project: Path) -> Path:
     except OSError as error:
         raise UsageError(f"{own}: {error.strerror}", hint="--store names another place for the jobs") from None
     return own
+
+
+def _link_secret(own: Path | None) -> str:
+    """The secret of links to approvals: kept beside the jobs, else one for this run."""
+    made = token_hex(32)
+    if own is None:
+        return made
+    file = own / "link_secret"
+    try:
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(made, "utf-8")
+        return file.read_text("utf-8").strip() or made
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
 
 
 def _announce(engine: Service, address: str) -> None:

@@ -8,50 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any
 
+from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import Error, Status
 from avtomat.core.timestamp import from_ms, span_ms, to_ms
 from avtomat.core.value import value
-
-RUNNING = "running"
-
-
-class Awaited:
-    """What every kind of waiting says of itself; most wait for no time, and look to clients as if they ran."""
-
-    __slots__ = ()
-
-    FOR: ClassVar[str]
-    """The word under which it is written down."""
-
-    WORD: ClassVar[str | None] = RUNNING
-    """The word that clients see for a job whose root waits so; None: that depends on its task."""
-
-    def as_json(self) -> dict[str, Json]:
-        """Its fields, by words that are kept; times are milliseconds."""
-        raise NotImplementedError
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Json]) -> Self:
-        """What `as_json` wrote down."""
-        raise NotImplementedError
-
-    @property
-    def due_at(self) -> datetime | None:
-        """The time at which the scope is to go on by itself; None where no timer is needed."""
-        return None
-
-    @property
-    def by_wall(self) -> bool:
-        """Whether that time is held to the system's clock, because people gave it."""
-        return False
-
-    @property
-    def signal(self) -> tuple[str, str] | None:
-        """The address and key under which a signal reaches the scope; None where no signal is awaited."""
-        return None
 
 
 @value
@@ -183,7 +147,7 @@ class OnFork(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "fork", "number": self.number, "total": self.total, "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnFork:
@@ -192,7 +156,7 @@ class OnFork(Awaited):
             number=record["number"],
             total=record["total"],
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -220,7 +184,7 @@ class OnRetry(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "retry", "until": to_ms(self.until), "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnRetry:
@@ -228,7 +192,7 @@ class OnRetry(Awaited):
         return cls(
             until=from_ms(record["until"]),
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -251,12 +215,12 @@ class OnSignal(Awaited):
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
-        return {"for": "signal", "address": self.address, "key": self.key, "deadline": _time(self.deadline)}
+        return {"for": "signal", "address": self.address, "key": self.key, "deadline": time_as_ms(self.deadline)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnSignal:
         """See `Awaited`."""
-        return cls(address=record["address"], key=record["key"], deadline=_from_time(record["deadline"]))
+        return cls(address=record["address"], key=record["key"], deadline=time_from_ms(record["deadline"]))
 
     @property
     def due_at(self) -> datetime | None:
@@ -351,7 +315,7 @@ class OnFinally(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         error = None if self.error is None else self.error.as_json()
-        place = {"for": "finally", "number": self.number, "deadline": _time(self.deadline)}
+        place = {"for": "finally", "number": self.number, "deadline": time_as_ms(self.deadline)}
         return {**place, "status": self.status, "error": error}
 
     @classmethod
@@ -362,7 +326,7 @@ class OnFinally(Awaited):
             number=record["number"],
             status=Status(record["status"]),
             error=None if error is None else Error.from_json(error),
-            deadline=_from_time(record["deadline"]),
+            deadline=_fromtime_as_ms(record["deadline"]),
         )
 
     @property
@@ -371,11 +335,12 @@ class OnFinally(Awaited):
         return self.deadline
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | OnFinally | None
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | OnFinally | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo, OnFinally)
+    kind.FOR: kind
+    for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo, OnFinally)
 }
 
 
@@ -405,14 +370,6 @@ def _taken_as_json(taken: tuple[int, ...]) -> dict[str, Json]:
 
 def _taken_from_json(record: Mapping[str, Json]) -> dict[str, Any]:
     return {"taken": tuple(record.get("taken", ()))}
-
-
-def _time(time: datetime | None) -> int | None:
-    return None if time is None else to_ms(time)
-
-
-def _from_time(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
 
 
 def _span(record: Mapping[str, Json], key: str) -> timedelta | None:

@@ -29,6 +29,8 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
+from avtomat.runtime.people.approvals import Approvals
+from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.repeating import repeat
@@ -94,6 +96,8 @@ class Service:
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        links = Links(settings.link_secret, settings.public_url)
+        self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )

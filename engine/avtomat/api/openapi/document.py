@@ -9,6 +9,7 @@ from typing import Final
 
 from avtomat.access.model import Scope
 from avtomat.api.clients.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX, SUBMIT
+from avtomat.api.openapi.deciding import DECIDING, LINKS
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi.schemas import SCHEMAS, ref
@@ -99,6 +100,7 @@ OPERATIONS: Final = (
         answers={202: "SignalAccepted", 200: "SignalAccepted"},
         refusals=(404, 409, 413, 422, 429, 503),
     ),
+    *DECIDING,
     *OPERATING,
     Operation(
         method="get",
@@ -265,6 +267,7 @@ OPERATIONS: Final = (
     Operation(
         method="get", path="/docs", id="docs", door="public", summary="This description to read", answers={200: None}
     ),
+    *LINKS,
     Operation(
         method="get", path="/docs.css", id="docsStyle", door="public", summary="The look of /docs", answers={200: None}
     ),
@@ -364,6 +367,7 @@ _MEANINGS: Final = {
     404: "There is no such thing, or it is another client's",
     408: "The body did not come in time",
     409: "It contradicts what is there",
+    410: "It is over",
     413: "The body is too large",
     415: "The body is not application/json, or is compressed",
     422: "The values are not what is expected",

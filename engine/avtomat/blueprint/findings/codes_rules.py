@@ -297,6 +297,12 @@ UNDO_IN_FINALLY = Code(
     "never be used.",
 )
 
+BAD_CHOICES = Code(
+    number="AVT421",
+    title="Choices that cannot be told apart",
+    about="Each of an approval's `choices` is a word of its own: it becomes the `status` by which transitions choose.",
+)
+
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",

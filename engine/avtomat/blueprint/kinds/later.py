@@ -1,4 +1,4 @@
-"""The kinds that this version can read and check, but not run yet: `call`, `approval`, `run`."""
+"""The kinds that this version can read and check, but not run yet: `call`, `run`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ def _request(state: StateSpec) -> Iterator[tuple[Node, bool]]:
     return parts_of_call(state.part("call"))
 
 
-def _question(state: StateSpec) -> Iterator[tuple[Node, bool]]:
-    return values_of(state, "approval", "assignees")
-
-
 def _input(state: StateSpec) -> Iterator[tuple[Node, bool]]:
     return values_of(state, "input")
 
@@ -26,5 +22,4 @@ def _waits_for_its_child(state: StateSpec) -> bool:
 
 
 CALL = Kind(key="call", has_output=always, entered=_request)
-APPROVAL = Kind(key="approval", has_output=always, has_status=always, waits=True, entered=_question)
 RUN = Kind(key="run", does="goes on without waiting for its child", has_output=_waits_for_its_child, entered=_input)

@@ -158,6 +158,8 @@ class Narrator:
         elif waiting.get("for") == "signal":
             key = f" with the key {waiting['key']}" if waiting["key"] else ""
             yield scope.here, f"waits for the signal {waiting['address'].partition('#')[0]}{key}", Tone.PLAIN
+        elif waiting.get("for") == "approval":
+            yield scope.here, _question(waiting), Tone.PLAIN
         elif waiting.get("for") == "unwind" and not self._unwinding:
             self._unwinding = True
             yield "", "what was done is undone, the latest first", Tone.WORRY
@@ -172,6 +174,14 @@ class Narrator:
     def _line(self, passed_s: float, state: str, text: str, tone: Tone) -> str:
         line = f"{passed_s:8.2f} s  {visible(state):<{STATE_WIDTH}} {visible(text)}".rstrip()
         return f"\033[{tone.value}m{line}\033[0m" if self._colour and tone.value else line
+
+
+def _question(waiting: Mapping[str, Json]) -> str:
+    """What is asked of whom; of a reminder, which one it is."""
+    who = ", ".join(waiting.get("assignees") or ()) or "somebody"
+    if waiting.get("reminders"):
+        return f"reminder {waiting['reminders']}: {who} did not decide yet"
+    return f"asks {who}: {waiting['text']}"
 
 
 def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
@@ -199,6 +209,9 @@ def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
     match entry["type"]:
         case "SignalReceived":
             yield here, f"the signal {entry['name']} came from {entry.get('by') or 'somebody'}", Tone.GOOD
+        case "ApprovalDecided":
+            said = f": {entry['comment']}" if entry.get("comment") else ""
+            yield here, f"{entry.get('by') or 'somebody'} chose {entry['choice']}{said}", Tone.GOOD
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":

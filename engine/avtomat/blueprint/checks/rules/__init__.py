@@ -15,6 +15,7 @@ from avtomat.blueprint.checks.rules import (
     literals,
     machines,
     names,
+    people,
     schemas,
     values,
     variables,
@@ -64,6 +65,8 @@ RULES: tuple[Rule, ...] = (
     values.texts_do_not_stand_for_values,
     values.collects_mean_what_they_say,
     schemas.schemas_are_valid,
+    people.choices_can_be_told_apart,
+    people.reminders_leave_time,
     later.only_what_is_built,
 )
 
