@@ -326,7 +326,7 @@ class OnFinally(Awaited):
             number=record["number"],
             status=Status(record["status"]),
             error=None if error is None else Error.from_json(error),
-            deadline=_fromtime_as_ms(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
         )
 
     @property

@@ -132,16 +132,8 @@ class Explainer:
         match waiting:
             case OnTask():
                 return [await self._of_task(facts, place)]
-            case OnTimer():
-                return [causes.timer(place, waiting)]
-            case OnStart():
-                return [causes.start_at(place, waiting)]
-            case OnSignal():
-                return [causes.signal_awaited(place, waiting)]
-            case OnApproval():
-                return [causes.decision_awaited(place, waiting, choices_of(kept))]
-            case OnRetry():
-                return [causes.block_retry(place, waiting)]
+            case OnTimer() | OnStart() | OnRetry() | OnSignal() | OnApproval() | None:
+                return [_of_itself(place, kept, waiting)]
             case OnFork():
                 return await self._of_fork(facts, place, waiting, room)
             case OnUnwind():
@@ -151,8 +143,6 @@ class Explainer:
                 return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
             case OnFinally(number=number):
                 return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
-            case None:
-                return [causes.moving(place)]
         assert_never(waiting)
 
     async def _of_fork(self, facts: Facts, place: Place, waiting: OnFork, room: list[int]) -> Causes:
@@ -219,6 +209,26 @@ class Explainer:
             else:
                 high = middle - 1
         return low
+
+
+def _of_itself(
+    place: Place, kept: Kept, waiting: OnTimer | OnStart | OnRetry | OnSignal | OnApproval | None
+) -> dict[str, Json]:
+    """The cause of a wait that explains itself."""
+    match waiting:
+        case OnTimer():
+            return causes.timer(place, waiting)
+        case OnStart():
+            return causes.start_at(place, waiting)
+        case OnRetry():
+            return causes.block_retry(place, waiting)
+        case OnSignal():
+            return causes.signal_awaited(place, waiting)
+        case OnApproval():
+            return causes.decision_awaited(place, waiting, choices_of(kept))
+        case None:
+            return causes.moving(place)
+    assert_never(waiting)
 
 
 def _of_undo(place: Place, kept: Kept, waiting: OnUndo) -> dict[str, Json]:
