@@ -45,6 +45,8 @@ def main() -> int:
 
 async def _measure(rounds: int, store: str) -> None:
     with tempfile.TemporaryDirectory(prefix="avtomat-bench-") as folder:
+        for name in ("few", "many"):
+            _write_blueprint(Path(folder) / name)
         found: dict[str, list[float]] = {name: [] for name in CROWDS}
         async with _engine(Path(folder) / "few", store) as few, _engine(Path(folder) / "many", store) as many:
             for service, (workers, kinds) in zip((few, many), CROWDS.values(), strict=True):
@@ -65,7 +67,6 @@ def _write_blueprint(folder: Path) -> None:
 
 @asynccontextmanager
 async def _engine(folder: Path, store: str) -> AsyncIterator[Service]:
-    _write_blueprint(folder)
     url = "memory:" if store == "memory" else f"sqlite:///{folder / 'jobs.db'}"
     settings = Settings(store=url, blueprints=folder / "one.yaml")
     service = Service(settings, open_store(settings))
@@ -80,13 +81,7 @@ async def _register(service: Service, workers: int, kinds: int) -> None:
     """Register the crowd; those that do not have the kind that is measured poll for what they have, and wait."""
     for number in range(workers):
         kind = f"kind{number % kinds}"
-        await service.dispatcher.register(
-            {
-                "worker_id": f"w{number}",
-                "supported_skills": [{"name": kind}],
-                "resources": {"properties": {"ram_gb": 8}},
-            }
-        )
+        await service.dispatcher.register({"worker_id": f"w{number}", "supported_skills": [{"name": kind}]})
         if number % kinds:
             poll = Poll(worker=f"w{number}", kinds=(), timeout_s=WAIT_S)
             _waiting.add(asyncio.ensure_future(service.dispatcher.poll(poll, lambda: False)))
