@@ -273,7 +273,7 @@ class World:
             kept.waits, kept.waits_since = to, self.seq
         else:
             self.kept_signals.remove(found)
-            kept.mail = found
+            kept.mail, kept.timer = found, None
 
     def _check_signals(self) -> None:
         unused = [*self.kept_signals, *(kept.mail for kept in self.scopes.values() if kept.mail is not None)]
@@ -539,7 +539,7 @@ class World:
             case OnTimer() | OnRetry() | OnStart():
                 return kept.timer is not None
             case OnSignal() as waiting:
-                assert (kept.timer is not None) == (waiting.deadline is not None)
+                assert kept.mail is not None or (kept.timer is not None) == (waiting.deadline is not None)
                 return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
             case OnFork(number=number):
                 join = self.joins[path, number]

@@ -62,8 +62,8 @@ class EntryRoutes:
         return answer
 
     async def style(self, _request: Request) -> Answer:
-        """The stylesheet, with that of graphs."""
-        return page_answer(_asset("style.css") + STYLE.encode(), "text/css; charset=utf-8")
+        """The stylesheet; that of graphs comes first, so that the page's colours count."""
+        return page_answer(STYLE.encode() + _asset("style.css"), "text/css; charset=utf-8")
 
     async def script(self, _request: Request) -> Answer:
         """What keeps pages fresh."""
