@@ -256,6 +256,19 @@ async def test_a_rate_counts_every_request_and_says_when_to_come_again(tmp_path:
     assert (other.status, later.status) == (200, 200)
 
 
+async def test_requests_that_are_refused_count_as_well(tmp_path: Path) -> None:
+    text = clients(ann='rate = {requests = 3, per = "1h"}')
+    async with replica(settings(tmp_path, text)) as site:
+        asked = [
+            await read(site, "ann", "/api/v1/nowhere"),
+            await submit(site, "ann", {"input": {"n": "x"}}),
+            await site.post("/api/v1/jobs/00a/pause", headers={"Authorization": "Bearer ann"}),
+            await read(site, "ann"),
+        ]
+
+    assert [each.code for each in asked] == ["request.no_route", "input.invalid", "auth.scope", "rate.exceeded"]
+
+
 async def test_requests_go_through_while_a_shared_rate_cannot_be_counted() -> None:
     from avtomat.access.model import Access, Client, Rate
     from avtomat.runtime.access.limits import Limits

@@ -79,12 +79,11 @@ class ClientsDoor:
                     answer = await handler(request)
                 else:
                     request.caller = caller = guard.admit(request)
-                    if scopes is not None:
-                        _refuse_out_of_scope(caller, scopes)
-                    if caller.token is None:
-                        answer = await handler(request)
+                    if caller.token is not None:
+                        answer = await self._limited(request, caller.token, handler, scopes)
                     else:
-                        answer = await self._limited(request, caller.token, handler)
+                        _refuse_out_of_scope(caller, scopes)
+                        answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
             finally:
@@ -99,12 +98,15 @@ class ClientsDoor:
 
         return serve
 
-    async def _limited(self, request: Request, token: Digest, handler: ClientHandler) -> Answer:
-        """Answer a request that counts, and that is broken off when its token goes."""
+    async def _limited(
+        self, request: Request, token: Digest, handler: ClientHandler, scopes: frozenset[Scope] | None
+    ) -> Answer:
+        """Answer a request that counts, whatever comes of it, and that is broken off when its token goes."""
         self._presence.enter(token, request.end)
         try:
             if request.caller.client is not None:
                 await self._limits.spend_request(request.caller.client)
+            _refuse_out_of_scope(request.caller, scopes)
             return await handler(request)
         finally:
             self._presence.leave(token, request.end)
@@ -117,8 +119,8 @@ class ClientsDoor:
             answer.set("RateLimit", standing)
 
 
-def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope]) -> None:
-    if not scopes.isdisjoint(caller.scopes):
+def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+    if scopes is None or not scopes.isdisjoint(caller.scopes):
         return
     needed = " or ".join(scope for scope in Scope if scope in scopes and scope is not Scope.ADMIN)
     has = ", ".join(scope for scope in Scope if scope in caller.scopes)

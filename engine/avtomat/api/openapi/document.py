@@ -347,7 +347,19 @@ def _responses(operation: Operation) -> dict[str, Json]:
     schema = ref("Problem") if operation.door == "client" else ref("Map")
     for status in operation.all_refusals():
         answers[str(status)] = {"description": _MEANINGS[status], "content": {kind: {"schema": schema}}}
+        if status == 429:
+            answers[str(status)]["headers"] = _LATER if operation.door == "worker" else {**_LATER, **_LIMITS}
     return answers
+
+
+_LATER: Final[dict[str, Json]] = {
+    "Retry-After": {"description": "When to ask again, in seconds.", "schema": {"type": "integer", "minimum": 1}}
+}
+_LIMITS: Final[dict[str, Json]] = {
+    "RateLimit-Policy": {"description": "The rate and the quota of this client.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What remains of them, and for how long.", "schema": {"type": "string"}},
+}
+"""Of answers to clients with limits, other answers as well."""
 
 
 def _content(names: str | tuple[str, ...]) -> dict[str, Json]:
