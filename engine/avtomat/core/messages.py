@@ -185,7 +185,7 @@ class ApprovalDecided:
     visit: int
     choice: str
     by: str = ""
-    comment: str | None = None
+    comment: str = ""
     form: Json = None
     state: str = ""
     via: str = ""
