@@ -171,6 +171,13 @@ def test_a_text_has_a_bound() -> None:
     assert too_long.error.code == "TEMPLATE_ERROR"
 
 
+def test_white_space_around_the_text_is_dropped() -> None:
+    waiting = begun("states: {ok: {approval: '{{ input.text }}', next: end}}", {"text": " a\n b\n"}).scope.waiting
+
+    assert isinstance(waiting, OnApproval)
+    assert waiting.text == "a\n b"
+
+
 def test_a_time_that_is_over_fails_at_once() -> None:
     job = begun(ASK.replace("timeout: 2d", "timeout: '{{ input.t }}'"), {"total": 1, "who": "ann", "t": "-5m"})
 

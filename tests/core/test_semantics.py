@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
 from avtomat.core.lifecycle import mermaid
 from avtomat.core.messages import (
+    ApprovalDecided,
     CancelRequested,
     DeadlinePassed,
     Decision,
@@ -83,7 +85,14 @@ def wakes(job: Position, _: str) -> Decision:
         job.now = waiting.until
     elif isinstance(waiting, OnSignal) and waiting.deadline is not None:
         job.now = waiting.deadline
+    elif isinstance(waiting, OnApproval) and waiting.due_at is not None:
+        job.now = waiting.due_at
     return job.wakes()
+
+
+def decides(job: Position, rest: str) -> Decision:
+    choice, _, form = rest.partition(" ")
+    return job.tell(ApprovalDecided(visit=job.scope.visit, choice=choice, by="ann", form=value_of(form)))
 
 
 def signal(job: Position, rest: str) -> Decision:
@@ -111,6 +120,7 @@ EVENTS: dict[str, Callable[[Position, str], Decision]] = {
     "passes": lambda job, limit: job.tell(TaskTimedOut(attempt=job.attempt, limit=Limit(limit))),
     "timer": wakes,
     "signal": signal,
+    "decided": decides,
     "joined": joined,
     "sunk": sunk,
     "deadline": lambda job, _: job.tell(DeadlinePassed()),
@@ -136,7 +146,7 @@ def decided(job: Position) -> str:
     change = job.change
     if change.ended is not None:
         return ended(change.ended)
-    if change.keeps:
+    if change.keeps and change.status is not None:
         return str(change.status)
     if change.status is Status.QUARANTINED and change.reason is not None:
         return f"parked {change.reason.code} in {change.reason.state}"
@@ -160,6 +170,10 @@ def waits(job: Position) -> str:
         case OnSignal(address=address, key=key, deadline=deadline):
             time = "" if deadline is None else f" for {format_duration(deadline - job.now)}"
             return f"{job.scope.state}: signal {address.partition('#')[0]}{f' key {key}' if key else ''}{time}"
+        case OnApproval() as waiting:
+            time = "" if waiting.deadline is None else f" for {format_duration(waiting.deadline - job.now)}"
+            again = " again" if waiting.reminders else ""
+            return f"{job.scope.state}: asks {', '.join(waiting.assignees)}: {waiting.text}{time}{again}"
         case OnFork(total=total):
             return f"{job.scope.state}: {total} bodies"
         case OnUnwind():

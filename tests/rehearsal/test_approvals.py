@@ -47,7 +47,7 @@ def told(folder: Path, blueprint: str, case: str, defaults: str = "{}") -> list[
     "case",
     [
         f"approvals: {{ok: {{{YES}}}}}, "
-        "expect: {result: {choice: approve, by: ann, comment: null, form: {cost: 3}}, elapsed: 0s}",
+        'expect: {result: {choice: approve, by: ann, comment: "", form: {cost: 3}}, elapsed: 0s}',
         f"approvals: {{ok: {{{YES}, by: bob, comment: fine, after: 20h}}}}, "
         "expect: {result: {choice: approve, by: bob, comment: fine, form: {cost: 3}}, elapsed: 20h}",
         "approvals: {ok: {choice: reject, form: {cost: 3}, after: 1d}}, expect: {error: DECLINED, elapsed: 1d}",

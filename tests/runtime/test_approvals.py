@@ -185,7 +185,7 @@ async def test_of_two_decisions_at_once_one_counts_and_the_other_is_told_whose(h
     assert refused.details == {
         "by": told["by"],
         "choice": "approve",
-        "comment": None,
+        "comment": "",
         "visit": 1,
         "decided_at": told["decided_at"],
     }
@@ -231,7 +231,7 @@ async def test_what_does_not_fit_is_refused_and_uses_nothing_up(house: Asking) -
     assert await house.result(job) == {
         "choice": "yes",
         "by": "boss",
-        "comment": None,
+        "comment": "",
         "form": {"cost": 1, "note": "none"},
     }
 

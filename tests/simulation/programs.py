@@ -104,11 +104,11 @@ class _Writer:
         return f"s{self.count}"
 
     def _state(self, names: list[str], at: int, depth: int) -> dict[str, Any]:
-        kinds = [self._pass, self._wait, self._signal, *[self._task] * (6 if self.compensates else 3)]
+        kinds = [self._pass, self._wait, self._signal, self._approval, *[self._task] * (6 if self.compensates else 3)]
         kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
         kind = self.random.choice(kinds)
         state = kind(depth)
-        works = any(key in state for key in ("task", "signal", "parallel", "foreach"))
+        works = any(key in state for key in ("task", "signal", "approval", "parallel", "foreach"))
         guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
         back = names if works or "wait" in state else names[at + 1 :]
         state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
@@ -142,7 +142,7 @@ class _Writer:
         if self.random.random() < 0.6:
             return self._task(depth)
         if self.random.random() < 0.2:
-            return self._signal(depth)
+            return self._signal(depth) if self.random.random() < 0.6 else self._approval(depth)
         return {"states": self._machine(depth)}
 
     # --- kinds of states ----------------------------------------------------------------------------------------------
@@ -195,6 +195,19 @@ class _Writer:
             state["expects"] = random.choice(({"type": "object"}, {"type": "object", "required": ["ok"]}))
         if random.random() < 0.4:
             state["timeout"] = random.choice(("1m", "0s", "{{ input.pause }}", OVER))
+        return state
+
+    def _approval(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"approval": random.choice(("sure", "n is {{ data.n }}", "{{ data.list }}"))}
+        if random.random() < 0.5:
+            state["assignees"] = random.choice((["ann", "bob"], "{{ data.list }}", "ann"))
+        if random.random() < 0.3:
+            state["choices"] = ["success", "other"]
+        if random.random() < 0.4:
+            state["remind"] = random.choice(("20s", "1m"))
+        if random.random() < 0.5:
+            state["timeout"] = random.choice(("1m", "45s", "{{ input.pause }}", OVER))
         return state
 
     def _parallel(self, depth: int) -> dict[str, Any]:

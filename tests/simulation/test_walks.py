@@ -22,12 +22,15 @@ WALKS = 100
 NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
 WAITS = {
-    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnUnwind", "OnUndo", "OnFinally", "NoneType",
+WAITS = {
+    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "OnFinally",
+    "NoneType",
+}  # fmt: skip
 }  # fmt: skip
 EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
     "DeadlinePassed", "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested",
-    "ResumeRequested", "RerunRequested", "SkipRequested", "SignalReceived",
+    "ResumeRequested", "RerunRequested", "SkipRequested", "SignalReceived", "ApprovalDecided",
 }  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from avtomat.core.awaited_decision import ADDRESS
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.messages import (
+    ApprovalDecided,
     AttemptReturned,
     CancelRequested,
     Change,
@@ -48,6 +50,7 @@ OUTPUTS: tuple[Any, ...] = (
     None, True, 0, 1.0, "text", [], {"n": 3, "ok": True}, {"n": 0, "ok": False, "list": [1, None]},
     {"n": 7, "ok": True, "list": ["a", "b", "c"]}, {"n": None},
 )  # fmt: skip
+CHOICES = ("approve", "reject", "success")
 KEYS = ("", "k", "0", "1", "2", "3")
 STATUSES = ("success", "success", "success", "later")
 CODES = ("TRANSIENT_ERROR", "TRANSIENT_ERROR", "PERMANENT_ERROR", "INTERNAL_ERROR", "OWN_CODE", "OTHER_CODE")
@@ -164,12 +167,15 @@ class Walker:
         world = self.world
         awaited = [kept.waits for path, kept in world.scopes.items() if kept.is_open and kept.waits is not None]
         assert awaited or self.awaited, "nothing can happen any more"
-        if awaited and self.random.random() < 0.7:
+        if awaited and (not self.awaited or self.random.random() < 0.7):
             address, key = self.random.choice(awaited)
         else:
             address, key = self.random.choice(self.awaited).address, self.random.choice(KEYS)
         states = [state for state in self.awaited if state.address == address]
         payload = self.random.choice(OUTPUTS)
+        if address.startswith(ADDRESS):
+            world.send((address, key), {"choice": self.random.choice(CHOICES), "by": "ann", "form": payload})
+            return
         if all(state.expects is None or not state.expects.problems(payload) for state in states):
             world.send((address, key), payload)
 
@@ -237,6 +243,8 @@ class Walker:
             AttemptReturned(attempt=open_attempt + 1),
             TimerFired(visit=scope.visit - 1),
             SignalReceived(name="other", payload=True),
+            ApprovalDecided(visit=scope.visit - 1, choice="approve"),
+            ApprovalDecided(visit=scope.visit + 1, choice="approve"),
             *([] if isinstance(waiting, OnSignal) else [SignalReceived(name="paid", payload={"ok": True})]),
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),
@@ -251,5 +259,6 @@ class Walker:
         for path, kept in self.world.scopes.items():
             attempt = kept.scope.waiting.attempt if isinstance(kept.scope.waiting, OnTask) else 1
             events = (TaskSucceeded(attempt=attempt), TimerFired(visit=kept.scope.visit), DeadlinePassed())
-            for event in (*events, SignalReceived(name="paid")):
+            decided = ApprovalDecided(visit=kept.scope.visit, choice="approve")
+            for event in (*events, SignalReceived(name="paid"), decided):
                 assert isinstance(self.world.decide(path, event), Ignored), "what has ended was moved"

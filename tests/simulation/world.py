@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from avtomat.core.awaited_decision import ADDRESS, OnApproval
 from avtomat.core.history import delta, fold
 from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.ends import FailState
@@ -17,6 +18,7 @@ from avtomat.core.kinds.task import TaskState
 from avtomat.core.lifecycle import may_follow
 from avtomat.core.machine import decide, start, start_too_large
 from avtomat.core.messages import (
+    ApprovalDecided,
     Change,
     Decision,
     Event,
@@ -95,7 +97,7 @@ class Sent:
 
     number: int
     to: tuple[str, str]
-    event: SignalReceived
+    event: SignalReceived | ApprovalDecided
 
 
 @dataclass(kw_only=True)
@@ -239,8 +241,12 @@ class World:
     def send(self, to: tuple[str, str], payload: Any) -> None:
         """A signal comes for the job: for the one who has waited longest, or it is kept."""
         self.signals += 1
-        event = SignalReceived(name=to[0].partition("#")[0], payload=payload, id=f"m{self.signals}", by="bank")
-        self._hand_over(Sent(number=self.signals, to=to, event=event))
+        self._hand_over(Sent(number=self.signals, to=to, event=self._event(to, payload)))
+
+    def _event(self, to: tuple[str, str], payload: Any) -> SignalReceived | ApprovalDecided:
+        if to[0].startswith(ADDRESS):
+            return ApprovalDecided(visit=int(to[1]), id=f"m{self.signals}", **payload)
+        return SignalReceived(name=to[0].partition("#")[0], payload=payload, id=f"m{self.signals}", by="bank")
 
     def read(self, path: str) -> Decision:
         """A scope uses the signal that came for it."""
@@ -319,6 +325,8 @@ class World:
             self._set_task(kept, change)
             kept.timer = _timer(change, self.now)
             self._set_wait(kept, change.scope.waiting)
+        elif isinstance(change.scope.waiting, OnApproval):
+            kept.timer = change.scope.waiting.due_at
         if change.fork is not None:
             self._fork(path, change.fork)
         if change.ended is not None:
@@ -541,6 +549,10 @@ class World:
             case OnSignal() as waiting:
                 assert kept.mail is not None or (kept.timer is not None) == (waiting.deadline is not None)
                 return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
+            case OnApproval() as waiting:
+                assert kept.timer == waiting.due_at
+                assert kept.scope.visit == waiting.visit
+                return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
             case OnFork(number=number):
                 join = self.joins[path, number]
                 return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
@@ -575,6 +587,8 @@ def _timer(change: Change, now: datetime) -> datetime | None:
             return until
         case OnFork(deadline=deadline) | OnSignal(deadline=deadline) | OnFinally(deadline=deadline):
             return deadline
+        case OnApproval() as waiting:
+            return waiting.due_at
         case OnRetry(until=until, deadline=deadline):
             return until if deadline is None else min(until, deadline)
         case OnUnwind() if change.undone_seq is not None:

@@ -191,7 +191,7 @@ class ApprovalDecided:
     visit: int
     choice: str
     by: str = ""
-    comment: str | None = None
+    comment: str = ""
     form: Json = None
     state: str = ""
     via: str = ""

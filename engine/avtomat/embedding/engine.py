@@ -260,7 +260,7 @@ class Engine:
         state: str,
         choice: str,
         *,
-        comment: str | None = None,
+        comment: str = "",
         form: Json = None,
         visit: int | None = None,
     ) -> Mapping[str, Json]:

@@ -58,7 +58,7 @@ class Decided:
     span: Span
     choice: str = ""
     by: str = ""
-    comment: str | None = None
+    comment: str = ""
     form: Json = None
     after_ms: int = 0
     silent: bool = False

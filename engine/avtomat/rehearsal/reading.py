@@ -193,7 +193,7 @@ class _Reader:
             span=node.span,
             choice=text_of(part_of(node, "choice")) or "",
             by=text_of(part_of(node, "by")) or "",
-            comment=text_of(part_of(node, "comment")),
+            comment=text_of(part_of(node, "comment")) or "",
             form=value_of(part_of(node, "form")),
             after_ms=self._span(part_of(node, "after")) // timedelta(milliseconds=1),
             silent=flag(part_of(node, "silent")),

@@ -76,7 +76,7 @@ def _checked(body: Json) -> approvals.Answer:
         raise _invalid("comment is a text", "/comment")
     if visit is not None and (not isinstance(visit, int) or isinstance(visit, bool)):
         raise _invalid("visit is a whole number", "/visit")
-    return approvals.Answer(choice=choice, comment=comment, form=body.get("form"), visit=visit)
+    return approvals.Answer(choice=choice, comment=comment or "", form=body.get("form"), visit=visit)
 
 
 def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:

@@ -70,7 +70,7 @@ class ApprovingRoutes:
         fields = fields_of(asked.state.form_schema)
         choice, comment = sent.get("choice", ("",))[0], sent.get("comment", ("",))[0].strip()
         form = value_of(fields, sent) if asked.state.form is not None else None
-        answer = approvals.Answer(choice=choice, comment=comment or None, form=form, visit=claim.visit)
+        answer = approvals.Answer(choice=choice, comment=comment, form=form, visit=claim.visit)
         try:
             told = await self._approvals.decide_by(claim, answer, request.remote or "")
         except RequestRefused as refused:

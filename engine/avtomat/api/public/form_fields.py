@@ -17,7 +17,7 @@ from avtomat.runtime.json_door import read_json
 
 FIELDS_MAX: Final = 200
 LONG_TEXT_CHARACTERS: Final = 200
-"""A text that may be longer, or has no limit and a long default, gets a box of several lines."""
+"""A text that may be longer gets a box of several lines."""
 
 WHOLE: Final = "whole"
 """The name of the field for a form that is no map of properties."""
@@ -87,8 +87,7 @@ def _kind(schema: Mapping[str, Json]) -> tuple[str, Sequence[Json]]:
         return "choice", options
     match schema.get("type"):
         case "string":
-            longest = schema.get("maxLength", LONG_TEXT_CHARACTERS + 1 if schema.get("format") is None else 0)
-            return ("long" if longest > LONG_TEXT_CHARACTERS else "text"), ()
+            return ("long" if _may_have_lines(schema) else "text"), ()
         case "number" | "integer":
             return "number", ()
         case "boolean":
@@ -99,6 +98,13 @@ def _kind(schema: Mapping[str, Json]) -> tuple[str, Sequence[Json]]:
             if isinstance(listed, list) and len(listed) <= FIELDS_MAX:
                 return "several", listed
     return "json", ()
+
+
+def _may_have_lines(schema: Mapping[str, Json]) -> bool:
+    """A text that nothing says to be short."""
+    if "maxLength" in schema:
+        return bool(schema["maxLength"] > LONG_TEXT_CHARACTERS)
+    return "pattern" not in schema and "format" not in schema
 
 
 # --- what was sent ----------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class ApprovalState(State):
     def enter(self, walk: Walk) -> Step:
         """Ask, and wait for the decision."""
         names = walk.names()
-        text = walk.render_text(self.approval, names)
+        text = walk.render_text(self.approval, names).strip()
         if len(text) > TEXT_CHARACTERS_MAX:
             found = f"the text of an approval has at most {TEXT_CHARACTERS_MAX:,} characters, this one {len(text):,}"
             raise AuthorError("TEMPLATE_ERROR", found)

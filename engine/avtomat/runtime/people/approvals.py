@@ -58,7 +58,7 @@ class Answer:
     """What somebody decides. `visit` None is the one that is open now."""
 
     choice: str
-    comment: str | None = None
+    comment: str = ""
     form: Json = None
     visit: int | None = None
 
@@ -260,7 +260,7 @@ def _checked(asked: Asked, answer: Answer, by: Decider) -> ApprovalDecided:
     if answer.choice not in asked.state.choices:
         text = f"{answer.choice[:80]!r} is none of the choices: {', '.join(asked.state.choices)}"
         raise RequestRefused(text, status=422, code="approval.invalid", pointer="/choice")
-    if answer.comment is not None and len(answer.comment) > COMMENT_CHARACTERS_MAX:
+    if len(answer.comment) > COMMENT_CHARACTERS_MAX:
         text = f"the comment has {len(answer.comment)} characters, at most {COMMENT_CHARACTERS_MAX} are taken"
         raise RequestRefused(text, status=422, code="approval.invalid", pointer="/comment")
     if asked.state.form is None and answer.form is not None:
@@ -277,7 +277,7 @@ def _checked(asked: Asked, answer: Answer, by: Decider) -> ApprovalDecided:
         visit=asked.waiting.visit,
         choice=answer.choice,
         by=by.name,
-        comment=answer.comment or None,
+        comment=answer.comment,
         form=form,
         state=asked.place,
         via=by.via,
@@ -314,8 +314,10 @@ def _decided(entry: HistoryEntry | None) -> RequestRefused:
     if entry is None:
         return AlreadyDecided({})
     record = loads(entry.record)
-    known = {name: record.get(name) for name in ("by", "choice", "comment", "visit")}
-    return AlreadyDecided({**known, "decided_at": format_time(from_ms(entry.at_ms))})
+    known = {name: record.get(name) for name in ("by", "choice", "visit")}
+    return AlreadyDecided(
+        {**known, "comment": record.get("comment", ""), "decided_at": format_time(from_ms(entry.at_ms))}
+    )
 
 
 def _gone(scope: str, visit: int) -> RequestRefused:
