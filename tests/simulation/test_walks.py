@@ -22,10 +22,8 @@ WALKS = 100
 NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
 WAITS = {
-WAITS = {
     "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "OnFinally",
     "NoneType",
-}  # fmt: skip
 }  # fmt: skip
 EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
