@@ -128,7 +128,7 @@ async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
     serve: Any, operation: Operation, scope: Scope
 ) -> None:
     site = await serve(scoped(scope))
-    path = operation.path.format(job="job1", blueprint="hello", name="hello")
+    path = operation.path.format(job="job1", blueprint="hello", name="hello", state="ask")
     answer = await as_(site, "ann", operation.method, path)
 
     assert (answer.status == 403) is not bool(held_with([scope]) & set(operation.scopes))
@@ -142,13 +142,23 @@ def test_scopes_hold_what_they_are_said_to_hold() -> None:
     opened = {
         scope: {each.id for each in CLIENT_OPERATIONS if held_with([scope]) & set(each.scopes)} for scope in Scope
     }
-    reading = {"listJobs", "getJob", "getHistory", "getTasks", "whyJob", "listBlueprints", "getBlueprint"}
+    reading = {
+        "listJobs",
+        "listApprovals",
+        "getJob",
+        "getHistory",
+        "getTasks",
+        "whyJob",
+        "listBlueprints",
+        "getBlueprint",
+    }
     verbs = {f"{verb}Job" for verb in ("cancel", "pause", "resume", "retry", "release", "skip", "rerun")} | {
-        "sendSignal"
+        "sendSignal",
+        "decideApproval",
     }
 
-    assert opened[Scope.CLIENT] >= {"submitJob", "sendSignal", "cancelJob", *reading}
-    assert not opened[Scope.CLIENT] & (verbs - {"cancelJob", "sendSignal"} | {"restoreBlueprint"})
+    assert opened[Scope.CLIENT] >= {"submitJob", "sendSignal", "decideApproval", "cancelJob", *reading}
+    assert not opened[Scope.CLIENT] & (verbs - {"cancelJob", "sendSignal", "decideApproval"} | {"restoreBlueprint"})
     assert opened[Scope.VIEWER] >= reading
     assert not opened[Scope.VIEWER] & (verbs | {"submitJob", "restoreBlueprint"})
     assert opened[Scope.OPERATOR] >= reading | verbs
