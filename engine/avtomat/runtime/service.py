@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import CALL
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
@@ -26,12 +27,15 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
+from avtomat.runtime.outgoing.addresses import Allowed
+from avtomat.runtime.outgoing.client import Bounds, Outgoing
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.work.caller import Caller, Times
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
 from avtomat.secrets import Secrets
@@ -70,6 +74,7 @@ class Service:
             Secrets(settings.secrets, environ=os.environ),
             lease=settings.lease,
         )
+        self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
         self.clients = ClientDoor(
             self.store,
@@ -142,6 +147,7 @@ class Service:
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
         self._draining = True
+        self._caller.drain()
         self.queues.close()
         self._waiters.close()
 
@@ -150,6 +156,7 @@ class Service:
         self.drain()
         await self._reloader.stop()
         await self._end_child()
+        await self._caller.stop()
         await self._duties.stop()
         self._executor.stop()
         if self._history is not None:
@@ -229,8 +236,29 @@ class Service:
             history_pending_max=self.settings.history_pending_max,
         )
 
+    def _make_caller(self) -> Caller:
+        settings = self.settings
+        bounds = Bounds(
+            connections_max=settings.calls_at_once,
+            connections_per_host_max=settings.calls_per_host,
+            body_bytes_max=settings.calls_body_bytes_max,
+            ca=settings.calls_ca,
+        )
+        times = Times(
+            lease=settings.lease, usual=settings.calls_timeout, most=settings.calls_timeout_max, drain=settings.drain
+        )
+        client = Outgoing(Allowed(settings.calls_allow, settings.calls_ports), bounds)
+        tally = self.measures.tally
+        return Caller(self.store, self.dispatcher, client, tally, at_once=settings.calls_at_once, times=times)
+
+    def _has_work(self, partition: int, queue: str) -> None:
+        self.queues.has_work(partition, queue)
+        if queue == CALL:
+            self._caller.has_news()
+
     def _further_duties(self) -> dict[str, Duty]:
         duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self._reloader.run}
+        duties |= {"taking calls": self._caller.run, "keeping calls": self._caller.keep}
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
@@ -238,7 +266,7 @@ class Service:
 
     async def _open_store(self) -> None:
         wakeups = Wakeups(
-            queue=self.queues.has_work,
+            queue=self._has_work,
             job=self._job_changed,
             elsewhere=self._executor.changed_elsewhere,
             lost=self._news_lost,

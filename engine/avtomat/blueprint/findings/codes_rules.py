@@ -227,8 +227,8 @@ BAD_ERROR_CODE = Code(
 BAD_KIND_OF_TASK = Code(
     number="AVT406",
     title="Not a kind of task",
-    about="A kind of task is named with letters, digits, `.`, `_` and `-`, at most 128 of them. Names that begin with `avtomat.` "
-    "are the engine's own.",
+    about="A kind of task is named with letters, digits, `.`, `_` and `-`, at most 128 of them. Names that begin with "
+    "`avtomat.` are the engine's own.",
 )
 BAD_AMOUNT = Code(
     number="AVT407",
@@ -300,8 +300,8 @@ UNDO_IN_FINALLY = Code(
 BAD_REQUEST = Code(
     number="AVT431",
     title="A request that cannot be sent",
-    about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is told in "
-    "`auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
+    about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is told "
+    "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
 )
 
 DUPLICATE_BLUEPRINT = Code(

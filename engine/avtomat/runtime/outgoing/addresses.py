@@ -13,6 +13,8 @@ from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from avtomat.setting_kinds import split_port
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -115,17 +117,6 @@ class Allowed:
         if is_reachable:
             return f"port {port} of {shown} is not allowed; the settings calls_ports and calls_allow list what is"
         return f"{shown} is not on the internet at large; the setting calls_allow lists hosts that may be called anyway"
-
-
-def split_port(entry: str) -> tuple[str, int | None]:
-    """A host, address or network, and the port behind it, if any. Raises ValueError for a port that is none."""
-    if entry.startswith("["):
-        host, _, rest = entry[1:].partition("]")
-        return host, int(rest.removeprefix(":")) if rest else None
-    if entry.count(":") == 1:
-        host, _, port = entry.partition(":")
-        return host, int(port)
-    return entry, None
 
 
 def _as_address(text: str) -> Address | None:

@@ -12,12 +12,11 @@ import ssl
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from avtomat.runtime.byte_budget import BusyRefused, ByteBudget
 from avtomat.runtime.outgoing.addresses import Allowed, Refused
-from avtomat.runtime.outgoing.messages import Answer, Reason, Request, Unanswered
+from avtomat.runtime.outgoing.messages import Answer, Reason, Request, Sending, Unanswered
 from avtomat.runtime.outgoing.urls import read_url
 
 if TYPE_CHECKING:
@@ -35,6 +34,9 @@ ADDRESSES_KEPT_S: Final = 10
 
 HEADERS_MAX: Final = 100
 HEADER_BYTES_MAX: Final = 8_000
+HEADERS_BYTES_MAX: Final = 16_000
+"""So much of all headers of an answer is kept."""
+
 FREE_BYTES: Final = 32 * 1024
 """Of each body so much is read at once; what is longer waits for its part of LARGE_BYTES_MAX."""
 
@@ -63,13 +65,16 @@ class Outgoing:
         self._session: ClientSession | None = None
         self._large = ByteBudget(max(LARGE_BYTES_MAX, bounds.body_bytes_max), wait_s=24 * 60 * 60)
 
-    async def send(self, request: Request, *, timeout_s: float) -> Answer | Unanswered:
-        """Send the request and read the answer, within `timeout_s` seconds; nothing is raised for what goes wrong."""
+    async def send(self, request: Request, *, timeout_s: float, seen: Sending | None = None) -> Answer | Unanswered:
+        """Send the request and read the answer, within `timeout_s` seconds; nothing is raised for what goes wrong.
+
+        `seen` is told how far it has come.
+        """
         try:
             url = read_url(request.url, self._allowed, request.query)
         except Refused as refused:
             return Unanswered(reason=Reason.REFUSED, message=str(refused), sent=False)
-        seen = SimpleNamespace(sent=False)
+        seen = Sending() if seen is None else seen
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._ask(request, url, seen)
@@ -93,7 +98,7 @@ class Outgoing:
         if self._own_lookup is not None:
             self._own_lookup.close()
 
-    async def _ask(self, request: Request, url: URL, seen: SimpleNamespace) -> Answer:
+    async def _ask(self, request: Request, url: URL, seen: Sending) -> Answer:
         session = self._session or self._open()
         async with session.request(
             request.method,
@@ -170,12 +175,16 @@ def _tls(ca: Path | None) -> ssl.SSLContext:
 
 
 def _headers_of(response: ClientResponse) -> dict[str, str]:
-    """The first HEADERS_MAX headers by small name; those that came more than once, with commas."""
+    """The first headers by small name, within their limits; those that came more than once, with commas."""
     headers: dict[str, str] = {}
+    room = HEADERS_BYTES_MAX
     for name, text in response.headers.items():
         known = name.lower()
+        room -= len(name) + len(text)
+        if room < 0:
+            break
         if known in headers:
-            headers[known] = f"{headers[known]}, {text}"[:HEADER_BYTES_MAX]
+            headers[known] = f"{headers[known]}, {text}"
         elif len(headers) < HEADERS_MAX:
             headers[known] = text
     return headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from avtomat.core.value import value
@@ -31,6 +32,13 @@ class Request:
     query: Mapping[str, str | Sequence[str]] | None = None
     headers: Mapping[str, str]
     body: bytes | None = None
+
+
+@dataclass(slots=True)
+class Sending:
+    """How far a request has come, for whoever may be interrupted: whether it may have reached the server."""
+
+    sent: bool = False
 
 
 @value
