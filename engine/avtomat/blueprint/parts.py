@@ -6,6 +6,7 @@ whatever newer rules would say about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -38,6 +39,8 @@ from avtomat.core.program import (
     Timeouts,
     Transition,
 )
+
+_ORIGIN = re.compile(r"\s*(https?://[^/?#{}\s]+)(?=[/?#\s]|$)", re.IGNORECASE)
 
 TIMES = ("queue", "attempt", "heartbeat", "total")
 
@@ -130,7 +133,13 @@ class Parts:
         written: dict[str, Json] = {key: value.value for key, value in entries_of(call)}
         templates = {key: self.readings.template(node) for key, node in entries_of(call) if key in PARTS_OF_CALL}
         accept = tuple(map(whole, written.get("accept", ())))
-        return RequestTemplate(method=written.get("method", "GET"), accept=accept, parts=templates)
+        origin = _ORIGIN.match(str(written.get("url")))
+        return RequestTemplate(
+            method=written.get("method", "GET"),
+            origin=None if origin is None else origin[1],
+            accept=accept,
+            parts=templates,
+        )
 
     def compensation(self, undo: Node | None) -> Compensation | None:
         """What undoes a state, if a task or a call does."""

@@ -101,7 +101,7 @@ class Service:
             self._compile,
             self.store.now_ms,
             hold=settings.blueprints_hold,
-            warnings_of=lambda program: undeclared(program, settings.secrets, settings.config),
+            warnings_of=lambda program: undeclared(program, settings),
         )
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))

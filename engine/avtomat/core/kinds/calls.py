@@ -8,6 +8,7 @@ from typing import Final
 
 from avtomat.core.formula import Environment, Failure, Json, Rendered, SecretRef, Template
 from avtomat.core.kinds.task import TaskState
+from avtomat.core.program import Program
 from avtomat.core.value import value
 
 RESERVED: Final = "avtomat."
@@ -32,9 +33,13 @@ class CallState(TaskState):
 
 @value
 class RequestTemplate:
-    """The params of a request: the method and the statuses that count as success, and templates of all else."""
+    """The params of a request: the method and the statuses that count as success, and templates of all else.
+
+    `origin` is its url up to the path, where that is written out; it tells whether the host is allowed.
+    """
 
     method: str
+    origin: str | None = None
     accept: tuple[int, ...] = ()
     parts: Mapping[str, Template]
 
@@ -76,3 +81,11 @@ class RequestTemplate:
             request[name] = rendered.value
             secrets += [replace(ref, pointer=f"/{name}{ref.pointer}") for ref in rendered.secrets]
         return Rendered(value=request, secrets=tuple(secrets))
+
+
+def origins_called(program: Program) -> list[str]:
+    """The beginnings of the urls that the program calls, undos too, as far as they are written out."""
+    params = [state.params for state in program.states if isinstance(state, CallState)]
+    params += [state.undo.params for state in program.states if state.undo is not None]
+    requests = (request for request in params if isinstance(request, RequestTemplate))
+    return sorted({request.origin for request in requests if request.origin is not None})

@@ -37,7 +37,7 @@ from avtomat.storage.port.store import Store
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 30.0
-LOOK_EVERY_S: Final = 30.0
+LOOK_EVERY_S: Final = 5.0
 """So often a replica that has heard of no call looks all the same: messages may be lost."""
 
 EAGER_S: Final = 600.0
@@ -91,6 +91,7 @@ class Caller:
         self._freed = asyncio.Event()
         self._begun = asyncio.Event()
         self._eager_until = 0.0
+        self._pause_s = 0.0  # what was queued before this replica began is told by nobody
         self._drained_at: float | None = None
         dispatcher.connect(self.name, self._obey)
 
@@ -113,7 +114,8 @@ class Caller:
             await self._freed.wait()
             return
         eager = time.monotonic() < self._eager_until
-        if not eager and not await self._news_within(LOOK_EVERY_S):
+        pause_s, self._pause_s = self._pause_s, LOOK_EVERY_S
+        if not eager and not await self._news_within(pause_s):
             await self._take(room, 0)
             return
         if self._news.is_set():
