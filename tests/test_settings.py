@@ -269,3 +269,21 @@ def test_every_setting_is_read_by_somebody() -> None:
 def test_each_setting_says_what_it_means() -> None:
     assert all(doc.endswith(".") for doc in DOC_OF.values())
     assert isinstance(load_settings(environ={}), LoadedSettings)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    ["crm.internal", "localhost:8000", "10.0.0.0/8", "127.0.0.1:9000", "[::1]:9000", "fd00::/8", "::1", "a, b:80"],
+)
+def test_hosts_are_names_addresses_and_networks_with_or_without_a_port(hosts: str) -> None:
+    loaded = load_settings(environ={"AVTOMAT_CALLS_ALLOW": hosts}, folder=Path("nowhere"))
+
+    assert ", ".join(loaded.settings.calls_allow) == hosts
+
+
+@pytest.mark.parametrize(
+    "hosts", ["http://crm", "10.0.0.1/8", "a:0", "a:70000", "a:b", "[::1", "1.2.3", "a/b", "a:1:2"]
+)
+def test_what_is_no_host_is_refused(hosts: str) -> None:
+    with pytest.raises(SettingsError, match=r"calls_allow|CALLS_ALLOW"):
+        load_settings(environ={"AVTOMAT_CALLS_ALLOW": hosts}, folder=Path("nowhere"))

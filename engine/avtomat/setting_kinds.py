@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ _STORE_SCHEMES: Final = ("sqlite:///", "redis://", "rediss://", "unix://")
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SECRET_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
 SIGNING_CHARACTERS_MIN: Final = 32
+_HOST_NAME: Final = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?){1,127}", re.ASCII)
+_NUMBERS_ALONE: Final = re.compile(r"[0-9.]+", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 
@@ -85,6 +88,54 @@ def _refuse_no_url(text: str) -> None:
         raise UnfitValueError(f"is not a URL: {what}") from None
     if port == 0:
         raise UnfitValueError("is not a URL: its port is no number from 1 to 65535")
+
+
+def parse_hosts(value: object) -> tuple[str, ...]:
+    """A list of names, addresses and networks, each with a port or without; in a text with commas."""
+    if isinstance(value, str):
+        value = [each for each in value.replace(",", " ").split() if each]
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UnfitValueError('must be a list of hosts: ["crm.internal", "10.0.0.0/8", "localhost:8000"]')
+    for each in value:
+        _check_host(each)
+    return tuple(value)
+
+
+def _check_host(text: str) -> None:
+    try:
+        host, port = split_port(text)
+    except ValueError:
+        host, port = "", None
+    if port is not None and not 0 < port < 65_536:
+        raise UnfitValueError(f"{text!r} has a port that is no number from 1 to 65535")
+    if _HOST_NAME.fullmatch(host) and not _NUMBERS_ALONE.fullmatch(host):
+        return
+    try:
+        ip_network(host)
+    except ValueError:
+        expected = "a name, an address or a network (its address with zeros behind /), each with :port or without"
+        raise UnfitValueError(f"{text!r} is no host: write {expected}") from None
+
+
+def split_port(entry: str) -> tuple[str, int | None]:
+    """A host, address or network, and the port behind it, if any. Raises ValueError for a port that is none."""
+    if entry.startswith("["):
+        host, _, rest = entry[1:].partition("]")
+        return host, int(rest.removeprefix(":")) if rest else None
+    if entry.count(":") == 1:
+        host, _, port = entry.partition(":")
+        return host, int(port)
+    return entry, None
+
+
+def parse_ports(value: object) -> tuple[int, ...]:
+    """A list of ports; in a text with commas."""
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if not isinstance(value, list) or not value:
+        raise UnfitValueError("must be a list of ports: [80, 443]")
+    parse = between(1, 65_535)
+    return tuple(parse(each) for each in value)
 
 
 def parse_identity(value: object) -> str:
@@ -248,6 +299,11 @@ def show_hidden(value: str | None) -> str:
     return BLANKED if value else ""
 
 
+def show_list(value: Sequence[object]) -> str:
+    """The members with commas."""
+    return ", ".join(map(str, value))
+
+
 def show_json(value: Mapping[str, Json]) -> str:
     """The table as JSON."""
     return json.dumps(value, ensure_ascii=False)
@@ -279,6 +335,8 @@ IDENTITY: Final = Kind(words="text", parse=parse_identity, show=show_text)
 SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
 SPAN_OR_NOTHING: Final = Kind(words="duration", parse=parse_span_or_nothing, show=show_span)
 SIZE: Final = Kind(words="size", parse=parse_size, show=show_size)
+HOSTS: Final = Kind(words="hosts", parse=parse_hosts, show=show_list)
+PORTS: Final = Kind(words="ports", parse=parse_ports, show=show_list)
 CONFIG: Final = Kind(words="table", parse=parse_config, show=show_json)
 SECRETS: Final = Kind(words="table", parse=parse_secrets, show=show_secrets, hidden=True)
 

@@ -18,8 +18,10 @@ from avtomat.setting_kinds import (
     ADDRESS,
     CONFIG,
     HISTORY,
+    HOSTS,
     IDENTITY,
     PATH,
+    PORTS,
     SECRETS,
     SIGNING,
     SIZE,
@@ -171,6 +173,40 @@ class Settings:
             "doc": "How long the history database keeps a job's history after the job's end. Without such a database "
             "`retention` counts.",
         },
+    )
+    calls_allow: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "kind": HOSTS,
+            "doc": "Hosts that may be called although they are not on the internet at large: names, addresses and "
+            "networks, each with a port (`localhost:8000`) or without one.",
+        },
+    )
+    calls_ports: tuple[int, ...] = field(
+        default=(80, 443), metadata={"kind": PORTS, "doc": "Ports at which hosts may be called."}
+    )
+    calls_at_once: int = field(
+        default=2_000,
+        metadata={"kind": number(1, 100_000), "doc": "Calls that one engine process makes at a time; others wait."},
+    )
+    calls_per_host: int = field(
+        default=500,
+        metadata={"kind": number(1, 100_000), "doc": "Connections of one engine process to one host at a time."},
+    )
+    calls_timeout: timedelta = field(
+        default=timedelta(seconds=30),
+        metadata={"kind": SPAN, "doc": "How long a call may take that has no `timeout` of its own."},
+    )
+    calls_timeout_max: timedelta = field(
+        default=timedelta(minutes=5),
+        metadata={"kind": SPAN, "doc": "How long a call may take, whatever its `timeout` says."},
+    )
+    calls_body_bytes_max: int = field(
+        default=10**6, metadata={"kind": SIZE, "doc": "Largest body of an answer to a call; at most as large is read."}
+    )
+    calls_ca: Path | None = field(
+        default=None,
+        metadata={"kind": PATH, "doc": "File of further certificates (PEM) that servers of calls are verified by."},
     )
     partitions: int = field(
         default=1,

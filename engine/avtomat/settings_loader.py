@@ -197,7 +197,7 @@ def _parsed(name: str, layer: _Layer, findings: _Findings) -> Any:
 def _rebase(name: str, value: Any, base: Path) -> Any:
     """The value with its relative paths started at `base`."""
     match name:
-        case "blueprints" | "clients" | "workers":
+        case "blueprints" | "clients" | "workers" | "calls_ca" if value is not None:
             return base / value
         case "store" if value.startswith(SQLITE):
             return SQLITE + str(base / value.removeprefix(SQLITE))

@@ -6,16 +6,27 @@ whatever newer rules would say about it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
 from avtomat.blueprint.language.template import CompiledTemplate, compile_value
 from avtomat.blueprint.readings import Readings
 from avtomat.blueprint.schemas.checked import SchemaCheck
-from avtomat.blueprint.spec import Arm, BlueprintSpec, StateSpec, entries_of, items_of, text_of, value_of
+from avtomat.blueprint.spec import (
+    PARTS_OF_CALL,
+    Arm,
+    BlueprintSpec,
+    StateSpec,
+    entries_of,
+    items_of,
+    text_of,
+    value_of,
+)
 from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence
 from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import CALL, RequestTemplate
 from avtomat.core.program import (
     Amount,
     CatchArm,
@@ -28,6 +39,8 @@ from avtomat.core.program import (
     Timeouts,
     Transition,
 )
+
+_ORIGIN = re.compile(r"\s*(https?://[^/?#{}\s]+)(?=[/?#\s]|$)", re.IGNORECASE)
 
 TIMES = ("queue", "attempt", "heartbeat", "total")
 
@@ -115,18 +128,33 @@ class Parts:
         )
         return tuple(policy for policy in named if policy is not None)
 
+    def request(self, call: Node | None) -> RequestTemplate:
+        """The params of a call."""
+        written: dict[str, Json] = {key: value.value for key, value in entries_of(call)}
+        templates = {key: self.readings.template(node) for key, node in entries_of(call) if key in PARTS_OF_CALL}
+        accept = tuple(map(whole, written.get("accept", ())))
+        origin = _ORIGIN.match(str(written.get("url")))
+        return RequestTemplate(
+            method=written.get("method", "GET"),
+            origin=None if origin is None else origin[1],
+            accept=accept,
+            parts=templates,
+        )
+
     def compensation(self, undo: Node | None) -> Compensation | None:
-        """What undoes a state, if a task does."""
+        """What undoes a state, if a task or a call does."""
         parts = dict(entries_of(undo))
-        if "task" not in parts:
+        request = self.request(parts["call"]) if "call" in parts else None
+        if request is None and "task" not in parts:
             return None
-        when, params = parts.get("when"), parts.get("params")
+        when = parts.get("when")
         return Compensation(
-            kind=text_of(parts["task"]) or "",
-            params=self.params(params),
+            kind=(text_of(parts["task"]) or "") if request is None else CALL,
+            params=self.params(parts.get("params")) if request is None else request,
+            acts_once=request is not None and request.acts_once,
             when=self.readings.expression(when) if isinstance(when, Scalar) else None,
             attempted=text_of(parts.get("after")) == "attempted",
-            requirements=requirements(parts.get("worker") or self.defaults.get("worker")),
+            requirements=requirements(parts.get("worker") or self.defaults.get("worker")) if request is None else None,
             timeouts=self.timeouts(parts.get("timeout") or self.defaults.get("timeout")),
             retry=self.retry(parts.get("retry") or self.defaults.get("retry"), (RetryPolicy(),)),
         )

@@ -211,13 +211,23 @@ def part_of(node: Node | None, key: str) -> Node | None:
     return node.items.get(key) if isinstance(node, Mapping) else None
 
 
+PARTS_OF_CALL: MappingABC[str, bool] = {
+    "url": False,
+    "query": False,
+    "headers": True,
+    "auth": True,
+    "json": True,
+    "form": True,
+    "text": True,
+}
+"""The parts of a request that hold templates, and whether secrets may stand in them: never in the url."""
+
+
 def parts_of_call(call: Node | None) -> Iterator[tuple[Node, bool]]:
-    """The templates of a request, and whether secrets may stand in them: never in the url."""
+    """The templates of a request, and whether secrets may stand in them."""
     for key, node in entries_of(call):
-        if key in {"url", "query"}:
-            yield node, False
-        elif key in {"headers", "auth", "json", "form", "text"}:
-            yield node, True
+        if key in PARTS_OF_CALL:
+            yield node, PARTS_OF_CALL[key]
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:

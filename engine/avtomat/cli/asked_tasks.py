@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from avtomat.core.kinds.calls import CALL
 from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import Machine, Program
@@ -13,7 +14,7 @@ from avtomat.core.program import Machine, Program
 def kinds_of(program: Program) -> list[str]:
     """The kinds of task that the program may ask for, those of its undos too, each once."""
     states = (state for machine in program.machines.values() for state in machine.states.values())
-    return list(dict.fromkeys(kind for state in states for kind in _kinds_of_state(state)))
+    return list(dict.fromkeys(kind for state in states for kind in _kinds_of_state(state) if kind != CALL))
 
 
 def _kinds_of_state(state: State) -> Iterator[str]:

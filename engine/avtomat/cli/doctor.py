@@ -100,7 +100,7 @@ def _undeclared(settings: Settings) -> Iterator[Finding]:
         content = read_file(file) if isinstance(file, Path) else None
         examined = examine_text(content) if isinstance(content, bytes) else None
         if examined is not None and examined.is_good:
-            for text in undeclared(examined.program(), settings.secrets, settings.config):
+            for text in undeclared(examined.program(), settings):
                 yield warning(text, hint="declare it in avtomat.toml, or leave it out of the blueprint")
 
 

@@ -43,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--settings",
         metavar="FILE",
         type=Path,
-        help="also warn of secrets and constants that blueprints name and this file does not declare",
+        help="also warn of secrets, constants and hosts that blueprints name and this file does not have",
     )
     parser.add_argument("--no-cache", action="store_true", help="check all files, also those that did not change")
     parser.add_argument(
@@ -193,7 +193,7 @@ def _undeclared(paths: Sequence[Path], file: Path) -> Iterator[Diagnostic]:
     for name, content in _contents([path for path in paths if path != STDIN], STDIN):
         examined = examine_text(content) if isinstance(content, bytes) else None
         if examined is not None and examined.is_good:
-            for text in undeclared(examined.program(), settings.secrets, settings.config):
+            for text in undeclared(examined.program(), settings):
                 yield Diagnostic(code="settings", severity=Severity.WARNING, message=text, file=name, line=1, column=1)
 
 

@@ -130,14 +130,15 @@ class Requirements:
 
 @value
 class Compensation:
-    """The task that undoes what a state did, if `when` holds for its output.
+    """The task or call that undoes what a state did, if `when` holds for its output.
 
     It is noted when the state has completed, or with `attempted` as soon as it is attempted: for effects that a lost
-    answer may hide.
+    answer may hide. `acts_once`: it is a request that is repeated by default only where it surely had no effect.
     """
 
     kind: str
     params: Template
+    acts_once: bool = False
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None

@@ -146,10 +146,11 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
         return done(walk, waiting)
     undo = walk.noted[waiting.index]
     error = replace(error_of_attempt(event), state=undo.place, attempt=event.attempt)
-    policies = _compensation(walk, undo).retry
+    compensation = _compensation(walk, undo)
     final = isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL
     seed = f"{walk.seed} undo {waiting.seq}"
-    again = None if final else try_after(policies, error, seed=seed, taken=waiting.taken)
+    policies, once = compensation.retry, compensation.acts_once
+    again = None if final else try_after(policies, error, seed=seed, taken=waiting.taken, acts_once=once)
     if again is None:
         return _park(walk, undo, error, waiting)
     order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)

@@ -26,6 +26,7 @@ from typing import Any, Final, Self, TypeVar
 
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.core.model import ENDED, Status
 from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
@@ -127,6 +128,8 @@ class Engine:
         """
 
         def register(function: Function) -> Function:
+            if kind.startswith(RESERVED):
+                raise ValueError(f"the task {kind!r} is the engine's own")
             if kind in self._handlers:
                 raise ValueError(f"the task {kind!r} has a function already")
             self._handlers[kind] = handler_of(kind, function)

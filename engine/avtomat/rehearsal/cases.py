@@ -20,12 +20,14 @@ NOW = datetime(2026, 1, 1, microsecond=387_000, tzinfo=UTC)
 class Answer:
     """What a worker makes of an attempt: the body of its result, after so much time at work.
 
-    `silent`: it takes the attempt and is never heard of again. `untaken`: no worker takes it.
+    `silent`: it takes the attempt and is never heard of again. `untaken`: no worker takes it. `server` is what a server
+    answers to a call, in place of `body`: with `status`, `headers` and `body`; or `broken`, when the connection breaks.
     """
 
     span: Span
     when: Condition | None = None
     body: Mapping[str, Json]
+    server: Mapping[str, Json] | None = None
     takes_ms: int = 0
     silent: bool = False
     untaken: bool = False

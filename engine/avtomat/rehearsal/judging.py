@@ -152,6 +152,8 @@ def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
                 yield from _errors(node, outcome)
             case "tasks":
                 yield from _counts(node, outcome)
+            case "calls":
+                yield from _calls(node, outcome)
             case "params":
                 yield from _params(node, outcome)
             case "elapsed":
@@ -186,6 +188,25 @@ def _params(node: Node, outcome: Outcome) -> Iterator[Difference]:
         else:
             other = next((one for one in got if not same(params.value, one)), params.value)
             yield from differences(params, other, name)
+
+
+def _calls(node: Node, outcome: Outcome) -> Iterator[Difference]:
+    """A number says how often the request was made; a map has parts of each, a list parts of one after another."""
+    for key, expected in entries_of(node):
+        got, name = _params_of(key, outcome.tasks), f"calls.{key}"
+        if isinstance(expected, SequenceNode):
+            if len(expected.items) != len(got):
+                yield expected.span, f"{name}: expected {len(expected.items)} requests, got {len(got)}"
+            for at, (part, request) in enumerate(zip(expected.items, got, strict=False)):
+                yield from differences(part, request, f"{name}[{at}]", partly=True)
+        elif not isinstance(expected.value, dict):
+            if len(got) != expected.value:
+                yield expected.span, f"{name}: expected {expected.value}, got {len(got)}"
+        elif not got:
+            yield expected.span, f"{name}: expected {shown(expected.value)}, but no such request was made"
+        else:
+            found = ([*differences(expected, request, name, partly=True)] for request in got)
+            yield from next((each for each in found if each), [])
 
 
 def _params_of(key: str, tasks: Sequence[Task]) -> list[Json]:

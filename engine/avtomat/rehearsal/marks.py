@@ -179,8 +179,9 @@ def _error_tried_again(
 
 
 def _policies(scope: _Scope, error: Error, program: Program) -> Iterator[Mark]:
-    policies = _retry_of(program.machines[scope.machine].states[scope.state])
-    policy = policy_for(policies, error)
+    state = program.machines[scope.machine].states[scope.state]
+    policies = _retry_of(state)
+    policy = policy_for(policies, error, acts_once=isinstance(state, TaskState) and state.acts_once)
     yield from (scope.mark(Kind.RETRY, at) for at, each in enumerate(policies) if each is policy)
 
 

@@ -13,20 +13,26 @@ from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.kinds.approvals import ApprovalState
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
+from avtomat.core.kinds.calls import CALL, CallState, RequestTemplate
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import FINALLY, Program
 from avtomat.core.value import value
+from avtomat.rehearsal.script import called
 
 _INDEX = re.compile(r"\[\d+\]")
 _ANY_INDEX = "[]"
+_REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE|HEAD) https?://\S+")
 
 
 @value
 class Known:
-    """What a blueprint can be asked about. `tasks` are states that do something, by path, where `[]` is any item."""
+    """What a blueprint can be asked about. `tasks` are states that do something, by path, where `[]` is any item;
+    `calls` those among them that make requests.
+    """
 
+    calls: Mapping[str, TaskState]
     tasks: Mapping[str, TaskState]
     states: Collection[str]
     signals: Collection[str]
@@ -35,13 +41,27 @@ class Known:
     @property
     def kinds(self) -> Collection[str]:
         """The kinds of task that it asks for, those of undos too."""
-        asked = (kind for state in self.tasks.values() for kind in (state.kind, _undo_kind(state)))
-        return dict.fromkeys(filter(None, asked))
+        every = (*self.tasks.values(), *self.calls.values())
+        asked = (kind for state in every for kind in (state.kind, _undo_kind(state)))
+        return dict.fromkeys(kind for kind in asked if kind not in (None, CALL))
+
+    @property
+    def requests(self) -> Collection[str] | None:
+        """What the requests can be called by that are written out; None where there are others too, or only such."""
+        states = [*self.tasks.values(), *self.calls.values()]
+        wanted = [*(state.params for state in self.calls.values())]
+        wanted += [state.compensate.params for state in states if state.compensate is not None]
+        requests = [request for request in wanted if isinstance(request, RequestTemplate)]
+        urls = [(request.method, request.parts["url"].fixed) for request in requests]
+        names = [
+            name for method, url in urls if url is not None for name in called({"method": method, "url": url.value})
+        ]
+        return None if any(url is None for _, url in urls) else dict.fromkeys(names)
 
     @property
     def undone(self) -> Collection[str]:
         """The paths of states that can be undone."""
-        return [path for path, state in self.tasks.items() if state.compensate is not None]
+        return [path for path, state in (*self.tasks.items(), *self.calls.items()) if state.compensate is not None]
 
 
 def check_names(root: Node, program: Program) -> Iterator[Finding]:
@@ -50,8 +70,10 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
     states = list(_states(program, "", ""))
     if FINALLY in program.machines:
         states += _states(program, FINALLY, "finally")
+    calls = {path: state for path, state in states if isinstance(state, CallState)}
     known = Known(
-        tasks={path: state for path, state in states if isinstance(state, TaskState)},
+        calls=calls,
+        tasks={path: state for path, state in states if isinstance(state, TaskState) and path not in calls},
         states=program.machines[""].states,
         signals=signals,
         approvals=[path for path, state in states if isinstance(state, ApprovalState)],
@@ -59,11 +81,13 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _tasks_named(part_of(owner, "tasks"), known)
+        yield from _calls_named(part_of(owner, "calls"), known)
         yield from _signals_named(part_of(owner, "signals"), known)
         yield from _approvals_named(part_of(owner, "approvals"), known)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
+        yield from _calls_named(part_of(expect, "calls"), known)
         yield from _states_named(part_of(expect, "path"), known.states, "a state of the outermost machine")
         finals = program.machines[FINALLY].states if FINALLY in program.machines else ()
         yield from _states_named(part_of(expect, "finally"), finals, "a state of `finally`")
@@ -99,6 +123,19 @@ def _tasks_named(node: Node | None, known: Known) -> Iterator[Finding]:
             assert node is not None
             hint = _hint(key, (*known.kinds, *map(_plain, known.tasks)))
             yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint asks for no task `{key}`", hint)
+
+
+def _calls_named(node: Node | None, known: Known) -> Iterator[Finding]:
+    """A request is named by its method and url, or by the path of its state."""
+    requests = known.requests
+    for key, _ in entries_of(node):
+        is_request = _REQUEST.fullmatch(key) is not None and (requests is None or key in requests)
+        if not is_request and not _is_path(key, known.calls):
+            assert node is not None
+            hint = _hint(key, (*(requests or ()), *map(_plain, known.calls)))
+            if requests is None and _REQUEST.fullmatch(key) is None:
+                hint = 'write "POST https://example.com/orders", or the path of the state'
+            yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint makes no call `{key}`", hint)
 
 
 def _signals_named(node: Node | None, known: Known) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from avtomat.diagnostics import Severity
 from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentSignal
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
-LATER = ("calls", "children", "callbacks")
+LATER = ("children", "callbacks")
 """Parts of the language's tests that belong to states which this version cannot run; see blueprint.rules.later."""
 
 
@@ -73,8 +73,6 @@ def _not_yet(root: Node) -> Iterator[Finding]:
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _later_keys(owner, LATER)
-    for case in cases:
-        yield from _later_keys(part_of(case, "expect"), ("calls",))
 
 
 def _later_keys(owner: Node | None, keys: Collection[str]) -> Iterator[Finding]:
@@ -104,7 +102,7 @@ class _Reader:
         blueprint = name_of(part_of(root, "test"))
         assert blueprint is not None
         defaults, now = part_of(root, "defaults"), self._time(part_of(root, "now"), NOW)
-        usual = self._answers_by_key(part_of(defaults, "tasks"))
+        usual = self._layer(defaults)
         cases = (self._case(node, defaults, usual, now) for node in items_of(part_of(root, "cases")))
         return CaseFile(blueprint=blueprint, cases=tuple(cases))
 
@@ -119,7 +117,7 @@ class _Reader:
             input_span=name.span if given is None else given.span,
             config=_merged(part_of(defaults, "config"), part_of(node, "config"), otherwise={}),
             secrets=_merged(part_of(defaults, "secrets"), part_of(node, "secrets"), otherwise={}),
-            layers=(self._answers_by_key(part_of(node, "tasks")), usual),
+            layers=(self._layer(node), usual),
             signals=self._signals(part_of(defaults, "signals"), part_of(node, "signals")),
             approvals=(self._decisions(part_of(node, "approvals")), self._decisions(part_of(defaults, "approvals"))),
             expect=expect if isinstance(expect, Mapping) else None,
@@ -127,19 +125,22 @@ class _Reader:
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
-    def _answers_by_key(self, node: Node | None) -> dict[str, Answers]:
-        return {key: self._answers(each) for key, each in entries_of(node)}
+    def _layer(self, owner: Node | None) -> dict[str, Answers]:
+        """What workers and servers answer: no name of the one can be one of the other."""
+        answers = {key: self._answers(each) for key, each in entries_of(part_of(owner, "tasks"))}
+        return answers | {key: self._answers(each, of_server=True) for key, each in entries_of(part_of(owner, "calls"))}
 
-    def _answers(self, node: Node) -> Answers:
+    def _answers(self, node: Node, *, of_server: bool = False) -> Answers:
         is_list = isinstance(node, Sequence)
-        each = tuple(self._answer(one) for one in (items_of(node) if is_list else (node,)))
+        each = tuple(self._answer(one, of_server=of_server) for one in (items_of(node) if is_list else (node,)))
         return Answers(span=node.span, each=each, is_list=is_list)
 
-    def _answer(self, node: Node) -> Answer:
+    def _answer(self, node: Node, *, of_server: bool) -> Answer:
         answer = Answer(span=node.span, when=self._when(part_of(node, "when")), body=_body(node))
         takes = self._span(part_of(node, "takes"))
         return replace(
             answer,
+            server=value_of(node) if of_server else None,
             takes_ms=takes // timedelta(milliseconds=1),
             silent=flag(part_of(node, "silent")),
             untaken=flag(part_of(node, "untaken")),

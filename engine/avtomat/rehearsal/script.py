@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import CALL
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Answer, Answers, Case
 
@@ -35,7 +36,8 @@ class Task:
     @property
     def keys(self) -> tuple[str, ...]:
         """What it can be called by, the most exact first. An undo is no attempt of the state that it undoes."""
-        return (self.kind,) if self.is_undo else tuple(dict.fromkeys((self.place, plain(self.place), self.kind)))
+        names = called(self.params) if self.kind == CALL else (self.kind,)
+        return names if self.is_undo else tuple(dict.fromkeys((self.place, plain(self.place), *names)))
 
 
 class CaseStopped(Exception):  # noqa: N818 - it is how a case ends, not a fault of the engine
@@ -61,6 +63,8 @@ class Script:
                 return found
         message = f"nothing answers {_named(task)}, params {_shown(task.params)}"
         hint = f"add to `tasks`: {task.kind}: {{output: …}}, or {{error: …}}, or {{silent: true}}"
+        if task.kind == CALL:
+            hint = f'add to `calls`: "{called(task.params)[-1]}": {{status: 200, body: …}}, or {{broken: true}}'
         raise CaseStopped(codes.NO_ANSWER.at(self._case.name.span, message, hint))
 
     def _answers_for(self, task: Task) -> Iterator[Answers]:
@@ -79,6 +83,13 @@ class Script:
         if found is not None:
             left.remove(found)
         return found
+
+
+def called(request: Mapping[str, Json]) -> tuple[str, ...]:
+    """What a request can be called by: method and url, with its own query and without it."""
+    url = str(request.get("url"))
+    names = (f"{request['method']} {each}" for each in (url, url.partition("?")[0]))
+    return tuple(dict.fromkeys(names))
 
 
 def plain(place: str) -> str:

@@ -29,7 +29,8 @@ from avtomat.core.value import value
 from avtomat.core.waiting import OnUndo
 from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
-from avtomat.rehearsal.cases import Case
+from avtomat.rehearsal.calls import call_answered, unfit_call
+from avtomat.rehearsal.cases import Answer, Case
 from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
@@ -211,7 +212,13 @@ class _Stage:
 
     async def _take(self, handout: Handout) -> None:
         task = await self._task(handout)
-        answer = self._script.answer(task, from_ms(self._now_ms))
+        unfit = unfit_call(task)
+        if unfit is None:
+            answer = self._script.answer(task, from_ms(self._now_ms))
+        else:
+            answer = Answer(span=self._case.name.span, body=unfit)
+        if answer.server is not None:
+            answer = call_answered(task, answer, handout.deadline_ms, self._now_ms)
         self._tasks.append(task)
         if answer.untaken:
             await self._store.release(WORKER, [handout.task_id])

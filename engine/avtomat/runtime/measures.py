@@ -32,6 +32,7 @@ class Tally:
     handed_out: int = 0
     commits: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered. With NO_VERSION it only asked what became of a cause that changes nothing."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import CALL
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
@@ -29,6 +30,8 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
+from avtomat.runtime.outgoing.addresses import Allowed
+from avtomat.runtime.outgoing.client import Bounds, Outgoing
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
@@ -37,6 +40,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.work.caller import Caller, Times
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
 from avtomat.secrets import Secrets
@@ -81,6 +85,7 @@ class Service:
             Secrets(settings.secrets, environ=os.environ),
             lease=settings.lease,
         )
+        self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
         self.clients = ClientDoor(
             self.store,
@@ -110,7 +115,7 @@ class Service:
             self._compile,
             self.store.now_ms,
             hold=settings.blueprints_hold,
-            warnings_of=lambda program: undeclared(program, settings.secrets, settings.config),
+            warnings_of=lambda program: undeclared(program, settings),
         )
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
@@ -162,6 +167,7 @@ class Service:
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
         self._draining = True
+        self._caller.drain()
         self.queues.close()
         self._waiters.close()
 
@@ -170,6 +176,7 @@ class Service:
         self.drain()
         await self._reloader.stop()
         await self._end_child()
+        await self._caller.stop()
         await self._duties.stop()
         self._executor.stop()
         await self.limits.stop()
@@ -254,10 +261,32 @@ class Service:
             history_pending_max=self.settings.history_pending_max,
         )
 
+    def _make_caller(self) -> Caller:
+        settings = self.settings
+        bounds = Bounds(
+            connections_max=settings.calls_at_once,
+            connections_per_host_max=settings.calls_per_host,
+            body_bytes_max=settings.calls_body_bytes_max,
+            ca=settings.calls_ca,
+        )
+        times = Times(
+            lease=settings.lease, usual=settings.calls_timeout, most=settings.calls_timeout_max, drain=settings.drain
+        )
+        client = Outgoing(Allowed(settings.calls_allow, settings.calls_ports), bounds)
+        tally = self.measures.tally
+        return Caller(self.store, self.dispatcher, client, tally, at_once=settings.calls_at_once, times=times)
+
+    def _has_work(self, partition: int, queue: str) -> None:
+        self.queues.has_work(partition, queue)
+        if queue == CALL:
+            self._caller.has_news()
+
     def _further_duties(self) -> dict[str, Duty]:
         duties: dict[str, Duty] = {
             "sampling": self.measures.run,
             "following what is current": self._reloader.run,
+            "taking calls": self._caller.run,
+            "keeping calls": self._caller.keep,
         }
         if self.access.has_files:
             duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
@@ -268,7 +297,7 @@ class Service:
 
     async def _open_store(self) -> None:
         wakeups = Wakeups(
-            queue=self.queues.has_work,
+            queue=self._has_work,
             job=self._job_changed,
             elsewhere=self._executor.changed_elsewhere,
             lost=self._news_lost,

@@ -24,6 +24,7 @@ from avtomat.api.workers.allowed import refuse_kinds, refuse_other_worker, worke
 from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.byte_budget import BusyRefused
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -167,8 +168,8 @@ def _is_gone(request: Request) -> bool:
 
 @lru_cache(maxsize=256)
 def _names(text: str) -> tuple[str, ...]:
-    """Names with commas; a worker says the same ones in each poll."""
-    return tuple(name for name in text.split(",") if name)
+    """Names with commas, but for those of the engine itself; a worker says the same ones in each poll."""
+    return tuple(name for name in text.split(",") if name and not name.startswith(RESERVED))
 
 
 def _put_off(away: StoreError | BusyRefused, retry_after_s: int) -> RequestRefused:

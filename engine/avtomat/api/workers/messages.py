@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
@@ -75,6 +76,8 @@ def check_id(value: Json, name: str) -> str:
     """The value if it can name a worker, a job or a task."""
     if type(value) is not str or not _ID.fullmatch(value):
         raise _invalid(f"{name} is 1 to 128 letters, digits, _, - and .")
+    if value.startswith(RESERVED):
+        raise _invalid(f"{name} begins with {RESERVED}, as names of the engine itself do")
     return value
 
 

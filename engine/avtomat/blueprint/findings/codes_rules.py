@@ -227,7 +227,8 @@ BAD_ERROR_CODE = Code(
 BAD_KIND_OF_TASK = Code(
     number="AVT406",
     title="Not a kind of task",
-    about="A kind of task is named with letters, digits, `.`, `_` and `-`, at most 128 of them.",
+    about="A kind of task is named with letters, digits, `.`, `_` and `-`, at most 128 of them. Names that begin with "
+    "`avtomat.` are the engine's own.",
 )
 BAD_AMOUNT = Code(
     number="AVT407",
@@ -295,6 +296,12 @@ UNDO_IN_FINALLY = Code(
     title="An undo in `finally`",
     about="`finally` runs when the job has ended and all undos have run, so that a `compensate` of a state in it would "
     "never be used.",
+)
+BAD_REQUEST = Code(
+    number="AVT431",
+    title="A request that cannot be sent",
+    about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is told "
+    "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
 )
 
 BAD_CHOICES = Code(

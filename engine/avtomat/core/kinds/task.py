@@ -36,6 +36,7 @@ class TaskState(State):
     """Asks workers for one piece of work. `priority` None is the job's.
 
     `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
+    `acts_once` is true for requests that are repeated by default only where they surely had no effect.
     """
 
     KEY = "task"
@@ -48,6 +49,7 @@ class TaskState(State):
     retry: tuple[RetryPolicy, ...] = ()
     expects: Check | None = None
     compensate: Compensation | None = None
+    acts_once: bool = False
 
     def enter(self, walk: Walk) -> Step:
         """Offer the first attempt; params are rendered once for all attempts."""
@@ -144,7 +146,7 @@ def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
-    again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken)
+    again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken, acts_once=state.acts_once)
     if again is None:
         return go_on(walk, fail(walk, error))
     order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)

@@ -13,6 +13,7 @@ from typing import Final
 
 from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
+from avtomat.core.kinds.calls import CALL
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
@@ -174,7 +175,10 @@ def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> d
     until = None if task.due_ms is None else format_time(from_ms(task.due_ms))
     failed, kind = task.attempt - 1, kind_of(task)
     code = None if error is None else error["code"]
-    text = f"attempt {failed} of {kind} failed{f' with {code}' if code else ''}; the next one follows at {until}"
+    said = f" with {code}" if code else ""
+    if kind == CALL and error is not None and error["message"]:
+        kind, said = "its request", f": {error['message']}"
+    text = f"attempt {failed} of {kind} failed{said}; the next one follows at {until}"
     hint = f"it is tried again by itself; without waiting: {_command(place, 'rerun')}"
     return cause(place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
 
@@ -188,7 +192,8 @@ def running(place: Place, task: OpenTask, leaving: str | None) -> dict[str, Json
     until = None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms))
     due = None if task.due_ms is None else format_time(from_ms(task.due_ms))
     progress = None if task.progress is None else loads(task.progress)
-    text = f"worker {task.worker} holds attempt {task.attempt} of {kind_of(task)} since {since}"
+    holder, held = ("replica", "its request") if kind_of(task) == CALL else ("worker", kind_of(task))
+    text = f"{holder} {task.worker} holds attempt {task.attempt} of {held} since {since}"
     if progress and progress.get("progress") is not None:
         said = f", {progress['message']}" if progress.get("message") else ""
         text += f" ({progress['progress']:.0%}{said})" if isinstance(progress["progress"], int | float) else said
@@ -222,6 +227,8 @@ def queued(
 ) -> dict[str, Json]:
     """A task that nobody has taken: why not. `others` are in its queue beside it."""
     kind = kind_of(task)
+    if kind == CALL:
+        return _call_queued(place, others)
     able = [each for each in workers if kind in (*each.registered, *(each.polled or ()))]
     if not able:
         return _no_worker(place, kind, workers)
@@ -239,6 +246,13 @@ def queued(
     text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
     hint = "higher priority goes first, then first come; more workers or more concurrency shorten the queue"
     return cause(place, "queued", text, hint, kind=kind, others=others, workers=names)
+
+
+def _call_queued(place: Place, others: int) -> dict[str, Json]:
+    """A request that no replica has taken."""
+    text = f"its request is queued with {_counted(others, 'other call')}: no replica has had room for it"
+    hint = "a replica takes it by itself; the setting calls_at_once says for how many one has room"
+    return cause(place, "call_queued", text, hint, others=others)
 
 
 def _no_worker(place: Place, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from avtomat.blueprint.checks.rules import (
     blocks,
+    calls,
     data_flow,
     durations,
     later,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     machines.next_or_transitions,
     machines.errors_can_be_taken,
     machines.calls_have_one_body,
+    calls.requests_can_be_sent,
     blocks.joins_can_be_met,
     blocks.blocks_are_not_too_deep,
     blocks.only_the_job_declines_its_undos,

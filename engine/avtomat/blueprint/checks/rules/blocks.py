@@ -66,7 +66,7 @@ def finally_has_no_undos(subject: Subject) -> Iterator[Finding]:
     for machine in subject.machines:
         if any(each.address == FINALLY for each in subject.blueprint.around(machine)):
             for state in machine.states.values():
-                if state.kind == "task" and state.part("compensate") is not None:
+                if state.kind in {"task", "call"} and state.part("compensate") is not None:
                     message = "no `compensate` may stand in `finally`: it runs when all undos have run"
                     yield codes.UNDO_IN_FINALLY.at(state.key_span("compensate"), message, "leave it out")
 

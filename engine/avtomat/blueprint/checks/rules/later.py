@@ -13,7 +13,7 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import StateSpec, entries_of, part_of
-from avtomat.blueprint.yaml.nodes import Mapping, Node
+from avtomat.blueprint.yaml.nodes import Node
 
 STATE_KEYS = ("callback",)
 JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
@@ -40,9 +40,10 @@ def _of_state(state: StateSpec) -> Iterator[Finding]:
         yield codes.NOT_YET.at(state.key_span(state.kind), message, HINT)
         return
     undo = state.part("compensate")
-    if isinstance(undo, Mapping) and "call" in undo.items:
-        span = undo.keys["call"].span
-        yield codes.NOT_YET.at(span, "an undo by `call` cannot be used yet", "let a task do it for now")
+    for call in (state.part("call"), part_of(undo, "call")):
+        for key in STATE_KEYS:
+            if call is not None and part_of(call, key) is not None:
+                yield codes.NOT_YET.at(span_of_key(call, key), f"`{key}` cannot be used yet", HINT)
     for key in STATE_KEYS:
         if state.part(key) is not None:
             yield codes.NOT_YET.at(state.key_span(key), f"`{key}` cannot be used yet", HINT)

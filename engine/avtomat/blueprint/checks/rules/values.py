@@ -17,6 +17,7 @@ from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import Name, entries_of, items_of, name_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Mapping, Node
 from avtomat.core.duration import duration_hint, parse_duration
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.core.model import UNCATCHABLE
 from avtomat.core.timestamp import parse_time, time_hint
 
@@ -136,6 +137,9 @@ def kinds_of_task_are_well_formed(subject: Subject) -> Iterator[Finding]:
             better = re.sub(r"[^A-Za-z0-9_.-]+", ".", text).strip(".")
             hint = f"write {better}" if better else "write a name such as payments.charge"
             yield codes.BAD_KIND_OF_TASK.at(node.span, f"{text or 'an empty text'} is not a kind of task", hint)
+        elif text is not None and text.startswith(RESERVED):
+            hint = "write a `call` for a request, or give the kind another name"
+            yield codes.BAD_KIND_OF_TASK.at(node.span, f"{text} is a kind of the engine's own", hint)
 
 
 def amounts_can_be_read(subject: Subject) -> Iterator[Finding]:
