@@ -335,6 +335,17 @@ async def test_a_decision_on_a_paused_job_counts_once_it_goes_on(house: Asking) 
     assert (await house.result(job))["choice"] == "approve"
 
 
+async def test_a_decision_that_came_in_time_counts_before_the_timeout(house: Asking) -> None:
+    job = await house.submit("ask")
+    await house.replicas[0].operators.operate(job, None, PauseRequested(by="op"))
+    await house.decide(job, "approve")
+
+    house.turn(3 * DAY_MS)
+    await house.replicas[0].operators.operate(job, None, ResumeRequested(by="op"))
+
+    assert (await house.result(job))["choice"] == "approve"
+
+
 async def test_a_decision_outlives_replicas_that_are_stopped(house: Asking) -> None:
     job = await house.submit("ask")
     await house.stop()
