@@ -64,3 +64,12 @@ class Diagnostic:
             hint=hint,
             end_column=end_column,
         )
+
+
+def visible(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: authors, clients and workers wrote
+    parts of it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

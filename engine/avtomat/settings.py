@@ -82,6 +82,22 @@ class Settings:
         default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of clients; it has the rights of an admin."}
     )
     worker_token: str | None = field(default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of workers."})
+    clients: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of clients: their tokens, scopes and limits; it is watched. Empty: `clients.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
+    workers: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of workers: their tokens and kinds of task; it is watched. Empty: `workers.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
     link_secret: str | None = field(
         default=None,
         repr=False,
@@ -104,6 +120,13 @@ class Settings:
         metadata={
             "kind": SPAN,
             "doc": "How long a worker may be silent before its attempt is lost; `timeout.heartbeat` overrules it.",
+        },
+    )
+    ageing: timedelta = field(
+        default=timedelta(seconds=60),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a queued task must wait to count as much as one of the next higher priority; at most 30d.",
         },
     )
     drain: timedelta = field(

@@ -86,7 +86,7 @@ def load_settings(
         _from_file(path, required=named is not None, findings=findings),
     )
     values, sources = _choose(layers, findings)
-    settings = _rebase_defaults(Settings(**values), sources, path.parent)
+    settings = _with_files_beside(_rebase_defaults(Settings(**values), sources, path.parent), sources, path.parent)
     findings.errors.extend(_contradictions(settings, sources))
     if findings.errors:
         raise SettingsError("\n".join(findings.errors), hint="`avtomat config --help` lists all settings")
@@ -197,7 +197,7 @@ def _parsed(name: str, layer: _Layer, findings: _Findings) -> Any:
 def _rebase(name: str, value: Any, base: Path) -> Any:
     """The value with its relative paths started at `base`."""
     match name:
-        case "blueprints":
+        case "blueprints" | "clients" | "workers":
             return base / value
         case "store" if value.startswith(SQLITE):
             return SQLITE + str(base / value.removeprefix(SQLITE))
@@ -214,6 +214,16 @@ def _rebase_secret(source: SecretSource, base: Path) -> SecretSource:
 def _rebase_defaults(settings: Settings, sources: Mapping[str, str], base: Path) -> Settings:
     names = [name for name in ("store", "blueprints") if sources[name] == DEFAULT]
     return replace(settings, **{name: _rebase(name, getattr(settings, name), base) for name in names})
+
+
+def _with_files_beside(settings: Settings, sources: Mapping[str, str], base: Path) -> Settings:
+    """The settings with the files of clients and workers that lie in `base`, where none is named."""
+
+    def beside(name: str, named: Path | None) -> Path | None:
+        file = base / f"{name}.toml"
+        return file if sources[name] == DEFAULT and file.is_file() else named
+
+    return replace(settings, clients=beside("clients", settings.clients), workers=beside("workers", settings.workers))
 
 
 def _contradictions(settings: Settings, sources: Mapping[str, str]) -> Iterable[str]:

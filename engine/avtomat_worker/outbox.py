@@ -22,15 +22,22 @@ from avtomat_worker.waiting import Backoff, Clock, Signal
 
 logger = logging.getLogger(__name__)
 
+NORMAL_REASONS = frozenset({"job_cancelled", "job_already_terminated"})
+"""Why the engine ignores the result of an attempt that lost a race: its job, or another branch, ended first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """An encoded result on its way. `complaint` makes the failure that takes its place when it is refused."""
+    """An encoded result on its way. `complaint` makes the failure that takes its place when it is refused;
+    `is_given_up`: it only says that the attempt was given up.
+    """
 
     task_id: str
     body: bytes
+    lease_s: float
     ready_at: float
     complaint: Callable[[str], bytes] | None
+    is_given_up: bool
 
 
 class Outbox:
@@ -73,9 +80,28 @@ class Outbox:
         limits = self._limits
         return len(self._parcels) < limits.results_held_max and self._bytes < limits.results_held_bytes_max
 
-    def put(self, task_id: str, body: bytes, complaint: Callable[[str], bytes]) -> None:
+    def shortest_lease_s(self) -> float | None:
+        """The lease that ends first when no heartbeat comes; a result is of no use after it. None without results."""
+        return min((parcel.lease_s for parcel in self._parcels.values()), default=None)
+
+    def put(
+        self,
+        task_id: str,
+        body: bytes,
+        complaint: Callable[[str], bytes],
+        *,
+        lease_s: float,
+        is_given_up: bool = False,
+    ) -> None:
         """Take a result. The engine gets it as soon as it can."""
-        parcel = Parcel(task_id=task_id, body=body, ready_at=self._clock.monotonic(), complaint=complaint)
+        parcel = Parcel(
+            task_id=task_id,
+            body=body,
+            lease_s=lease_s,
+            ready_at=self._clock.monotonic(),
+            complaint=complaint,
+            is_given_up=is_given_up,
+        )
         self._bytes += len(body)
         self._parcels[task_id] = parcel
         self._changed.notify()
@@ -140,7 +166,8 @@ class Outbox:
 
     def _delivered(self, parcel: Parcel, receipt: Receipt) -> None:
         if not receipt.accepted:
-            level = logging.INFO if receipt.reason == "job_cancelled" else logging.WARNING
+            is_normal = parcel.is_given_up or receipt.reason in NORMAL_REASONS
+            level = logging.INFO if is_normal else logging.WARNING
             logger.log(level, "the result of task %s was ignored: %s", parcel.task_id, receipt.reason)
         self._remove(parcel)
 

@@ -9,14 +9,17 @@ from typing import Any
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Decider
 from avtomat.runtime.people.links import Claim
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
+from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
 
 Json = Any
@@ -54,7 +57,9 @@ class Clients:
     queries: list[tuple[Query, str | None]] = field(default_factory=list)
     broken: Exception | None = None
 
-    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
+    async def submit(self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None) -> Accepted:
+        if wait_s > 0:
+            let_go()
         if self.broken is not None:
             raise self.broken
         if asked.key in self.ids_by_key:
@@ -303,11 +308,16 @@ class FakeEngine:
     signals: Signals = field(init=False)
     approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    programs: Any = None
+    store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
+    access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
+    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
+        self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)

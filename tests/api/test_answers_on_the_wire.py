@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import re
 import socket
+import tracemalloc
 
 import pytest
 
 from avtomat.api.http.answer import Answer, Headers
+from avtomat.api.http.answers import json_answer
 from tests.api.conftest import Site
 
 HELLO = "/api/v1/jobs/hello"
@@ -125,3 +127,15 @@ def test_a_header_that_would_end_the_head_is_refused() -> None:
     answer = Answer(b"", "text/plain", Headers({}))
     with pytest.raises(ValueError, match="one line"):
         answer.set("Location", "/x\r\nSet-Cookie: a=b")
+
+
+def test_an_answer_of_many_maps_takes_no_more_than_its_text() -> None:
+    value = {"input": [{}] * 100_000}
+    tracemalloc.start()
+    try:
+        answer = json_answer(value)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1.5 * len(answer.body)

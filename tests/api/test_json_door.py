@@ -39,11 +39,14 @@ VALUES = st.recursive(
         ("9223372036854775808", "request.integer"),
         ('{"a": [18446744073709551616]}', "request.integer"),
         ("[-9223372036854775809]", "request.integer"),
-        ("1" + "0" * 400, "request.json"),
+        ("1" + "0" * 400, "request.integer"),
+        ("-" + "9" * 100_000, "request.integer"),
+        ("9" * 400 + ".5", "request.json"),
         ("[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1), "request.depth"),
         ("[" * 900 + "]" * 900, "request.depth"),
         ("[1e300," + "[" * 200 + "]" * 200 + "]", "request.depth"),
-        ("[" * 100_000, "request.json"),
+        ("[" * 100_000, "request.depth"),
+        ('{"a":' * 2_000, "request.depth"),
     ],
 )
 def test_what_readers_could_understand_differently_is_refused(text: str, code: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 from avtomat.api.app import App
 from avtomat.api.http import answer as answer_module
 from avtomat.api.http import bodies
-from avtomat.api.http.server import HEAD_LINE_BYTES_MAX, HEADERS_MAX, listen
+from avtomat.api.http.server import listen
+from avtomat.api.malformed import HEAD_LINE_BYTES_MAX, HEADERS_MAX
 from avtomat.runtime.json_door import DEPTH_MAX
 from avtomat.settings import Settings
 from tests.api.conftest import Serve, Site

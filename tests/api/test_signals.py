@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from avtomat.cli.main import main
 from avtomat.runtime.jobs.signals import PAYLOAD_BYTES_MAX
 from avtomat.runtime.service import Service
 from avtomat.settings import Settings
@@ -147,3 +148,46 @@ async def test_the_api_describes_its_signals(site: Site) -> None:
 
     [path] = [path for path in described["paths"] if path.endswith("/signals/{name}")]
     assert set(described["paths"][path]["post"]["responses"]) >= {"200", "202", "404", "409", "413", "422", "429"}
+
+
+# --- avtomat signal ---------------------------------------------------------------------------------------------------
+
+
+async def avtomat(*arguments: str) -> int:
+    return await asyncio.to_thread(main, arguments)
+
+
+async def test_the_command_sends_a_signal_and_says_what_became_of_it(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVTOMAT_URL", site.url)
+    job = await submitted(site)
+    sent = ("signal", job, "to.be:paid", "--key", "o1", "--payload", '{"amount": 12}', "--id", "s1")
+
+    assert [await avtomat(*sent), await avtomat(*sent)] == [0, 0]
+
+    assert capsys.readouterr().out == f"{job} to.be:paid accepted\n{job} to.be:paid repeated\n"
+    assert (await site.get(f"/api/v1/jobs/{job}?wait=10")).json["result"] == {"amount": 12}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "code", "said"),
+    [
+        ("to.be.paid", '{"amount": 12}', 3, "did you mean to.be:paid?"),
+        ("to.be:paid", '{"sum": 12}', 1, "`amount` is missing"),
+    ],
+)
+async def test_the_command_says_why_a_signal_is_refused(
+    site: Site,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    payload: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setenv("AVTOMAT_URL", site.url)
+
+    assert await avtomat("signal", await submitted(site), name, "--payload", payload) == code
+
+    assert said in capsys.readouterr().err

@@ -215,3 +215,12 @@ def test_defaults_that_grow_without_measure_are_refused() -> None:
     assert [fault.message for fault in wrong_defaults(node_of(schema))] == [
         "the defaults are made of more than 10,000 values"
     ]
+
+
+def test_a_default_with_many_items_that_lack_many_properties_is_refused() -> None:
+    properties: Json = {f"p{number}": {"default": number} for number in range(100)}
+    schema: Json = {"properties": {"l": {"default": [{}] * 5_000, "items": {"properties": properties}}}}
+
+    assert [fault.message for fault in wrong_defaults(node_of(schema))] == [
+        "the defaults are made of more than 10,000 values"
+    ]

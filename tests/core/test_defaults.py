@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from avtomat.core.defaults import Defaults, defaults_of
+from avtomat.core import defaults
+from avtomat.core.defaults import Defaults, DefaultsTooLargeError, defaults_of
 from avtomat.core.formula import Json
 
 KIND = {"type": "string", "default": "x"}
@@ -65,3 +68,57 @@ def test_the_schema_and_the_input_stay_as_they_are() -> None:
 )
 def test_a_schema_without_a_default_fills_nothing(schema: Json, names_one: bool) -> None:
     assert (defaults_of(schema) is not None) == names_one
+
+
+ITEMS: Json = {"items": {"properties": {"a": {"default": "x"}, "b": {"default": [1, 2]}}}}
+
+
+def test_what_defaults_add_is_counted_with_all_that_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "ADDED_VALUES_MAX", 8)
+
+    assert len(Defaults(ITEMS).fill([{}, {}])) == 2
+    with pytest.raises(DefaultsTooLargeError, match="would add more than 8 values"):
+        Defaults(ITEMS).fill([{}, {}, {}])
+
+
+def test_what_defaults_add_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema: Json = {"items": {"properties": {"a": {"default": "x" * 100}}}}
+    monkeypatch.setattr(defaults, "ADDED_BYTES_MAX", 250)
+
+    assert len(Defaults(schema).fill([{}, {}])) == 2
+    with pytest.raises(DefaultsTooLargeError, match="would add more than 250 bytes"):
+        Defaults(schema).fill([{}, {}, {}])
+
+
+def test_what_is_given_is_not_counted_as_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "ADDED_VALUES_MAX", 8)
+    given: Json = [{"a": "y", "b": [3] * 100}] * 100
+
+    assert Defaults(ITEMS).fill(given) == given
+
+
+def test_each_input_is_counted_for_itself_also_after_one_that_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(defaults, "ADDED_VALUES_MAX", 8)
+    filler = Defaults(ITEMS)
+    with pytest.raises(DefaultsTooLargeError):
+        filler.fill([{}] * 100)
+
+    assert [filler.fill([{}, {}]) for _ in range(3)] == [[{"a": "x", "b": [1, 2]}] * 2] * 3
+
+
+def test_defaults_inside_defaults_are_counted_in_each_place_and_refused_before_they_are_many() -> None:
+    schema: Json = {"properties": {"p": {"$ref": "#/$defs/n0"}}, "$defs": {"n40": {"default": 1}}}
+    for number in range(40):
+        inner = {"$ref": f"#/$defs/n{number + 1}"}
+        schema["$defs"][f"n{number}"] = {"default": [{}] * 10, "items": {"properties": {"a": inner}}}
+    filler = Defaults(schema)
+
+    for _ in range(2):
+        with pytest.raises(DefaultsTooLargeError):
+            filler.fill({})
+
+
+def test_the_page_says_what_defaults_may_add() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs/language/README.md").read_text("utf-8").split())
+
+    assert f"at most {defaults.ADDED_VALUES_MAX:,} values and {defaults.ADDED_BYTES_MAX // 10**6} MB" in page

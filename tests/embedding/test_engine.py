@@ -200,6 +200,20 @@ async def test_a_task_that_asks_for_a_special_worker_is_done_by_a_process_that_h
         assert (await special.wait(await special.submit("gpu"), 10))["status"] == "finished"
 
 
+async def test_a_signal_is_sent_within_the_program(folder: Path) -> None:
+    (folder / "paid.yaml").write_text("avtomat: 1\nblueprint: paid\nstates: {pay: {signal: paid, key: o1}}\n")
+    async with Engine(folder, store="memory:") as engine:
+        job = await engine.submit("paid", {})
+
+        assert [await engine.signal(job, "paid", n, key="o1", id="s1") for n in (1, 2)] == [True, False]
+
+        assert (await engine.wait(job, 10))["result"] == 1
+        with pytest.raises(RequestRefused, match="it takes no signals"):
+            await engine.signal(job, "paid")
+        with pytest.raises(NotFoundError):
+            await engine.signal("0" * 26, "paid")
+
+
 async def test_other_wishes_of_operators_go_through_the_service(engine: Engine) -> None:
     engine.task("say")(lambda name: name)
     nap = await engine.submit("nap")

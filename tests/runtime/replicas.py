@@ -16,7 +16,7 @@ from avtomat.core.awaited_decision import ADDRESS
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from avtomat.storage.port.answers import Committed, Outcome, Wakeups
 from avtomat.storage.port.codec import loads

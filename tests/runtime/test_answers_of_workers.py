@@ -78,6 +78,61 @@ async def test_what_can_be_no_status_fails_the_attempt(bench: Callable[..., Any]
     job, _ = await ended(await bench(WORK), status=status, data=1)
 
     assert (job["status"], job["error"]["code"]) == ("failed", "CONTRACT_VIOLATION_ERROR")
+    assert job["error"]["details"]["field"] == "status"
+
+
+@pytest.mark.parametrize("said", [{"costs": 7}, {"metadata": ["a"]}, {"status": "fine", "costs": "cheap"}])
+async def test_what_is_told_beside_a_success_is_a_map(bench: Callable[..., Any], said: dict[str, Json]) -> None:
+    job, _ = await ended(await bench(WORK), data=1, **said)
+    [field] = said.keys() - {"status"}
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "CONTRACT_VIOLATION_ERROR")
+    assert (job["error"]["details"]["field"], job["error"]["details"]["expected"]) == (field, "a map")
+
+
+@pytest.mark.parametrize(
+    ("said", "entry_type"),
+    [
+        ({"data": 1}, "TaskSucceeded"),
+        ({"status": "failure", "error": {"code": "X"}}, "TaskFailed"),
+        ({"status": "cancelled"}, "LeaseLost"),
+    ],
+)
+async def test_costs_and_metadata_are_kept_in_history(
+    bench: Callable[..., Any], said: dict[str, Json], entry_type: str
+) -> None:
+    costs, metadata = {"seconds": 1.5, "euros": None}, {"model": "m", "tags": [1]}
+    _, history = await ended(await bench(WORK), costs=costs, metadata=metadata, **said)
+
+    [entry] = [each for each in history if each["type"] == entry_type]
+    assert (entry["costs"], entry["metadata"]) == (costs, metadata)
+
+
+async def test_costs_of_a_result_that_came_to_a_paused_job_are_kept_as_well(bench: Callable[..., Any]) -> None:
+    engine: Bench = await bench(WORK)
+    await engine.register("w1", "work")
+    job = await engine.submit()
+    task = await engine.take()
+    await engine.operate(job, PauseRequested(by="ann"))
+    await engine.answer(task, data=1, costs={"seconds": 2})
+    await engine.operate(job, ResumeRequested(by="ann"))
+    await engine.until_status(job, "finished")
+
+    [entry] = [each for each in await engine.history(job) if each["type"] == "TaskSucceeded"]
+    assert entry["costs"] == {"seconds": 2}
+
+
+async def test_what_a_failure_has_as_data_is_kept_in_history(bench: Callable[..., Any]) -> None:
+    _, history = await ended(
+        await bench(WORK), status="failure", error={"code": "X"}, data={"part": 1}, metadata={"a": "x" * 5_000}, costs=7
+    )
+
+    [entry] = [each for each in history if each["type"] == "TaskFailed"]
+    assert (entry["data"], "metadata" in entry, "costs" in entry) == ({"part": 1}, False, False)
+    assert entry["not_kept"] == {
+        "metadata": "it has 5008 bytes; at most 4096 are kept",
+        "costs": "it is no map",
+    }
 
 
 async def test_a_worker_that_gives_an_attempt_up_is_not_said_to_be_silent(bench: Callable[..., Any]) -> None:
@@ -132,11 +187,36 @@ async def test_a_secret_that_a_worker_repeats_in_its_error_is_stored_nowhere(ben
         "message": f"401 for {KEY}",
         "details": {"headers": [f"Bearer {KEY}"], KEY: "abc", "o": "x" * 12},
     }
-    job, history = await ended(engine, status="failure", error=error)
+    job, history = await ended(engine, status="failure", error=error, metadata={"asked": [KEY]})
 
     assert job["error"]["message"] == "401 for ********"
     assert job["error"]["details"] == {"headers": ["Bearer ********"], "********": "abc", "o": "x" * 12}
     assert KEY not in repr((job, history))
+
+
+async def test_a_secret_beside_an_output_is_blanked_and_the_output_is_not_touched(bench: Callable[..., Any]) -> None:
+    text = "states: {a: {task: work, params: {k: '{{ secrets.key }}'}, next: end}}\n"
+    engine: Bench = await bench(text, secrets={"key": InlineSecret(text=KEY)})
+    _, history = await ended(engine, data=KEY, metadata={"asked": f"with {KEY}"})
+
+    [entry] = [each for each in history if each["type"] == "TaskSucceeded"]
+    assert entry["metadata"] == {"asked": "with ********"}
+    assert KEY in repr(entry["set"])
+
+
+async def test_an_attempt_can_be_given_back_five_times_in_a_row(bench: Callable[..., Any]) -> None:
+    engine: Bench = await bench(WORK)
+    await engine.register("w1", "work")
+    job = await engine.submit()
+    attempts = []
+    for _ in range(6):
+        task = await engine.take()
+        attempts.append(task["attempt"])
+        await engine.answer(task, status="cancelled", given_back=True)
+    found = await engine.until_status(job, "failed")
+
+    assert attempts == [1] * 6
+    assert (found["error"]["code"], found["error"]["details"]) == ("WORKER_LOST", {"reason": "gave_up"})
 
 
 async def test_a_secret_of_an_undo_is_blanked_as_well(bench: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.runtime.work import seats
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from tests.runtime.bench import LEASE_S, bench_of
 from tests.runtime.fleet import two_replicas
 
@@ -83,6 +84,23 @@ async def test_registrations_are_bounded_in_all_and_leave_with_their_time(
 
         bench.turn(4 * LEASE_S)
         await bench.register("w2", "work", installed_artifacts=["x" * 600])
+
+
+async def test_registrations_that_come_at_once_are_bounded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seats, "REGISTRATIONS_BYTES_MAX", 2_000)
+    async with bench_of(PLAIN, tmp_path, "sqlite") as bench:
+        told = await asyncio.gather(
+            *(bench.register(f"w{number}", "work", installed_artifacts=["x" * 600]) for number in range(20)),
+            return_exceptions=True,
+        )
+        refused = [each.code for each in told if isinstance(each, RequestRefused)]
+        assert refused == ["registration.too_many"] * 18
+
+        await bench.register("w0", "work", installed_artifacts=["x" * 600])
+        bench.turn(4 * LEASE_S)
+        await bench.register("w9", "work", installed_artifacts=["x" * 600])
 
 
 async def test_the_seat_of_a_worker_leaves_with_its_registration(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from avtomat.runtime.jobs.admission import Admission
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.measures import Measures, Sample, Tally, counted
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore

@@ -16,7 +16,8 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.signals import ID_CHARACTERS_MAX, PAYLOAD_BYTES_MAX, Signal
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.time.timers import BATCH_MAX
+from avtomat.runtime.work.polls import Poll
 from avtomat.storage.port.codec import loads
 from avtomat.storage.port.store import SIGNAL_KEPT_MS, Store
 from avtomat.storage.proof.invariants import violations
@@ -284,6 +285,17 @@ async def test_a_timeout_of_nothing_takes_what_is_there(house: House) -> None:
     house.turn(2 * 3_600_000)
 
     assert await house.result(job) == ["early", None]
+
+
+async def test_a_timeout_of_nothing_takes_what_is_there_of_many_jobs_at_once(house: House) -> None:
+    soon = house.now() + timedelta(hours=1)
+    jobs = [await house.submit("timed", {"t": "0s"}, start_at=soon) for _ in range(2 * BATCH_MAX + 50)]
+    for job in jobs:
+        await house.send(job, "paid", "early")
+
+    house.turn(2 * 3_600_000)
+
+    assert [result for job in jobs if (result := await house.result(job)) != ["early", None]] == []
 
 
 async def test_a_timeout_of_nothing_looks_once(house: House) -> None:

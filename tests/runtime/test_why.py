@@ -186,6 +186,48 @@ async def test_progress_is_a_part_of_one_and_a_short_text(engine: Start, told: J
     assert cause["details"]["progress"] == kept
 
 
+@pytest.mark.parametrize(("limit", "first"), [("10s", "due"), ("1h", "lease_until")])
+async def test_a_task_at_work_names_what_ends_it_first(engine: Start, limit: str, first: str) -> None:
+    bench = await engine(f"states: {{a: {{task: work, timeout: {limit}, next: end}}}}\n")
+    job = await bench.submit()
+    await bench.take()
+
+    [cause] = await bench.why(job)
+
+    ends = {name: datetime.fromisoformat(cause["details"][name]) for name in ("due", "lease_until")}
+    assert min(ends, key=lambda name: ends[name]) == first
+    assert cause["hint"].index(cause["details"][first]) > 0
+    assert ("whatever its worker says" in cause["hint"]) is (first == "due")
+
+
+@pytest.mark.parametrize(("status", "word"), [("draining", "draining"), ("offline", "gone")])
+async def test_a_worker_that_stops_is_told_as_such(engine: Start, status: str, word: str) -> None:
+    bench = await engine(WORK)
+    await bench.register("w1", "work")
+    job, other = await bench.submit(), await bench.submit()
+    task = await bench.take()
+    await bench.service.dispatcher.heartbeat("w1", {"status": status, "current_tasks": [task["task_id"]]})
+    holding, waiting = (job, other) if task["job_id"] == job else (other, job)
+
+    [running] = await bench.why(holding)
+    [left] = await bench.why(waiting)
+
+    assert (running["cause"], running["details"]["worker_status"]) == ("running", status)
+    assert f"the worker is {word}" in running["text"]
+    assert (left["cause"], left["details"]["workers"]) == ("workers_left", {"w1": status})
+    assert f"w1 is {word}" in left["text"]
+
+
+async def test_a_worker_that_came_back_is_told_of_no_more_as_stopping(engine: Start) -> None:
+    bench = await engine(WORK)
+    await bench.register("w1", "work")
+    job = await bench.submit()
+    await bench.service.dispatcher.heartbeat("w1", {"status": "offline"})
+    await bench.register("w1", "work")
+
+    assert codes(await bench.why(job)) == ["queued"]
+
+
 async def test_a_task_that_is_tried_again_says_until_when_and_with_what_the_last_attempt_failed(
     engine: Start,
 ) -> None:

@@ -31,6 +31,10 @@ GUARDS = (
     "default(outputs.s3.ok, false)", "default(outputs.s5.n, 0) == 3",
 )  # fmt: skip
 GUARDS_OF_WORK = ("output.ok", "output.n > 1", "default(output.ok, false)", "default(output.n, 0) == 3")
+VALUES_OF_ENDS = (
+    "{{ job.status }}", "{{ job.error }}", "{{ job.result }}", "{{ job.error.code }}", "{{ default(job.result.n, 0) }}",
+)  # fmt: skip
+FAILURES = ("{{ failed }}", "{{ [each.error.code for each in failures] }}", "{{ len(failures) }}", "{{ failures[0] }}")
 GUARDS_OF_TASKS = ("status == 'later'", "status != null")
 VALUES = (
     1, None, 1.0, True, "text", {"a": [1, None]}, "{{ data.n + 1 }}", "{{ input.n }}", "{{ data.list }}",
@@ -57,6 +61,7 @@ class _Writer:
         self.random = random
         self.count = 0
         self.compensates = random.random() < 0.5
+        self.values = VALUES
 
     def blueprint(self) -> dict[str, Any]:
         random = self.random
@@ -75,7 +80,17 @@ class _Writer:
             written["unhandled"] = "quarantine"
         if random.random() < 0.3:
             written["catch"] = [self._catch_arm(list(states), output=False)]
+        if random.random() < 0.35:
+            written["finally"] = self._finally()
         return {**written, "states": states}
+
+    def _finally(self) -> dict[str, Any]:
+        """What runs at the end; its time may be a template that fails."""
+        self.compensates, self.values = False, (*VALUES, *VALUES_OF_ENDS)
+        body = self._body(depth=1)
+        if "states" in body and self.random.random() < 0.3:
+            body["timeout"] = self.random.choice(("1m", "{{ input.pause }}", "{{ job.error.code }}", OVER))
+        return body
 
     # --- machines -----------------------------------------------------------------------------------------------------
 
@@ -101,7 +116,17 @@ class _Writer:
             state["set"] = self._set(works=works)
         if self.random.random() < 0.35:
             state["catch"] = [self._catch_arm(names[at + 1 :], output=True) for _ in range(self.random.randint(1, 2))]
+        if "foreach" in state or state.get("join", "all") != "all":
+            self._read_failures(state)
         return state
+
+    def _read_failures(self, state: dict[str, Any]) -> None:
+        """Let arms of a block read which bodies failed."""
+        if self.random.random() < 0.4:
+            state.setdefault("set", {})["fails"] = self.random.choice(FAILURES)
+        for arm in state.get("catch", ()):
+            if "to" in arm and self.random.random() < 0.4:
+                arm["set"] = {"fails": self.random.choice(FAILURES)}
 
     def _last(self, depth: int) -> dict[str, Any]:
         random = self.random
@@ -111,7 +136,7 @@ class _Writer:
             fail = {"code": random.choice(("OWN_CODE", "OTHER_CODE")), "message": "n {{ data.n }}"}
             declining = {**fail, "compensate": False} if depth == 0 else fail
             return {"fail": random.choice((fail, {}, declining))}
-        return {"succeed": random.choice(VALUES)}
+        return {"succeed": random.choice(self.values)}
 
     def _body(self, depth: int) -> dict[str, Any]:
         if self.random.random() < 0.6:
@@ -127,7 +152,7 @@ class _Writer:
 
     def _task(self, depth: int) -> dict[str, Any]:
         random = self.random
-        state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(VALUES)}}
+        state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(self.values)}}
         if random.random() < 0.5:
             state["retry"] = self._retry()
         if random.random() < 0.3:

@@ -22,7 +22,8 @@ WALKS = 100
 NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
 WAITS = {
-    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "NoneType",
+    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "OnFinally",
+    "NoneType",
 }  # fmt: skip
 EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
@@ -72,6 +73,7 @@ def test_walks_come_through_everything_that_the_machine_can_do() -> None:
             Walker(program, f"{number}:{walk}", world=Counting).run()
 
     steps = {f"{before} to {after}" for before, followers in FOLLOWS.items() for after in followers}
+    steps.remove("finishing to quarantined")  # the store parks it when the engine fails: no decision of the machine
     assert {name for name in WAITS | EVENTS | steps if not seen[name]} == set()
 
 

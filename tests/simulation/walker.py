@@ -39,7 +39,7 @@ from avtomat.core.messages import (
 )
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
-from avtomat.core.waiting import OnSignal, OnStart, OnTask, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
 from tests.core.building import NOW
 from tests.simulation.world import OpenTask, World
 
@@ -249,7 +249,7 @@ class Walker:
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),
             *([] if scope.version == 0 else [ScopeBegun()]),
-            *([DeadlinePassed(), CancelRequested()] if isinstance(waiting, OnUnwind | OnUndo) else []),
+            *([DeadlinePassed(), CancelRequested()] if isinstance(waiting, OnUnwind | OnUndo | OnFinally) else []),
         ]
         decision = world.decide(path, random.choice(events))
         assert isinstance(decision, Ignored), "something that came late or twice was taken"

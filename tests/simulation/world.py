@@ -12,6 +12,7 @@ from typing import Any
 
 from avtomat.core.awaited_decision import ADDRESS, OnApproval
 from avtomat.core.history import delta, fold
+from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.ends import FailState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.lifecycle import may_follow
@@ -33,10 +34,11 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import ENDED, Error, Head, Ref, Status
-from avtomat.core.program import Limits, Program
+from avtomat.core.program import FINALLY, RESULT, Limits, Program
 from avtomat.core.reads import outputs_read
 from avtomat.core.scope import ROOT, Around, Scope
 from avtomat.core.waiting import (
+    OnFinally,
     OnFork,
     OnRetry,
     OnSignal,
@@ -104,6 +106,7 @@ class Join:
 
     order: ForkScopes
     outputs: dict[int, Any] = field(default_factory=dict)
+    errors: dict[int, Error] = field(default_factory=dict)
     begun: int = 0
     live: int = 0
     ok: int = 0
@@ -136,6 +139,7 @@ class World:
         self.used_signals: list[str] = []
         self.dead_leases = 0
         self.unwind_told = False
+        self.finishes = False
         self.declined = False
         self.seq = 0
         self.ended: ScopeEnded | None = None
@@ -205,7 +209,8 @@ class World:
         join = self.joins[path, number]
         assert join.verdict is not None
         outputs = [join.outputs.get(index) for index in range(join.order.total)]
-        return replace(join.verdict, outputs=outputs, winner=join.winner)
+        failures = [(index, error.as_json()) for index, error in sorted(join.errors.items())]
+        return replace(join.verdict, outputs=outputs, failures=failures, winner=join.winner)
 
     def _view(self, path: str, event: Event) -> View:
         """What production would load: of the outputs that are kept apart, those that this decision may read."""
@@ -215,6 +220,8 @@ class World:
         seq, undos = self.undos[-1] if unwinds else (0, ())
         entering = event.state if isinstance(event, RerunRequested) else None
         read = outputs_read(self.program, scope.machine, entering or scope.state)
+        if isinstance(scope.waiting, OnFinally):
+            read = frozenset({RESULT})
         outputs = {**kept.around.outputs, **scope.outputs}
         refs = {name: output for name, output in outputs.items() if isinstance(output, Ref)}
         values = {ref.id: self.apart[ref.id] for name, ref in refs.items() if read is None or name in read}
@@ -272,7 +279,7 @@ class World:
             kept.waits, kept.waits_since = to, self.seq
         else:
             self.kept_signals.remove(found)
-            kept.mail = found
+            kept.mail, kept.timer = found, None
 
     def _check_signals(self) -> None:
         unused = [*self.kept_signals, *(kept.mail for kept in self.scopes.values() if kept.mail is not None)]
@@ -335,6 +342,9 @@ class World:
         assert after.hops <= self.program.limits.transitions
         if isinstance(before.waiting, OnUnwind | OnUndo):
             assert not change.trail, "a job that undoes enters no state"
+        if isinstance(before.waiting, OnFinally):
+            assert not change.trail, "a job that finishes enters no state"
+            assert after.data == before.data, "what finally sets is its own"
 
     def _write_scope(self, kept: Kept, change: Change) -> None:
         after = loads(dumps(scope_as_record(change.scope)))
@@ -347,7 +357,8 @@ class World:
     def _write_head(self, path: str, change: Change, waiting: Waiting) -> None:
         if change.status is not None:
             assert path == ROOT, "a body changes no status"
-            deadline = None if change.status is Status.COMPENSATING else self.head.deadline
+            over = change.status in {Status.COMPENSATING, Status.FINISHING}
+            deadline = None if over else self.head.deadline
             self.head = replace(self.head, status=change.status, deadline=deadline)
         if isinstance(change.scope.waiting, OnUnwind) and not isinstance(waiting, OnUnwind | OnUndo):
             self.unwind_told = False
@@ -425,6 +436,16 @@ class World:
         assert order.tolerated >= 0
         assert order.window >= 1
         self.joins[path, order.number] = Join(order=order)
+        if order.machines == (FINALLY,):
+            assert path == ROOT
+            assert not self.finishes, "finally runs once"
+            assert (
+                self.declined
+                or self._declines()
+                or order.ending == {"status": "finished", "error": None}
+                or (not self.undos)
+            ), "finally began before all was undone"
+            self.finishes = True
 
     def _end(self, path: str, ended: ScopeEnded, waiting: Waiting) -> None:
         kept = self.scopes[path]
@@ -443,9 +464,18 @@ class World:
             join.ok += 1
             join.outputs[index] = ended.output
             join.winner = index if join.winner is None else join.winner
+            assert not ended.tells
         else:
             join.failed += 1
+            assert ended.tells == self._reads_failures(parent), "an error is told where it is read, and only there"
+            if ended.tells:
+                join.errors[index] = ended.error
         self._judge(join, ended.error)
+
+    def _reads_failures(self, path: str) -> bool:
+        kept = self.scopes[path]
+        block = self.program.machines[kept.around.machine].states.get(kept.scope.state or "")
+        return isinstance(kept.scope.waiting, OnFork) and isinstance(block, BlockState) and block.reads_failures
 
     def _judge(self, join: Join, error: Error | None) -> None:
         order = join.order
@@ -465,7 +495,14 @@ class World:
             self._pass_void()
             assert len(self.undone) == len(self.noted)
             assert self.effects <= {undo.visit for undo in self.noted}, "an undo is lost"
-            assert isinstance(waiting, OnUnwind) or not self.noted
+            assert isinstance(waiting, OnUnwind | OnFinally) or not self.noted
+        root = self.scopes[ROOT].scope
+        assert RESULT not in root.outputs
+        if isinstance(waiting, OnFinally):
+            assert (waiting.status, waiting.error) == (ended.status, ended.error), "finally changed the end"
+        else:
+            due = self.program.finally_time is not None and root.visit > 0
+            assert not due or root.finally_error is not None, "a job ended without its finally"
         self.ended = ended
         self.head = replace(self.head, status=ended.status)
         self._close(ROOT)
@@ -510,7 +547,7 @@ class World:
             case OnTimer() | OnRetry() | OnStart():
                 return kept.timer is not None
             case OnSignal() as waiting:
-                assert (kept.timer is not None) == (waiting.deadline is not None)
+                assert kept.mail is not None or (kept.timer is not None) == (waiting.deadline is not None)
                 return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
             case OnApproval() as waiting:
                 assert kept.timer == waiting.due_at
@@ -519,6 +556,10 @@ class World:
             case OnFork(number=number):
                 join = self.joins[path, number]
                 return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
+            case OnFinally(number=number):
+                join = self.joins[path, number]
+                moves = not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
+                return moves and kept.timer is not None
             case OnUnwind():
                 return kept.timer is not None or not self.unwind_told
             case None:
@@ -544,7 +585,7 @@ def _timer(change: Change, now: datetime) -> datetime | None:
     match change.scope.waiting:
         case OnTimer(until=until) | OnStart(until=until):
             return until
-        case OnFork(deadline=deadline) | OnSignal(deadline=deadline):
+        case OnFork(deadline=deadline) | OnSignal(deadline=deadline) | OnFinally(deadline=deadline):
             return deadline
         case OnApproval() as waiting:
             return waiting.due_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -132,6 +133,50 @@ async def test_a_result_that_was_ignored_is_not_sent_again(engine: FakeEngine, n
         engine.offer("echo")
         await engine.until(lambda: len(engine.results) == 2)
     assert [result["task_id"] for result in engine.results] == ["task-1", "task-2"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_normal"),
+    [
+        ("job_cancelled", True),
+        ("job_already_terminated", True),
+        ("stale_task", False),
+        ("deadline_exceeded", False),
+        ("worker_mismatch", False),
+    ],
+)
+async def test_only_a_result_that_was_ignored_for_what_is_no_race_is_warned_of(
+    engine: FakeEngine, new_worker: NewWorker, caplog: pytest.LogCaptureFixture, reason: str, is_normal: bool
+) -> None:
+    caplog.set_level(logging.INFO, "avtomat_worker")
+    engine.receipt = {"status": "ignored", "reason": reason}
+    engine.offer("echo")
+    async with add_echo(new_worker()):
+        await engine.result()
+    [told] = [record for record in caplog.records if "was ignored" in record.getMessage()]
+
+    assert (told.levelno == logging.INFO) is is_normal
+
+
+async def test_an_attempt_that_was_given_up_is_not_warned_of(
+    engine: FakeEngine, new_worker: NewWorker, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "avtomat_worker")
+    engine.receipt = {"status": "ignored", "reason": "stale_task"}
+    worker = new_worker()
+
+    @worker.task("endless")
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
+    engine.orders = {"cancel_task_ids": ["task-1"]}
+    engine.offer("endless")
+    async with worker:
+        await clock.pass_by(within(5, 10))
+        await engine.result()
+    [told] = [record for record in caplog.records if "was ignored" in record.getMessage()]
+
+    assert told.levelno == logging.INFO
 
 
 async def test_no_task_is_asked_for_while_too_many_results_wait(

@@ -57,7 +57,7 @@ async def test_what_is_not_json_violates_the_contract_and_is_shown() -> None:
     ("printed", "why"),
     [
         ("18446744073709551616", "past 64 bits"),
-        ('{"a": 1, "a": 2}', "has the key 'a' twice"),
+        ('{"a": 1, "a": 2}', 'has the key "a" twice'),
         ("NaN", "is not JSON"),
         ("[" * 65 + "]" * 65, "more than 64 levels"),
     ],

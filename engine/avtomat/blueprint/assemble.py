@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 
@@ -19,11 +21,16 @@ from avtomat.blueprint.spec import (
     MachineSpec,
     StateSpec,
     entries_of,
+    part_of,
 )
 from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Template
+from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.state import State
-from avtomat.core.program import Limits, Machine, Program, Unhandled
+from avtomat.core.program import Amount, Limits, Machine, Program, Unhandled
+
+FINALLY_TIME = timedelta(hours=1)
+"""How long a job's `finally` may take where it does not say; a lone state's `timeout` may make it longer."""
 
 
 def canonical_form(blueprint: BlueprintSpec) -> str:
@@ -52,7 +59,7 @@ class _Assembler:
             name=content["blueprint"],
             digest=hashlib.sha256(canonical.encode()).hexdigest(),
             canonical=canonical,
-            machines={address: self._machine(machine) for address, machine in self.blueprint.machines.items()},
+            machines=self._machines(),
             version=content.get("version"),
             title=content.get("title"),
             description=content.get("description"),
@@ -66,17 +73,39 @@ class _Assembler:
             catch=self.parts.catch(self.blueprint.catch),
             timeout=self.parts.amount(self.blueprint.part("timeout")),
             limits=Limits(**{name: whole(limit) for name, limit in content.get("limits", {}).items()}),
+            finally_time=self._finally_time(),
             unhandled=Unhandled(content.get("unhandled", Unhandled.FAIL)),
             priority=whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
         )
 
+    def _finally_time(self) -> Amount | None:
+        """How long `finally` may take: an hour, unless it says otherwise. A lone state has the times of its kind."""
+        last = self.blueprint.part("finally")
+        if last is None:
+            return None
+        if part_of(last, "states") is not None:
+            return self.parts.amount(self.blueprint.finally_timeout) or FINALLY_TIME
+        written = part_of(last, "timeout")
+        spans = [self.parts.amount(node) for node in (written, *dict(entries_of(written)).values())]
+        return max(FINALLY_TIME, *(each for each in spans if isinstance(each, timedelta)), timedelta())
+
     def _templates(self, key: str) -> Iterator[tuple[str, Template]]:
         for name, node in entries_of(self.blueprint.part(key)):
             yield name, self.readings.template(node)
 
     # --- machines and states -----------------------------------------------------------------------------------------
+
+    def _machines(self) -> dict[str, Machine]:
+        """All of them, the outer ones first: a body is told what the block around it reads."""
+        machines: dict[str, Machine] = {}
+        for address, machine in self.blueprint.machines.items():
+            around = machines.get(machine.outer or "") if machine.owner is not None else None
+            block = None if around is None else around.states[machine.owner or ""]
+            tells = isinstance(block, BlockState) and block.reads_failures
+            machines[address] = replace(self._machine(machine), tells_failures=tells)
+        return machines
 
     def _machine(self, machine: MachineSpec) -> Machine:
         owner = None if machine.owner is None else self.blueprint.machines[machine.outer or ""].states[machine.owner]

@@ -15,6 +15,7 @@ from avtomat.diagnostics import Diagnostic, Severity
 UNREADABLE = "AVT001"
 SUFFIXES = (".yaml", ".yml")
 _CATALOGUES = ("catalogue.yaml", "catalogue.yml")
+ACCESS_FILES = ("clients.toml", "workers.toml")
 _READ_BYTES_MAX = 1_000_001
 
 
@@ -35,6 +36,11 @@ def find_tests(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
 def is_test(name: str) -> bool:
     """Whether a file of this name holds tests of a blueprint."""
     return name.endswith(SUFFIXES) and name.rpartition(".")[0].endswith(".test")
+
+
+def is_access_file(name: str) -> bool:
+    """Whether a file of this name holds clients or workers: `clients.toml`, `shop-workers.toml`."""
+    return name.endswith(ACCESS_FILES)
 
 
 def _find(paths: Iterable[Path], wanted: Wanted) -> Iterator[Path | Diagnostic]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence, Span
 from avtomat.core.formula import Json
-from avtomat.core.program import END
+from avtomat.core.program import END, FINALLY
 from avtomat.core.value import value
 
 KINDS = ("task", "call", "parallel", "foreach", "wait", "signal", "approval", "run", "succeed", "fail")
@@ -103,7 +103,7 @@ class MachineSpec:
     outer: str | None
     """The address of the machine around it; None for the root."""
     owner: str | None
-    """The state that it is a body of; None for the root."""
+    """The state that it is a body of; None for the root, and for `finally`."""
     states: MappingABC[str, StateSpec]
     start: Name | None = None
     is_lane: bool = False
@@ -133,6 +133,12 @@ class BlueprintSpec:
         return self.node.items.get(key)
 
     @property
+    def finally_timeout(self) -> Node | None:
+        """How long a machine that is `finally` may take; that of a lone state is the state's own."""
+        last = self.part("finally")
+        return None if part_of(last, "states") is None else part_of(last, "timeout")
+
+    @property
     def root(self) -> MachineSpec:
         """The outermost machine."""
         return self.machines[""]
@@ -157,6 +163,9 @@ def read_spec(root: Node) -> BlueprintSpec | None:
         return None
     reader = _Reader()
     reader.machine(root, address="", outer=None, owner=None, items=())
+    last = root.items.get("finally")
+    if isinstance(last, Mapping):
+        reader.machine(last, address=FINALLY, outer="", owner=None, items=())
     return BlueprintSpec(
         node=root,
         machines={address: reader.machines[address] for address in sorted(reader.machines)},

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from avtomat.cli.client import EngineApi
-from avtomat.cli.frames import visible
 from avtomat.cli.help import described
 from avtomat.cli.jobs import api_of, common_arguments
 from avtomat.cli.jobs.found import path_of
 from avtomat.cli.jobs.shown import print_json, print_table
 from avtomat.cli.json_argument import json_argument
+from avtomat.diagnostics import visible
 from avtomat.errors import NotFoundError, UsageError
 
 Json = Any

@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
 
 def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
     """The settings with what makes `dev`: no tokens, one process, jobs inside the project."""
-    settings = replace(loaded.settings, client_token=None, worker_token=None, processes=1)
+    settings = replace(loaded.settings, client_token=None, worker_token=None, clients=None, workers=None, processes=1)
     if not _is_loopback(settings.host):
         raise UsageError(
             f"{settings.host} can be reached by others, and `avtomat dev` asks nobody for a token",

@@ -10,7 +10,7 @@ from typing import Final
 
 from avtomat.cli import frames
 from avtomat.core.formula import Json
-from avtomat.diagnostics import Diagnostic
+from avtomat.diagnostics import Diagnostic, visible
 from avtomat.runtime.service import Service
 from avtomat.storage.port.rules import ENDED
 
@@ -50,4 +50,4 @@ def line_of(job: Mapping[str, Json]) -> str:
     error, until = job["error"], job["finished_at"] or job["updated_at"]
     took_s = (datetime.fromisoformat(until) - datetime.fromisoformat(job["created_at"])).total_seconds()
     why = "" if error is None else f": {error['code']} {error['message']}".rstrip()
-    return frames.visible(f"job {job['id']} {job['blueprint']} {job['status']} after {took_s:.1f} s{why}")
+    return visible(f"job {job['id']} {job['blueprint']} {job['status']} after {took_s:.1f} s{why}")

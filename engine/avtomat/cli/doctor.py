@@ -105,10 +105,15 @@ def _undeclared(settings: Settings) -> Iterator[Finding]:
 
 
 def _tokens(settings: Settings) -> Iterator[Finding]:
-    tokens = {"client_token": settings.client_token, "worker_token": settings.worker_token}
-    for name, token in tokens.items():
+    tokens = {
+        "client_token": (settings.client_token, settings.clients),
+        "worker_token": (settings.worker_token, settings.workers),
+    }
+    for name, (token, file) in tokens.items():
         variable = variable_of(name)
-        if token is None:
+        if token is None and file is not None:
+            yield ok(f"{variable} is not set; the tokens are those of {file}")
+        elif token is None:
             yield warning(f"{variable} is not set; `serve` does not start without it", hint="`dev` needs none")
         elif len(token) < TOKEN_LENGTH_MIN:
             yield warning(f"{variable} is short: {len(token)} characters", hint="openssl rand -hex 32 makes a good one")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from avtomat.blueprint.files import read_file
-from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.diagnostics import Diagnostic, Severity, visible
 
 _LINE_MAX = 160
 _FRAMES_OF_LINE_MAX = 10
@@ -20,15 +20,6 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 """What a terminal would obey instead of showing it."""
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36;1"}
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-
-
-def visible(text: str) -> str:
-    """The text on one line, with nothing that a terminal would obey: authors, clients and workers wrote
-    parts of it.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -25,7 +25,6 @@ from avtomat.cli.exec_flag import add_exec_flag, by_kind
 from avtomat.cli.exec_task import exec_task
 from avtomat.cli.frames import as_text, wants_colour
 from avtomat.cli.json_argument import json_argument, json_map_argument
-from avtomat.cli.progress import Narrator
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
 from avtomat.cli.shell_task import secret_variables
 from avtomat.core.duration import duration_hint, parse_duration
@@ -34,6 +33,7 @@ from avtomat.core.program import Program
 from avtomat.embedding import Engine
 from avtomat.errors import NotFoundError, UsageError
 from avtomat.logs import set_up_logs
+from avtomat.runtime.people.narration import Narrator
 from avtomat.settings import Settings
 from avtomat.suggest import did_you_mean
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avtomat.blueprint.cache import FindingsCache, Remembered, user_cache_folder
-from avtomat.blueprint.files import find_blueprints, find_tests, is_test, is_there, read_file
+from avtomat.blueprint.files import find_blueprints, find_tests, is_access_file, is_test, is_there, read_file
 from avtomat.cli import frames
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.errors import NotFoundError, UsageError
@@ -33,7 +33,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "path",
         nargs="*",
         type=Path,
-        help="a blueprint, a file of tests, avtomat.toml, a folder, or - for stdin (default: the project's blueprints)",
+        help="a blueprint, a file of tests, avtomat.toml, clients.toml, workers.toml, a folder, or - for stdin "
+        "(default: the project's blueprints, clients and workers)",
     )
     parser.add_argument("-o", "--output", choices=FORMS, default="text", help="form of the findings (default: text)")
     parser.add_argument("--strict", action="store_true", help="warnings count as errors for the exit code")
@@ -52,7 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Check, tell, and return the exit code."""
-    paths = args.path or [_blueprints_of_the_project()]
+    paths = args.path or _files_of_the_project()
     for path in paths:
         if path != STDIN and not is_there(path):
             raise NotFoundError(f"there is no file or folder {path}")
@@ -98,17 +99,21 @@ def check(
         diagnostics += [file] if isinstance(file, Diagnostic) else _findings_of_tests(file, findings_cache)
     for path in paths:
         if path.suffix == ".toml":
+            found_in_toml = _findings_of_access(path) if is_access_file(path.name) else _findings_of_settings(path)
             files += 1
-            diagnostics += _findings_of_settings(path)
+            diagnostics += found_in_toml
     return sorted(set(diagnostics), key=lambda each: each.order), files
 
 
-def _blueprints_of_the_project() -> Path:
+def _files_of_the_project() -> list[Path]:
+    """Its blueprints, and the files of clients and workers where it has them."""
     import os
 
     from avtomat.settings_loader import load_settings
 
-    return load_settings(environ=os.environ).settings.blueprints
+    settings = load_settings(environ=os.environ).settings
+    beside = [each for each in (settings.clients, settings.workers) if each is not None and is_access_file(each.name)]
+    return [settings.blueprints, *beside]
 
 
 def _contents(paths: Sequence[Path], stdin_name: Path) -> Iterator[tuple[str, bytes | Diagnostic]]:
@@ -164,6 +169,16 @@ def _findings_of_settings(file: Path) -> list[Diagnostic]:
     except SettingsError as wrong:
         return [finding(line, Severity.ERROR) for line in wrong.message.splitlines()]
     return [finding(warning, Severity.WARNING) for warning in loaded.warnings]
+
+
+def _findings_of_access(file: Path) -> list[Diagnostic]:
+    """What is wrong with a file of clients or workers. Where tokens are kept elsewhere nobody looks."""
+    from avtomat.access.checking import findings_of
+
+    content = read_file(file)
+    if isinstance(content, Diagnostic):
+        return [content]
+    return [finding.in_file(str(file)) for finding in findings_of(file.name, content)]
 
 
 def _undeclared(paths: Sequence[Path], file: Path) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
 """Say what every kind of waiting is to the machine, to the store and to readers of jobs.
 
 A kind says here how it is written down (`as_json`, `from_json`, under the word FOR), when its time comes (`due_at`),
-and which word clients see while the job waits so (`word`). Why the job waits is worded in `runtime/people/causes.py`.
+and which word clients see while the job waits so (`WORD`). Why the job waits is worded in `runtime/people/causes.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ class Awaited:
 
     FOR: ClassVar[str]
     """The word under which it is written down."""
+
+    WORD: ClassVar[str | None] = RUNNING
+    """The word that clients see for a job whose root waits so; None: that depends on its task."""
 
     def as_json(self) -> dict[str, Json]:
         """Its fields, by words that are kept; times are milliseconds."""
@@ -47,11 +50,6 @@ class Awaited:
     def signal(self) -> tuple[str, str] | None:
         """The address and key under which a signal reaches the scope; None where no signal is awaited."""
         return None
-
-    @property
-    def word(self) -> str | None:
-        """The word that clients see for a job whose root waits so; None: that depends on its task."""
-        return RUNNING
 
 
 def time_as_ms(time: datetime | None) -> int | None:

@@ -23,6 +23,7 @@ class OnApproval(Awaited):
     """
 
     FOR = "approval"
+    WORD = "waiting_for_human"
 
     text: str
     path: str
@@ -69,11 +70,6 @@ class OnApproval(Awaited):
     def signal(self) -> tuple[str, str] | None:
         """See `Awaited`: each visit of each scope has an address of its own."""
         return address_of(self.path, self.visit)
-
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_human"
 
 
 def address_of(path: str, visit: int) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Problem
 from avtomat.core.messages import Change, ScopeEnded
 from avtomat.core.model import UNCATCHABLE, Error, Ref, Status
@@ -144,7 +145,7 @@ def end_well(walk: Walk, result: Json) -> Change:
     if problems:
         error = contract_error("the result is not what the blueprint's `result` describes", problems)
         return end_failed(walk, replace(error, state=walk.place))
-    return walk.end(ScopeEnded(output=result))
+    return end_root(walk, ScopeEnded(output=result))
 
 
 def _end_body(walk: Walk, output: Json) -> Change:

@@ -20,6 +20,7 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.FINISHED: "its machine ended well",
         Status.FAILED: "an error that nothing caught",
         Status.CANCELLED: "somebody cancels it",
+        Status.FINISHING: "it comes to its end, and has a `finally`",
     },
     Status.PAUSED: {
         Status.OPEN: "resume, rerun, skip",
@@ -28,6 +29,7 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.FINISHED: "a rerun or skip that ends its machine",
         Status.FAILED: "its timeout, a rerun or skip that fails",
         Status.CANCELLED: "somebody cancels it",
+        Status.FINISHING: "resume of a job that was finishing, or its end",
     },
     Status.QUARANTINED: {
         Status.OPEN: "rerun, skip",
@@ -35,12 +37,21 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.FINISHED: "a rerun or skip that ends its machine",
         Status.FAILED: "its timeout, a rerun or skip that fails",
         Status.CANCELLED: "somebody cancels it",
+        Status.FINISHING: "release of a job that was finishing, or its end",
     },
     Status.COMPENSATING: {
         Status.PAUSED: "an operator pauses it",
         Status.QUARANTINED: "an undo failed for good",
         Status.FAILED: "nothing is left to undo",
         Status.CANCELLED: "nothing is left to undo, or a cancel that declines it",
+        Status.FINISHING: "nothing is left to undo, and it has a `finally`",
+    },
+    Status.FINISHING: {
+        Status.PAUSED: "an operator pauses it",
+        Status.QUARANTINED: "the engine failed to decide",
+        Status.FINISHED: "its `finally` has ended",
+        Status.FAILED: "its `finally` has ended",
+        Status.CANCELLED: "its `finally` has ended",
     },
     Status.FINISHED: {},
     Status.FAILED: {},

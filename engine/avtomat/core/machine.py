@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from avtomat.core.finishing import answer_finally, miss_finally
 from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
@@ -50,11 +51,11 @@ from avtomat.core.messages import (
     WorkerAnswer,
 )
 from avtomat.core.model import ENDED, Error, Head, Status
-from avtomat.core.operate import operate
+from avtomat.core.operate import FINISHING, operate
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT, Scope
 from avtomat.core.unwind import end_job, go_on_undoing
-from avtomat.core.waiting import OnStart, OnTask, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import AuthorError, Walk
 
 Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
@@ -123,7 +124,8 @@ def _answer(walk: Walk, event: Awaited) -> Decision:
         case TimerFired(visit=visit):
             return _answer_timer(walk, visit)
         case JoinDecided():
-            return answer_join(walk, event)
+            waiting = walk.before.waiting
+            return answer_finally(walk, waiting, event) if isinstance(waiting, OnFinally) else answer_join(walk, event)
         case SignalReceived():
             return answer_signal(walk, event)
         case ApprovalDecided():
@@ -176,6 +178,8 @@ def _begin_body(walk: Walk) -> Decision:
 
 
 def _cancel(walk: Walk, event: CancelRequested) -> Decision:
+    if isinstance(walk.before.waiting, OnFinally):
+        return Ignored(reason=FINISHING)
     if isinstance(walk.before.waiting, OnUnwind | OnUndo) and event.compensate:
         return Ignored(reason="the job is undoing what it did")
     error = Error(code="CANCELLED", message=event.reason) if event.reason else None
@@ -183,6 +187,8 @@ def _cancel(walk: Walk, event: CancelRequested) -> Decision:
 
 
 def _miss_deadline(walk: Walk) -> Decision:
+    if isinstance(walk.before.waiting, OnFinally):
+        return Ignored(reason=FINISHING)
     if isinstance(walk.before.waiting, OnUnwind | OnUndo):
         return Ignored(reason="the job's timeout no longer counts: it is undoing what it did")
     return end_failed(walk, make_error(walk, "DEADLINE", "the job's timeout passed"))
@@ -211,6 +217,8 @@ def _answer_timer(walk: Walk, visit: int) -> Decision:
     waiting = walk.before.waiting
     if isinstance(waiting, OnUnwind):
         return go_on_undoing(walk, waiting)
+    if isinstance(waiting, OnFinally):
+        return miss_finally(walk, waiting)
     return walk.current.time_came(walk, waiting) if walk.state else NO_TIME
 
 

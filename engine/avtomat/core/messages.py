@@ -78,7 +78,7 @@ class Limit(StrEnum):
 @value
 class TaskSucceeded:
     """A worker ended the attempt well. `status` is its own word for it; `worker` is for people, and so is `error`: what
-    it said beside an explicit `success`.
+    it said beside an explicit `success`. What else it told is in `beside`, which history alone has: so of all answers.
     """
 
     attempt: int
@@ -86,6 +86,7 @@ class TaskSucceeded:
     status: str = "success"
     worker: str = ""
     error: Json = None
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -97,6 +98,7 @@ class TaskFailed:
     message: str = ""
     details: Json = None
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -106,6 +108,7 @@ class LeaseLost:
     attempt: int
     gave_up: bool = False
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -114,6 +117,7 @@ class AttemptReturned:
 
     attempt: int
     worker: str = ""
+    beside: Mapping[str, Json] | None = None
 
 
 @value
@@ -155,6 +159,7 @@ class JoinDecided:
     """The bodies of a fork are joined: enough ended well (`met`), or too many failed, the last one with `error`.
 
     `outputs` holds what the bodies left, in order, None where one failed or was cancelled; a long one by reference.
+    `failures` are the errors of those that failed, by index, the lowest first, where the state reads them.
     """
 
     number: int
@@ -163,6 +168,7 @@ class JoinDecided:
     failed: int
     error: Error | None = None
     outputs: Sequence[Json] | Ref = ()
+    failures: Sequence[tuple[int, Mapping[str, Json]]] = ()
     winner: int | None = None
 
 
@@ -301,7 +307,8 @@ class DispatchTask:
 class ForkScopes:
     """Begin `total` scopes below this one, `window` at once; `need` and `tolerated` decide their join.
 
-    `machines` are the bodies' addresses: one for each branch, or one for all items. `items` is the list of a foreach.
+    `machines` are the bodies' addresses: one for each branch, or one for all items. `items` is the list of a foreach;
+    `ending`, for `finally`, how the job is to end.
     """
 
     number: int
@@ -313,15 +320,19 @@ class ForkScopes:
     places: tuple[str, ...]
     item_name: str | None = None
     items: Sequence[Json] = ()
+    ending: Mapping[str, Json] | None = None
 
 
 @value
 class ScopeEnded:
-    """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word."""
+    """How a scope ended: with an output, or with an error. At the root, `status` is the job's ended word. With
+    `tells` the error is kept where the output of a body would stand, for the block around it.
+    """
 
     output: Json = None
     error: Error | None = None
     status: Status = Status.FINISHED
+    tells: bool = False
 
 
 @value

@@ -21,6 +21,7 @@ class Status(StrEnum):
     PAUSED = "paused"
     QUARANTINED = "quarantined"
     COMPENSATING = "compensating"
+    FINISHING = "finishing"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -11,6 +11,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final, assert_never
 
+from avtomat.core.finishing import conclude
 from avtomat.core.flow import go_on, leave
 from avtomat.core.formula import Json
 from avtomat.core.kinds.task import take_output
@@ -25,13 +26,14 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.core.model import Status
+from avtomat.core.model import Error, Status
 from avtomat.core.scope import Scope
 from avtomat.core.unwind import done, give_params, try_again
-from avtomat.core.waiting import OnStart, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnStart, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
 _NO_PARAMS: Final = "the undo has no params: release it with `params`, or skip it"
+FINISHING: Final = "the job has come to its end and runs its `finally`"
 _NOWHERE: Final = "the job is undoing what it did, or has not begun"
 
 
@@ -58,6 +60,8 @@ def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container
 def _release_in_vain(status: Status, root: Scope, event: ReleaseRequested, states: Container[str]) -> str:
     if status is not Status.QUARANTINED:
         return "the job is not quarantined"
+    if isinstance(root.waiting, OnFinally):
+        return "" if event.params is None and event.data is None else FINISHING
     if event.params is not None:
         return "" if isinstance(root.waiting, OnUndo) else "the job is not parked at an undo, which alone takes params"
     if event.data is not None and isinstance(root.waiting, OnStart | OnUnwind | OnUndo):
@@ -67,6 +71,8 @@ def _release_in_vain(status: Status, root: Scope, event: ReleaseRequested, state
 
 def _rerun_in_vain(root: Scope, state: str | None, states: Container[str]) -> str:
     waiting, target = root.waiting, state or root.state
+    if isinstance(waiting, OnFinally):
+        return FINISHING
     if isinstance(waiting, OnUndo) and state is None:
         return "" if waiting.attempt > 0 else _NO_PARAMS
     if isinstance(waiting, OnUndo | OnUnwind | OnStart) or target is None:
@@ -107,7 +113,7 @@ def _rerun(walk: Walk, state: str | None, data: Json) -> Decision:
 def _release(walk: Walk, data: Json, params: Json) -> Decision:
     """Try again what sank the job. One that was parked for no fault of a state goes on as it stood."""
     waiting = walk.before.waiting
-    if isinstance(waiting, OnStart | OnUnwind):
+    if isinstance(waiting, OnStart | OnUnwind | OnFinally):
         return _only(walk, _status_when_moving(walk))
     if isinstance(waiting, OnUndo) and params is not None:
         return give_params(walk, waiting, params)
@@ -116,6 +122,8 @@ def _release(walk: Walk, data: Json, params: Json) -> Decision:
 
 def _skip(walk: Walk, output: Json) -> Decision:
     waiting = walk.before.waiting
+    if isinstance(waiting, OnFinally):
+        return conclude(walk, waiting, Error(code="SKIPPED", message="an operator skipped it", state="finally"))
     if isinstance(waiting, OnUndo):
         walk.status = Status.COMPENSATING
         return done(walk, waiting)
@@ -130,5 +138,7 @@ def _only(walk: Walk, status: Status) -> Change:
 
 
 def _status_when_moving(walk: Walk) -> Status:
+    if isinstance(walk.before.waiting, OnFinally):
+        return Status.FINISHING
     undoing = isinstance(walk.before.waiting, OnUnwind | OnUndo)
     return Status.COMPENSATING if undoing else Status.OPEN

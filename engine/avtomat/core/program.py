@@ -22,6 +22,12 @@ from avtomat.core.value import value
 if TYPE_CHECKING:
     from avtomat.core.kinds.state import State
 
+FINALLY = "(finally)"
+"""The address of the machine that runs at every end of the job."""
+
+RESULT = "(result)"
+"""The name under which a job that is finishing keeps its result, among the root's outputs."""
+
 END = "end"
 """The target that ends a machine with the output of the state that was left."""
 
@@ -107,14 +113,18 @@ class CatchArm:
 class Requirements:
     """What a task asks of the worker that takes it (`worker` in the blueprint).
 
-    `strategy` chooses among several that fit; the rest is matched: `type` by equality, `resources` and `software` by
-    the rules of the worker protocol, `cost_max` against the worker's cost for the kind.
+    `strategy` chooses among several that fit, None being the default one; the rest is matched by the rules of the
+    worker protocol: `type` and `extra` by equality, numbers of `resources` at least, `software` and `artifacts` by
+    version, `skill` (version, type) against what the worker registered of the kind, `cost_max` against its cost for it.
     """
 
     strategy: str | None = None
     type: str | None = None
     resources: Mapping[str, Json] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    skill: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
     cost_max: float | None = None
 
 
@@ -140,13 +150,14 @@ class Machine:
     """One state machine: where it starts and the states it has, in file order.
 
     A body that was written as a lone state is a machine of that state, and `lone`. `collect` makes an item's output of
-    the body's (`output` in its names).
+    the body's (`output` in its names). `tells_failures`: the block around it reads `failures`.
     """
 
     start: str
     states: Mapping[str, State]
     lone: bool = False
     collect: Template | None = None
+    tells_failures: bool = False
 
 
 @value
@@ -189,6 +200,7 @@ class Program:
     timeout: Amount | None = None
     limits: Limits = field(default_factory=Limits)
     unhandled: Unhandled = Unhandled.FAIL
+    finally_time: Amount | None = None
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None

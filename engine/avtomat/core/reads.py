@@ -8,10 +8,10 @@ entering and goes on by a `catch` with an `output`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from avtomat.core.kinds.state import Part, State, only_parts, parts_of
-from avtomat.core.program import CatchArm, Program, Transition
+from avtomat.core.program import RESULT, CatchArm, Program, Sets, Transition
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnUndo
 
@@ -25,10 +25,12 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     parts = [part for each in states for part in _parts(each)]
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
     parts += parts_of(program.machines[machine].collect)
+    parts += parts_of(program.finally_time) if machine == "" else ()
     paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
     if any(len(path) == 1 for path in paths):
         return None
-    return frozenset(path[1] for path in paths)
+    ends = any(path[0] == "job" and path[1:2] in ((), ("result",)) for part in parts for path in part.reads)
+    return frozenset(path[1] for path in paths) | ({RESULT} if ends else frozenset())
 
 
 def secrets_read(program: Program, scope: Scope) -> frozenset[str]:
@@ -53,6 +55,14 @@ def constants_needed(program: Program) -> frozenset[str]:
     parts += only_parts(template for _, template in program.data)
     parts += only_parts(machine.collect for machine in program.machines.values())
     return frozenset(path[1] for part in parts for path in part.needs if path[0] == "config" and len(path) > 1)
+
+
+def reads_failures(sets: Sets, transitions: Sequence[Transition], catch: Sequence[CatchArm]) -> bool:
+    """Whether any of a block's arms reads the errors of its bodies."""
+    parts = [*only_parts(template for _, template in sets)]
+    parts += [part for transition in transitions for part in _transition_parts(transition)]
+    parts += [part for arm in catch for part in _arm_parts(arm)]
+    return any(path[0] == "failures" for part in parts for path in part.reads)
 
 
 def _reachable(program: Program, machine: str, state: str | None) -> list[State]:

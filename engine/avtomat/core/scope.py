@@ -28,7 +28,8 @@ class Scope:
     `visit` numbers the states entered in this scope, so that (path, visit) names one stay in one state for ever.
     `data` and `outputs` are the scope's own; those around it were written down when it was forked (`Around`).
     `outputs` holds the output of each state's last visit, or a `Ref` to it. `rescued` is set once the blueprint's own
-    `catch` was taken: it takes nothing from the states it led to.
+    `catch` was taken: it takes nothing from the states it led to. `finally_error` is what the job's `finally` failed
+    with.
     """
 
     path: str = ROOT
@@ -43,6 +44,7 @@ class Scope:
     hops: int = 0
     forks: int = 0
     rescued: bool = False
+    finally_error: Error | None = None
     waiting: Waiting = None
 
 
@@ -51,8 +53,8 @@ class Around:
     """What a body of a block sees of the machines around it, as it was when the block was entered, and its own place.
 
     `machine` is the address of the body, `names` its `as` names with their items, and `index`; `place` is the path of
-    the body in errors (`pack[3]`, `tell.mail`); `error` is the last one that a `catch` around it took. The root has an
-    empty one.
+    the body in errors (`pack[3]`, `tell.mail`); `error` is the last one that a `catch` around it took; `ending`, inside
+    `finally`, says how the job is to end. The root has an empty one.
     """
 
     machine: str = ""
@@ -61,3 +63,4 @@ class Around:
     outputs: Mapping[str, Json | Ref] = field(default_factory=dict)
     names: Mapping[str, Json] = field(default_factory=dict)
     error: Error | None = None
+    ending: Mapping[str, Json] | None = None

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Rendered
 from avtomat.core.messages import (
     Change,
@@ -120,13 +121,13 @@ def end_job(walk: Walk, ended: ScopeEnded, *, compensate: bool = True) -> Change
     """End the root scope as it is to end; where there may be something to undo, undo it first."""
     if compensate and ended.status is not Status.FINISHED and walk.program.compensates:
         return walk.unwind(OnUnwind(status=ended.status, error=ended.error))
-    return walk.end(ended)
+    return end_root(walk, ended)
 
 
 def go_on_undoing(walk: Walk, unwind: OnUnwind) -> Change:
     """Begin the newest undo that has not run; end the job when there is none."""
     if not walk.noted:
-        return walk.end(ScopeEnded(status=unwind.status, error=unwind.error))
+        return end_root(walk, ScopeEnded(status=unwind.status, error=unwind.error))
     return _begin(walk, unwind, len(walk.noted) - 1)
 
 

@@ -1,7 +1,7 @@
 """Hold what a scope waits for: one value for each kind of waiting, with all that is particular to it.
 
 A kind says here how it is written down (`as_json`, `from_json`, under the word FOR), when its time comes (`due_at`),
-and which word clients see while the job waits so (`word`). Why the job waits is worded in `runtime/people/causes.py`.
+and which word clients see while the job waits so (`WORD`). Why the job waits is worded in `runtime/people/causes.py`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class OnTask(Awaited):
     """
 
     FOR = "task"
+    WORD = None
 
     attempt: int
     limits: TaskLimits
@@ -78,17 +79,13 @@ class OnTask(Awaited):
             **_counts_from_json(record),
         )
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return None
-
 
 @value
 class OnTimer(Awaited):
     """A time is awaited: the end of a span, or, by the `wall` clock, a time that people gave."""
 
     FOR = "timer"
+    WORD = "waiting_for_timer"
 
     until: datetime
     wall: bool = False
@@ -112,17 +109,13 @@ class OnTimer(Awaited):
         """See `Awaited`."""
         return self.wall
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_timer"
-
 
 @value
 class OnStart(Awaited):
     """The job was accepted for a later time and has entered no state. The store itself knows the time."""
 
     FOR = "start"
+    WORD = "pending"
 
     until: datetime
 
@@ -135,11 +128,6 @@ class OnStart(Awaited):
         """See `Awaited`."""
         return cls(until=from_ms(record["until"]))
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "pending"
-
 
 @value
 class OnFork(Awaited):
@@ -148,6 +136,7 @@ class OnFork(Awaited):
     """
 
     FOR = "fork"
+    WORD = "waiting_for_parallel"
 
     number: int
     total: int
@@ -176,11 +165,6 @@ class OnFork(Awaited):
         """See `Awaited`."""
         return self.deadline
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
-
 
 @value
 class OnRetry(Awaited):
@@ -190,6 +174,7 @@ class OnRetry(Awaited):
     """
 
     FOR = "retry"
+    WORD = "waiting_for_parallel"
 
     until: datetime
     attempt: int
@@ -216,17 +201,13 @@ class OnRetry(Awaited):
         """See `Awaited`."""
         return self.until if self.deadline is None else min(self.until, self.deadline)
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
-
 
 @value
 class OnSignal(Awaited):
     """A signal is awaited under this address and key, at most until `deadline`."""
 
     FOR = "signal"
+    WORD = "waiting_for_signal"
 
     address: str
     key: str = ""
@@ -250,11 +231,6 @@ class OnSignal(Awaited):
     def signal(self) -> tuple[str, str] | None:
         """See `Awaited`."""
         return self.address, self.key
-
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_signal"
 
 
 @value
@@ -325,11 +301,46 @@ class OnUndo(Awaited):
         )
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | None
+@value
+class OnFinally(Awaited):
+    """The job is to end as `status`, with `error`; its `finally` is under way as fork `number`, until `deadline`."""
+
+    FOR = "finally"
+
+    number: int
+    status: Status
+    error: Error | None = None
+    deadline: datetime | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """See `Awaited`."""
+        error = None if self.error is None else self.error.as_json()
+        place = {"for": "finally", "number": self.number, "deadline": time_as_ms(self.deadline)}
+        return {**place, "status": self.status, "error": error}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Json]) -> OnFinally:
+        """See `Awaited`."""
+        error = record["error"]
+        return cls(
+            number=record["number"],
+            status=Status(record["status"]),
+            error=None if error is None else Error.from_json(error),
+            deadline=time_from_ms(record["deadline"]),
+        )
+
+    @property
+    def due_at(self) -> datetime | None:
+        """See `Awaited`."""
+        return self.deadline
+
+
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | OnFinally | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo)
+    kind.FOR: kind
+    for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo, OnFinally)
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import Error, Head, Ref, Status
-from avtomat.core.program import Amount, Machine, Program, Sets
+from avtomat.core.program import RESULT, Amount, Machine, Program, Sets
 from avtomat.core.scope import ROOT, Scope
 from avtomat.core.timestamp import format_time, parse_time, time_hint
-from avtomat.core.waiting import OnFork, OnUnwind, Waiting
+from avtomat.core.waiting import OnFinally, OnFork, OnUnwind, Waiting
 
 if TYPE_CHECKING:
     from avtomat.core.kinds.state import State
@@ -57,8 +58,10 @@ class Walk:
         self.error = scope.error
         self.hops = scope.hops
         self.rescued = scope.rescued
+        self.finally_error = scope.finally_error
         self.forks = scope.forks
         self.joined = False
+        self.beside: Names = {}
         self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
         self.undos: list[Undo] = []
@@ -118,6 +121,7 @@ class Walk:
         """Enter the state `name`: count the visit, note it in the trail."""
         self.state = name
         self._leaves_unloaded = False
+        self.beside = {}
         self.visit += 1
         self.hops += 1
         self.entered_at = self.now
@@ -133,6 +137,8 @@ class Walk:
     def names(self, extra: Names | None = None) -> Names:
         """All names in scope here, with `extra` (output, status, error) on top."""
         names = self._names
+        if self.beside:
+            extra = {**self.beside, **extra} if extra else self.beside
         if names is None:
             names = self._names = {
                 "input": self.head.input,
@@ -207,6 +213,7 @@ class Walk:
         """What is kept by reference must be loaded before it is read: nothing else may stand in its place."""
         if self._unloaded:
             read = {path[1] if len(path) > 1 else "" for path in reader.reads if path[0] == "outputs"}
+            read |= {RESULT for path in reader.reads if path[0] == "job" and path[1:2] in ((), ("result",))}
             missing = self._unloaded if "" in read else self._unloaded & read
             if missing:
                 raise LookupError(f"outputs that are read were not loaded: {', '.join(sorted(missing))}")
@@ -239,7 +246,14 @@ class Walk:
                 "labels": head.labels,
                 "parent_id": head.parent_id,
             }
+            if self.around.ending is not None:
+                self._job = {**self._job, **self.around.ending, "result": self._result()}
         return self._job
+
+    def _result(self) -> Json:
+        """What a job that is finishing ends with; `_require` sees to it that nobody reads it before it is loaded."""
+        result = self.around.outputs.get(RESULT)
+        return None if RESULT in self._unloaded else self.value_of(result)
 
     def _environment(self, names: Names) -> Environment:
         """These names with a seed of their own for each evaluation: no two of them draw the same identifier."""
@@ -290,6 +304,8 @@ class Walk:
     def _outputs(self) -> Mapping[str, Json]:
         around = self.around.outputs
         outputs = {**around, **self.own_outputs} if around else self.own_outputs
+        if RESULT in outputs:
+            outputs = {name: value for name, value in outputs.items() if name != RESULT}
         if not any(isinstance(value, Ref) for value in outputs.values()):
             return outputs
         return {
@@ -316,6 +332,8 @@ class Walk:
 
     def end(self, ended: ScopeEnded) -> Change:
         """The scope ends, and all below it with it."""
+        if ended.error is not None and self.machine.tells_failures:
+            ended = replace(ended, tells=True)
         return self._stop(None, ended=ended, status=self.status)
 
     def unwind(self, waiting: OnUnwind) -> Change:
@@ -348,9 +366,9 @@ class Walk:
     def _left(self, waiting: Waiting) -> tuple[int, ...]:
         """The forks that end with this decision: those it closed, and the one that the scope waits for no longer."""
         before = self.before.waiting
-        if isinstance(before, OnFork) and before is not waiting and before.number not in self.close and not self.joined:
-            return (*self.close, before.number)
-        return self.close
+        if not isinstance(before, OnFork | OnFinally) or before is waiting or self.joined:
+            return self.close
+        return self.close if before.number in self.close else (*self.close, before.number)
 
     def _scope(self, waiting: Waiting) -> Scope:
         before = self.before
@@ -367,6 +385,7 @@ class Walk:
             hops=self.hops,
             forks=self.forks,
             rescued=self.rescued,
+            finally_error=self.finally_error,
             waiting=waiting,
         )
 

@@ -13,6 +13,7 @@ from avtomat.blueprint.yaml.nodes import Sequence as SequenceNode
 from avtomat.core.duration import format_duration, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
+from avtomat.core.program import FINALLY
 from avtomat.core.scope import ROOT
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Case
@@ -40,6 +41,7 @@ class Outcome:
     data: Mapping[str, Json]
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
+    final: Sequence[str] = ()
     elapsed: timedelta = timedelta()
 
 
@@ -56,8 +58,15 @@ def outcome_of(played: Played) -> Outcome:
         data=scope_of_row(row).data,
         tasks=played.tasks,
         compensated=played.compensated,
+        final=_final(played),
         elapsed=timedelta(milliseconds=(row.finished_ms or row.updated_ms) - row.created_ms),
     )
+
+
+def _final(played: Played) -> list[str]:
+    """The states of `finally` that were entered."""
+    scopes = {entry["scope"] for entry in played.entries if (entry.get("set") or {}).get("machine") == FINALLY}
+    return [name for entry in played.entries if entry["scope"] in scopes for name in entry.get("trail") or ()]
 
 
 def judge(case: Case, played: Played, outcome: Outcome, source: str) -> list[Finding]:
@@ -133,6 +142,8 @@ def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
                 yield from order_differs(node, outcome.path, key, " -> ")
             case "compensated":
                 yield from order_differs(node, outcome.compensated, key, ", ")
+            case "finally":
+                yield from order_differs(node, outcome.final, key, " -> ")
             case "result":
                 yield from differences(node, outcome.result, key)
             case "data":

@@ -16,7 +16,7 @@ from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
-from avtomat.core.program import Program
+from avtomat.core.program import FINALLY, Program
 from avtomat.core.value import value
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -48,6 +48,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
     """Findings for every name in the file that the blueprint does not have."""
     signals = {state.signal for state in program.states if isinstance(state, SignalState)}
     states = list(_states(program, "", ""))
+    if FINALLY in program.machines:
+        states += _states(program, FINALLY, "finally")
     known = Known(
         tasks={path: state for path, state in states if isinstance(state, TaskState)},
         states=program.machines[""].states,
@@ -63,6 +65,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
         yield from _states_named(part_of(expect, "path"), known.states, "a state of the outermost machine")
+        finals = program.machines[FINALLY].states if FINALLY in program.machines else ()
+        yield from _states_named(part_of(expect, "finally"), finals, "a state of `finally`")
         yield from _states_named(part_of(expect, "compensated"), known.undone, "a state that has `compensate`")
 
 

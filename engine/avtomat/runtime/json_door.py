@@ -28,6 +28,12 @@ INTEGER_MAX: Final = 2**63 - 1
 _DIGITS_MAX: Final = 20
 _NAME_SHOWN_MAX: Final = 80
 _KEY: Final = re.compile(rb'"\s*:')
+_NUMBER: Final = re.compile(r"-?[0-9]+(?P<rest>[.0-9eE+-]*)")
+_TOO_DEEP: Final = "depth limit exceeded"
+_TOO_LARGE: Final = "number is infinity"
+_NOT_UTF8: Final = "str is not valid UTF-8"
+"""What orjson says of nesting past its own limit, of a number past all floats, and of bytes that are no text."""
+
 _SUSPICIOUS: Final = -1
 _EDGE: Final = 2.0**63
 _FEW: Final = 16
@@ -40,11 +46,42 @@ def read_json(raw: bytes) -> Json:
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise RequestRefused(f"the body is not JSON: {error}", status=400, code="request.json") from None
+        raise _refusal_of(error) from None
     keys = _count_keys(value)
     if keys != raw.count(b":") and keys != _count_quoted_colons(raw):
         _read_again(raw)
     return value
+
+
+def _refusal_of(error: orjson.JSONDecodeError) -> RequestRefused:
+    """What orjson found, by our codes: its own limits are wider than ours, so what is past them is past ours."""
+    if error.msg.startswith(_TOO_DEEP):
+        return _too_deep()
+    number = _NUMBER.match(error.doc, error.pos) if error.msg.startswith(_TOO_LARGE) else None
+    if number is not None and number["rest"] == "":
+        return _too_large(number[0])
+    place = f"line {error.lineno}, column {error.colno}"
+    if number is not None:
+        text = f"the number {number[0][:_DIGITS_MAX]} is past what a float of 64 bits holds"
+    elif error.msg.startswith(_NOT_UTF8):
+        text, place = "it is not UTF-8", ""
+    else:
+        text = error.msg
+    found = f"the body is not JSON: {text}" + (f" ({place})" if place else "")
+    return RequestRefused(found, status=400, code="request.json")
+
+
+def _too_deep() -> RequestRefused:
+    return RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth")
+
+
+def _too_large(integer: str) -> RequestRefused:
+    return RequestRefused(
+        f"the body has the integer {integer[:_DIGITS_MAX]}…, which is past 64 bits",
+        status=400,
+        code="request.integer",
+        hint="send it as a text",
+    )
 
 
 def _count_quoted_colons(raw: bytes) -> int:
@@ -63,7 +100,7 @@ def _count_keys(value: Json) -> int:
     while level:
         depth += 1
         if depth > DEPTH_MAX:
-            raise RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth")
+            raise _too_deep()
         below: list[Json] = []
         for container in level:
             items = container
@@ -116,23 +153,18 @@ def _read_again(raw: bytes) -> None:
     try:
         json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=_refuse_large)
     except RecursionError:
-        raise RequestRefused(f"the body has more than {DEPTH_MAX} levels", status=400, code="request.depth") from None
+        raise _too_deep() from None
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Json]]) -> None:
     seen = set()
     for name, _ in pairs:
         if name in seen:
-            shown = name[:_NAME_SHOWN_MAX]
-            raise RequestRefused(f"the body has the key {shown!r} twice", status=400, code="request.duplicate_key")
+            shown = orjson.dumps(name[:_NAME_SHOWN_MAX]).decode()
+            raise RequestRefused(f"the body has the key {shown} twice", status=400, code="request.duplicate_key")
         seen.add(name)
 
 
 def _refuse_large(text: str) -> None:
     if len(text) > _DIGITS_MAX or not INTEGER_MIN <= int(text) <= INTEGER_MAX:
-        raise RequestRefused(
-            f"the body has the integer {text[:_DIGITS_MAX]}…, which is past 64 bits",
-            status=400,
-            code="request.integer",
-            hint="send it as a text",
-        )
+        raise _too_large(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.jobs import JOBS, found
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
@@ -42,7 +43,7 @@ class ApprovalRoutes:
         if links not in {"true", "false"}:
             text = f"links={links[:80]} is not true or false"
             raise RequestRefused(text, status=422, code="request.parameter", hint="links is true or false")
-        job_id, client = request.parts["job"], request.caller.client
+        job_id, client = request.parts["job"], request.caller.reads
         shown = await self._approvals.open_of(job_id, client, _decider(request), links=links == "true")
         return json_answer(found(shown, job_id))
 
@@ -50,14 +51,14 @@ class ApprovalRoutes:
         """Decide: 200 once it is, 202 when it counts as soon as the job goes on."""
         refuse_unknown(query_of(request))
         answer = _checked(await json_body(request, self._body_bytes_max))
-        job_id, client, state = request.parts["job"], request.caller.client, request.parts["state"]
+        job_id, client, state = request.parts["job"], request.caller.acts, request.parts["state"]
         told = found(await self._approvals.decide(job_id, client, state, answer, _decider(request)), job_id)
         return json_answer(told, status=202 if told["status"] == "accepted" else 200)
 
 
 def _decider(request: Request) -> Decider:
     caller = request.caller
-    return Decider(name=caller.name, operates=caller.admin, via="api", origin=request.remote or "")
+    return Decider(name=caller.name, operates=Scope.OPERATOR in caller.scopes, via="api", origin=request.remote or "")
 
 
 def _checked(body: Json) -> approvals.Answer:

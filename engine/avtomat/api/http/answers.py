@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from avtomat.api.http.answer import Answer, Headers
+from avtomat.api.http.answer import WHOLE_BYTES_MAX, Answer, Headers
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
@@ -27,12 +27,12 @@ _FOR_WORKERS: Final = Headers({"X-RXON-Version": PROTOCOL_VERSION})
 
 def json_answer(value: Json, *, status: int = 200) -> Answer:
     """An answer at the clients' door."""
-    return Answer(orjson.dumps(value), JSON_TYPE, _FOR_CLIENTS, status)
+    return Answer(_encoded(value), JSON_TYPE, _FOR_CLIENTS, status)
 
 
 def tagged_answer(request: Request, value: Json) -> Answer:
     """An answer that a client may ask for again by its ETag, and is then told that nothing changed (304)."""
-    body = orjson.dumps(value)
+    body = _encoded(value)
     tag = f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
     is_known = tag in request.headers.get("If-None-Match", "")
     answer = Answer(b"", JSON_TYPE, _FOR_REPEATS, 304) if is_known else Answer(body, JSON_TYPE, _FOR_REPEATS)
@@ -42,7 +42,7 @@ def tagged_answer(request: Request, value: Json) -> Answer:
 
 def worker_answer(value: Json, *, status: int = 200) -> Answer:
     """An answer at the workers' door."""
-    return Answer(orjson.dumps(value), JSON_TYPE, _FOR_WORKERS, status)
+    return Answer(_encoded(value), JSON_TYPE, _FOR_WORKERS, status)
 
 
 def page_answer(body: bytes, content_type: str, policy: str | None = None) -> Answer:
@@ -92,6 +92,14 @@ def worker_refusal(refused: RequestRefused) -> Answer:
     status = 400 if refused.status == 422 else refused.status
     text = refused.message if refused.hint is None else f"{refused.message}; {refused.hint}"
     return _complete(worker_answer({"error": text, "code": refused.code}, status=status), refused)
+
+
+def _encoded(value: Json) -> bytes:
+    """The value as JSON. orjson leaves its text in the room that it reserved for it, 64 times as much for many maps: a
+    large text, which may wait for its reader, is copied out of there.
+    """
+    body = orjson.dumps(value)
+    return body if len(body) <= WHOLE_BYTES_MAX else memoryview(body).tobytes()
 
 
 def _complete(answer: Answer, refused: RequestRefused) -> Answer:

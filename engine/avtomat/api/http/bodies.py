@@ -2,6 +2,10 @@
 
 Bodies are read here and not by aiohttp, because each route has a size of its own, and because the body of a small
 request is there already when its handler runs: then it is taken without waiting, and without a timer.
+
+What all requests of this process hold at once is bounded twice: by the bytes of the bodies that are read and not yet
+decoded, and by what their values take. A body that waits for the second holds the first, and never the other way round,
+so that both can always go on. A value's room is given back by its door, or earlier by a handler that has stored it.
 """
 
 from __future__ import annotations
@@ -9,18 +13,32 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11
 
 from avtomat.api.http.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.byte_budget import ByteBudget
 from avtomat.runtime.json_door import read_json
+from avtomat.runtime.weight import weight_of
 
 BODY_DEADLINE_S: Final = 30.0
 """How long a client may take to send its body."""
 
 LARGE_BYTES: Final = 256_000
 """Bodies larger than this are read in a thread: checking the largest takes a second, and others go on meanwhile."""
+
+LIGHT_BYTES: Final = 4_096
+"""Bodies up to this are not counted: all of a thousand requests take less than what one large body may."""
+
+BUSY_WAIT_S: Final = 5.0
+"""How long a request waits for room, for its body and for its value, before it is put off."""
+
+BODIES: Final = ByteBudget(64_000_000, wait_s=BUSY_WAIT_S)
+"""For the bodies that do not come in one piece with their heads, from before they are read until they are decoded."""
+
+VALUES: Final = ByteBudget(256_000_000, wait_s=BUSY_WAIT_S)
+"""For the values of all bodies but light ones, as their texts weigh."""
 
 _JSON: Final = "application/json"
 
@@ -49,6 +67,19 @@ async def optional_json_body(request: Request, bytes_max: int) -> Json:
 
 async def _value_of(request: Request, raw: bytes) -> Json:
     require_json(request)
+    of_body = request.claims
+    if len(raw) <= LIGHT_BYTES and not of_body:
+        return read_json(raw)
+    if len(raw) > LIGHT_BYTES:
+        request.hold(await VALUES.claim(weight_of(raw)))
+    value = await decode(raw)
+    for claim in of_body:
+        claim.release()
+    return value
+
+
+async def decode(raw: bytes) -> Json:
+    """The value of a text, in a thread where that takes long."""
     return read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
 
 
@@ -94,6 +125,14 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
 
 
 async def _await_body(request: Request, bytes_max: int) -> bytes:
+    claim = await BODIES.claim(int(request.headers.get("Content-Length", bytes_max)))
+    request.hold(claim)
+    raw = await _read_to_end(request, bytes_max)
+    claim.shrink(len(raw))
+    return raw
+
+
+async def _read_to_end(request: Request, bytes_max: int) -> bytes:
     parts, size = [], 0
     _say_that_it_may_come(request)
     try:
@@ -106,8 +145,6 @@ async def _await_body(request: Request, bytes_max: int) -> bytes:
     except TimeoutError:
         text = f"the body did not come within {BODY_DEADLINE_S:g} s"
         raise RequestRefused(text, status=408, code="request.timeout") from None
-    except web.RequestPayloadError as error:
-        raise RequestRefused(f"the body is cut off or garbled: {error}", status=400, code="request.body") from None
     return b"".join(parts)
 
 

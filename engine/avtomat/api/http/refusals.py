@@ -13,7 +13,12 @@ from avtomat.errors import RequestRefused, StoreError
 log = logging.getLogger(__name__)
 
 STORE_RETRY_AFTER_S: Final = 2
+MALFORMED: Final = "request.http"
 _LOST_HINT: Final = "it may have been done: a request with an Idempotency-Key can be repeated; else look at the job"
+
+
+class MalformedBody(web.RequestPayloadError):
+    """What follows in the body is not as HTTP has it; the text says what is wrong."""
 
 
 class MethodRefused(RequestRefused):
@@ -37,6 +42,8 @@ def refusal_of(error: Exception, request_id: str = "of a worker") -> RequestRefu
             )
         case web.HTTPException():
             return RequestRefused(error.reason, status=error.status, code="request.refused")
+        case MalformedBody():
+            return RequestRefused(str(error), status=400, code=MALFORMED)
         case web.RequestPayloadError() | ConnectionError():
             return RequestRefused("the request broke off", status=400, code="request.body")
     log.error("request %s could not be answered", request_id, exc_info=error)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from avtomat.api.app import App
 from avtomat.api.http.requests import Request
+from avtomat.api.malformed import HEAD_LINE_BYTES_MAX, HEADERS_MAX, Server
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
 KEEPALIVE_S = 75.0
-HEAD_LINE_BYTES_MAX = 8_190
-HEADERS_MAX = 100
 BACKLOG = 1_024
 
 
@@ -62,7 +61,7 @@ async def listen(
     ) -> Request:
         return Request(message, payload, protocol, writer, task, loop)
 
-    server = web.Server(
+    server = Server(
         cast("Any", app.handle),  # of a response aiohttp asks for no more than an Answer has
         request_factory=make_request,
         access_log=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.openapi.operation import Operation, Parameter
 
 _APPROVALS: Final = "/api/v1/jobs/{job}/approvals"
@@ -15,6 +16,7 @@ DECIDING: Final = (
         path=_APPROVALS,
         id="listApprovals",
         door="client",
+        scopes=(Scope.CLIENT, Scope.VIEWER),
         summary="Read what people are asked in a job now",
         text="Of the bodies of blocks so many are looked at; `complete` is false when there are more.",
         parameters=(
@@ -33,6 +35,7 @@ DECIDING: Final = (
         path=_APPROVALS + "/{state}",
         id="decideApproval",
         door="client",
+        scopes=(Scope.CLIENT, Scope.OPERATOR),
         summary="Decide what a state asks",
         text="`state` is the path of the state, as errors have it, or that of the scope. The first decision of a visit "
         "counts: later ones get 409 `approval.decided` with who decided, what and when in `details`; an earlier visit "

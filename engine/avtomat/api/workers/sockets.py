@@ -10,13 +10,15 @@ from typing import Final
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from avtomat.api.http.bodies import LARGE_BYTES
+from avtomat.api.http import bodies
+from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
-from avtomat.api.workers.messages import check_id, read_event
+from avtomat.api.workers.allowed import refuse_other_worker, worker_of
+from avtomat.api.workers.messages import read_event
 from avtomat.api.workers.socket_budget import SocketBudget
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.json_door import read_json
+from avtomat.runtime.weight import weight_of
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 
@@ -40,9 +42,13 @@ class SocketRoute:
 
     async def serve(self, request: Request) -> web.WebSocketResponse:
         """Hold a worker's socket until one of both sides ends it."""
-        worker = check_id(request.parts["worker"], "the worker's id")
+        worker = worker_of(request)
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except web.HTTPException:
+            text = "the request is no handshake of a WebSocket, version 13 (RFC 6455)"
+            raise RequestRefused(text, status=400, code=MALFORMED) from None
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
         writing = asyncio.create_task(_write(socket, commands))
 
@@ -54,8 +60,10 @@ class SocketRoute:
 
         self._dispatcher.connect(worker, send)
         self._open.add(socket)
+        closings: set[asyncio.Task[bool]] = set()
+        request.closer = lambda: closings.add(asyncio.create_task(_shut_out(socket)))
         try:
-            await self._read(socket)
+            await self._read(socket, request)
         finally:
             self._open.discard(socket)
             self._dispatcher.disconnect(worker, send)
@@ -66,7 +74,7 @@ class SocketRoute:
         """Tell every worker to come back elsewhere: this engine goes."""
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 
-    async def _read(self, socket: web.WebSocketResponse) -> None:
+    async def _read(self, socket: web.WebSocketResponse, request: Request) -> None:
         now = asyncio.get_running_loop().time
         budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
@@ -81,12 +89,25 @@ class SocketRoute:
             if not is_text:
                 continue
             try:
-                value = read_json(raw) if len(raw) <= LARGE_BYTES else await asyncio.to_thread(read_json, raw)
-                await self._dispatcher.event(read_event(value))
+                await self._take(raw, request)
             except RequestRefused as refused:
                 await socket.send_str(_refused(refused))
             except StoreError as away:
                 log.warning("a worker's event is lost, the store is away: %s", away)
+
+    async def _take(self, raw: bytes, request: Request) -> None:
+        claim = None if len(raw) <= bodies.LIGHT_BYTES else await bodies.VALUES.claim(weight_of(raw))
+        try:
+            event = read_event(await bodies.decode(raw))
+            refuse_other_worker(request.caller, event["worker_id"])
+            await self._dispatcher.event(event)
+        finally:
+            if claim is not None:
+                claim.release()
+
+
+async def _shut_out(socket: web.WebSocketResponse) -> bool:
+    return await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"the token is no longer valid")
 
 
 async def _write(socket: web.WebSocketResponse, commands: asyncio.Queue[Mapping[str, Json]]) -> None:

@@ -290,6 +290,12 @@ NO_TIME = Code(
     about="With a `timeout` of `0s` every job or attempt would fail at once, and with `queue: 0s` before a worker can "
     "take the task. Where there is no limit, `timeout` is left out; a template may give any duration.",
 )
+UNDO_IN_FINALLY = Code(
+    number="AVT417",
+    title="An undo in `finally`",
+    about="`finally` runs when the job has ended and all undos have run, so that a `compensate` of a state in it would "
+    "never be used.",
+)
 
 BAD_CHOICES = Code(
     number="AVT421",

@@ -13,6 +13,7 @@ from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.formula import Json
 from avtomat.core.kinds.blocks import ForeachState, Join, ParallelState
 from avtomat.core.program import Count
+from avtomat.core.reads import reads_failures
 
 
 def _entered_parallel(state: StateSpec) -> Iterator[tuple[Node, bool]]:
@@ -28,14 +29,17 @@ def _names_a_winner(state: StateSpec) -> bool:
     return text_of(state.part("join")) == "any"
 
 
+def _may_do_without_some(state: StateSpec) -> bool:
+    return state.part("join") is not None and text_of(state.part("join")) != "all"
+
+
 def _assemble_parallel(parts: Parts, state: StateSpec) -> ParallelState:
-    return ParallelState(**parts.common(state), **_block(parts, state), branches=tuple(state.inner))
+    return ParallelState(**_block(parts, state), branches=tuple(state.inner))
 
 
 def _assemble_foreach(parts: Parts, state: StateSpec) -> ForeachState:
     collect = state.part("collect")
     return ForeachState(
-        **parts.common(state),
         **_block(parts, state),
         items=parts.template(state, "foreach"),
         item_name=parts.blueprint.machines[state.inner[LANE]].items[-1],
@@ -48,7 +52,10 @@ def _assemble_foreach(parts: Parts, state: StateSpec) -> ForeachState:
 def _block(parts: Parts, state: StateSpec) -> dict[str, Json]:
     """What blocks of both kinds have."""
     at_least, wins = dict(entries_of(state.part("join"))).get("at_least"), _names_a_winner(state)
+    common = parts.common(state)
     return {
+        **common,
+        "reads_failures": reads_failures(common["sets"], common["transitions"], common["catch"]),
         "join": Join(at_least=1 if wins else parts.count(at_least), names_winner=wins),
         "timeout": parts.amount(state.part("timeout")),
         "retry": parts.retry(state.part("retry"), ()),
@@ -69,7 +76,10 @@ PARALLEL = Kind(
     key="parallel",
     has_output=always,
     has_status=_names_a_winner,
+    has_failures=_may_do_without_some,
     entered=_entered_parallel,
     assemble=_assemble_parallel,
 )
-FOREACH = Kind(key="foreach", has_output=always, entered=_entered_foreach, assemble=_assemble_foreach)
+FOREACH = Kind(
+    key="foreach", has_output=always, has_failures=always, entered=_entered_foreach, assemble=_assemble_foreach
+)

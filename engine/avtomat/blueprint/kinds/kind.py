@@ -39,6 +39,8 @@ class Kind:
     does: str = "ends its machine"
     has_output: Callable[[StateSpec], bool] = never
     has_status: Callable[[StateSpec], bool] = never
+    has_failures: Callable[[StateSpec], bool] = never
+    """Whether `failures` and `failed` can be read in its arms."""
     ends: bool = False
     waits: bool = False
     """Whether a time of zero means to look once and go on."""

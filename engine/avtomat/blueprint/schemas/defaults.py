@@ -10,7 +10,7 @@ from urllib.parse import quote
 from avtomat.blueprint.schemas.checked import KEYWORDS, ROOT, SchemaFault, compile_schema
 from avtomat.blueprint.schemas.explainer import PROBLEMS_MAX
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Sequence
-from avtomat.core.defaults import filled_default
+from avtomat.core.defaults import DefaultsTooLargeError, filled_default
 from avtomat.core.formula import Json
 
 VALUES_MAX = 10_000
@@ -28,8 +28,11 @@ def wrong_defaults(root: Node) -> list[SchemaFault]:
     room = VALUES_MAX
     found: list[_Default] = []
     for pointer, schema in _schemas_with_default(root, ""):
-        value = filled_default(root.value, schema.value)
-        room -= _count(value, room)
+        try:
+            value = filled_default(root.value, schema.value)
+            room -= _count(value, room)
+        except DefaultsTooLargeError:
+            room = 0
         if room <= 0:
             message = f"the defaults are made of more than {VALUES_MAX:,} values"
             return [SchemaFault(span=schema.keys["default"].span, message=message, hint="write smaller defaults")]

@@ -12,8 +12,8 @@ from avtomat.cli.client import EngineApi
 from avtomat.cli.frames import wants_colour
 from avtomat.cli.jobs.found import JOBS, path_of
 from avtomat.cli.jobs.shown import print_json
-from avtomat.cli.progress import Narrator
 from avtomat.errors import WaitTimeoutError
+from avtomat.runtime.people.narration import Narrator
 
 Json = Any
 WAIT_AT_ONCE_S: Final = 30.0

@@ -7,7 +7,7 @@ many must end well and how many may fail.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 
@@ -21,6 +21,9 @@ from avtomat.core.retry import try_after
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFork, OnRetry, Waiting
 from avtomat.core.walk import AuthorError, Names, Walk, as_count
+
+NO_FAILURES: Names = {"failures": [], "failed": 0}
+"""What the arms of a block see of failures where no join told of any."""
 
 _SHARE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?%")
 
@@ -44,6 +47,7 @@ class BlockState(State):
     join: Join = field(default_factory=Join)
     timeout: Amount | None = None
     retry: tuple[RetryPolicy, ...] = ()
+    reads_failures: bool = False
 
     def order(self, walk: Walk, names: Names) -> ForkScopes:
         """What entering the block begins. Raises AuthorError for values that make no sense or are over the limits."""
@@ -58,6 +62,15 @@ class BlockState(State):
         del event
         return None
 
+    def name_of(self, index: int) -> dict[str, Json]:
+        """How `failures` name a body."""
+        return {"index": index}
+
+    def names_of(self, event: JoinDecided) -> Names:
+        """What its arms see beside its output: how many bodies failed, and with what."""
+        failures = [{**self.name_of(index), "error": error} for index, error in event.failures]
+        return {"failures": failures, "failed": event.failed}
+
     @property
     def keeps_outputs(self) -> bool:
         """Whether what the bodies leave is part of its output."""
@@ -65,12 +78,14 @@ class BlockState(State):
 
     def enter(self, walk: Walk) -> Step:
         """Begin the bodies."""
+        walk.beside = NO_FAILURES
         span = walk.render_timeout(self.timeout, walk.names())
         deadline = None if span is None else walk.now + span
         return self._fork(walk, OnRetry(until=walk.now, attempt=1, deadline=deadline))
 
     def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
         """The block took too long, or its next attempt is due."""
+        walk.beside = NO_FAILURES
         match waiting:
             case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(deadline, walk.now):
                 error = make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")
@@ -115,6 +130,8 @@ class BlockState(State):
 class ParallelState(BlockState):
     """Runs its branches, each a machine of its own; `branches` in file order."""
 
+    KEY = "parallel"
+
     branches: tuple[str, ...]
 
     def order(self, walk: Walk, names: Names) -> ForkScopes:
@@ -131,6 +148,10 @@ class ParallelState(BlockState):
             places=tuple(f"{walk.place}.{branch}" for branch in self.branches),
         )
 
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """See `State`."""
+        return [(branch, f"{address}.{branch}") for branch in self.branches]
+
     def output_of(self, event: JoinDecided, total: int) -> Json | Ref:
         """What the branches left, by name."""
         del total
@@ -142,6 +163,10 @@ class ParallelState(BlockState):
         named = self.join.names_winner and event.winner is not None
         return self.branches[event.winner or 0] if named else None
 
+    def name_of(self, index: int) -> dict[str, Json]:
+        """See `BlockState`."""
+        return {"branch": self.branches[index]}
+
 
 @value
 class ForeachState(BlockState):
@@ -149,6 +174,8 @@ class ForeachState(BlockState):
 
     Without `collects` the outputs of the items are not kept, and the state's output is their counts.
     """
+
+    KEY = "foreach"
 
     items: Template
     item_name: str = "item"
@@ -177,6 +204,10 @@ class ForeachState(BlockState):
             item_name=self.item_name,
             items=items,
         )
+
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """See `State`."""
+        return [("", address)]
 
     def output_of(self, event: JoinDecided, total: int) -> Json | Ref:
         """What the items left, in order, or their counts."""
@@ -219,6 +250,7 @@ def answer_join(walk: Walk, event: JoinDecided) -> Decision:
     block = walk.current
     assert isinstance(block, BlockState)
     walk.joined = True
+    walk.beside = block.names_of(event)
     if event.ok + event.failed < waiting.total:
         walk.close = (waiting.number,)
     if event.met:

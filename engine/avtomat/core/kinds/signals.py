@@ -29,6 +29,8 @@ class SignalState(State):
     states of one name expect different payloads.
     """
 
+    KEY = "signal"
+
     signal: str
     address: str
     key: Template | None = None

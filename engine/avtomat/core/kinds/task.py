@@ -38,6 +38,8 @@ class TaskState(State):
     `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
     """
 
+    KEY = "task"
+
     kind: str
     params: Template
     requirements: Requirements | None = None

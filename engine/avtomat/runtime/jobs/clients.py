@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -11,8 +11,10 @@ from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, from_ms
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, StoreNotExecuted
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.byte_budget import ByteBudget, Claim
 from avtomat.runtime.jobs.admission import Admission, not_now
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
@@ -21,7 +23,7 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
-from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask, Query
+from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
 from avtomat.storage.port.codec import head_from_json, loads
 from avtomat.storage.port.rules import is_cursor, is_job_id
 from avtomat.storage.port.store import Store
@@ -31,6 +33,14 @@ LOOK_AGAIN_S = 5.0
 
 LOOK_AGAIN_DEAF_S = 1.0
 """And this often while the store's messages do not come."""
+
+FILLED_BYTES_MAX = 64 * 1024 * 1024
+"""What one input may take with its defaults: claimed until it is known what it takes."""
+
+FILLED_AT_ONCE_BYTES_MAX = 256 * 1024 * 1024
+"""What inputs with their defaults may take that are not stored yet: a small body may lack many properties."""
+
+FILLING_WAIT_S = 5.0
 
 WAITING_WORDS = frozenset(
     {
@@ -73,6 +83,7 @@ class ClientDoor:
         waiters: Waiters,
         histories: Histories,
         admission: Admission,
+        limits: Limits,
         *,
         config: Mapping[str, Json],
         retention: timedelta,
@@ -84,27 +95,56 @@ class ClientDoor:
         self._waiters = waiters
         self._histories = histories
         self._admission = admission
+        self._limits = limits
         self._config = config
         self._retention = retention
+        self._filling = ByteBudget(FILLED_AT_ONCE_BYTES_MAX, wait_s=FILLING_WAIT_S)
 
     # --- submitting --------------------------------------------------------------------------------------------------
 
-    async def submit(self, asked: Submission, wait_s: float = 0) -> Accepted:
-        """Create the job, or find the one that its key named before; wait up to `wait_s` for its end.
+    async def submit(self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None) -> Accepted:
+        """Create the job, or find the one that its key named before; wait up to `wait_s` for its end. While it waits,
+        nothing here holds the input any more, of which `let_go` tells.
 
-        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, and 503
-        jobs.too_many or store.history_behind while no new jobs are taken.
+        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, 429 quota.exceeded,
+        and 503 jobs.too_many or store.history_behind while no new jobs are taken.
         """
+        filling = None if self._fills_nothing(asked.blueprint) else await self._filling.claim(FILLED_BYTES_MAX)
+        try:
+            return await self._submit(asked, wait_s, let_go, filling)
+        finally:
+            if filling is not None:
+                filling.release()
+
+    async def _submit(
+        self, asked: Submission, wait_s: float, let_go: Callable[[], None], filling: Claim | None
+    ) -> Accepted:
         try:
             program, given = self._accept(asked)
+            counted = await self._limits.spend_job(asked.client)
         except RequestRefused as refused:
+            if wait_s > 0:
+                asked = replace(asked, input=None)
+                refused = refused.with_traceback(None)  # whose frames hold the input as well
+                let_go()
+            if filling is not None:
+                filling.release()
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
         with self._waiters.ticket(job) as ticket:
-            now = self._executor.now()
-            beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
-            created = await self._executor.create(beginning)
+            try:
+                created = await self._create(job, program, asked, given, filling)
+            except (RequestRefused, StoreNotExecuted):
+                self._limits.put_back(asked.client, counted)
+                raise
+            if filling is not None:
+                filling.release()
+            if wait_s > 0:
+                asked = replace(asked, input=None)
+                del given
+                let_go()
             if not created.fresh:
+                self._limits.put_back(asked.client, counted)
                 return await self._answer_key(asked, None, wait_s)
             ended = await self._ended(job, ticket, wait_s)
         return Accepted(
@@ -115,6 +155,19 @@ class ClientDoor:
             version=program.digest,
             ended=ended,
         )
+
+    async def _create(
+        self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
+    ) -> Created:
+        now = self._executor.now()
+        beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
+        if filling is not None:
+            filling.shrink(beginning.kept.head_size)
+        return await self._executor.create(beginning)
+
+    def _fills_nothing(self, blueprint: str) -> bool:
+        program = self._programs.current.get(blueprint)
+        return program is None or program.defaults is None
 
     def _accept(self, asked: Submission) -> tuple[Program, Json]:
         """The program to run and the input with its defaults, unless that cannot become a job, or not now."""
@@ -225,23 +278,21 @@ class ClientDoor:
         return None if row is None or client not in (None, row.client) else row
 
     async def _whole(self, row: JobRow) -> dict[str, Json]:
-        scope = scope_of_row(row)
-        refs = refs_of(scope)
-        values = {name: await self._scopes.value(row.job, ref) for name, ref in refs.items()}
-        return job_of_row(row, await self.head_of(row), {**scope.outputs, **values})
+        """Values take many times as much as their texts: the texts are read first, and once there are values, nothing
+        is waited for, so that there are those of one job at a time, however many ask.
+        """
+        refs = refs_of(scope_of_row(row))
+        texts = {name: await self._scopes.text(row.job, ref) for name, ref in refs.items()}
+        head = await self.head_of(row)
+        values = {name: loads(text) for name, text in texts.items()}
+        return job_of_row(row, head, {**scope_of_row(row).outputs, **values})
 
     async def head_of(self, row: JobRow) -> Head:
         """What holds for the whole job, its input included."""
-        head = head_from_json(
-            loads(row.head),
-            job=row.job,
-            blueprint=row.blueprint,
-            digest=row.digest,
-            status=row.status,
-            deadline_ms=row.deadline_ms,
-        )
+        head = _head_of(row)
         if isinstance(head.input, Ref):
-            return replace(head, input=await self._scopes.value(row.job, head.input))
+            text = await self._scopes.text(row.job, head.input)
+            return replace(head, input=loads(text))
         return head
 
     async def _ended(self, job: str, ticket: Ticket, wait_s: float) -> Mapping[str, Json] | None:
@@ -256,6 +307,17 @@ class ClientDoor:
                 if row is None or row.status in ENDED:
                     return None if row is None else await self._whole(row)
         return ticket.ended
+
+
+def _head_of(row: JobRow) -> Head:
+    return head_from_json(
+        loads(row.head),
+        job=row.job,
+        blueprint=row.blueprint,
+        digest=row.digest,
+        status=row.status,
+        deadline_ms=row.deadline_ms,
+    )
 
 
 def _summary(row: JobRow) -> dict[str, Json]:

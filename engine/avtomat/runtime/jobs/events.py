@@ -32,7 +32,12 @@ def numbered(event: Event, scope: Scope) -> Event:
 def _of_attempt(event: WorkerAnswer, attempt: int) -> Event:
     if isinstance(event, TaskSucceeded):  # as nearly all are; `replace` would cost more than the decision
         return TaskSucceeded(
-            attempt=attempt, output=event.output, status=event.status, worker=event.worker, error=event.error
+            attempt=attempt,
+            output=event.output,
+            status=event.status,
+            worker=event.worker,
+            error=event.error,
+            beside=event.beside,
         )
     return replace(event, attempt=attempt)
 
@@ -54,5 +59,7 @@ def describe(event: Event) -> dict[str, Json]:
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:
-            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
+            fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__ if name != "beside"}
+    if isinstance(event, WorkerAnswer) and event.beside is not None:
+        fields.update(event.beside)
     return {"type": type(event).__name__, **{name: value for name, value in fields.items() if value not in ("", None)}}

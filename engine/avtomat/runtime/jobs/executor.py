@@ -42,6 +42,7 @@ from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
@@ -357,7 +358,8 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
         client=kept.client,
         trace=kept.trace,
         updated_ms=written.writes.at_ms,
-        size=len(written.writes.scope),
+        size=weight_of(written.writes.scope),
+        head_size=kept.head_size,
         around=kept.around,
         environment=kept.environment,
         undos=kept.undos,

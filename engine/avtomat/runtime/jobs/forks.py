@@ -40,6 +40,8 @@ def encode_fork(order: ForkScopes, scope: Scope, around: Around) -> WrittenFork:
     }
     if (caught := scope.error or around.error) is not None:
         seen["error"] = caught.as_json()
+    if (ending := order.ending or around.ending) is not None:
+        seen["ending"] = ending
     values = {f"{name}.around": dumps(seen)}
     record: dict[str, Json] = {"name": name, "machines": order.machines, "places": order.places}
     if order.item_name is not None:
@@ -83,4 +85,5 @@ async def around_of(environment: bytes, path: str, fetch: Fetch) -> Around:
         outputs=outputs_from_json(seen),
         names=names,
         error=Error.from_json(seen["error"]) if "error" in seen else None,
+        ending=seen.get("ending"),
     )

@@ -9,6 +9,7 @@ from avtomat.core.awaited import RUNNING
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
 from avtomat.core.model import ENDED, Head, Ref, Status
+from avtomat.core.program import RESULT
 from avtomat.core.scope import Scope
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.waiting import Waiting
@@ -28,6 +29,7 @@ def job_as_json(
     outputs: Mapping[str, Json],
 ) -> dict[str, Json]:
     """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
+    finally_error = {} if scope.finally_error is None else {"finally_error": scope.finally_error.as_json()}
     return {
         "id": head.job,
         "blueprint": head.blueprint,
@@ -36,7 +38,9 @@ def job_as_json(
         "state": scope.state,
         "input": head.input,
         "data": scope.data,
-        "outputs": outputs,
+        "outputs": {name: output for name, output in outputs.items() if name != RESULT}
+        if RESULT in outputs
+        else outputs,
         "result": result,
         "error": error,
         "created_at": format_time(head.created_at),
@@ -44,6 +48,7 @@ def job_as_json(
         "finished_at": finished_at,
         "labels": head.labels,
         "priority": head.priority,
+        **finally_error,
     }
 
 
@@ -89,7 +94,7 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
         return stored
     if waiting is None:
         return RUNNING
-    return waiting.word or _word_of_phase(tasks)
+    return waiting.WORD or _word_of_phase(tasks)
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:
@@ -113,4 +118,4 @@ def error_code_of(row: JobRow) -> str | None:
 
 def refs_of(scope: Scope) -> dict[str, Ref]:
     """The outputs that are kept by reference."""
-    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref)}
+    return {name: value for name, value in scope.outputs.items() if isinstance(value, Ref) and name != RESULT}

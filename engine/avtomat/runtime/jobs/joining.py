@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from avtomat.core.formula import Json
@@ -12,7 +12,7 @@ from avtomat.core.model import Error, Ref
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFork
 from avtomat.runtime.jobs.kept import Kept
-from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, pages
+from avtomat.runtime.jobs.writing import FAILURE_MARK, VALUE_BYTES_INLINE, pages
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.codec import loads
 from avtomat.storage.port.store import Store
@@ -22,6 +22,9 @@ OUTPUTS_AT_FIRST = 16
 OUTPUTS_AT_ONCE_MAX = 1_000
 OUTPUT_BYTES_AIM = 128 * 1024
 """How much is read and decoded in one go: less than a millisecond of this process, in which nothing else is done."""
+
+FAILURES_MAX = 1_000
+"""So many errors of bodies a state can read: those with the lowest index."""
 
 NOTHING = b"null"
 """What stands in the list for a body that left no output."""
@@ -51,27 +54,64 @@ def join_of_mail(mail: Mail) -> JoinDecided:
 
 
 async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
-    """Bring what the bodies left, in order. More than `limits.output_bytes` in all is SizeExceeded."""
+    """Bring what the bodies left, in order, and the errors of those that failed, where the state reads them. Outputs
+    of more than `limits.output_bytes` in all are SizeExceeded.
+    """
     waiting, state = kept.scope.waiting, kept.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
-    if not event.met or not isinstance(waiting, OnFork) or not isinstance(state, BlockState) or not state.keeps_outputs:
+    if not isinstance(waiting, OnFork) or not isinstance(state, BlockState):
         return Joined(event=event, values={})
-    found: list[bytes | None] = []
-    outputs: list[Json] = []
-    size, size_max, count = 0, kept.program.limits.output_bytes, OUTPUTS_AT_FIRST
-    while len(found) < waiting.total:
-        more = await _outputs(store, kept, event.number, len(found), min(count, waiting.total - len(found)))
-        found += more
-        outputs += [None if body is None else loads(body) for body in more]
-        size += sum(len(body or NOTHING) + 1 for body in more)
-        if size > size_max:
+    keeps = event.met and state.keeps_outputs
+    if not (keeps or (state.reads_failures and event.failed)):
+        return Joined(event=event, values={})
+    gathered = _Gathered()
+    size_max = kept.program.limits.output_bytes
+    wanted = min(event.failed, FAILURES_MAX) if state.reads_failures else 0
+    while gathered.seen < waiting.total and (keeps or len(gathered.failures) < wanted):
+        count = min(gathered.next_count(), waiting.total - gathered.seen)
+        gathered.add(await _outputs(store, kept, event.number, gathered.seen, count), keeps=keeps)
+        if gathered.size > size_max:
             text = f"the outputs of the bodies take more than output_bytes, {size_max} bytes"
             return Joined(event=SizeExceeded(message=text), values={})
-        count = max(1, min(OUTPUTS_AT_ONCE_MAX, OUTPUT_BYTES_AIM * len(found) // max(1, size)))
-    if isinstance(state, ForeachState) and size > VALUE_BYTES_INLINE:
-        body = b"[" + b",".join(one or NOTHING for one in found) + b"]"
+    event = replace(event, failures=gathered.failures)
+    if not keeps:
+        return Joined(event=event, values={})
+    if isinstance(state, ForeachState) and gathered.size > VALUE_BYTES_INLINE:
+        body = b"[" + b",".join(gathered.bodies) + b"]"
         ref = Ref(f"{kept.scope.path}@{kept.scope.version}.joined", len(body))
-        return Joined(event=replace(event, outputs=ref), values=pages(ref.id, body), outputs=outputs)
-    return Joined(event=replace(event, outputs=outputs), values={})
+        return Joined(event=replace(event, outputs=ref), values=pages(ref.id, body), outputs=gathered.outputs)
+    return Joined(event=replace(event, outputs=gathered.outputs), values={})
+
+
+class _Gathered:
+    """What has been read of a fork so far: outputs as they are kept and decoded, their size, and errors."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.size = 0
+        self.read_bytes = 0
+        self.bodies: list[bytes] = []
+        self.outputs: list[Json] = []
+        self.failures: list[tuple[int, Mapping[str, Json]]] = []
+
+    def next_count(self) -> int:
+        """How many to read next, by what those before took."""
+        if not self.seen:
+            return OUTPUTS_AT_FIRST
+        return max(1, min(OUTPUTS_AT_ONCE_MAX, OUTPUT_BYTES_AIM * self.seen // max(1, self.read_bytes)))
+
+    def add(self, found: Sequence[bytes | None], *, keeps: bool) -> None:
+        """The next ones, in order. Without `keeps` only errors are of interest."""
+        for body in found:
+            self.read_bytes += len(body or NOTHING) + 1
+            failed = body is not None and body.startswith(FAILURE_MARK)
+            if failed and len(self.failures) < FAILURES_MAX:
+                self.failures.append((self.seen, loads((body or b"")[len(FAILURE_MARK) :])))
+            if keeps:
+                output = NOTHING if body is None or failed else body
+                self.bodies.append(output)
+                self.outputs.append(loads(output))
+                self.size += len(output) + 1
+            self.seen += 1
 
 
 async def _outputs(store: Store, kept: Kept, number: int, start: int, count: int) -> list[bytes | None]:

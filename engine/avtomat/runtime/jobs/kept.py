@@ -22,7 +22,11 @@ ENTRY_BYTES = 2_048
 
 @value
 class Kept:
-    """A scope with all that a decision needs: its record is the stored form, from which deltas are taken."""
+    """A scope with all that a decision needs: its record is the stored form, from which deltas are taken.
+
+    `size` is what the scope takes in memory, `head_size` what the head does, which all scopes of a job have in common
+    and in which the job's input stands.
+    """
 
     program: Program
     head: Head
@@ -32,6 +36,7 @@ class Kept:
     trace: str | None
     updated_ms: int
     size: int
+    head_size: int
     around: Around = field(default_factory=Around)
     environment: bytes | None = None
     undos: tuple[Undo, ...] = ()
@@ -56,6 +61,13 @@ class KeptScopes:
         self._by_place: OrderedDict[tuple[str, str], Kept] = OrderedDict()
         self._by_task: dict[str, tuple[str, str]] = {}
         self._task_of: dict[tuple[str, str], str] = {}
+        self._heads: dict[str, list[int]] = {}
+        """For each job how many of its scopes are kept, and what its head takes."""
+
+    @property
+    def bytes_kept(self) -> int:
+        """What all that is kept takes in memory, roughly."""
+        return self._bytes
 
     def put(self, kept: Kept, task_id: str | None = None) -> None:
         """Keep the scope; `task_id` names the attempt that is open in it now."""
@@ -63,6 +75,7 @@ class KeptScopes:
         self.drop(*place)
         self._by_place[place] = kept
         self._bytes += kept.size + ENTRY_BYTES
+        self._count_head(kept)
         if task_id is not None:
             self._by_task[task_id] = place
             self._task_of[place] = task_id
@@ -83,6 +96,7 @@ class KeptScopes:
         kept = self._by_place.pop((job, path), None)
         if kept is not None:
             self._bytes -= kept.size + ENTRY_BYTES
+            self._discount_head(job)
             task_id = self._task_of.pop((job, path), None)
             if task_id is not None:
                 self._by_task.pop(task_id, None)
@@ -92,4 +106,20 @@ class KeptScopes:
         self._by_place.clear()
         self._by_task.clear()
         self._task_of.clear()
+        self._heads.clear()
         self._bytes = 0
+
+    def _count_head(self, kept: Kept) -> None:
+        head = self._heads.get(kept.head.job)
+        if head is None:
+            self._heads[kept.head.job] = [1, kept.head_size]
+            self._bytes += kept.head_size
+        else:
+            head[0] += 1
+
+    def _discount_head(self, job: str) -> None:
+        head = self._heads[job]
+        head[0] -= 1
+        if not head[0]:
+            del self._heads[job]
+            self._bytes -= head[1]

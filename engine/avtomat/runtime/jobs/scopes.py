@@ -6,18 +6,20 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from avtomat.core.formula import Json
 from avtomat.core.model import Head, Ref
-from avtomat.core.program import Program
+from avtomat.core.program import RESULT, Program
 from avtomat.core.reads import outputs_read
 from avtomat.core.scope import ROOT, Around, Scope
-from avtomat.core.waiting import OnUnwind
+from avtomat.core.waiting import OnFinally, OnUnwind
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.forks import around_of
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
 from avtomat.runtime.jobs.writing import page_ids
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Loaded
 from avtomat.storage.port.codec import head_from_json, loads, scope_from_record, undos_from_json
 from avtomat.storage.port.store import Store
@@ -25,10 +27,17 @@ from avtomat.storage.port.store import Store
 PAGES_KEPT_MAX = 256
 """Pages of forks (items, and what is around bodies) kept decoded; each is about 32 kB."""
 
-VALUE_BYTES_KEPT_MAX = 8 * 1024 * 1024
-"""How much of values kept by reference stays here decoded, by their encoded size: the bodies of a block read the same
+VALUE_BYTES_KEPT_MAX = 64 * 1024 * 1024
+"""How much of values kept by reference stays here decoded, as their texts weigh: the bodies of a block read the same
 ones, and every scope that is loaded from the store reads the job's input.
 """
+
+
+class Weighed(NamedTuple):
+    """A value, and what it takes in memory."""
+
+    value: Json
+    size: int
 
 
 class Scopes:
@@ -39,7 +48,7 @@ class Scopes:
         self._programs = programs
         self._kept = kept
         self._pages: OrderedDict[tuple[str, str], Json] = OrderedDict()
-        self._values: OrderedDict[tuple[str, Ref], Json] = OrderedDict()
+        self._values: OrderedDict[tuple[str, Ref], Weighed] = OrderedDict()
         self._value_bytes = 0
         self._asking = asyncio.Lock()
 
@@ -106,11 +115,19 @@ class Scopes:
 
     async def value(self, job: str, ref: Ref) -> Json:
         """A value that is kept by reference: it never changes, so the last ones that were read are kept."""
+        return (await self._weighed(job, ref)).value
+
+    async def text(self, job: str, ref: Ref) -> bytes:
+        """The JSON of a value that is kept by reference."""
+        found = await repeat(lambda: self._store.values(job, page_ids(ref)))
+        return b"".join(page or b"" for page in found)
+
+    async def _weighed(self, job: str, ref: Ref) -> Weighed:
         if (job, ref) not in self._values:
             async with self._asking:
                 if (job, ref) not in self._values:
-                    found = await repeat(lambda: self._store.values(job, page_ids(ref)))
-                    return self._keep_value((job, ref), loads(b"".join(page or b"" for page in found)))
+                    text = await self.text(job, ref)
+                    return self._keep_value((job, ref), Weighed(loads(text), weight_of(text)))
         self._values.move_to_end((job, ref))
         return self._values[job, ref]
 
@@ -123,6 +140,8 @@ class Scopes:
         if not refs:
             return {}
         read = outputs_read(kept.program, kept.scope.machine, entering or kept.scope.state)
+        if isinstance(kept.scope.waiting, OnFinally):
+            read = frozenset({RESULT})
         wanted = [ref for name, ref in refs.items() if read is None or name in read]
         return {ref.id: await self.value(kept.head.job, ref) for ref in wanted}
 
@@ -134,22 +153,25 @@ class Scopes:
         record = {} if loaded.scope is None else loads(loaded.scope)
         scope = scope_from_record(record, loaded.path, loaded.version)
         undo_seq, undos = (0, b"[]") if loaded.undo is None else loaded.undo
+        head, input_size = await self._head(program, loaded, fixed)
         return Kept(
             program=program,
-            head=await self._head(program, loaded, fixed),
+            head=head,
             scope=replace(scope, machine=around.machine),
             record=record,
             client=loaded.client,
             trace=fixed.get("trace"),
             updated_ms=loaded.updated_ms,
-            size=len(loaded.head) + len(loaded.scope or b""),
+            size=weight_of(loaded.scope or b""),
+            head_size=weight_of(loaded.head) + input_size,
             around=around,
             environment=environment,
             undos=undos_from_json(loads(undos), program),
             undo_seq=undo_seq,
         )
 
-    async def _head(self, program: Program, loaded: Loaded, fixed: Mapping[str, Json]) -> Head:
+    async def _head(self, program: Program, loaded: Loaded, fixed: Mapping[str, Json]) -> tuple[Head, int]:
+        """The head with its input, and what the input takes where it is kept by reference."""
         head = head_from_json(
             fixed,
             job=loaded.job,
@@ -159,8 +181,9 @@ class Scopes:
             deadline_ms=loaded.deadline_ms,
         )
         if isinstance(head.input, Ref):
-            return replace(head, input=await self.value(loaded.job, head.input))
-        return head
+            given = await self._weighed(loaded.job, head.input)
+            return replace(head, input=given.value), given.size
+        return head, 0
 
     async def _around(self, job: str, path: str, environment: bytes) -> Around:
         async def fetch(page: str) -> Json:
@@ -186,10 +209,10 @@ class Scopes:
             self._pages.popitem(last=False)
         return value
 
-    def _keep_value(self, place: tuple[str, Ref], value: Json) -> Json:
+    def _keep_value(self, place: tuple[str, Ref], value: Weighed) -> Weighed:
         self._values[place] = value
-        self._value_bytes += place[1].size
+        self._value_bytes += value.size
         while self._value_bytes > VALUE_BYTES_KEPT_MAX:
-            (_, dropped), _ = self._values.popitem(last=False)
+            _, dropped = self._values.popitem(last=False)
             self._value_bytes -= dropped.size
         return value

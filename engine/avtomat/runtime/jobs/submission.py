@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 
+from avtomat.core.defaults import Defaults, DefaultsTooLargeError
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.machine import start, start_too_large
@@ -22,6 +23,7 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, Written, encode, pages
+from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.codec import dumps, head_as_json
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.writes import NewJob
@@ -62,8 +64,10 @@ class Beginning:
 
 
 def input_of(program: Program, asked: Submission) -> Json:
-    """The input with its defaults. Raises RequestRefused for one that the schema refuses."""
-    filled = asked.input if program.defaults is None else program.defaults.fill(asked.input)
+    """The input with its defaults. Raises RequestRefused for one that the schema refuses, or to which they would add
+    too much.
+    """
+    filled = asked.input if program.defaults is None else _filled(program.defaults, asked.input)
     problems = program.input.problems(filled) if program.input else ()
     if not problems:
         return filled
@@ -74,6 +78,20 @@ def input_of(program: Program, asked: Submission) -> Json:
         pointer="/input" + problems[0].pointer,
         errors=[{"pointer": "/input" + problem.pointer, "message": problem.message} for problem in problems],
     )
+
+
+def _filled(defaults: Defaults, given: Json) -> Json:
+    try:
+        return defaults.fill(given)
+    except DefaultsTooLargeError as large:
+        raise RequestRefused(
+            f"input: {large}",
+            status=422,
+            code="input.invalid",
+            pointer="/input",
+            hint="send fewer items, or give the values of which there are so many",
+            errors=[{"pointer": "/input", "message": str(large)}],
+        ) from None
 
 
 def new_job_id(asked: Submission, partitions: int) -> str:
@@ -130,7 +148,9 @@ def begin(
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = encoded(change)
-    new = _new_job(head, change, written, asked, retention if program.retention is None else program.retention)
+    new, head_size = _new_job(
+        head, change, written, asked, retention if program.retention is None else program.retention
+    )
     kept = Kept(
         program=program,
         head=head,
@@ -139,19 +159,24 @@ def begin(
         client=asked.client,
         trace=asked.trace,
         updated_ms=written.writes.at_ms,
-        size=len(new.head) + len(written.writes.scope),
+        size=weight_of(written.writes.scope),
+        head_size=head_size,
     )
     return Beginning(new=new, change=change, kept=kept)
 
 
-def _new_job(head: Head, change: Change, written: Written, asked: Submission, retention: timedelta) -> NewJob:
+def _new_job(
+    head: Head, change: Change, written: Written, asked: Submission, retention: timedelta
+) -> tuple[NewJob, int]:
+    """The job as it is written, and what its head takes in memory."""
     writes = written.writes
     stored = dumps(head_as_json(head, asked.trace))
+    head_size = weight_of(stored)
     if len(stored) > VALUE_BYTES_INLINE and len(body := dumps(head.input)) > VALUE_BYTES_INLINE:
         stored = dumps(head_as_json(replace(head, input=Ref("input", len(body))), asked.trace))
         writes = replace(writes, values={**writes.values, **pages("input", body)})
     waiting = change.scope.waiting
-    return NewJob(
+    new = NewJob(
         job=head.job,
         client=asked.client,
         blueprint=head.blueprint,
@@ -164,3 +189,4 @@ def _new_job(head: Head, change: Change, written: Written, asked: Submission, re
         deadline_ms=None if head.deadline is None or change.ended is not None else to_ms(head.deadline),
         start_ms=to_ms(waiting.until) if isinstance(waiting, OnStart) else None,
     )
+    return new, head_size

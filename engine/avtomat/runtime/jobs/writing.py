@@ -38,6 +38,12 @@ TOO_DEEP = "Recursion limit reached"
 SHARED_BYTES_MIN = 1024
 """From this size on, what several parts of a write-set have in common is pointed out to the store."""
 
+FAILURE_MARK = b"!"
+"""What stands before the error of a body that is kept in place of its output."""
+
+FAILURE_PART_BYTES_MAX = 1_000
+"""An error that is kept there has so much of its message at most, and no details that are longer."""
+
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
@@ -232,14 +238,19 @@ def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes
 
 def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     """Requirements by the language's words; what is not asked is left out."""
-    record = {
+    record: dict[str, Json] = {
         "type": requirements.type,
         "resources": dict(requirements.resources),
         "software": dict(requirements.software),
-        "max_cost": requirements.cost_max,
+        "artifacts": dict(requirements.artifacts),
+        "skill": dict(requirements.skill),
+        "extra": dict(requirements.extra),
         "strategy": requirements.strategy,
     }
-    return {key: value for key, value in record.items() if value}
+    asked = {key: value for key, value in record.items() if value}
+    if requirements.cost_max is not None:
+        asked["max_cost"] = requirements.cost_max
+    return asked
 
 
 def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
@@ -289,7 +300,7 @@ def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
-        output=_output(ended.output, given) if ended.error is None else None,
+        output=_left(ended, given),
         error=_error(ended.error),
     )
 
@@ -303,11 +314,27 @@ def _output(output: Json, given: Given | None) -> bytes:
     return dumps(output)
 
 
+def _left(ended: ScopeEnded, given: Given | None) -> bytes | None:
+    """What is kept of the end: the output, or the error of a body whose block reads it."""
+    if ended.error is None:
+        return _output(ended.output, given)
+    return _error_told(ended.error) if ended.tells else None
+
+
+def _error_told(error: Error) -> bytes:
+    """A body's error, where its output would stand: no JSON begins so."""
+    message = error.message.encode(errors="ignore")[:FAILURE_PART_BYTES_MAX].decode(errors="ignore")
+    details = error.details
+    if details is not None and len(dumps(details)) > FAILURE_PART_BYTES_MAX:
+        details = None
+    return FAILURE_MARK + dumps(replace(error, message=message, details=details).as_json())
+
+
 def _error(error: Error | None) -> bytes | None:
     return None if error is None else dumps(error.as_json())
 
 
 def _head_change(status: Status, reason: Error | None) -> HeadChange:
-    """The job's new word. Its deadline counts no longer once it undoes what it did."""
-    deadline = 0 if status is Status.COMPENSATING else None
+    """The job's new word. Its deadline counts no longer once it undoes what it did, or runs its `finally`."""
+    deadline = 0 if status in (Status.COMPENSATING, Status.FINISHING) else None
     return HeadChange(status=status, reason=_error(reason), deadline_ms=deadline)

@@ -16,7 +16,7 @@ from avtomat.core.formula import Json
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnRetry, OnSignal, OnStart, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnRetry, OnSignal, OnStart, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.work.matching import lacks
 from avtomat.storage.port.answers import Below, Held, OpenTask
 from avtomat.storage.port.codec import loads
@@ -24,6 +24,11 @@ from avtomat.suggest import did_you_mean
 
 NEAREST_SHOWN_MAX: Final = 3
 NAMES_SHOWN_MAX: Final = 10
+
+_LEAVING: Final = {
+    "draining": "draining: it ends what it has and takes no more",
+    "offline": "gone: it said that it stops",
+}
 
 
 @value
@@ -38,13 +43,14 @@ class Place:
 @value
 class Worker:
     """A worker for which somebody could wait: what it registered, and the kinds that it takes (those that it polled
-    for last, if this replica knows, else those that it registered).
+    for last, if this replica knows, else those that it registered). `leaving`: it said here that it stops.
     """
 
     name: str
     record: Mapping[str, Json]
     registered: tuple[str, ...]
     polled: tuple[str, ...] | None
+    leaving: str | None = None
 
 
 def cause(place: Place, code: str, text: str, hint: str, **details: Json) -> dict[str, Json]:
@@ -176,28 +182,39 @@ def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> d
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-def running(place: Place, task: OpenTask) -> dict[str, Json]:
-    """A worker holds the task."""
+def running(place: Place, task: OpenTask, leaving: str | None) -> dict[str, Json]:
+    """A worker holds the task; `leaving`: it said that it stops."""
     since = format_time(from_ms(task.since_ms))
     until = None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms))
+    due = None if task.due_ms is None else format_time(from_ms(task.due_ms))
     progress = None if task.progress is None else loads(task.progress)
     text = f"worker {task.worker} holds attempt {task.attempt} of {kind_of(task)} since {since}"
     if progress and progress.get("progress") is not None:
         said = f", {progress['message']}" if progress.get("message") else ""
         text += f" ({progress['progress']:.0%}{said})" if isinstance(progress["progress"], int | float) else said
-    hint = f"wait for it; if it falls silent, the attempt is lost at {until} and retried by its policy"
+    text += f"; the worker is {_LEAVING[leaving]}" if leaving is not None else ""
     return cause(
         place,
         "running",
         text,
-        hint,
+        _hint_of_running(task, until, due),
         kind=kind_of(task),
         attempt=task.attempt,
         worker=task.worker,
+        worker_status=leaving,
         since=since,
         lease_until=until,
+        due=due,
         progress=progress,
     )
+
+
+def _hint_of_running(task: OpenTask, until: str | None, due: str | None) -> str:
+    """What ends the attempt first, if its worker does not: its time, or the end of its lease."""
+    if task.due_ms is not None and (task.lease_until_ms is None or task.due_ms <= task.lease_until_ms):
+        return f"wait for it; at {due} its time is over, whatever its worker says, and its policy decides"
+    later = "" if due is None else f"; its time is over at {due}"
+    return f"wait for it; if it falls silent, the attempt is lost at {until} and retried by its policy{later}"
 
 
 def queued(
@@ -208,6 +225,10 @@ def queued(
     able = [each for each in workers if kind in (*each.registered, *(each.polled or ()))]
     if not able:
         return _no_worker(place, kind, workers)
+    left = [each for each in able if each.leaving is not None]
+    able = [each for each in able if each.leaving is None]
+    if not able:
+        return _all_left(place, kind, left)
     fit = [each for each in able if next(lacks(each.record, asked, kind), None) is None]
     if not fit:
         return _none_fits(place, kind, asked, able)
@@ -231,6 +252,14 @@ def _no_worker(place: Place, kind: str, workers: Sequence[Worker]) -> dict[str, 
     hint = f"start a worker that does {kind}" + (f", or is {meant} meant?" if meant else "")
     nearest = [{"worker": each.name, "lacks": [f"the kind {kind}"]} for each in (near or workers)[:NEAREST_SHOWN_MAX]]
     return cause(place, "no_worker", text, hint, kind=kind, kinds_known=kinds[:NAMES_SHOWN_MAX], nearest=nearest)
+
+
+def _all_left(place: Place, kind: str, left: Sequence[Worker]) -> dict[str, Json]:
+    """The workers of the kind said that they stop."""
+    words = {each.name: each.leaving for each in left[:NAMES_SHOWN_MAX]}
+    named = ", ".join(f"{name} is {_LEAVING[word]}" for name, word in words.items() if word is not None)
+    text = f"no worker does tasks of the kind {kind} any more: {named}"
+    return cause(place, "workers_left", text, f"start a worker that does {kind}", kind=kind, workers=words)
 
 
 def _none_fits(place: Place, kind: str, asked: Mapping[str, Json], able: Sequence[Worker]) -> dict[str, Json]:
@@ -289,6 +318,14 @@ def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dic
     text += f"it waits for workers that were told to cancel: {names}" if leases else "it is about to begin"
     hint = "they answer, or their leases end; then the undos begin by themselves"
     return cause(place, "leases_awaited", text, hint, then=waiting.status, leases=leases)
+
+
+def finishing(place: Place, waiting: OnFinally) -> dict[str, Json]:
+    """The job has come to its end, and its `finally` is under way."""
+    until = None if waiting.deadline is None else format_time(waiting.deadline)
+    text = f"the job ends as {waiting.status} once its finally has run, which has until {until}"
+    hint = f"it ends by itself; to end it now, without the rest of finally: {_command(place, 'skip')}"
+    return cause(place, "finishing", text, hint, then=waiting.status, until=until)
 
 
 def compensating(place: Place, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:

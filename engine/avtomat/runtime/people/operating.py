@@ -17,9 +17,9 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.core.messages import CancelRequested, OperatorEvent, ReleaseRequested, RerunRequested
 from avtomat.core.model import ENDED, Status
-from avtomat.core.operate import in_vain
+from avtomat.core.operate import FINISHING, in_vain
 from avtomat.core.scope import ROOT
-from avtomat.core.waiting import OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnUndo, OnUnwind
 from avtomat.errors import RequestRefused
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import Accepted, ClientDoor
@@ -45,6 +45,7 @@ _POSSIBLE: Final = {
     "paused": "it can be resumed, cancelled, rerun from a state, or its state skipped",
     "quarantined": "it can be retried, released, skipped, rerun from a state, or cancelled",
     "compensating": "it can be paused, or cancelled without compensation",
+    "finishing": "it can be paused, or skipped, which ends it",
 }
 _ENDED: Final = "an ended job can be rerun, as a new one"
 
@@ -79,6 +80,8 @@ class Operators:
         However many wishes were sent to the job before, this one is taken.
         """
         row = await self._clients.row(job_id, client)
+        if row is not None and row.status not in ENDED and _is_finishing(row):
+            raise _refusal(row, FINISHING)
         if row is not None and row.status not in ENDED and not (compensate and _is_undoing(row)):
             event = CancelRequested(by=by, reason=reason, compensate=compensate)
             await self._act(row, _mail_of("cancel", asdict(event), key), event, keyed=key is not None)
@@ -186,6 +189,10 @@ class Operators:
 
 def _is_undoing(row: JobRow) -> bool:
     return isinstance(scope_of_row(row).waiting, OnUnwind | OnUndo)
+
+
+def _is_finishing(row: JobRow) -> bool:
+    return isinstance(scope_of_row(row).waiting, OnFinally)
 
 
 def _mail_of(kind: str, body: Mapping[str, Json], key: str | None) -> Mail:

@@ -15,7 +15,7 @@ from avtomat.core.model import ENDED, Status
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
@@ -105,10 +105,16 @@ class Explainer:
 
     def _workers(self, registered: Mapping[str, bytes]) -> tuple[Worker, ...]:
         """Those that are registered, and those that poll here without having registered."""
-        polled = self._dispatcher.kinds_polled()
+        polled, leaving = self._dispatcher.kinds_polled(), self._dispatcher.leaving()
         records = {name: loads(record) for name, record in registered.items()}
         return tuple(
-            Worker(name=name, record=record, registered=kinds_of(record), polled=polled.get(name))
+            Worker(
+                name=name,
+                record=record,
+                registered=kinds_of(record),
+                polled=polled.get(name),
+                leaving=leaving.get(name),
+            )
             for name in sorted({*records, *polled})
             for record in [records.get(name, {})]
         )
@@ -126,16 +132,8 @@ class Explainer:
         match waiting:
             case OnTask():
                 return [await self._of_task(facts, place)]
-            case OnTimer():
-                return [causes.timer(place, waiting)]
-            case OnStart():
-                return [causes.start_at(place, waiting)]
-            case OnSignal():
-                return [causes.signal_awaited(place, waiting)]
-            case OnApproval():
-                return [causes.decision_awaited(place, waiting, choices_of(kept))]
-            case OnRetry():
-                return [causes.block_retry(place, waiting)]
+            case OnTimer() | OnStart() | OnRetry() | OnSignal() | OnApproval() | None:
+                return [_of_itself(place, kept, waiting)]
             case OnFork():
                 return await self._of_fork(facts, place, waiting, room)
             case OnUnwind():
@@ -143,8 +141,8 @@ class Explainer:
                 return [causes.leases_awaited(place, waiting, held)]
             case OnUndo():
                 return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
-            case None:
-                return [causes.moving(place)]
+            case OnFinally(number=number):
+                return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
         assert_never(waiting)
 
     async def _of_fork(self, facts: Facts, place: Place, waiting: OnFork, room: list[int]) -> Causes:
@@ -159,12 +157,18 @@ class Explainer:
             found += await self._of_scope(facts, path, room)
         return found
 
+    async def _below(self, facts: Facts, place: Place, number: int, room: list[int]) -> Causes:
+        """What the one body of a fork waits for."""
+        below = await repeat(lambda: self._store.below(facts.row.job, place.scope, number, 1))
+        paths = () if below is None else below.paths
+        return [each for path in paths for each in await self._of_scope(facts, path, room)]
+
     async def _of_task(self, facts: Facts, place: Place) -> dict[str, Json]:
         task = facts.tasks.get(place.scope)
         if task is None:
             return causes.moving(place)
         if task.phase == "leased":
-            return causes.running(place, task)
+            return causes.running(place, task, self._dispatcher.leaving().get(task.worker or ""))
         if task.phase == "delayed":
             return causes.delayed(place, task, await self._error_before(facts.row, task))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
@@ -205,6 +209,26 @@ class Explainer:
             else:
                 high = middle - 1
         return low
+
+
+def _of_itself(
+    place: Place, kept: Kept, waiting: OnTimer | OnStart | OnRetry | OnSignal | OnApproval | None
+) -> dict[str, Json]:
+    """The cause of a wait that explains itself."""
+    match waiting:
+        case OnTimer():
+            return causes.timer(place, waiting)
+        case OnStart():
+            return causes.start_at(place, waiting)
+        case OnRetry():
+            return causes.block_retry(place, waiting)
+        case OnSignal():
+            return causes.signal_awaited(place, waiting)
+        case OnApproval():
+            return causes.decision_awaited(place, waiting, choices_of(kept))
+        case None:
+            return causes.moving(place)
+    assert_never(waiting)
 
 
 def _of_undo(place: Place, kept: Kept, waiting: OnUndo) -> dict[str, Json]:

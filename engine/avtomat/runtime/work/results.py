@@ -20,6 +20,13 @@ OPEN_ATTEMPT = 0
 PROGRESS_CHARACTERS_MAX = 1_000
 
 STATUS_CHARACTERS_MAX = 128
+FOUND_CHARACTERS_MAX = 64
+"""So much is shown of a value that cannot be used."""
+
+BESIDE_BYTES_MAX = 4_096
+"""So much is kept of each thing that a worker tells beside its answer."""
+
+_MAPS = ("costs", "metadata")
 FAILURES = frozenset({"failure", "failed", "error"})
 """Status words of a failure; these, `success` and `cancelled` are the same in small and capital letters."""
 
@@ -34,16 +41,28 @@ def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
     status, error = body.get("status"), body.get("error")
     worker = str(body.get("worker_id") or "")
     if status is not None and not is_status(status):
-        return _unusable_status(status, worker)
+        expected = f"a text of 1 to {STATUS_CHARACTERS_MAX} characters on one line"
+        return _unusable("CONTRACT_VIOLATION_ERROR", "status", expected, status, body)
     word = "success" if status is None else status.casefold()
     if word in FAILURES or (error is not None and (status is None or word != "success")):
-        return _failure(error, worker)
+        return _failure(error, body)
     if word == "cancelled":
-        given_back = body.get("given_back") is True
-        lost = LeaseLost(attempt=OPEN_ATTEMPT, gave_up=True, worker=worker)
-        return AttemptReturned(attempt=OPEN_ATTEMPT, worker=worker) if given_back else lost
+        beside = beside_of(body, with_data=True)
+        if body.get("given_back") is True:
+            return AttemptReturned(attempt=OPEN_ATTEMPT, worker=worker, beside=beside)
+        return LeaseLost(attempt=OPEN_ATTEMPT, gave_up=True, worker=worker, beside=beside)
+    wrong = next((name for name in _MAPS if not isinstance(body.get(name), dict | None)), None)
+    if wrong is not None:
+        return _unusable("CONTRACT_VIOLATION_ERROR", wrong, "a map", body[wrong], body)
     own = "success" if word == "success" else str(status)
-    return TaskSucceeded(attempt=OPEN_ATTEMPT, output=body.get("data"), status=own, worker=worker, error=error)
+    return TaskSucceeded(
+        attempt=OPEN_ATTEMPT,
+        output=body.get("data"),
+        status=own,
+        worker=worker,
+        error=error,
+        beside=beside_of(body, with_data=False),
+    )
 
 
 def is_status(status: Json) -> bool:
@@ -51,28 +70,66 @@ def is_status(status: Json) -> bool:
     return isinstance(status, str) and 0 < len(status) <= STATUS_CHARACTERS_MAX and status.isprintable()
 
 
-def _unusable_status(status: Json, worker: str) -> TaskFailed:
-    found = repr(status)[: STATUS_CHARACTERS_MAX // 2]
-    text = f"a status is a text of 1 to {STATUS_CHARACTERS_MAX} characters on one line, not {found}"
-    return TaskFailed(attempt=OPEN_ATTEMPT, code="CONTRACT_VIOLATION_ERROR", message=text, worker=worker)
+def beside_of(body: Mapping[str, Json], *, with_data: bool) -> dict[str, Json] | None:
+    """What history keeps of a result beside its answer: `costs` and `metadata`, and the data of an attempt that has no
+    output. What is too large, or of another type, is left out, and `not_kept` says so.
+    """
+    kept: dict[str, Json] = {}
+    left_out: dict[str, str] = {}
+    for name in (*_MAPS, "data") if with_data else _MAPS:
+        given = body.get(name)
+        if given is None:
+            continue
+        if name in _MAPS and not isinstance(given, dict):
+            left_out[name] = "it is no map"
+        elif (size := len(dumps(given))) > BESIDE_BYTES_MAX:
+            left_out[name] = f"it has {size} bytes; at most {BESIDE_BYTES_MAX} are kept"
+        else:
+            kept[name] = given
+    if left_out:
+        kept["not_kept"] = left_out
+    return kept or None
 
 
-def _failure(error: Json, worker: str) -> TaskFailed:
+def _unusable(code: str, name: str, expected: str, found: Json, body: Mapping[str, Json]) -> TaskFailed:
+    shown = _text_of(found)[:FOUND_CHARACTERS_MAX]
+    return TaskFailed(
+        attempt=OPEN_ATTEMPT,
+        code=code,
+        message=f"{name} of the result is {expected}, not {shown}",
+        details={"field": name, "expected": expected, "found": shown},
+        worker=str(body.get("worker_id") or ""),
+        beside=beside_of(body, with_data=True),
+    )
+
+
+def _failure(error: Json, body: Mapping[str, Json]) -> TaskFailed:
     """A failure. A code of another form is made to fit; one that is none, or that nothing catches, is for good.
 
     The code as the worker gave it is kept in the details.
     """
-    if error is None:
-        return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", worker=worker)
-    if not isinstance(error, dict):
-        return TaskFailed(attempt=OPEN_ATTEMPT, code="INTERNAL_ERROR", message=str(error), worker=worker)
+    if error is None or isinstance(error, str):
+        error = {"message": error}
+    elif not isinstance(error, dict):
+        return _unusable("PERMANENT_ERROR", "error", "a map, or a text", error, body)
     said = error.get("code") or "INTERNAL_ERROR"
     code, details = code_of_failure(said), error.get("details")
     if code != said:
         details = {"code": said, "details": details}
     message = error.get("message")
-    text = "" if message is None else str(message)
-    return TaskFailed(attempt=OPEN_ATTEMPT, code=code, message=text, details=details, worker=worker)
+    return TaskFailed(
+        attempt=OPEN_ATTEMPT,
+        code=code,
+        message="" if message is None else _text_of(message),
+        details=details,
+        worker=str(body.get("worker_id") or ""),
+        beside=beside_of(body, with_data=True),
+    )
+
+
+def _text_of(value: Json) -> str:
+    """A text as it is, any other value as JSON."""
+    return value if isinstance(value, str) else dumps(value).decode()
 
 
 def progress_of(payload: Mapping[str, Json]) -> dict[str, Json]:

@@ -185,13 +185,15 @@ def _fits(job: Job, query: Query) -> bool:
 
 def counts(partitions: Iterable[Partition]) -> dict[str, int]:
     """Numbers for metrics: open jobs by status, leases, due members, queued tasks."""
-    numbers = dict.fromkeys(("open", "paused", "quarantined", "compensating", "leases", "due", "outbox"), 0)
+    numbers = dict.fromkeys(
+        ("open", "paused", "quarantined", "compensating", "finishing", "leases", "due", "outbox"), 0
+    )
     for part in partitions:
         numbers["outbox"] += len(part.outbox)
         numbers["leases"] += len(part.leased)
         for job in part.open.values():
             numbers[job.status] += 1
             numbers["due"] += len(job.due)
-        for queue, queued in part.queues.items():
-            numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + len(queued)
+        for queue, lines in part.queues.items():
+            numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + sum(map(len, lines.values()))
     return numbers

@@ -51,8 +51,9 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
         record["data"] = scope.data
     if scope.outputs:
         record.update((name, values) for name, values in outputs_as_json(scope.outputs).items() if values)
-    if scope.error is not None:
-        record["error"] = scope.error.as_json()
+    if scope.error is not None or scope.finally_error is not None:
+        errors = {"error": scope.error, "finally_error": scope.finally_error}
+        record.update((name, error.as_json()) for name, error in errors.items() if error is not None)
     if scope.forks:
         record["forks"] = scope.forks
     if scope.rescued:
@@ -78,6 +79,7 @@ def scope_from_record(record: Mapping[str, Json], path: str, version: int) -> Sc
         hops=record.get("hops", 0),
         forks=record.get("forks", 0),
         rescued=record.get("rescued", False),
+        finally_error=Error.from_json(record["finally_error"]) if "finally_error" in record else None,
         waiting=waiting_from_json(record.get("waiting")),
     )
 
@@ -226,6 +228,8 @@ def answer_as_json(event: WorkerAnswer) -> dict[str, Json]:
             said = {}
         case _:
             assert_never(event)
+    if event.beside is not None:
+        said["beside"] = event.beside
     return {"attempt": event.attempt, "worker": event.worker, **said}
 
 

@@ -96,8 +96,8 @@ class ScopeEnd:
 class HeadChange:
     """What changes for the whole job; None leaves a field as it is.
 
-    `status` is one of open, paused, quarantined, compensating (ended words come by ScopeEnd alone). `reason` is kept
-    with it for people; a new status without one clears it. `deadline_ms` 0 removes the deadline.
+    `status` is one of open, paused, quarantined, compensating, finishing (ended words come by ScopeEnd alone). `reason`
+    is kept with it for people; a new status without one clears it. `deadline_ms` 0 removes the deadline.
     """
 
     status: str | None = None
@@ -110,7 +110,8 @@ class HeadChange:
 @value
 class SignalWait:
     """The scope waits for a signal with this name and key. If one has come already, it is mailed to the scope in this
-    very step."""
+    very step, and the timer that the scope has by then is gone: what is there counts before the time given for it.
+    """
 
     name: str
     key: str

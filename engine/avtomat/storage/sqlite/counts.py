@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 LEASES: Final = "leases"
-OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating")
+OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing")
 
 Place = tuple[int, str]
 """A queue in a partition."""

@@ -17,7 +17,7 @@ from avtomat.storage.sqlite.scopes import load as load_scope
 from avtomat.storage.sqlite.scopes import loaded
 
 TASKS_SHOWN_MAX: Final = 1_000
-STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finished", "failed", "cancelled")
+STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing", "finished", "failed", "cancelled")
 
 _ROW: Final = """
 SELECT j.job, j.client, j.blueprint, j.digest, j.status, j.state, j.head, s.record, j.created_ms, j.updated_ms,

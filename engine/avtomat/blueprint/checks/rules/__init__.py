@@ -40,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     blocks.joins_can_be_met,
     blocks.blocks_are_not_too_deep,
     blocks.only_the_job_declines_its_undos,
+    blocks.finally_has_no_undos,
     names.formulas_can_be_read,
     names.names_are_in_scope,
     names.fields_exist,

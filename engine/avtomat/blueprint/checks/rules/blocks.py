@@ -9,7 +9,7 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import MachineSpec, StateSpec, part_of, text_of, value_of
 from avtomat.blueprint.yaml.nodes import Scalar, Sequence
-from avtomat.core.program import Limits
+from avtomat.core.program import FINALLY, Limits
 
 
 def joins_can_be_met(subject: Subject) -> Iterator[Finding]:
@@ -59,6 +59,16 @@ def blocks_are_not_too_deep(subject: Subject) -> Iterator[Finding]:
 def _depth(subject: Subject, machine: MachineSpec) -> int:
     """How many blocks are around a machine."""
     return sum(1 for _ in subject.blueprint.around(machine)) - 1
+
+
+def finally_has_no_undos(subject: Subject) -> Iterator[Finding]:
+    """Nothing in `finally` has a `compensate`: the job is over, and nobody would run it."""
+    for machine in subject.machines:
+        if any(each.address == FINALLY for each in subject.blueprint.around(machine)):
+            for state in machine.states.values():
+                if state.kind == "task" and state.part("compensate") is not None:
+                    message = "no `compensate` may stand in `finally`: it runs when all undos have run"
+                    yield codes.UNDO_IN_FINALLY.at(state.key_span("compensate"), message, "leave it out")
 
 
 def only_the_job_declines_its_undos(subject: Subject) -> Iterator[Finding]:

@@ -12,14 +12,18 @@ from avtomat.blueprint.language.faults import Fault, Read
 from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.readings import Moment, Place, Reading
 from avtomat.blueprint.spec import entries_of, part_of
+from avtomat.core.program import FINALLY
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")
-ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback")
+ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback", "failures", "failed")
 FIELDS = {
     "job": ("id", "blueprint", "version", "created_at", "labels", "parent_id"),
     "error": ("code", "message", "details", "state", "attempt"),
     "callback": ("url",),
 }
+
+AT_THE_END = ("status", "error", "result")
+"""What `job` has beside that inside `finally`."""
 
 _FOREIGN = {
     "steps": "outputs", "states": "outputs", "results": "outputs", "tasks": "outputs", "result": "output",
@@ -78,7 +82,7 @@ def names_are_in_scope(subject: Subject) -> Iterator[Finding]:
             known = name in ALL_NAMES or name in _item_names(subject)
             code = codes.NAME_NOT_HERE if known else codes.UNKNOWN_NAME
             message = f"`{name}` is not there {_moment_words(reading.place)}" if known else f"unknown name `{name}`"
-            hint = _why_not_here(name, reading.place) if known else _hint_on(name, use, subject, there)
+            hint = _why_not_here(name, subject, reading.place) if known else _hint_on(name, use, subject, there)
             yield subject.finding_in(
                 reading, code, use.pointer, use.offset, length=len(name), message=message, hint=hint
             )
@@ -101,11 +105,14 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
     match place.moment:
         case Moment.CATCH:
             names.add("error")
+            if state is not None and kind_of(state).has_failures(state):
+                names |= {"failures", "failed"}
         case Moment.UNDO if state is not None:
             names |= set() if state.notes_undo_early else {"output"}
         case Moment.LEAVE if state is not None:
             names |= {"output"} if kind_of(state).has_output(state) else set()
             names |= {"status"} if kind_of(state).has_status(state) else set()
+            names |= {"failures", "failed"} if kind_of(state).has_failures(state) else set()
         case Moment.ITEM if state is not None:
             names |= {"output", "index", *_own_item(subject, place)}
         case _:
@@ -138,7 +145,17 @@ def _moment_words(place: Place) -> str:
     return str(place.moment)
 
 
-def _why_not_here(name: str, place: Place) -> str:
+_WHERE = {
+    "secrets": "secrets stand in params, and in headers, auth and body of a call",
+    "callback": "it needs callback: true on this state",
+    "error": "it is there in a catch, and in the states that a catch leads to",
+    "failures": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+    "failed": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+}
+"""Where the names are that the language has, by name."""
+
+
+def _why_not_here(name: str, subject: Subject, place: Place) -> str:
     state = place.state
     match name:
         case "output" if place.moment is Moment.ENTER:
@@ -153,19 +170,15 @@ def _why_not_here(name: str, place: Place) -> str:
             return "a parallel with join: any has a status, the winner's name; other blocks have none"
         case "status":
             return "there is a status after task and approval"
-        case "error":
-            return "it is there in a catch, and in the states that a catch leads to"
-        case "secrets":
-            return "secrets stand in params, and in headers, auth and body of a call"
-        case "callback":
-            return "it needs callback: true on this state"
+        case "error" if _is_in_finally(subject, place):
+            return "how the job ends is told by job.error; `error` is there after a catch within `finally`"
         case "item" | "index":
             items = place.machine.items
             return f"the item is called {items[-1]} here" if items else "it is there inside the do of a foreach"
         case "data" | "outputs":
             return "at that time there is only input, job and config"
         case _:
-            return "it is there inside the do of its foreach"
+            return _WHERE.get(name, "it is there inside the do of its foreach")
 
 
 def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> str:
@@ -182,6 +195,10 @@ def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> 
     return nearest_hint(name, there) or f"a text stands in quotes: '{name}'; names here: {listed(sorted(there))}"
 
 
+def _is_in_finally(subject: Subject, place: Place) -> bool:
+    return any(machine.address == FINALLY for machine in subject.blueprint.around(place.machine))
+
+
 def _state_names(subject: Subject) -> set[str]:
     return {state.name for state in subject.states}
 
@@ -191,9 +208,13 @@ def fields_exist(subject: Subject) -> Iterator[Finding]:
     for reading in subject.readings.all:
         for use in reading.uses:
             fields = FIELDS.get(use.path[0])
+            if use.path[0] == "job" and _is_in_finally(subject, reading.place):
+                fields = (*FIELDS["job"], *AT_THE_END)
             if fields is None or len(use.path) < 2 or use.path[1] in fields or use.guarded:
                 continue
             hint = nearest_hint(use.path[1], fields) or f"it has {listed(fields)}"
+            if use.path[0] == "job" and use.path[1] in AT_THE_END:
+                hint = "it is there in `finally` alone"
             yield _about_path(
                 subject, reading, use, codes.UNKNOWN_FIELD, f"`{use.path[0]}` has no `{use.path[1]}`", hint
             )

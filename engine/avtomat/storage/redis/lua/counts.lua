@@ -11,7 +11,7 @@ local function add(name, count)
 end
 
 local blueprints = call('SMEMBERS', P .. 'bp')
-for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating' }) do
+for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating', 'finishing' }) do
   local count = 0
   for _, name in ipairs(blueprints) do count = count + call('ZCARD', P .. 'ib:' .. status .. ':' .. name) end
   add(status, count)
@@ -21,7 +21,10 @@ add('due', call('ZCARD', P .. 'd'))
 add('outbox', call('XLEN', P .. 'out'))
 local queues = call('HGETALL', P .. 'qs')
 for place = 1, #queues, 2 do
-  local length = call('ZCARD', P .. 'q:' .. queues[place])
+  local length = 0
+  for _, client in ipairs(call('SMEMBERS', P .. 'qc:' .. queues[place])) do
+    length = length + call('ZCARD', P .. 'q:' .. queues[place] .. '\n' .. client)
+  end
   if length > 0 then
     add('queue:' .. queues[place], length)
     if queues[place + 1] ~= '' then

@@ -1,6 +1,6 @@
 -- A job as listings and readers see it, as it is kept.
 
-local STATUSES = { 'open', 'paused', 'quarantined', 'compensating', 'finished', 'failed', 'cancelled' }
+local STATUSES = { 'open', 'paused', 'quarantined', 'compensating', 'finishing', 'finished', 'failed', 'cancelled' }
 local TASKS_SHOWN_MAX = 1000
 
 function S.open_task(job, path)

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
+from avtomat.core.program import FINALLY
 from avtomat.core.timestamp import format_time
+from avtomat.diagnostics import visible
 
 STATE_WIDTH: Final = 20
 ROOT: Final = "/"
@@ -85,6 +86,7 @@ class Narrator:
         self._began_at: datetime | None = None
         self._scopes: dict[str, _Scope] = {}
         self._unwinding = False
+        self._finishing = False
 
     def lines(self, entry: Mapping[str, Json]) -> list[str]:
         """The lines of one entry, with the seconds that have passed since the first one."""
@@ -103,13 +105,19 @@ class Narrator:
         path = entry.get("scope") or ROOT
         scope = self._scope(path, entry)
         told = [*self._cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
+        error = (entry.get("set") or {}).get("finally_error")
+        told += [("finally", f"failed: {_error_text(error)}", Tone.WORRY)] if error else []
         if "ended" in entry:
             told += [_job_ended(entry) if path == ROOT else _body_ended(scope, entry)]
             del self._scopes[path]
         return told
 
     def _cause(self, scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
-        """What happened; while a job undoes, its timer only says that the next undo may begin."""
+        """What happened; while a job undoes, its timer only says that the next undo may begin, and the one body of
+        `finally` has told its end itself.
+        """
+        if self._finishing and scope is self._scopes.get(ROOT) and entry["type"] in {"JoinDecided", "TimerFired"}:
+            return
         if not (self._unwinding and entry["type"] == "TimerFired"):
             yield from _cause(scope, entry)
 
@@ -126,6 +134,8 @@ class Narrator:
         machine = (entry.get("set") or {}).get("machine", "")
         block = f"{parent.machine}.{parent.state}" if parent.machine else parent.state
         index = number.rpartition(".")[2]
+        if machine == FINALLY:
+            return _Scope(place="finally", machine=machine)
         if machine == block:
             return _Scope(place=f"{parent.name(parent.state)}[{index}]", machine=machine)
         return _Scope(place=f"{parent.name(parent.state)}.{machine.rpartition('.')[2]}", machine=machine)
@@ -153,6 +163,9 @@ class Narrator:
         elif waiting.get("for") == "unwind" and not self._unwinding:
             self._unwinding = True
             yield "", "what was done is undone, the latest first", Tone.WORRY
+        elif waiting.get("for") == "finally":
+            self._unwinding, self._finishing = False, True
+            yield "finally", f"begins; the job will be {waiting['status']}", Tone.PLAIN
         elif "fork" in entry:
             yield scope.here, f"splits into {entry['fork']['total']}", Tone.PLAIN
         elif trail and "ended" not in entry:
