@@ -17,7 +17,7 @@ from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time
 from avtomat.core.value import value
-from avtomat.core.waiting import OnFork
+from avtomat.core.waiting import OnFinally, OnFork
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
@@ -25,6 +25,9 @@ from avtomat.storage.port.rules import child_path
 from avtomat.storage.port.store import Store
 
 BODIES_LOOKED_AT_MAX: Final = 200
+_FINALLY: Final = "finally"
+"""How the paths of states begin that run at the end of a job."""
+
 _ITEM: Final = re.compile(r"\[(\d{1,9})\]", re.ASCII)
 _SCOPE: Final = re.compile(r"/|(?:/\d{1,9}\.\d{1,9}){1,20}", re.ASCII)
 
@@ -84,7 +87,7 @@ class Questions:
             asked, waiting = asked_in(kept), kept.scope.waiting
             if asked is not None:
                 found.append(asked)
-            elif isinstance(waiting, OnFork):
+            elif isinstance(waiting, OnFork | OnFinally):
                 below = await self._below(job, kept.scope.path, waiting.number, room + 1)
                 is_all = is_all and len(below) <= room
                 paths += below[:room]
@@ -135,6 +138,9 @@ def state_of(kept: Kept) -> object:
 def _towards(kept: Kept, name: str) -> str | None:
     """The path of the body through which a state's path leads on from this scope."""
     waiting, state, here = kept.scope.waiting, state_of(kept), state_path(kept) or ""
+    if isinstance(waiting, OnFinally):
+        is_inside = name.partition(".")[0].partition("[")[0] == _FINALLY
+        return child_path(kept.scope.path, waiting.number, 0) if is_inside else None
     if not isinstance(waiting, OnFork) or not name.startswith(here):
         return None
     rest, index = name[len(here) :], None
