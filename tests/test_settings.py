@@ -285,5 +285,5 @@ def test_hosts_are_names_addresses_and_networks_with_or_without_a_port(hosts: st
     "hosts", ["http://crm", "10.0.0.1/8", "a:0", "a:70000", "a:b", "[::1", "1.2.3", "a/b", "a:1:2"]
 )
 def test_what_is_no_host_is_refused(hosts: str) -> None:
-    with pytest.raises(SettingsError, match=r"calls_allow|CALLS_ALLOW"):
+    with pytest.raises(SettingsError, match="CALLS_ALLOW"):
         load_settings(environ={"AVTOMAT_CALLS_ALLOW": hosts}, folder=Path("nowhere"))

@@ -120,8 +120,10 @@ def _check_host(text: str) -> None:
 def split_port(entry: str) -> tuple[str, int | None]:
     """A host, address or network, and the port behind it, if any. Raises ValueError for a port that is none."""
     if entry.startswith("["):
-        host, _, rest = entry[1:].partition("]")
-        return host, int(rest.removeprefix(":")) if rest else None
+        host, closing, rest = entry[1:].partition("]")
+        if not closing or (rest and not rest.startswith(":")):
+            raise ValueError(entry)
+        return host, int(rest[1:]) if rest else None
     if entry.count(":") == 1:
         host, _, port = entry.partition(":")
         return host, int(port)

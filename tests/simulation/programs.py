@@ -108,7 +108,7 @@ class _Writer:
         kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
         kind = self.random.choice(kinds)
         state = kind(depth)
-        works = any(key in state for key in ("task", "signal", "approval", "parallel", "foreach"))
+        works = any(key in state for key in ("task", "call", "signal", "approval", "parallel", "foreach"))
         guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
         back = names if works or "wait" in state else names[at + 1 :]
         state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
@@ -153,6 +153,8 @@ class _Writer:
     def _task(self, depth: int) -> dict[str, Any]:
         random = self.random
         state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(self.values)}}
+        if random.random() < 0.25:
+            state = {"call": self._call({"x": random.choice(self.values)})}
         if random.random() < 0.5:
             state["retry"] = self._retry()
         if random.random() < 0.3:
@@ -177,7 +179,18 @@ class _Writer:
         if random.random() < 0.5:
             several = [{"errors": ["OWN_CODE"], "attempts": 2}, {"attempts": 2}]
             undo["retry"] = random.choice(("none", {"attempts": 2}, several))
+        if random.random() < 0.25:
+            undo["call"] = self._call(undo.pop("params"))
+            del undo["task"]
         return undo
+
+    def _call(self, body: Any) -> dict[str, Any]:
+        """A request with this body; one in a while cannot be rendered."""
+        url = self.random.choice(
+            ("https://a.example/", "https://a.example/{{ to_json(data.n) }}", "{{ input.missing }}")
+        )
+        method = self.random.choice(("POST", "PUT", "PATCH", "DELETE"))
+        return {"method": method, "url": url, "json": body}
 
     def _count_up(self) -> int:
         self.count += 1

@@ -53,7 +53,19 @@ OUTPUTS: tuple[Any, ...] = (
 CHOICES = ("approve", "reject", "success")
 KEYS = ("", "k", "0", "1", "2", "3")
 STATUSES = ("success", "success", "success", "later")
-CODES = ("TRANSIENT_ERROR", "TRANSIENT_ERROR", "PERMANENT_ERROR", "INTERNAL_ERROR", "OWN_CODE", "OTHER_CODE")
+CODES = (
+    "TRANSIENT_ERROR",
+    "TRANSIENT_ERROR",
+    "PERMANENT_ERROR",
+    "INTERNAL_ERROR",
+    "OWN_CODE",
+    "OTHER_CODE",
+    "CALL_FAILED",
+)
+DETAILS: tuple[Any, ...] = (
+    {"n": 1.0}, {"status": 503, "retry_after_s": 7}, {"status": 404}, {"reason": "connect", "sent": False},
+    {"reason": "url.refused", "sent": False}, {"reason": "connection_lost", "sent": True}, {"status": True}, None,
+)  # fmt: skip
 INPUTS: tuple[Any, ...] = (
     {"n": 2, "items": [1, 2, 3], "pause": "5s"},
     {"n": 1, "items": [], "pause": "1h30m"},
@@ -153,7 +165,8 @@ class Walker:
             return LeaseLost(attempt=task.attempt, gave_up=random.random() < 0.5)
         if random.random() < 0.1:
             return AttemptReturned(attempt=task.attempt)
-        return TaskFailed(attempt=task.attempt, code=random.choice(CODES), message="m", details={"n": 1.0})
+        details = random.choice(DETAILS)
+        return TaskFailed(attempt=task.attempt, code=random.choice(CODES), message="m", details=details)
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
