@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-_WRONG_USAGE: Final = frozenset({"request.parameter", "request.invalid"})
+_EXIT_CODES: Final = {"request.parameter": 2, "request.invalid": 2, "blueprint.no_good_version": 1}
+"""Of refusals of these codes; the others' follow from their status."""
 
 
 class AvtomatError(Exception):
@@ -40,10 +41,16 @@ class AvtomatError(Exception):
 
 
 class SettingsError(AvtomatError):
-    """Settings cannot be used as they are; each line of the text is one finding."""
+    """Settings cannot be used as they are; each line of the text is one finding. `keys` has for each of them the way to
+    the entry of avtomat.toml that it is about; none where it is about something else.
+    """
 
     default_code = "settings.invalid"
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, keys: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.keys = keys
 
 
 class SecretError(AvtomatError):
@@ -112,7 +119,7 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
         self.retry_after_s = retry_after_s
         self.errors = errors
         self.details = details
-        self.exit_code = {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 2 if code in _WRONG_USAGE else 1)
+        self.exit_code = _EXIT_CODES.get(code) or {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 1)
 
 
 class StoreError(AvtomatError):

@@ -34,7 +34,11 @@ _URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 
 class UnfitValueError(ValueError):
-    """A value is not of its setting's kind; the text says what was expected."""
+    """A value is not of its setting's kind; the text says what was expected. `keys` lead to the part of a table."""
+
+    def __init__(self, message: str, *keys: str) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +262,7 @@ def parse_secrets(value: object) -> Mapping[str, SecretSource]:
 def secret_name(name: str) -> str:
     """The name itself if a blueprint can say it."""
     if not _SECRET_NAME.fullmatch(name):
-        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64")
+        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64", name)
     return name
 
 
@@ -270,7 +274,7 @@ def _secret_source(name: str, source: object) -> SecretSource:
             return EnvironmentSecret(variable=variable)
         case {"file": str(path), **rest} if not rest:
             return FileSecret(path=Path(path).expanduser())
-    raise UnfitValueError(f'{name} must be "text", {{env = "VARIABLE"}} or {{file = "path"}}')
+    raise UnfitValueError(f'{name} must be "text", {{env = "VARIABLE"}} or {{file = "path"}}', name)
 
 
 def show_text(value: object) -> str:

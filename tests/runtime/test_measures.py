@@ -36,7 +36,9 @@ def admission(sample: Sample | None, *, jobs: int = 10, pending: int = 10) -> Ad
 
 
 def sample(**counts: int) -> Sample:
-    return Sample(counts={"open": 0, "paused": 0, "quarantined": 0, "compensating": 0, "finishing": 0, "outbox": 0} | counts)
+    return Sample(
+        counts={"open": 0, "paused": 0, "quarantined": 0, "compensating": 0, "finishing": 0, "outbox": 0} | counts
+    )
 
 
 def test_nothing_is_refused_before_the_store_was_asked() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
+from avtomat.blueprint.files import is_folder
 from avtomat.cli.dev_news import News
 from avtomat.cli.sample_input import sample_of
 from avtomat.cli.serving import serve
@@ -46,14 +47,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 2 for an address that others can reach, 5 when the store cannot be used."""
-    if not args.folder.is_dir():
+    if not is_folder(args.folder):
         raise NotFoundError(f"there is no folder {args.folder}", hint="`avtomat init` begins a project")
     loaded = loaded_settings_of(args, folder=args.folder)
     for warning in loaded.warnings:
         print(f"avtomat: warning: {warning}", file=sys.stderr)
     settings = _own_machine(loaded, args.folder)
     set_up_logs(settings)
-    return serve(settings, _announce)
+    return serve(settings, _announce, prepare=News)
 
 
 def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
@@ -71,7 +72,7 @@ def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
         settings = replace(settings, link_secret=_link_secret(_own_folder(folder) if is_own else None))
     if loaded.sources["blueprints_hold"] == DEFAULT:
         settings = replace(settings, blueprints_hold=timedelta(0))  # nobody else serves an older folder
-    if loaded.sources["blueprints"] == DEFAULT and not settings.blueprints.is_dir():
+    if loaded.sources["blueprints"] == DEFAULT and not is_folder(settings.blueprints):
         settings = replace(settings, blueprints=folder)
     return settings
 
@@ -119,7 +120,6 @@ def _announce(engine: Service, address: str) -> None:
     names = [str(each["name"]) for each in blueprints]
     print(f"Blueprints of {settings.blueprints}, reloaded as they change: {_listed(names)}")
     print(f"Start a job: {_curl(engine, address, names)}", flush=True)
-    News(engine)
 
 
 def _listed(names: list[str]) -> str:

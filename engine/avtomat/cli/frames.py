@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from avtomat.blueprint.files import read_file
+from avtomat.blueprint.files import is_file, read_file
 from avtomat.diagnostics import Diagnostic, Severity, visible
 
 _LINE_MAX = 160
@@ -91,12 +91,16 @@ def sources_of(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
     not read again: a pipe would have nobody at its other end.
     """
     texts: dict[str, str] = {}
-    for file in {each.file for each in diagnostics if Path(each.file).is_file()}:
+    for file in {each.file for each in diagnostics if is_file(Path(each.file))}:
         content = read_file(Path(file))
         if isinstance(content, bytes):
-            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-            texts[file] = text.replace("\r\n", "\n").replace("\r", "\n")
+            texts[file] = source_text(content)
     return texts
+
+
+def source_text(content: bytes) -> str:
+    """The text of a file with the line ends that findings count."""
+    return content.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def summary(diagnostics: Sequence[Diagnostic], files: int) -> str:

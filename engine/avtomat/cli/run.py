@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 
 from avtomat.blueprint.compiler import examine_text
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.cli.asked_tasks import kinds_of, without_requirements
 from avtomat.cli.exec_flag import add_exec_flag, by_kind
 from avtomat.cli.exec_task import exec_task
@@ -95,11 +96,13 @@ def _compile(file: Path) -> Program | None:
     except OSError as error:
         raise NotFoundError(f"{file}: {error.strerror}") from None
     examined = examine_text(content)
-    findings = [finding.in_file(str(file)) for finding in examined.findings]
+    program = examined.built() if examined.is_good else None
+    found = (*examined.findings, program) if isinstance(program, Finding) else examined.findings
+    findings = [finding.in_file(str(file)) for finding in found]
     sources = {str(file): content.decode("utf-8", "replace").replace("\r\n", "\n")}
     for text in as_text(findings, sources, colour=wants_colour(sys.stderr)):
         print(text, end="\n\n", file=sys.stderr)
-    return examined.program() if examined.is_good else None
+    return program if isinstance(program, Program) else None
 
 
 def _refuse_gaps(kinds: Iterable[str], commands: Mapping[str, str]) -> None:

@@ -270,7 +270,7 @@ class OnUnwind(Awaited):
 @value
 class OnUndo(Awaited):
     """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`.
-    `taken` as in `OnTask`.
+    `taken` as in `OnTask`; `place` is the path of the state that is undone, for people.
     """
 
     FOR = "undo"
@@ -282,10 +282,12 @@ class OnUndo(Awaited):
     limits: TaskLimits
     returned: int = 0
     taken: tuple[int, ...] = ()
+    place: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"seq": self.seq, "index": self.index, "attempt": self.attempt, "unwind": self.unwind.end_as_json()}
+        place |= {"place": self.place} if self.place else {}
         return {"for": "undo", **place, **self.limits.as_json(), **_counts_as_json(self)}
 
     @classmethod
@@ -295,6 +297,7 @@ class OnUndo(Awaited):
             seq=record["seq"],
             index=record["index"],
             attempt=record["attempt"],
+            place=record.get("place", ""),
             unwind=OnUnwind.from_json(record["unwind"]),
             limits=TaskLimits.from_json(record),
             **_counts_from_json(record),

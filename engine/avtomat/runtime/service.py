@@ -153,12 +153,8 @@ class Service:
         self._heard_by = changed
 
     def tell_findings(self, findings_to: Callable[[Sequence[Diagnostic]], None]) -> None:
-        """Call this from now on with what is newly wrong with a file of blueprints."""
+        """Call this from now on with what is newly wrong with a file of blueprints, instead of logging it."""
         self._reloader.tell_findings(findings_to)
-
-    def findings(self) -> list[Diagnostic]:
-        """What is wrong with the files of blueprints now."""
-        return [finding for _, _, finding in self._reloader.problems]
 
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""

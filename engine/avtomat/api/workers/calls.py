@@ -84,7 +84,9 @@ class WorkerRoutes:
             worker=worker_of(request),
             kinds=_names(query.get("available_skills", "")),
             may_do=None if (entry := request.caller.worker) is None else entry.may_do,
-            timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
+            timeout_s=seconds(
+                query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s, cut=True
+            ),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
             hot=_names(query["hot_skills"]) if "hot_skills" in query else None,

@@ -182,9 +182,10 @@ class ClientDoor:
 
     def _not_found(self, name: str) -> RequestRefused:
         if name in self._programs.missing:
-            return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.no_good_version")
+            return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.unavailable")
         if name in self._programs.never_good:
-            return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")
+            hint = "mend its file; `avtomat blueprints list` says what is wrong with it"
+            return not_now(f"no version of the blueprint {name!r} was good yet", "blueprint.no_good_version", hint)
         return RequestRefused(f"there is no blueprint {name!r}", status=404, code="blueprint.not_found")
 
     async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:

@@ -53,7 +53,7 @@ class Tone(Enum):
 class _Scope:
     """Where one scope stands: the place of its body ("" for the root), its machine, its state and attempt.
 
-    `undoing` is the kind of the undo under way; empty while there is none.
+    `undoing` is the kind of the undo under way, and `undone` what it undoes; empty while there is none.
     """
 
     place: str = ""
@@ -61,6 +61,7 @@ class _Scope:
     state: str = ""
     attempt: int = 0
     undoing: str = ""
+    undone: str = ""
 
     def name(self, state: str) -> str:
         """How people call a state of this scope."""
@@ -71,7 +72,10 @@ class _Scope:
     @property
     def here(self) -> str:
         """What it is about: the state in which it stands, or the undo under way."""
-        return f"undo {self.undoing}" if self.undoing else self.name(self.state)
+        if not (self.undoing or self.undone):
+            return self.name(self.state)
+        words = ("undo", self.undoing, f"of {self.undone}" if self.undone else "")
+        return " ".join(word for word in words if word)
 
 
 Told = tuple[str, str, Tone]
@@ -148,7 +152,7 @@ class Narrator:
         if trail:
             scope.state = trail[-1]
         waiting = (entry.get("set") or {}).get("waiting") or {}
-        scope.undoing = _kind_of_undo(scope, entry, waiting)
+        _note_undo(scope, entry, waiting)
         if "dispatch" in entry:
             scope.attempt = entry["dispatch"]["attempt"]
             yield scope.here, _offer(scope.attempt), Tone.PLAIN
@@ -236,14 +240,15 @@ def _by(entry: Mapping[str, Json]) -> str:
     return by + (f": {entry['reason']}" if entry.get("reason") else "")
 
 
-def _kind_of_undo(scope: _Scope, entry: Mapping[str, Json], waiting: Mapping[str, Json]) -> str:
-    """The kind of the undo that is under way after this entry."""
+def _note_undo(scope: _Scope, entry: Mapping[str, Json], waiting: Mapping[str, Json]) -> None:
+    """Note which undo is under way after this entry: its kind is told when it begins, and what it undoes always."""
     if "waiting" not in (entry.get("set") or {}):
-        return scope.undoing
-    if waiting.get("for") != "undo":
-        return ""
-    kind = (entry.get("dispatch") or {}).get("kind")
-    return str(kind) if kind else scope.undoing
+        return
+    undone = str(waiting.get("place") or "") if waiting.get("for") == "undo" else ""
+    kind = str((entry.get("dispatch") or {}).get("kind") or "")
+    goes_on = waiting.get("for") == "undo" and undone == scope.undone
+    scope.undoing = (kind or (scope.undoing if goes_on else "")) if waiting.get("for") == "undo" else ""
+    scope.undone = undone
 
 
 def _parked(path: str, entry: Mapping[str, Json]) -> Iterator[Told]:

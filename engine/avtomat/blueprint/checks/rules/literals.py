@@ -11,8 +11,8 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.language.expression import Expression, parse_expression
 from avtomat.blueprint.spec import entries_of, part_of
-from avtomat.blueprint.yaml.accidents import quoted
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence
+from avtomat.blueprint.yaml.scalars import quoted
 
 _OF_JOB = (
     "blueprint",
