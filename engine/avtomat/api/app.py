@@ -33,7 +33,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
-from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
@@ -51,7 +51,7 @@ class Served(Protocol):
     """What the doors need of an engine."""
 
     settings: Settings
-    clients: ClientDoor
+    clients: ClientOperations
     operators: Operators
     explainer: Explainer
     signals: Signals

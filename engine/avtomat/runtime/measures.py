@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from avtomat.runtime.jobs.executor import NO_VERSION
 from avtomat.runtime.work.queues import Queues
 from avtomat.storage.port.answers import Committed, Created, Handout, Outcome
+from avtomat.storage.port.asking import only_asks
 from avtomat.storage.port.store import EQUAL, Store
 from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Writes
 
@@ -35,11 +35,12 @@ class Tally:
     calls: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
-        """A commit was answered. With NO_VERSION it only asked what became of a cause that changes nothing."""
+        """A commit was answered, or the question what became of a cause that changes nothing."""
         word = outcome.value
-        self.decisions += version != NO_VERSION
+        asked = only_asks(version)
+        self.decisions += not asked
         moved = outcome is Outcome.MOVED
-        if version != NO_VERSION:
+        if not asked:
             self.commits[word] += 1
             self.conflicts += moved
         elif moved:

@@ -22,7 +22,7 @@ from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
 from avtomat.runtime.jobs.admission import Admission
-from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import KeptScopes
@@ -87,7 +87,7 @@ class Service:
         )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
-        self.clients = ClientDoor(
+        self.clients = ClientOperations(
             self.store,
             self._executor,
             self._scopes,

@@ -15,7 +15,7 @@ from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
-from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.settings import Settings
 from avtomat.suggest import did_you_mean
 
@@ -33,7 +33,7 @@ Restore = Callable[[str, str], Awaitable[None]]
 class BlueprintRoutes:
     """The routes below /api/v1/blueprints."""
 
-    def __init__(self, clients: ClientDoor, problems: Problems, restore: Restore, settings: Settings) -> None:
+    def __init__(self, clients: ClientOperations, problems: Problems, restore: Restore, settings: Settings) -> None:
         self._clients = clients
         self._problems = problems
         self._restore = restore

@@ -18,7 +18,7 @@ from avtomat.api.http.requests import Request, single_header
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED
 from avtomat.errors import RequestRefused
-from avtomat.runtime.jobs.clients import STATUS_WORDS, Accepted, ClientDoor
+from avtomat.runtime.jobs.clients import STATUS_WORDS, Accepted, ClientOperations
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.settings import Settings
 from avtomat.storage.port.answers import Query
@@ -39,7 +39,7 @@ T = TypeVar("T")
 class JobRoutes:
     """The routes below /api/v1/jobs."""
 
-    def __init__(self, clients: ClientDoor, settings: Settings) -> None:
+    def __init__(self, clients: ClientOperations, settings: Settings) -> None:
         self._clients = clients
         self._body_bytes_max = settings.body_bytes_max
         self._wait_max_s = settings.wait_max.total_seconds()

@@ -17,7 +17,7 @@ from avtomat.errors import RequestRefused
 from avtomat.graph.model import final_graph_of, graph_of
 from avtomat.graph.svg import svg_of
 from avtomat.runtime.blueprints.programs import Programs
-from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.codec import loads
@@ -35,7 +35,7 @@ class EnginePages:
 
     def __init__(
         self,
-        clients: ClientDoor,
+        clients: ClientOperations,
         programs: Programs,
         store: Store,
         readiness: Readiness,

@@ -19,7 +19,7 @@ from avtomat.core.model import ENDED
 from avtomat.graph.model import final_graph_of, graph_of
 from avtomat.graph.svg import svg_of
 from avtomat.runtime.blueprints.programs import Programs
-from avtomat.runtime.jobs.clients import STATUS_WORDS, ClientDoor
+from avtomat.runtime.jobs.clients import STATUS_WORDS, ClientOperations
 from avtomat.runtime.people.narration import Narrator
 from avtomat.runtime.people.why import Explainer
 from avtomat.storage.port.answers import Query
@@ -33,7 +33,7 @@ ENTRIES_SHOWN: Final = 200
 class JobPages:
     """The pages below /ui/jobs, and /ui/incidents."""
 
-    def __init__(self, clients: ClientDoor, explainer: Explainer, programs: Programs, *, can_leave: bool) -> None:
+    def __init__(self, clients: ClientOperations, explainer: Explainer, programs: Programs, *, can_leave: bool) -> None:
         self._clients = clients
         self._explainer = explainer
         self._programs = programs

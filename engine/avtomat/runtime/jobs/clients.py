@@ -71,7 +71,7 @@ class Accepted:
     ended: Mapping[str, Json] | None = None
 
 
-class ClientDoor:
+class ClientOperations:
     """The operations behind the clients' door. `client` None reads as an admin: every client's jobs."""
 
     def __init__(

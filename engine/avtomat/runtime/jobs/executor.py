@@ -44,6 +44,7 @@ from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
+from avtomat.storage.port.asking import ask
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
@@ -52,9 +53,6 @@ log = logging.getLogger(__name__)
 
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
-
-NO_VERSION = -1
-"""A version that no scope has: a commit with it writes nothing and only says what became of its cause."""
 
 
 @value
@@ -235,9 +233,8 @@ class Executor:
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""
-        writes = Writes(scope=b"", visit=0, record=b"")
         job, path = kept.head.job, kept.scope.path
-        answer = await repeat(lambda: self._store.commit(job, path, NO_VERSION, cause, writes))
+        answer = await repeat(lambda: ask(self._store, job, path, cause))
         fresh = answer.loaded
         if answer.outcome is Outcome.MOVED and fresh is not None and fresh.version == kept.scope.version:
             if not isinstance(cause, ResultCause):

@@ -22,7 +22,7 @@ from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnUndo, OnUnwind
 from avtomat.errors import RequestRefused
 from avtomat.runtime.blueprints.programs import Programs
-from avtomat.runtime.jobs.clients import Accepted, ClientDoor
+from avtomat.runtime.jobs.clients import Accepted, ClientOperations
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row
@@ -58,7 +58,7 @@ class Operators:
     """
 
     def __init__(
-        self, store: Store, executor: Executor, clients: ClientDoor, programs: Programs, histories: Histories
+        self, store: Store, executor: Executor, clients: ClientOperations, programs: Programs, histories: Histories
     ) -> None:
         self._store = store
         self._executor = executor

@@ -16,7 +16,7 @@ from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
-from avtomat.runtime.jobs.clients import ClientDoor
+from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
@@ -58,7 +58,7 @@ class Explainer:
         self,
         store: Store,
         scopes: Scopes,
-        clients: ClientDoor,
+        clients: ClientOperations,
         dispatcher: Dispatcher,
         histories: Histories,
         *,
