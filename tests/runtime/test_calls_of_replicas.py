@@ -78,6 +78,7 @@ async def kill(replica: Service) -> None:
         assert held.doing is not None
         held.doing.cancel()
     replica._caller._held.clear()
+    await replica._caller._client.close()
     await replica._duties.stop()
 
 
