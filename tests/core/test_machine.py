@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from avtomat.core.amounts import AuthorError, as_count
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     CancelRequested,
@@ -32,7 +33,6 @@ from avtomat.core.messages import (
 )
 from avtomat.core.model import Status
 from avtomat.core.waiting import OnStart, OnTask, OnTimer
-from avtomat.core.walk import AuthorError, as_count
 from tests.core.building import NOW, Position, begun, seconds
 
 PASSIVE = """

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.formula import Json
 from avtomat.core.messages import Change, Decision, ForkScopes, Ignored, JoinDecided, ScopeEnded
 from avtomat.core.model import Error, Status
 from avtomat.core.program import FINALLY, RESULT
 from avtomat.core.waiting import OnFinally
-from avtomat.core.walk import AuthorError, Names, Walk
+from avtomat.core.walk import Names, Walk
 
 _TOO_LONG = "`finally` took longer than its timeout"
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Problem
 from avtomat.core.messages import Change, ScopeEnded
@@ -25,7 +26,7 @@ from avtomat.core.model import UNCATCHABLE, Error, Ref, Status
 from avtomat.core.program import ANY, END, CatchArm, Unhandled
 from avtomat.core.unwind import end_job
 from avtomat.core.waiting import OnTask
-from avtomat.core.walk import AuthorError, Names, Walk
+from avtomat.core.walk import Names, Walk
 
 if TYPE_CHECKING:
     from avtomat.core.kinds.state import State

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import answer_finally, miss_finally
 from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.approvals import answer_approval
@@ -56,7 +57,7 @@ from avtomat.core.program import Program
 from avtomat.core.scope import ROOT, Scope
 from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
-from avtomat.core.walk import AuthorError, Walk
+from avtomat.core.walk import Walk
 
 Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
 """What a scope may have waited for."""

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Rendered
 from avtomat.core.messages import (
@@ -37,7 +38,7 @@ from avtomat.core.program import Compensation
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, task_limits
 from avtomat.core.waiting import OnUndo, OnUnwind, TaskLimits
-from avtomat.core.walk import AuthorError, Names, Walk
+from avtomat.core.walk import Names, Walk
 
 if TYPE_CHECKING:
     from avtomat.core.kinds.state import State

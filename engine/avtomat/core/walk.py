@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from avtomat.core.amounts import AuthorError, kind_of_value
 from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
@@ -27,15 +28,6 @@ Names = Mapping[str, Json]
 """What expressions see, by name."""
 
 Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
-
-
-class AuthorError(Exception):
-    """An author's error while a decision is made: caught where the state that made it fails, never outside the core."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class Walk:
@@ -159,7 +151,9 @@ class Walk:
         if isinstance(value, Failure):
             raise AuthorError(value.code, f"when {guard.source}: {value.message}")
         if not isinstance(value, bool):
-            raise AuthorError("EXPRESSION_ERROR", f"when {guard.source}: gave {_kind(value)}, expected true or false")
+            raise AuthorError(
+                "EXPRESSION_ERROR", f"when {guard.source}: gave {kind_of_value(value)}, expected true or false"
+            )
         return value
 
     def render(self, template: Template, names: Names) -> Rendered:
@@ -184,7 +178,7 @@ class Walk:
         text = self.render(amount, names).value
         span = parse_span(text) if isinstance(text, str) else None
         if span is None:
-            raise AuthorError("TEMPLATE_ERROR", f"expected a duration such as 30s or 1h30m, got {_kind(text)}")
+            raise AuthorError("TEMPLATE_ERROR", f"expected a duration such as 30s or 1h30m, got {kind_of_value(text)}")
         return span
 
     def render_timeout(self, amount: Amount | None, names: Names, *, code: str = "TIMEOUT_ERROR") -> timedelta | None:
@@ -200,7 +194,7 @@ class Walk:
         time = parse_time(text) if isinstance(text, str) else None
         if time is None:
             hint = time_hint(text) if isinstance(text, str) else time_hint("")
-            raise AuthorError("TEMPLATE_ERROR", f"expected a time, got {_kind(text)}: {hint}")
+            raise AuthorError("TEMPLATE_ERROR", f"expected a time, got {kind_of_value(text)}: {hint}")
         return time
 
     def apply(self, sets: Sets, names: Names) -> None:
@@ -388,20 +382,3 @@ class Walk:
             finally_error=self.finally_error,
             waiting=waiting,
         )
-
-
-def as_count(value: Json, what: str) -> int:
-    """A number of things; anything but a whole number from 0 is the author's error. 2.0 is one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    got = f"{value}" if isinstance(value, int | float) and not isinstance(value, bool) else _kind(value)
-    raise AuthorError("TEMPLATE_ERROR", f"{what}: expected a whole number from 0, got {got}")
-
-
-_KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a map"}
-
-
-def _kind(value: Json) -> str:
-    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)

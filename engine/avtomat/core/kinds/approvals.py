@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.defaults import Defaults
 from avtomat.core.flow import fail, go_on, leave, make_error
@@ -20,7 +21,7 @@ from avtomat.core.messages import ApprovalDecided, Decision, Ignored
 from avtomat.core.program import Amount
 from avtomat.core.value import value
 from avtomat.core.waiting import Waiting
-from avtomat.core.walk import AuthorError, Names, Walk
+from avtomat.core.walk import Names, Walk
 
 TEXT_CHARACTERS_MAX = 8_000
 ASSIGNEES_MAX = 100

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 
+from avtomat.core.amounts import AuthorError, as_count
 from avtomat.core.flow import fail, go_on, leave, make_error
 from avtomat.core.formula import Json, Template
 from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
@@ -20,7 +21,7 @@ from avtomat.core.program import Amount, Count, RetryPolicy
 from avtomat.core.retry import try_after
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFork, OnRetry, Waiting
-from avtomat.core.walk import AuthorError, Names, Walk, as_count
+from avtomat.core.walk import Names, Walk
 
 NO_FAILURES: Names = {"failures": [], "failed": 0}
 """What the arms of a block see of failures where no join told of any."""

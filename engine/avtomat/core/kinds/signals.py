@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
+from avtomat.core.amounts import AuthorError
 from avtomat.core.flow import contract_error, fail, go_on, leave, make_error
 from avtomat.core.formula import Check, Template
 from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
@@ -15,7 +16,7 @@ from avtomat.core.messages import Decision, Ignored, SignalReceived
 from avtomat.core.program import Amount
 from avtomat.core.value import value
 from avtomat.core.waiting import OnSignal, Waiting
-from avtomat.core.walk import AuthorError, Names, Walk
+from avtomat.core.walk import Names, Walk
 
 KEY_CHARACTERS_MAX = 512
 _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
