@@ -269,8 +269,7 @@ class Service:
             lease=settings.lease, usual=settings.calls_timeout, most=settings.calls_timeout_max, drain=settings.drain
         )
         client = Outgoing(Allowed(settings.calls_allow, settings.calls_ports), bounds)
-        tally = self.measures.tally
-        return Caller(self.store, self.dispatcher, client, tally, at_once=settings.calls_at_once, times=times)
+        return Caller(self.store, self.dispatcher, client, self.measures, at_once=settings.calls_at_once, times=times)
 
     def _has_work(self, partition: int, queue: str) -> None:
         self.queues.has_work(partition, queue)

@@ -2,7 +2,7 @@
 
 A call is a task under a lease, so one whose replica is killed costs an attempt and nothing else. A replica takes as
 many as it has room for, and each waits for its server by itself. It asks the store for none until there was news of
-one, and looks seldom.
+one, or a sample of the store has one.
 
 A replica that stops takes no more, and lets those under way end within a time. What is left then is given back, unless
 it may have had its effect and must not be repeated: such an attempt is lost.
@@ -27,7 +27,7 @@ from avtomat.core.kinds.calls import ACTS_ONCE, CALL, RESERVED
 from avtomat.core.timestamp import from_ms
 from avtomat.errors import StoreError
 from avtomat.runtime.chance import random_hex
-from avtomat.runtime.measures import Tally
+from avtomat.runtime.measures import Measures
 from avtomat.runtime.outgoing.client import Outgoing
 from avtomat.runtime.outgoing.messages import Answer, Sending, Unanswered
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -39,8 +39,8 @@ from avtomat.storage.port.store import Store
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 30.0
-LOOK_EVERY_S: Final = 5.0
-"""So often a replica that has heard of no call looks all the same: messages may be lost."""
+LOOK_EVERY_S: Final = 1.0
+"""So often a replica that has heard of no call looks at the sample of the store: messages may be lost."""
 
 EAGER_S: Final = 600.0
 """So long after the last call, or the last news of one, it waits in line for the next."""
@@ -78,13 +78,14 @@ class Caller:
     """The calls of one replica, as the worker `name`."""
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, client: Outgoing, tally: Tally, *, at_once: int, times: Times
+        self, store: Store, dispatcher: Dispatcher, client: Outgoing, measures: Measures, *, at_once: int, times: Times
     ) -> None:
         self.name = _own_name()
         self._store = store
         self._dispatcher = dispatcher
         self._client = client
-        self._tally = tally
+        self._measures = measures
+        self._tally = measures.tally
         self._at_once = at_once
         self._times = times
         self._lease_ms = round(times.lease.total_seconds() * 1000)
@@ -93,9 +94,8 @@ class Caller:
         self._freed = asyncio.Event()
         self._begun = asyncio.Event()
         self._eager_until = 0.0
-        self._pause_s = 0.0  # what was queued before this replica began is told by nobody
         self._drained_at: float | None = None
-        dispatcher.connect(self.name, self._obey)
+        self._connected = False
 
     @property
     def under_way(self) -> int:
@@ -116,9 +116,9 @@ class Caller:
             await self._freed.wait()
             return
         eager = time.monotonic() < self._eager_until
-        pause_s, self._pause_s = self._pause_s, LOOK_EVERY_S
-        if not eager and not await self._news_within(pause_s):
-            await self._take(room, 0)
+        if not eager and not await self._news_within(LOOK_EVERY_S):
+            if self._is_queued():
+                self._news.set()
             return
         if self._news.is_set():
             self._news.clear()
@@ -165,6 +165,11 @@ class Caller:
 
     # --- one call ----------------------------------------------------------------------------------------------------
 
+    def _is_queued(self) -> bool:
+        """Whether the newest sample of the store has calls in their queue: news of them may have been lost."""
+        sample = self._measures.latest
+        return sample is not None and sample.counts.get(f"queue:{CALL}", 0) > 0
+
     async def _news_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
@@ -174,6 +179,9 @@ class Caller:
         return True
 
     async def _take(self, room: int, timeout_s: float) -> None:
+        if not self._connected:
+            self._connected = True
+            self._dispatcher.connect(self.name, self._obey)
         asked = Poll(worker=self.name, kinds=(CALL,), timeout_s=timeout_s, tasks_max=min(room, TASKS_PER_POLL_MAX))
         for task in await self._dispatcher.poll(asked, lambda: self._drained_at is not None):
             self._eager_until = time.monotonic() + EAGER_S
