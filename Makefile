@@ -44,6 +44,7 @@ docs: $(STAMP)  ## The parts of the documentation that are written from the code
 	$(BIN)/python scripts/settings_table.py
 	$(BIN)/python scripts/commands_page.py
 	$(BIN)/python scripts/language_pages.py
+	$(BIN)/python scripts/conformance_page.py
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

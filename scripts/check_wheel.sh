@@ -19,5 +19,6 @@ done
 "$work/venv/bin/avtomat" init project >/dev/null
 "$work/venv/bin/avtomat" validate project/workflows
 "$work/venv/bin/avtomat" test project/workflows
+"$work/venv/bin/avtomat" conformance worker --list >/dev/null
 "$work/venv/bin/avtomat" --version
 echo "The wheel works in a clean virtual environment."

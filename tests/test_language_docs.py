@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.blueprint.compiler import examine_text
 from avtomat.core.model import ENGINE_CODES, TASK_CODES
+from avtomat.resources import schema_text
 from tests.core.building import begun
 from tests.core.test_semantics import decided, told, value_of
 
@@ -26,6 +29,15 @@ def test_keys_and_functions_are_those_of_the_code() -> None:
     checked = subprocess.run([sys.executable, script, "--check"], check=False)
 
     assert checked.returncode == 0, "run: make docs"
+
+
+def test_the_page_about_workers_shows_a_right_blueprint_and_names_each_key_and_strategy() -> None:
+    page = (DOCS / "language/workers.md").read_text("utf-8")
+    worker = json.loads(schema_text("blueprint"))["definitions"]["worker"]["properties"]
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+    assert not examine_text(example).findings
+    assert [f"`{word}`" for word in (*worker, *worker["strategy"]["enum"]) if f"`{word}`" not in page] == ["`sticky`"]
 
 
 @pytest.mark.parametrize(("page", "blueprint", "trace"), EXAMPLES, ids=range(len(EXAMPLES)))

@@ -1,6 +1,7 @@
 """Each module imports only what lies below it, and a command loads only what it uses.
 
-    cli > api | rehearsal | embedding > runtime > storage | blueprint > core
+    cli > conformance > api > runtime | graph > storage | access > blueprint > core
+    cli > rehearsal | embedding > runtime
 
 Names joined by `|` never import each other. All but `core` may import the shared modules. The worker SDK stands alone,
 and is used by `cli` and `embedding`, which put a worker into the engine's own process. The package itself names
@@ -28,11 +29,28 @@ BELOW: dict[str, frozenset[str]] = {
     "core": frozenset(),
     "storage": frozenset({"core"}),
     "blueprint": frozenset({"core"}),
-    "runtime": frozenset({"core", "storage", "blueprint"}),
-    "api": frozenset({"core", "storage", "blueprint", "runtime"}),
+    "graph": frozenset({"core"}),
+    "access": frozenset({"core", "blueprint"}),
+    "runtime": frozenset({"core", "storage", "blueprint", "access"}),
+    "api": frozenset({"core", "storage", "blueprint", "access", "runtime", "graph"}),
+    "conformance": frozenset({"core", "runtime", "api"}),
     "rehearsal": frozenset({"core", "storage", "blueprint", "runtime"}),
     "embedding": frozenset({"core", "storage", "blueprint", "runtime", "avtomat_worker"}),
-    "cli": frozenset({"core", "storage", "blueprint", "runtime", "api", "rehearsal", "embedding", "avtomat_worker"}),
+    "cli": frozenset(
+        {
+            "core",
+            "storage",
+            "blueprint",
+            "access",
+            "runtime",
+            "api",
+            "conformance",
+            "rehearsal",
+            "embedding",
+            "avtomat_worker",
+            "graph",
+        }
+    ),
     "__main__": frozenset({"cli"}),
     PACKAGE: frozenset({"embedding"}),
     "avtomat_worker": frozenset(),

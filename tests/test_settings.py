@@ -131,6 +131,28 @@ def test_another_store_is_refused(store: str) -> None:
     assert "--store: must " in findings(Path(), flags={"store": store})
 
 
+@pytest.mark.parametrize("secret", ["short", "x" * 31, "ü" * 32, "a b" * 20])
+def test_a_link_secret_that_could_be_guessed_or_garbled_is_refused_without_showing_it(secret: str) -> None:
+    text = findings(Path(), environ={"AVTOMAT_LINK_SECRET": secret})
+
+    assert "AVTOMAT_LINK_SECRET: must " in text
+    assert secret not in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["flows.example.com", "ftp://h", "https://", "https://me:hush@h", "https://h?a", "https://h#a", "https://h:0"],
+)
+def test_a_public_url_that_leads_nowhere_is_refused(url: str) -> None:
+    assert "--public-url: " in findings(Path(), environ={}, flags={"public_url": url})
+
+
+def test_a_public_url_may_have_a_path() -> None:
+    loaded = load_settings(environ={}, flags={"public_url": "https://h.example/flows/"})
+
+    assert loaded.settings.public_url == "https://h.example/flows"
+
+
 def test_two_processes_cannot_share_sqlite() -> None:
     assert "2 processes cannot share sqlite:///" in findings(Path(), flags={"processes": 2})
     assert load_settings(environ={}, flags={"processes": 2, "store": "redis://h"}).settings.processes == 2

@@ -42,9 +42,10 @@ class Diagnostic:
     end_column: int | None = None
 
     @property
-    def order(self) -> tuple[str, int, int, str]:
-        """The order in which findings are shown: by place, then by code."""
-        return (self.file, self.line, self.column, self.code)
+    def order(self) -> tuple[str, int, int, str, str, str, str, int]:
+        """The order in which findings are shown: by place, then by code. No two that differ have the same."""
+        place = (self.file, self.line, self.column)
+        return (*place, self.code, self.message, self.severity, self.hint or "", self.end_column or 0)
 
     def as_json(self) -> list[str | int | None]:
         """All but its file: what was found in a text stands for every file that has this text."""
@@ -64,3 +65,12 @@ class Diagnostic:
             hint=hint,
             end_column=end_column,
         )
+
+
+def visible(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: authors, clients and workers wrote
+    parts of it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

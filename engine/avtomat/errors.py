@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-_WRONG_USAGE: Final = frozenset({"request.parameter", "request.invalid"})
+_EXIT_CODES: Final = {"request.parameter": 2, "request.invalid": 2, "blueprint.no_good_version": 1}
+"""Of refusals of these codes; the others' follow from their status."""
 
 
 class AvtomatError(Exception):
@@ -40,10 +41,16 @@ class AvtomatError(Exception):
 
 
 class SettingsError(AvtomatError):
-    """Settings cannot be used as they are; each line of the text is one finding."""
+    """Settings cannot be used as they are; each line of the text is one finding. `keys` has for each of them the way to
+    the entry of avtomat.toml that it is about; none where it is about something else.
+    """
 
     default_code = "settings.invalid"
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str | None = None, keys: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.keys = keys
 
 
 class SecretError(AvtomatError):
@@ -90,7 +97,8 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
     """A request is refused: raised behind a door, answered as problem+json, and raised again by a client of ours.
 
     `pointer` (RFC 6901) leads to the part of the body that is meant; `retry_after_s` becomes Retry-After. `errors`
-    lists all findings where there are several, each with pointer and message.
+    lists all findings where there are several, each with pointer and message; `details` are further members of the
+    problem.
     """
 
     def __init__(
@@ -103,13 +111,15 @@ class RequestRefused(AvtomatError):  # noqa: N818 - an answer, not a fault: the 
         pointer: str | None = None,
         retry_after_s: int | None = None,
         errors: Sequence[Mapping[str, str]] = (),
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.status = status
         self.pointer = pointer
         self.retry_after_s = retry_after_s
         self.errors = errors
-        self.exit_code = {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 2 if code in _WRONG_USAGE else 1)
+        self.details = details
+        self.exit_code = _EXIT_CODES.get(code) or {401: 4, 403: 4, 404: 3, 503: 5}.get(status, 1)
 
 
 class StoreError(AvtomatError):

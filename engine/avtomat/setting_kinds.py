@@ -27,13 +27,18 @@ _SIZE_UNITS: Final = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "ki": 2**10, 
 _STORE_SCHEMES: Final = ("sqlite:///", "redis://", "rediss://", "unix://")
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SECRET_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,63}", re.ASCII)
+SIGNING_CHARACTERS_MIN: Final = 32
 _HOST_NAME: Final = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?){1,127}", re.ASCII)
 _NUMBERS_ALONE: Final = re.compile(r"[0-9.]+", re.ASCII)
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^:/@]*):.*@")
 
 
 class UnfitValueError(ValueError):
-    """A value is not of its setting's kind; the text says what was expected."""
+    """A value is not of its setting's kind; the text says what was expected. `keys` lead to the part of a table."""
+
+    def __init__(self, message: str, *keys: str) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +160,32 @@ def parse_token(value: object) -> str:
     return text
 
 
+def parse_signing_secret(value: object) -> str:
+    """A secret by which something is signed: as a token, and too long to be guessed."""
+    text = parse_token(value)
+    if len(text) < SIGNING_CHARACTERS_MIN:
+        raise UnfitValueError(
+            f"must have at least {SIGNING_CHARACTERS_MIN} characters, such as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
+def parse_address(value: object) -> str:
+    """The address of a web server: http or https, a host, perhaps a port and a path."""
+    text = parse_text(value)
+    _refuse_no_url(text)
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
+        raise UnfitValueError("must be an address such as https://avtomat.example.com")
+    return text.rstrip("/")
+
+
 def parse_span(value: object) -> timedelta:
     """A duration longer than nothing."""
     span = parse_span_or_nothing(value)
@@ -231,7 +262,7 @@ def parse_secrets(value: object) -> Mapping[str, SecretSource]:
 def secret_name(name: str) -> str:
     """The name itself if a blueprint can say it."""
     if not _SECRET_NAME.fullmatch(name):
-        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64")
+        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64", name)
     return name
 
 
@@ -243,7 +274,7 @@ def _secret_source(name: str, source: object) -> SecretSource:
             return EnvironmentSecret(variable=variable)
         case {"file": str(path), **rest} if not rest:
             return FileSecret(path=Path(path).expanduser())
-    raise UnfitValueError(f'{name} must be "text", {{env = "VARIABLE"}} or {{file = "path"}}')
+    raise UnfitValueError(f'{name} must be "text", {{env = "VARIABLE"}} or {{file = "path"}}', name)
 
 
 def show_text(value: object) -> str:
@@ -304,6 +335,8 @@ PATH: Final = Kind(words="path", parse=parse_path, show=show_text)
 STORE: Final = Kind(words="URL", parse=parse_store, show=show_url, hidden=True)
 HISTORY: Final = Kind(words="URL", parse=parse_history, show=show_url, hidden=True)
 TOKEN: Final = Kind(words="text", parse=parse_token, show=show_hidden, hidden=True)
+SIGNING: Final = Kind(words="text", parse=parse_signing_secret, show=show_hidden, hidden=True)
+ADDRESS: Final = Kind(words="URL", parse=parse_address, show=show_text)
 IDENTITY: Final = Kind(words="text", parse=parse_identity, show=show_text)
 SPAN: Final = Kind(words="duration", parse=parse_span, show=show_span)
 SPAN_OR_NOTHING: Final = Kind(words="duration", parse=parse_span_or_nothing, show=show_span)

@@ -15,6 +15,7 @@ from typing import Final
 
 from avtomat.secrets import SecretSource
 from avtomat.setting_kinds import (
+    ADDRESS,
     CONFIG,
     HISTORY,
     HOSTS,
@@ -22,6 +23,7 @@ from avtomat.setting_kinds import (
     PATH,
     PORTS,
     SECRETS,
+    SIGNING,
     SIZE,
     SPAN,
     SPAN_OR_NOTHING,
@@ -82,11 +84,51 @@ class Settings:
         default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of clients; it has the rights of an admin."}
     )
     worker_token: str | None = field(default=None, repr=False, metadata={"kind": TOKEN, "doc": "Token of workers."})
+    clients: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of clients: their tokens, scopes and limits; it is watched. Empty: `clients.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
+    workers: Path | None = field(
+        default=None,
+        metadata={
+            "kind": PATH,
+            "doc": "File of workers: their tokens and kinds of task; it is watched. Empty: `workers.toml` beside "
+            "avtomat.toml, if it is there at the start.",
+        },
+    )
+    link_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which links to approvals are signed, the same for all replicas; another one makes every "
+            "link void. Empty: no links are given out, and approvals are decided by the API and the command line.",
+        },
+    )
+    public_url: str | None = field(
+        default=None,
+        metadata={
+            "kind": ADDRESS,
+            "doc": "Address at which people reach this engine: links to approvals begin with it. Empty: links are "
+            "paths of whatever address the engine is asked at.",
+        },
+    )
     lease: timedelta = field(
         default=timedelta(seconds=90),
         metadata={
             "kind": SPAN,
             "doc": "How long a worker may be silent before its attempt is lost; `timeout.heartbeat` overrules it.",
+        },
+    )
+    ageing: timedelta = field(
+        default=timedelta(seconds=60),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a queued task must wait to count as much as one of the next higher priority; at most 30d.",
         },
     )
     drain: timedelta = field(

@@ -61,8 +61,13 @@ class _Layer:
 
 @dataclass(slots=True, kw_only=True)
 class _Findings:
-    errors: list[str] = field(default_factory=list)
+    """What is wrong, each with the way to its entry in the file."""
+
+    errors: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, text: str, *keys: str) -> None:
+        self.errors.append((text, keys))
 
 
 def load_settings(
@@ -71,11 +76,12 @@ def load_settings(
     flags: Mapping[str, object] | None = None,
     folder: Path = _HERE,
     file: Path | None = None,
+    text: str | None = None,
 ) -> LoadedSettings:
     """Return the settings of the project in `folder`. SettingsError lists all findings.
 
     `file` stands for the folder's avtomat.toml. `flags` are values by name of setting; None means that a flag was not
-    given.
+    given. `text` is what counts as the content of `file`, which is not read then.
     """
     findings = _Findings()
     named = file or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
@@ -83,13 +89,15 @@ def load_settings(
     layers = (
         _from_flags(flags or {}),
         _from_environment(environ, findings),
-        _from_file(path, required=named is not None, findings=findings),
+        _from_file(path, text, required=named is not None, findings=findings),
     )
     values, sources = _choose(layers, findings)
-    settings = _rebase_defaults(Settings(**values), sources, path.parent)
-    findings.errors.extend(_contradictions(settings, sources))
+    settings = _with_files_beside(_rebase_defaults(Settings(**values), sources, path.parent), sources, path.parent)
+    for contradiction in _contradictions(settings, sources):
+        findings.refuse(contradiction, "processes")
     if findings.errors:
-        raise SettingsError("\n".join(findings.errors), hint="`avtomat config --help` lists all settings")
+        texts, keys = zip(*findings.errors, strict=True)
+        raise SettingsError("\n".join(texts), hint="`avtomat config --help` lists all settings", keys=keys)
     return LoadedSettings(settings=settings, sources=sources, warnings=tuple(findings.warnings))
 
 
@@ -127,12 +135,12 @@ def _put_from_file(layer: _Layer, variable: str, environ: Mapping[str, str], fin
     plain = variable.removesuffix("_FILE")
     name = plain.removeprefix(_PREFIX).lower()
     if environ.get(plain):
-        findings.errors.append(f"{variable}: {plain} is set too; keep one of them")
+        findings.refuse(f"{variable}: {plain} is set too; keep one of them")
         return
     try:
         layer.put(name, read_secret_file(Path(environ[variable])), variable)
     except SecretError as error:
-        findings.errors.append(f"{variable}: {error}")
+        findings.refuse(f"{variable}: {error}")
 
 
 def _secret_of_variable(variable: str, environ: Mapping[str, str]) -> dict[str, object]:
@@ -142,26 +150,26 @@ def _secret_of_variable(variable: str, environ: Mapping[str, str]) -> dict[str, 
     return {name.lower(): {"env": variable}}
 
 
-def _from_file(path: Path, *, required: bool, findings: _Findings) -> _Layer:
+def _from_file(path: Path, text: str | None, *, required: bool, findings: _Findings) -> _Layer:
     layer = _Layer(base=path.parent, is_file=True)
-    for name, value in _read_toml(path, required=required, findings=findings).items():
+    for name, value in _read_toml(path, text, required=required, findings=findings).items():
         if name in KIND_OF:
             layer.put(name, value, str(path))
         else:
-            findings.errors.append(f"{path}: {_unknown(name, KIND_OF)}")
+            findings.refuse(f"{path}: {_unknown(name, KIND_OF)}", name)
     return layer
 
 
-def _read_toml(path: Path, *, required: bool, findings: _Findings) -> dict[str, Any]:
+def _read_toml(path: Path, text: str | None, *, required: bool, findings: _Findings) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8") if text is None else text)
     except FileNotFoundError:
         if required:
-            findings.errors.append(f"{path}: there is no such file")
+            findings.refuse(f"{path}: there is no such file")
     except OSError as error:
-        findings.errors.append(f"{path}: {error.strerror}")
+        findings.refuse(f"{path}: {error.strerror}")
     except ValueError as error:  # not TOML, or not UTF-8
-        findings.errors.append(f"{path}: {error}")
+        findings.refuse(f"{path}: {error}")
     return {}
 
 
@@ -190,14 +198,14 @@ def _parsed(name: str, layer: _Layer, findings: _Findings) -> Any:
         return _rebase(name, KIND_OF[name].parse(layer.values[name]), layer.base)
     except UnfitValueError as error:
         place = f"{layer.labels[name]}: {name}" if layer.is_file else layer.labels[name]
-        findings.errors.append(f"{place}: {error}")
+        findings.refuse(f"{place}: {error}", name, *error.keys)
         return None
 
 
 def _rebase(name: str, value: Any, base: Path) -> Any:
     """The value with its relative paths started at `base`."""
     match name:
-        case "blueprints" | "calls_ca" if value is not None:
+        case "blueprints" | "clients" | "workers" | "calls_ca" if value is not None:
             return base / value
         case "store" if value.startswith(SQLITE):
             return SQLITE + str(base / value.removeprefix(SQLITE))
@@ -214,6 +222,16 @@ def _rebase_secret(source: SecretSource, base: Path) -> SecretSource:
 def _rebase_defaults(settings: Settings, sources: Mapping[str, str], base: Path) -> Settings:
     names = [name for name in ("store", "blueprints") if sources[name] == DEFAULT]
     return replace(settings, **{name: _rebase(name, getattr(settings, name), base) for name in names})
+
+
+def _with_files_beside(settings: Settings, sources: Mapping[str, str], base: Path) -> Settings:
+    """The settings with the files of clients and workers that lie in `base`, where none is named."""
+
+    def beside(name: str, named: Path | None) -> Path | None:
+        file = base / f"{name}.toml"
+        return file if sources[name] == DEFAULT and file.is_file() else named
+
+    return replace(settings, clients=beside("clients", settings.clients), workers=beside("workers", settings.workers))
 
 
 def _contradictions(settings: Settings, sources: Mapping[str, str]) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """Keep the leases of what the worker holds, and hear what the engine wants of it.
 
-A heartbeat goes out every third of the shortest lease held, a little early by chance, so that a thousand workers that
-started together do not beat together. While tasks run they are at most `cancel_heard_s` apart. While the engine is
-away the tasks go on: a lease that was lost is told by the first answer after it, in `cancel_task_ids`.
+A heartbeat goes out every third of the shortest lease held, by a task or by a result on its way, a little early by
+chance, so that a thousand workers that started together do not beat together. While tasks run they are at most
+`cancel_heard_s` apart. While the engine is away the tasks go on: a lease that was lost is told by the first answer
+after it, in `cancel_task_ids`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from avtomat_worker.errors import EngineError, UnknownWorkerError
 from avtomat_worker.limits import Limits
+from avtomat_worker.outbox import Outbox
 from avtomat_worker.ports import EnginePort, Orders
 from avtomat_worker.running import RunningTasks, Why
 from avtomat_worker.waiting import Backoff, Clock
@@ -30,6 +32,7 @@ class Heartbeats:
         *,
         client: EnginePort,
         running: RunningTasks,
+        outbox: Outbox,
         body: Callable[[], bytes],
         register: Callable[[], Awaitable[None]],
         limits: Limits,
@@ -38,6 +41,7 @@ class Heartbeats:
     ) -> None:
         self._client = client
         self._running = running
+        self._outbox = outbox
         self._body = body
         self._register = register
         self._limits = limits
@@ -68,7 +72,8 @@ class Heartbeats:
                 await self._obey(orders)
 
     def _interval_s(self) -> float:
-        third_s = self._running.shortest_lease_s() / 3
+        leases_s = self._running.shortest_lease_s(), self._outbox.shortest_lease_s()
+        third_s = min((each for each in leases_s if each is not None), default=self._limits.lease_default_s) / 3
         return min(third_s, self._limits.cancel_heard_s) if self._running.task_ids else third_s
 
     def _due_by(self, seconds: float) -> None:

@@ -34,6 +34,7 @@ class Parcel:
 
     task_id: str
     body: bytes
+    lease_s: float
     ready_at: float
     complaint: Callable[[str], bytes] | None
     is_given_up: bool
@@ -79,11 +80,24 @@ class Outbox:
         limits = self._limits
         return len(self._parcels) < limits.results_held_max and self._bytes < limits.results_held_bytes_max
 
-    def put(self, task_id: str, body: bytes, complaint: Callable[[str], bytes], *, is_given_up: bool = False) -> None:
+    def shortest_lease_s(self) -> float | None:
+        """The lease that ends first when no heartbeat comes; a result is of no use after it. None without results."""
+        return min((parcel.lease_s for parcel in self._parcels.values()), default=None)
+
+    def put(
+        self,
+        task_id: str,
+        body: bytes,
+        complaint: Callable[[str], bytes],
+        *,
+        lease_s: float,
+        is_given_up: bool = False,
+    ) -> None:
         """Take a result. The engine gets it as soon as it can."""
         parcel = Parcel(
             task_id=task_id,
             body=body,
+            lease_s=lease_s,
             ready_at=self._clock.monotonic(),
             complaint=complaint,
             is_given_up=is_given_up,

@@ -84,10 +84,9 @@ class RunningTasks:
         """How many more tasks there is room for."""
         return max(0, self._concurrency - len(self._executions))
 
-    def shortest_lease_s(self) -> float:
-        """Return the lease that ends first when no heartbeat comes."""
-        leases_s = [execution.assignment.lease_s for execution in self._executions.values()]
-        return min(leases_s, default=self._limits.lease_default_s)
+    def shortest_lease_s(self) -> float | None:
+        """Return the lease that ends first when no heartbeat comes; None when nothing is under way."""
+        return min((execution.assignment.lease_s for execution in self._executions.values()), default=None)
 
     def start(self, assignment: Assignment) -> None:
         """Begin an attempt; one that is under way already is left alone."""

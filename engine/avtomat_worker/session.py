@@ -71,6 +71,7 @@ class Session:
         self._heartbeats = Heartbeats(
             client=client,
             running=self._running,
+            outbox=self._outbox,
             body=lambda: self._heartbeat(self._status()),
             register=self._register_again,
             limits=limits,
@@ -231,8 +232,13 @@ class Session:
             return encode(Failed(code="CONTRACT_VIOLATION_ERROR", message=f"the result was refused: {reason}"))
 
         self._progress.forget(assignment.task_id)
-        is_given_up = isinstance(outcome, Cancelled)
-        self._outbox.put(assignment.task_id, encode(outcome), complain, is_given_up=is_given_up)
+        self._outbox.put(
+            assignment.task_id,
+            encode(outcome),
+            complain,
+            lease_s=assignment.lease_s,
+            is_given_up=isinstance(outcome, Cancelled),
+        )
 
     def _status(self) -> str:
         if self.stopping.is_set():

@@ -9,10 +9,17 @@ from typing import Any
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.people import approvals
+from avtomat.runtime.people.approvals import Decider
+from avtomat.runtime.people.links import Claim
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
+from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
 
 Json = Any
@@ -173,6 +180,66 @@ class Explainer:
 
 
 @dataclass
+class Signals:
+    """Takes the signal `paid` for every job, each id of a sender once, and notes it."""
+
+    clients: Clients
+    taken: list[tuple[Signal, str]] = field(default_factory=list)
+
+    async def send(self, job_id: str, client: str | None, signal: Signal, by: str) -> bool | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        if signal.name != "paid":
+            raise RequestRefused("there is no such signal", status=404, code="signal.not_found")
+        fresh = not signal.id or all((one.id, sender) != (signal.id, by) for one, sender in self.taken)
+        self.taken.append((signal, by))
+        return fresh
+
+
+@dataclass
+class Approvals:
+    """Asks whether the state `ok` of every job is all right, and notes what was decided. No link is one of it."""
+
+    clients: Clients
+    taken: list[tuple[str, approvals.Answer, Decider]] = field(default_factory=list)
+
+    async def open_of(
+        self, job_id: str, client: str | None, reader: Decider, *, links: bool = False
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        asked: dict[str, Json] = {
+            "job_id": job_id,
+            "blueprint": "greet",
+            "state": "ok",
+            "scope": "/",
+            "visit": 1,
+            "text": "all right?",
+            "choices": ["approve", "reject"],
+            "form": None,
+            "assignees": [reader.name],
+            "since": "2026-01-31T23:00:00Z",
+            "deadline": None,
+            "reminders": 0,
+        }
+        if links:
+            asked["links"] = {reader.name: "/approve/token"}
+        return {"job_id": job_id, "approvals": [asked], "complete": True}
+
+    async def decide(
+        self, job_id: str, client: str | None, name: str, answer: approvals.Answer, by: Decider
+    ) -> dict[str, Json] | None:
+        if job_id not in self.clients.jobs_by_id:
+            return None
+        self.taken.append((name, answer, by))
+        told = {"job_id": job_id, "state": name, "scope": "/", "visit": 1, "choice": answer.choice, "by": by.name}
+        return {**told, "status": "decided", "decided_at": "2026-01-31T23:00:00Z"}
+
+    def claim(self, token: str) -> Claim | None:
+        return None
+
+
+@dataclass
 class Dispatcher:
     """Hands out what lies in `tasks`, waiting for it; tells what it was asked."""
 
@@ -238,14 +305,23 @@ class FakeEngine:
     clients: Clients = field(default_factory=Clients)
     operators: Operators = field(init=False)
     explainer: Explainer = field(init=False)
+    signals: Signals = field(init=False)
+    approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    programs: Any = None
+    store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
+    access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
+    limits: Limits = field(init=False)
 
     def __post_init__(self) -> None:
+        self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
+        self.signals = Signals(self.clients)
+        self.approvals = Approvals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:
         return not self.reasons, self.reasons

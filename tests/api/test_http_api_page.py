@@ -67,7 +67,7 @@ def alike(shown: Json, real: Json) -> bool:
 
 
 async def test_a_submission_and_its_job_are_as_shown(site: Site) -> None:
-    [request] = [text for text in EXAMPLES if text.startswith("POST ")]
+    [request] = [text for text in EXAMPLES if text.startswith("POST /api/v1/blueprints/")]
     line, header, _, body = request.strip().split("\n", 3)
     name, _, value = header.partition(": ")
     address = line.split()[1].format(name="hello")

@@ -238,4 +238,4 @@ async def test_blueprints_are_listed_and_restored(kept: Site, capsys: pytest.Cap
 
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["hello  d1", "hello  d1 is current"]
-    assert "8 digits" in printed.err
+    assert "'abc' is no version: that is 8 to 64 of the digits 0-9 and a-f" in printed.err

@@ -23,7 +23,10 @@ MISTAKES = sorted(GOLDEN.glob("*.yaml"))
 MISTAKES_IN_TESTS = sorted((Path(__file__).parents[1] / "rehearsal/golden").glob("avt6*.test.yaml"))
 """Those of the codes that only `avtomat test` finds; tests/rehearsal/test_golden.py runs them."""
 
-WITHOUT_EXAMPLE = {"AVT501", "AVT029"}  # takes two files; a fault of the checker
+MISTAKES_IN_ACCESS = sorted((Path(__file__).parents[1] / "access/golden").glob("avt7*.toml"))
+"""Those of clients.toml and workers.toml; tests/access/test_golden.py runs them."""
+
+WITHOUT_EXAMPLE = {"AVT501", "AVT029", "AVT709"}  # takes two files; a fault of the checker; takes an engine
 
 
 def told_about(file: Path) -> str:
@@ -56,14 +59,14 @@ def test_a_right_file_is_not_complained_about(right: Path) -> None:
 
 
 def test_every_code_has_a_mistake_that_shows_it() -> None:
-    shown = {mistake.stem.partition("_")[0].upper() for mistake in (*MISTAKES, *MISTAKES_IN_TESTS)}
+    shown = {mistake.stem.partition("_")[0].upper() for mistake in (*MISTAKES, *MISTAKES_IN_TESTS, *MISTAKES_IN_ACCESS)}
 
     assert {code.number for code in all_codes()} - shown == WITHOUT_EXAMPLE
 
 
 def test_the_page_about_diagnostics_is_that_of_the_checker() -> None:
     examples: dict[str, tuple[str, str]] = {}
-    for mistake in reversed([*MISTAKES, *MISTAKES_IN_TESTS]):
+    for mistake in reversed([*MISTAKES, *MISTAKES_IN_TESTS, *MISTAKES_IN_ACCESS]):
         code = mistake.stem.partition("_")[0].upper()
         examples[code] = (mistake.read_text("utf-8"), mistake.with_suffix(".out").read_text("utf-8"))
     page = diagnostics_page(examples)

@@ -60,8 +60,8 @@ def test_a_saga_gives_back_what_it_booked_the_latest_first(capsys: Output) -> No
     assert about[0] == "flight"
     assert {*about[1:3]} == {"stay.hotel", "stay.car"}
     assert [line.split(" offered")[0].strip() for line in told if line.startswith("undo ") and "offered" in line] == [
-        "undo hotel.cancel",
-        "undo flight.cancel",
+        "undo hotel.cancel of stay.hotel",
+        "undo flight.cancel of flight",
     ]
     assert "what was done is undone, the latest first" in told[told.index(f"{'':20} the job is failed") - 5]
 
@@ -104,7 +104,7 @@ states:
     assert main(["run", str(file), *commands]) == 1
 
     _, told = lines_of(capsys)
-    assert any(line.startswith("undo unbook") and "attempt 1 failed" in line for line in told)
+    assert any(line.startswith("undo unbook of book ") and "attempt 1 failed" in line for line in told)
     assert any("the job is parked for an operator: COMPENSATION_FAILED" in line for line in told)
 
 

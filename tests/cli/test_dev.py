@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.cli.dev import FOLDER, _own_machine
 from avtomat.cli.main import main
+from avtomat.settings_loader import load_settings
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com"])
@@ -29,3 +31,20 @@ def test_dev_has_no_flag_for_processes(tmp_path: Path) -> None:
         main(["dev", str(tmp_path), "--processes", "2"])
 
     assert left.value.code == 2
+
+
+def test_dev_keeps_the_secret_of_links_beside_its_jobs(tmp_path: Path) -> None:
+    first, second = (_own_machine(load_settings(environ={}), tmp_path) for _ in range(2))
+
+    file = tmp_path / FOLDER / "link_secret"
+    assert first.link_secret == second.link_secret == file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_dev_takes_a_secret_of_links_that_is_set_and_else_makes_one_for_a_store_of_its_own(tmp_path: Path) -> None:
+    chosen = _own_machine(load_settings(environ={"AVTOMAT_LINK_SECRET": "s" * 32}), tmp_path)
+    elsewhere = _own_machine(load_settings(environ={"AVTOMAT_STORE": "memory:"}), tmp_path)
+
+    assert chosen.link_secret == "s" * 32
+    assert len(elsewhere.link_secret or "") == 64
+    assert not (tmp_path / FOLDER / "link_secret").exists()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import re
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -211,7 +214,29 @@ def test_a_shell_completes_commands_actions_and_flags(shell: str, capsys: pytest
     assert completed("avtomat", "val") == ["validate"]
     assert "history" in completed("avtomat", "jobs", "hi")
     assert "--no-compensate" in completed("avtomat", "jobs", "cancel", "--no")
+    assert "history" in completed("avtomat", "jobs", "-o", "json", "--url", "http://h", "hi")
+    assert "--reason" in completed("avtomat", "jobs", "--url", "http://h", "cancel", "x", "--rea")
     assert "--strict" in completed("avtomat", "validate", "--st")
+    assert {"text", "json", "github", "sarif"} <= {*completed("avtomat", "validate", "-o", "")}
+    assert "validate" in completed("avtomat", "help", "val")
+    assert "zsh" in completed("avtomat", "completion", "z")
+    assert {"help", "--version"} <= {*completed("avtomat", "")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_all_that_help_names_is_completed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["completion", "bash"])
+    offered = dict(re.findall(r'^    "([\w ]+)"\) words="(.*)" ;;$', capsys.readouterr().out, re.MULTILINE))
+    paths = [path for path in offered if path.split()[0] == name]
+    assert paths[0] == name
+    for path in paths:
+        with pytest.raises(SystemExit):
+            main([*path.split(), "--help"])
+        text = capsys.readouterr().out
+        flags = re.findall(r"^  (--?[\w-]+)", text, re.MULTILINE)
+        actions = re.findall(r"^    ([a-z]+) ", text.partition("  ACTION\n")[2], re.MULTILINE)
+        assert flags
+        assert {*flags, *actions} <= {*offered[path].split()}
 
 
 def test_the_script_for_fish_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,3 +244,39 @@ def test_the_script_for_fish_names_every_command(capsys: pytest.CaptureFixture[s
 
     out = capsys.readouterr().out
     assert all(f"-a {name} " in out for name in COMMANDS)
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["validate", LONG], 3),
+        (["validate", "-", "--settings", LONG], 3),
+        (["validate", "-", "--stdin-filename", f"{LONG}/a.yaml"], 1),
+        (["validate", "-", "--stdin-filename", f"{LONG}.test.yaml"], 1),
+        (["test", LONG], 3),
+        (["test", "--settings", LONG], 2),
+        (["run", LONG, "--exec", "a=b"], 3),
+        (["dev", LONG], 3),
+        (["dev", "--settings", LONG], 2),
+        (["doctor", LONG], 2),
+        (["doctor", "--blueprints", LONG], 1),
+        (["doctor", "--store", f"sqlite:///{LONG}"], 1),
+        (["config", LONG], 2),
+        (["init", LONG], 2),
+        (["store", "accept", "--settings", LONG], 2),
+    ],
+    ids=lambda each: each if isinstance(each, int) else " ".join(each).replace(LONG, "LONG"),
+)
+def test_a_name_that_no_file_can_have_is_told_without_a_traceback(
+    words: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"avtomat: 1\n")))
+
+    assert main(words) == code
+
+    told = capsys.readouterr()
+    assert LONG in told.out + told.err or "doctor" in words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from avtomat.cli.progress import Narrator
+from avtomat.runtime.people.narration import Narrator
 
 
 def test_a_message_of_a_worker_holds_nothing_that_a_terminal_would_obey() -> None:

@@ -338,4 +338,102 @@ def test_secrets_that_the_settings_do_not_declare_are_warnings(
 
     assert main(["validate", file, "--settings", str(tmp_path / "avtomat.toml")]) == 0
 
-    assert "warning settings: good names the secret key, which the settings do not declare" in capsys.readouterr().out
+    assert f"{file}:3:39: warning settings: secrets.key is not declared in avtomat.toml" in capsys.readouterr().out
+
+
+def test_the_settings_of_the_project_count_without_being_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "flows/shop").mkdir(parents=True)
+    (tmp_path / "others").mkdir()
+    text = GOOD.replace("{task: t}", "{task: t, params: {k: '{{ config.shop }}'}}")
+    inside, outside = file_with(tmp_path / "flows/shop", text), file_with(tmp_path / "others", text)
+    (tmp_path / "avtomat.toml").write_text('blueprints = "flows"\n')
+
+    assert main(["validate", inside, "--strict"]) == 1
+    assert main(["validate", outside, "--strict"]) == 0
+    (tmp_path / "avtomat.toml").write_text('blueprints = "flows"\n[config]\nshop = "here"\n')
+    assert main(["validate", inside, "--strict"]) == 0
+
+    assert "config.shop is not declared in avtomat.toml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("# first\n  prot = 1\n", "2:3: error settings: prot is not a setting"),
+        ('host = "::1"\nport = "many"\n', "2:1: error settings: port: 'many' is not a whole number"),
+        ('[config]\nport = 1\n[secrets]\na = "b"\nkey = 5\n', "5:1: error settings: secrets: key must be"),
+        ("port = 1\nhost = = 2\n", "2:8: error settings: Invalid value"),
+        ("port = 1\nhost = [", "2:9: error settings: "),
+        ('processes = 4\nstore = "memory:"\n', "1:1: error settings: 4 processes"),
+    ],
+)
+def test_what_is_wrong_in_settings_is_told_at_its_line(
+    tmp_path: Path, text: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_with(tmp_path, text, "avtomat.toml")
+
+    assert main(["validate", file]) == 1
+
+    assert f"{file}:{place}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_stdin_is_checked_as_what_its_name_says_and_shown_with_its_lines(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file_with(tmp_path, GOOD, "good.yaml")
+    file_with(tmp_path, "of no interest\n" * 3, "good.test.yaml")
+    text = "avtomat: 1\ntest: good.yaml\ncases: [{name: a, expct: {}}]\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+    assert main(["validate", "-", "--stdin-filename", "good.test.yaml", "-o", form]) == 1
+
+    told = capsys.readouterr().out
+    assert "good.test.yaml" in told
+    assert "stdin" not in told
+    assert "unknown key `expct`" in told
+    if form == "text":
+        assert "    3 | cases: [{name: a, expct: {}}]\n      |                   ^^^^^\n" in told
+
+
+def test_settings_on_stdin_are_checked_as_what_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"host = '::1'\nprot = 1\n")))
+
+    assert main(["validate", "-", "--stdin-filename", "x/avtomat.toml"]) == 1
+
+    assert "x/avtomat.toml:2:1: error settings: prot is not a setting" in capsys.readouterr().out
+
+
+def test_quiet_and_strict_print_the_warnings_that_make_it_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate", "--strict", "-q", file_with(tmp_path, WARNED + "version: 1.10\n")]) == 1
+
+    told = capsys.readouterr()
+    assert "warning AVT409" in told.out
+    assert "note AVT020" not in told.out
+    assert told.err == ""
+
+
+def test_the_order_of_findings_at_one_place_is_always_the_same() -> None:
+    found = [
+        Diagnostic(code="AVT101", severity=Severity.ERROR, message=message, file="f", line=1, column=1, hint=hint)
+        for message in "ab"
+        for hint in (None, "x", "y")
+    ]
+
+    assert len({each.order for each in found}) == len(found)
+    assert sorted([*found[::-1]], key=lambda each: each.order) == found
+
+
+def test_a_settings_file_that_is_no_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = file_with(tmp_path, GOOD)
+
+    assert main(["validate", file, "--settings", "x" * 300]) == 3
+    assert main(["validate", file, "--settings", str(tmp_path / "nowhere.toml")]) == 3
+    assert "Traceback" not in capsys.readouterr().err

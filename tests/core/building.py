@@ -190,4 +190,5 @@ def around_of(order: ForkScopes | None, scope: Scope, around: Around, index: int
         machine, place = order.machines[0], f"{order.places[0]}[{index}]"
         names = {**around.names, order.item_name: order.items[index], "index": index}
     error = scope.error or around.error
-    return Around(machine=machine, place=place, data=data, outputs=outputs, names=names, error=error)
+    ending = order.ending or around.ending
+    return Around(machine=machine, place=place, data=data, outputs=outputs, names=names, error=error, ending=ending)

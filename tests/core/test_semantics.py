@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.duration import format_duration
 from avtomat.core.formula import Json
 from avtomat.core.lifecycle import mermaid
 from avtomat.core.messages import (
+    ApprovalDecided,
     CancelRequested,
     DeadlinePassed,
     Decision,
@@ -23,13 +25,14 @@ from avtomat.core.messages import (
     RerunRequested,
     ResumeRequested,
     ScopeEnded,
+    SignalReceived,
     SkipRequested,
     TaskSucceeded,
     TaskTimedOut,
     UnwindReady,
 )
 from avtomat.core.model import Error, Status
-from avtomat.core.waiting import OnFork, OnRetry, OnTask, OnTimer, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFork, OnRetry, OnSignal, OnTask, OnTimer, OnUndo, OnUnwind
 from tests.core.building import Position, begun
 
 PAGE = (Path(__file__).parents[2] / "docs/language/semantics.md").read_text("utf-8")
@@ -80,7 +83,21 @@ def wakes(job: Position, _: str) -> Decision:
     waiting = job.scope.waiting
     if isinstance(waiting, OnTimer | OnRetry):
         job.now = waiting.until
+    elif isinstance(waiting, OnSignal) and waiting.deadline is not None:
+        job.now = waiting.deadline
+    elif isinstance(waiting, OnApproval) and waiting.due_at is not None:
+        job.now = waiting.due_at
     return job.wakes()
+
+
+def decides(job: Position, rest: str) -> Decision:
+    choice, _, form = rest.partition(" ")
+    return job.tell(ApprovalDecided(visit=job.scope.visit, choice=choice, by="ann", form=value_of(form)))
+
+
+def signal(job: Position, rest: str) -> Decision:
+    name, _, payload = rest.partition(" ")
+    return job.tell(SignalReceived(name=name, payload=value_of(payload)))
 
 
 def sunk(job: Position, code: str) -> Decision:
@@ -102,6 +119,8 @@ EVENTS: dict[str, Callable[[Position, str], Decision]] = {
     "lost": lambda job, _: job.tell(LeaseLost(attempt=job.attempt)),
     "passes": lambda job, limit: job.tell(TaskTimedOut(attempt=job.attempt, limit=Limit(limit))),
     "timer": wakes,
+    "signal": signal,
+    "decided": decides,
     "joined": joined,
     "sunk": sunk,
     "deadline": lambda job, _: job.tell(DeadlinePassed()),
@@ -127,7 +146,7 @@ def decided(job: Position) -> str:
     change = job.change
     if change.ended is not None:
         return ended(change.ended)
-    if change.keeps:
+    if change.keeps and change.status is not None:
         return str(change.status)
     if change.status is Status.QUARANTINED and change.reason is not None:
         return f"parked {change.reason.code} in {change.reason.state}"
@@ -148,6 +167,13 @@ def waits(job: Position) -> str:
             return f"{job.scope.state}: attempt {attempt}{order_of(job)}"
         case OnTimer(until=until) | OnRetry(until=until):
             return f"{job.scope.state}: timer {format_duration(until - job.now)}"
+        case OnSignal(address=address, key=key, deadline=deadline):
+            time = "" if deadline is None else f" for {format_duration(deadline - job.now)}"
+            return f"{job.scope.state}: signal {address.partition('#')[0]}{f' key {key}' if key else ''}{time}"
+        case OnApproval() as waiting:
+            time = "" if waiting.deadline is None else f" for {format_duration(waiting.deadline - job.now)}"
+            again = " again" if waiting.reminders else ""
+            return f"{job.scope.state}: asks {', '.join(waiting.assignees)}: {waiting.text}{time}{again}"
         case OnFork(total=total):
             return f"{job.scope.state}: {total} bodies"
         case OnUnwind():

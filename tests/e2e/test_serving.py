@@ -192,6 +192,7 @@ def test_dev_with_a_broken_blueprint_runs_and_takes_the_mended_one(project: Path
         engine.until_said("AVT")
         assert engine.ask("GET", "/readyz").status == 503
         assert "^^^^" in engine.log
+        assert engine.log.count("there is no state `gone`") == 1
         (project / "workflows/hello.yaml").write_text(HELLO)
         engine.wait_ready()
         job = engine.submit("hello", {"name": "Ada"})["job_id"]

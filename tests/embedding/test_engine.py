@@ -36,6 +36,7 @@ states:
     next: end
 """
 NAP = "avtomat: 1\nblueprint: nap\nstates:\n  nap: {wait: 30d, next: end}\n"
+ASK = "avtomat: 1\nblueprint: ask\nstates:\n  ok: {approval: 'Sure?', next: end}\n"
 GPU = "avtomat: 1\nblueprint: gpu\nstates:\n  a: {task: say, worker: {type: gpu}, next: end}\n"
 
 
@@ -46,7 +47,7 @@ class Person:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, text in {"greet": GREET, "pay": PAY, "nap": NAP, "gpu": GPU}.items():
+    for name, text in {"greet": GREET, "pay": PAY, "nap": NAP, "gpu": GPU, "ask": ASK}.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     return tmp_path
 
@@ -199,6 +200,20 @@ async def test_a_task_that_asks_for_a_special_worker_is_done_by_a_process_that_h
         assert (await special.wait(await special.submit("gpu"), 10))["status"] == "finished"
 
 
+async def test_a_signal_is_sent_within_the_program(folder: Path) -> None:
+    (folder / "paid.yaml").write_text("avtomat: 1\nblueprint: paid\nstates: {pay: {signal: paid, key: o1}}\n")
+    async with Engine(folder, store="memory:") as engine:
+        job = await engine.submit("paid", {})
+
+        assert [await engine.signal(job, "paid", n, key="o1", id="s1") for n in (1, 2)] == [True, False]
+
+        assert (await engine.wait(job, 10))["result"] == 1
+        with pytest.raises(RequestRefused, match="it takes no signals"):
+            await engine.signal(job, "paid")
+        with pytest.raises(NotFoundError):
+            await engine.signal("0" * 26, "paid")
+
+
 async def test_other_wishes_of_operators_go_through_the_service(engine: Engine) -> None:
     engine.task("say")(lambda name: name)
     nap = await engine.submit("nap")
@@ -208,6 +223,22 @@ async def test_other_wishes_of_operators_go_through_the_service(engine: Engine) 
     await engine.service.operators.operate(nap, None, ResumeRequested(by="ann"))
 
     assert (await engine.job(nap))["status"] == "waiting_for_timer"
+
+
+async def test_what_people_are_asked_is_decided(engine: Engine) -> None:
+    job = await engine.submit("ask")
+    asked = (await engine.approvals(job))["approvals"][0]
+    assert (asked["text"], asked["choices"]) == ("Sure?", ("approve", "reject"))
+
+    told = await engine.decide(job, "ok", "approve", comment="fine", visit=asked["visit"])
+
+    assert told["status"] == "decided"
+    assert (await engine.wait(job, 10))["result"]["comment"] == "fine"
+    with pytest.raises(RequestRefused, match="decided at") as refused:
+        await engine.decide(job, "ok", "reject")
+    assert refused.value.code == "approval.decided"
+    with pytest.raises(NotFoundError):
+        await engine.approvals("00" + "0" * 24)
 
 
 async def test_what_cannot_be_is_told_at_once(engine: Engine, tmp_path: Path) -> None:

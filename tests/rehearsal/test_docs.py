@@ -21,9 +21,14 @@ CASES = [text for kind, text in BLOCKS if kind == "yaml" and text.startswith("- 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name, text in FILES.items():
-        (tmp_path / name).write_text(text, "utf-8")
+    write(tmp_path, "order")
     return tmp_path
+
+
+def write(folder: Path, example: str) -> None:
+    for name, text in FILES.items():
+        if name.startswith(example):
+            (folder / name).write_text(text, "utf-8")
 
 
 def test_the_first_example_prints_what_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,6 +38,18 @@ def test_the_first_example_prints_what_the_page_says(folder: Path, capsys: pytes
 
     told = capsys.readouterr()
     assert f"$ avtomat test --coverage .\n{told.out}{told.err}" == printed
+
+
+def test_the_example_of_signals_is_good(tmp_path: Path) -> None:
+    write(tmp_path, "payment")
+
+    assert found_in(tmp_path / "payment.test.yaml") == "\n"
+
+
+def test_the_example_of_approvals_is_good(tmp_path: Path) -> None:
+    write(tmp_path, "offer")
+
+    assert found_in(tmp_path / "offer.test.yaml") == "\n"
 
 
 @pytest.mark.parametrize("number", range(len(CASES) - 1))

@@ -11,7 +11,7 @@ from typing import Any
 from avtomat.core.messages import OperatorEvent
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 
 Json = Any

@@ -10,7 +10,7 @@ from random import Random
 
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.store import Store
 from tests.runtime.replicas import SharedStore, replica_on

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from avtomat.core.awaited_decision import ADDRESS
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from avtomat.storage.port.answers import Committed, Outcome, Wakeups
 from avtomat.storage.port.codec import loads
@@ -30,7 +31,7 @@ Do = Callable[[Mapping[str, Json]], Json]
 
 class SharedStore:
     """A store that several replicas see. `noted` are the undos that commits noted, by history entry; `undone` the
-    entries whose undos commits said to have run, in their order.
+    entries whose undos commits said to have run, in their order. `asked` is set once a scope waits for people.
     """
 
     def __init__(self, store: Store) -> None:
@@ -38,6 +39,7 @@ class SharedStore:
         self._ears: list[Wakeups] = []
         self.noted: dict[int, list[Json]] = {}
         self.undone: list[int] = []
+        self.asked = asyncio.Event()
 
     async def begin(self) -> None:
         """Open the store itself."""
@@ -67,6 +69,8 @@ class SharedStore:
             self.noted[answer.seq] = [undo["params"] for undo in loads(writes.undo)]
         if answer.outcome is Outcome.OK and writes.undone_seq is not None:
             self.undone.append(writes.undone_seq)
+        if answer.outcome is Outcome.OK and writes.signal is not None and writes.signal.name.startswith(ADDRESS):
+            self.asked.set()
         return answer
 
     def __getattr__(self, name: str) -> Any:

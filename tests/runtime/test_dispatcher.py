@@ -12,7 +12,7 @@ from avtomat.errors import StoreError
 from avtomat.runtime import repeating
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from tests.storage.faults import Fault, Faults, faulty
 

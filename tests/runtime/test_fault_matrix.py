@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 
 from avtomat.core.formula import Json
-from avtomat.errors import StoreError
+from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
+from avtomat.runtime.people.approvals import Answer, Decider
 from avtomat.runtime.service import Service
 from avtomat.storage.port.codec import loads
 from avtomat.storage.proof.invariants import violations
@@ -66,15 +68,21 @@ states:
         task: do
         params: {what: bill}
         compensate: {task: undo, params: {what: bill}}
-    next: done
+      nod: {signal: nod, key: "{{ input.who }}"}
+    next: paid
+  paid: {signal: paid, timeout: 30d, next: agreed}
+  agreed: {approval: "Ship {{ input.who }}?", assignees: [ann, bob], remind: 1d, next: done}
   done:
     transitions:
       - {when: input.fails, to: bad}
       - {to: good}
-  good: {succeed: "{{ outputs.both }}"}
+  good: {succeed: ["{{ outputs.both }}", "{{ outputs.paid }}", "{{ outputs.agreed }}"]}
   bad: {fail: {code: NOPE}}
 """
 BOXES = [["a", "b"], ["c"]]
+SIGNALS = (Signal(name="paid", payload=12, id="s1"), Signal(name="nod", payload="yes", key="ann", id="s2"))
+"""One comes before a state waits for it, the other one to a body that may wait already."""
+ANN = Decider(name="ann", operates=False, via="api")
 THINGS = ["a", "b", "bill", "c", "reserve", "seal"]
 WORKERS = 3
 STALL_S = 0.15
@@ -203,15 +211,28 @@ class Saga:
         return True
 
     async def _submit(self, replica: Service) -> Accepted:
-        boxes: Json = {"boxes": BOXES, "fails": self.fails}
+        boxes: Json = {"boxes": BOXES, "fails": self.fails, "who": "ann"}
         asked = Submission(blueprint="saga", input=boxes, client="c", key=self.key)
         while True:
             try:
-                accepted = await replica.clients.submit(asked, wait_s=RUN_S)
+                accepted = await replica.clients.submit(asked)
+                for signal in SIGNALS:
+                    await replica.signals.send(accepted.job_id, None, signal, "c")
+                await self.shared.asked.wait()
+                await self._decide(replica, accepted.job_id)
+                ended = await replica.clients.job(accepted.job_id, None, RUN_S)
             except StoreError:
                 continue
-            assert accepted.ended is not None
-            return accepted
+            return replace(accepted, ended=ended)
+
+    @staticmethod
+    async def _decide(replica: Service, job: str) -> None:
+        """Decide as somebody who says so again until there is an answer."""
+        try:
+            await replica.approvals.decide(job, None, "agreed", Answer(choice="approve", comment="go"), ANN)
+        except RequestRefused as refused:
+            if refused.code != "approval.decided":
+                raise
 
     async def _turn_time(self, replica: Service, perils: Perils) -> None:
         """Nothing moves: let time pass until something is due; an answer that is held comes after two such times.
@@ -253,6 +274,10 @@ async def end_of(saga: Saga, accepted: Accepted) -> End:
     assert violations(await store.dump()) == []  # type: ignore[arg-type]
     history = [loads(entry.record) for entry in await store.history(accepted.job_id, 0, 1_000)]
     used = sum(record["type"] == "TaskSucceeded" for record in history)
+    signals = sorted(record["id"] for record in history if record["type"] == "SignalReceived")
+    decided = [record["by"] for record in history if record["type"] == "ApprovalDecided"]
+    assert decided == ["ann"], "the first decision counts, once"
+    assert signals == [signal.id for signal in SIGNALS], "each signal is used once"
     noted = [params["what"] for _, undos in sorted(shared.noted.items()) for params in undos]
     assert used == len(THINGS) * (2 if saga.fails else 1), "each result is used once"
     assert len(set(saga.keys["do"])) == len(THINGS), "one idempotency key for each visit"
@@ -284,6 +309,7 @@ class Proof:
         ended = await end_of(saga, await saga.run(perils))
         self._shared.noted.clear()
         self._shared.undone.clear()
+        self._shared.asked.clear()
         self._clock.advance(RETENTION_MS)
         await self._shared.store.trim(0, 10)
         await self._shared.store.sweep(0, 1_000)

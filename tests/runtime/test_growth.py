@@ -14,7 +14,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.runtime.work import seats
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from tests.runtime.bench import LEASE_S, bench_of
 from tests.runtime.fleet import two_replicas
 

@@ -14,8 +14,9 @@ from avtomat.runtime.jobs import clients
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.time import duties
 from avtomat.runtime.work import matchmaker
-from avtomat.runtime.work.dispatcher import Poll
 from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing
+from avtomat.runtime.work.polls import Poll
+from avtomat.runtime.work.strategies import Merit
 from tests.runtime.bench import bench_of
 from tests.runtime.fleet import ASKED_GB, HAS_GB, KINDS, PATIENCE_S, Worker, finish, two_replicas, until
 from tests.servers import RedisServer
@@ -151,9 +152,11 @@ async def test_the_name_of_a_queue_is_no_kind(tmp_path: Path) -> None:
 # --- the matchmaker by itself -----------------------------------------------------------------------------------------
 
 
-async def standing_in(maker: Matchmaker, profile: Profile) -> tuple[Standing, asyncio.Task[bool]]:
+async def standing_in(
+    maker: Matchmaker, profile: Profile, merit: Merit | None = None
+) -> tuple[Standing, asyncio.Task[bool]]:
     """A poll that waits for tasks of the kind `work`."""
-    standing = maker.standing()
+    standing = maker.standing(merit or Merit())
     standing.profile, standing.queues = profile, maker.queues_for(["work"], profile)
     waiting = asyncio.create_task(maker.wait(standing, NEVER_S))
     await asyncio.sleep(0)

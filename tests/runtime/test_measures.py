@@ -13,7 +13,7 @@ from avtomat.runtime.jobs.admission import Admission
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.measures import Measures, Sample, Tally, counted
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
@@ -36,7 +36,9 @@ def admission(sample: Sample | None, *, jobs: int = 10, pending: int = 10) -> Ad
 
 
 def sample(**counts: int) -> Sample:
-    return Sample(counts={"open": 0, "paused": 0, "quarantined": 0, "compensating": 0, "outbox": 0} | counts)
+    return Sample(
+        counts={"open": 0, "paused": 0, "quarantined": 0, "compensating": 0, "finishing": 0, "outbox": 0} | counts
+    )
 
 
 def test_nothing_is_refused_before_the_store_was_asked() -> None:

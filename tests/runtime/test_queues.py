@@ -10,6 +10,7 @@ import pytest
 
 from avtomat.runtime.work.matchmaker import Standing
 from avtomat.runtime.work.queues import Queues
+from avtomat.runtime.work.strategies import Merit
 
 ASKED = [(0, ["q"])]
 NOBODY: list[tuple[int, list[str]]] = []
@@ -25,7 +26,7 @@ def queues() -> Queues:
 
 def standing(queues: Queues, *kinds: str) -> Standing:
     """The place of a poll for these kinds."""
-    place = queues.standing()
+    place = queues.standing(Merit())
     queues.look(place, kinds, None)
     return place
 

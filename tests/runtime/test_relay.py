@@ -18,7 +18,7 @@ from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.runtime.time.relay import BATCH_MAX, Relay
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from avtomat.storage.history.port import HistoryDatabase
 from avtomat.storage.history.postgres import PostgresHistory

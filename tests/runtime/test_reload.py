@@ -325,6 +325,21 @@ async def test_what_nobody_keeps_cannot_be_restored(tmp_path: Path, world: World
         assert (refused.value.status, refused.value.code) == (404, code)
 
 
+async def test_the_beginning_of_several_versions_is_answered_with_them(tmp_path: Path, world: World) -> None:
+    reloader, programs = world.replica(tmp_path)
+    digests: list[str] = []
+    while len({digest[0] for digest in digests}) == len(digests):
+        write(tmp_path, "one", f"task{len(digests)}")
+        await reloader.load()
+        digests.append(programs.current["one"].digest)
+    several = [digest for digest in digests if digest[0] == digests[-1][0]]
+
+    with pytest.raises(RequestRefused, match="several versions of 'one' begin with") as refused:
+        await programs.restore("one", digests[-1][0])
+
+    assert all(digest in str(refused.value.hint) for digest in several)
+
+
 async def test_two_replicas_that_change_one_name_at_once_end_with_one_version(tmp_path: Path, world: World) -> None:
     replicas = [world.replica(tmp_path / name) for name in "ab"]
     for name in "ab":

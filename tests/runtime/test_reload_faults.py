@@ -136,7 +136,8 @@ async def test_a_name_whose_program_cannot_be_had_here_is_503_and_no_unknown_one
         with pytest.raises(RequestRefused) as refused:
             await bench.submit()
 
-    assert (refused.value.status, refused.value.code) == (503, "blueprint.no_good_version")
+    assert (refused.value.status, refused.value.code) == (503, "blueprint.unavailable")
+    assert refused.value.exit_code == 5
 
 
 # --- the process that compiles ----------------------------------------------------------------------------------------

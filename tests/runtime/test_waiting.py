@@ -11,7 +11,7 @@ import pytest
 from avtomat.runtime.jobs import clients
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
-from avtomat.runtime.work.dispatcher import Poll
+from avtomat.runtime.work.polls import Poll
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.redis.store import RedisStore
 from tests.runtime.replicas import SharedStore, replica_on

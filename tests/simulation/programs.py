@@ -22,6 +22,7 @@ RETRIED = (
     "ANY",
 )
 CAUGHT = ("EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION", *RETRIED)
+SIGNALS = ("paid", "told")
 DEPTH_MAX = 2
 OVER = "{{ time('2026-01-01') - now }}"
 GUARDS = (
@@ -30,6 +31,10 @@ GUARDS = (
     "default(outputs.s3.ok, false)", "default(outputs.s5.n, 0) == 3",
 )  # fmt: skip
 GUARDS_OF_WORK = ("output.ok", "output.n > 1", "default(output.ok, false)", "default(output.n, 0) == 3")
+VALUES_OF_ENDS = (
+    "{{ job.status }}", "{{ job.error }}", "{{ job.result }}", "{{ job.error.code }}", "{{ default(job.result.n, 0) }}",
+)  # fmt: skip
+FAILURES = ("{{ failed }}", "{{ [each.error.code for each in failures] }}", "{{ len(failures) }}", "{{ failures[0] }}")
 GUARDS_OF_TASKS = ("status == 'later'", "status != null")
 VALUES = (
     1, None, 1.0, True, "text", {"a": [1, None]}, "{{ data.n + 1 }}", "{{ input.n }}", "{{ data.list }}",
@@ -56,6 +61,7 @@ class _Writer:
         self.random = random
         self.count = 0
         self.compensates = random.random() < 0.5
+        self.values = VALUES
 
     def blueprint(self) -> dict[str, Any]:
         random = self.random
@@ -74,7 +80,17 @@ class _Writer:
             written["unhandled"] = "quarantine"
         if random.random() < 0.3:
             written["catch"] = [self._catch_arm(list(states), output=False)]
+        if random.random() < 0.35:
+            written["finally"] = self._finally()
         return {**written, "states": states}
+
+    def _finally(self) -> dict[str, Any]:
+        """What runs at the end; its time may be a template that fails."""
+        self.compensates, self.values = False, (*VALUES, *VALUES_OF_ENDS)
+        body = self._body(depth=1)
+        if "states" in body and self.random.random() < 0.3:
+            body["timeout"] = self.random.choice(("1m", "{{ input.pause }}", "{{ job.error.code }}", OVER))
+        return body
 
     # --- machines -----------------------------------------------------------------------------------------------------
 
@@ -88,11 +104,11 @@ class _Writer:
         return f"s{self.count}"
 
     def _state(self, names: list[str], at: int, depth: int) -> dict[str, Any]:
-        kinds = [self._pass, self._wait, *[self._task] * (6 if self.compensates else 3)]
+        kinds = [self._pass, self._wait, self._signal, self._approval, *[self._task] * (6 if self.compensates else 3)]
         kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
         kind = self.random.choice(kinds)
         state = kind(depth)
-        works = any(key in state for key in ("task", "call", "parallel", "foreach"))
+        works = any(key in state for key in ("task", "call", "signal", "approval", "parallel", "foreach"))
         guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
         back = names if works or "wait" in state else names[at + 1 :]
         state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
@@ -100,7 +116,17 @@ class _Writer:
             state["set"] = self._set(works=works)
         if self.random.random() < 0.35:
             state["catch"] = [self._catch_arm(names[at + 1 :], output=True) for _ in range(self.random.randint(1, 2))]
+        if "foreach" in state or state.get("join", "all") != "all":
+            self._read_failures(state)
         return state
+
+    def _read_failures(self, state: dict[str, Any]) -> None:
+        """Let arms of a block read which bodies failed."""
+        if self.random.random() < 0.4:
+            state.setdefault("set", {})["fails"] = self.random.choice(FAILURES)
+        for arm in state.get("catch", ()):
+            if "to" in arm and self.random.random() < 0.4:
+                arm["set"] = {"fails": self.random.choice(FAILURES)}
 
     def _last(self, depth: int) -> dict[str, Any]:
         random = self.random
@@ -110,11 +136,13 @@ class _Writer:
             fail = {"code": random.choice(("OWN_CODE", "OTHER_CODE")), "message": "n {{ data.n }}"}
             declining = {**fail, "compensate": False} if depth == 0 else fail
             return {"fail": random.choice((fail, {}, declining))}
-        return {"succeed": random.choice(VALUES)}
+        return {"succeed": random.choice(self.values)}
 
     def _body(self, depth: int) -> dict[str, Any]:
         if self.random.random() < 0.6:
             return self._task(depth)
+        if self.random.random() < 0.2:
+            return self._signal(depth) if self.random.random() < 0.6 else self._approval(depth)
         return {"states": self._machine(depth)}
 
     # --- kinds of states ----------------------------------------------------------------------------------------------
@@ -124,9 +152,9 @@ class _Writer:
 
     def _task(self, depth: int) -> dict[str, Any]:
         random = self.random
-        state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(VALUES)}}
+        state: dict[str, Any] = {"task": random.choice(("one", "two")), "params": {"x": random.choice(self.values)}}
         if random.random() < 0.25:
-            state = {"call": self._call({"x": random.choice(VALUES)})}
+            state = {"call": self._call({"x": random.choice(self.values)})}
         if random.random() < 0.5:
             state["retry"] = self._retry()
         if random.random() < 0.3:
@@ -170,6 +198,30 @@ class _Writer:
 
     def _wait(self, depth: int) -> dict[str, Any]:
         return {"wait": self.random.choice(("30s", "0s", "{{ input.pause }}", OVER, {"until": "2026-02-02T00:00:00Z"}))}
+
+    def _signal(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"signal": random.choice(SIGNALS)}
+        if random.random() < 0.5:
+            state["key"] = random.choice(("k", "{{ input.n }}", "{{ data.n }}", "{{ data.list }}"))
+        if random.random() < 0.5:
+            state["expects"] = random.choice(({"type": "object"}, {"type": "object", "required": ["ok"]}))
+        if random.random() < 0.4:
+            state["timeout"] = random.choice(("1m", "0s", "{{ input.pause }}", OVER))
+        return state
+
+    def _approval(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"approval": random.choice(("sure", "n is {{ data.n }}", "{{ data.list }}"))}
+        if random.random() < 0.5:
+            state["assignees"] = random.choice((["ann", "bob"], "{{ data.list }}", "ann"))
+        if random.random() < 0.3:
+            state["choices"] = ["success", "other"]
+        if random.random() < 0.4:
+            state["remind"] = random.choice(("20s", "1m"))
+        if random.random() < 0.5:
+            state["timeout"] = random.choice(("1m", "45s", "{{ input.pause }}", OVER))
+        return state
 
     def _parallel(self, depth: int) -> dict[str, Any]:
         random = self.random

@@ -21,11 +21,14 @@ PROGRAMS_AT_ONCE = 5
 WALKS = 100
 NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
-WAITS = {"OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnUnwind", "OnUndo", "NoneType"}
+WAITS = {
+    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "OnFinally",
+    "NoneType",
+}  # fmt: skip
 EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
     "DeadlinePassed", "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested",
-    "ResumeRequested", "RerunRequested", "SkipRequested",
+    "ResumeRequested", "RerunRequested", "SkipRequested", "SignalReceived", "ApprovalDecided",
 }  # fmt: skip
 
 
@@ -64,12 +67,13 @@ def test_walks_come_through_everything_that_the_machine_can_do() -> None:
             seen[f"{before} to {self.head.status}"] += 1
             return decision
 
-    for number in range(50):
+    for number in range(150):
         program = program_of(random_blueprint(str(number)))
-        for walk in range(30):
+        for walk in range(40):
             Walker(program, f"{number}:{walk}", world=Counting).run()
 
     steps = {f"{before} to {after}" for before, followers in FOLLOWS.items() for after in followers}
+    steps.remove("finishing to quarantined")  # the store parks it when the engine fails: no decision of the machine
     assert {name for name in WAITS | EVENTS | steps if not seen[name]} == set()
 
 

@@ -10,7 +10,10 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+from avtomat.core.awaited_decision import ADDRESS
+from avtomat.core.kinds.signals import SignalState
 from avtomat.core.messages import (
+    ApprovalDecided,
     AttemptReturned,
     CancelRequested,
     Change,
@@ -25,6 +28,7 @@ from avtomat.core.messages import (
     RerunRequested,
     ResumeRequested,
     ScopeBegun,
+    SignalReceived,
     SkipRequested,
     StartReached,
     TaskFailed,
@@ -35,7 +39,7 @@ from avtomat.core.messages import (
 )
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
-from avtomat.core.waiting import OnStart, OnTask, OnUndo, OnUnwind
+from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
 from tests.core.building import NOW
 from tests.simulation.world import OpenTask, World
 
@@ -46,6 +50,8 @@ OUTPUTS: tuple[Any, ...] = (
     None, True, 0, 1.0, "text", [], {"n": 3, "ok": True}, {"n": 0, "ok": False, "list": [1, None]},
     {"n": 7, "ok": True, "list": ["a", "b", "c"]}, {"n": None},
 )  # fmt: skip
+CHOICES = ("approve", "reject", "success")
+KEYS = ("", "k", "0", "1", "2", "3")
 STATUSES = ("success", "success", "success", "later")
 CODES = (
     "TRANSIENT_ERROR",
@@ -78,6 +84,7 @@ class Walker:
         self.failing = random.choice((0.0, 0.15, 0.5))
         self.meddling = random.choice((0.0, 0.0, 0.05, 0.25))
         later = NOW + timedelta(minutes=1) if random.random() < 0.1 else None
+        self.awaited = [state for state in program.states if isinstance(state, SignalState)]
         self.world = world(program, random.choice(INPUTS), start_at=later)
         self.steps = 0
 
@@ -102,7 +109,8 @@ class Walker:
 
     def _go_on(self) -> None:
         steps = self._possible()
-        assert steps, "nothing can happen any more"
+        if not steps or (self.awaited and self.random.random() < 0.1):
+            steps = [self._send]
         self.random.choice(steps)()
         if self.world.ended is not None:
             self._knock_at_the_end()
@@ -116,6 +124,8 @@ class Walker:
                 steps.append(lambda path=path, task=kept.task: self._work(path, task))
             if kept.timer is not None:
                 steps.append(lambda path=path: self._wake(path))
+            if kept.mail is not None:
+                steps.append(lambda path=path: world.read(path))
         for (owner, number), join in world.joins.items():
             if join.may_begin and world.scopes[owner].is_open:
                 steps.append(lambda owner=owner, number=number: world.tell(world.begin(owner, number), ScopeBegun()))
@@ -164,6 +174,23 @@ class Walker:
         decision = self.world.tell(path, event, at=kept.timer)
         assert isinstance(decision, Change), "a time that came was ignored"
         return decision
+
+    def _send(self) -> None:
+        """Somebody sends a signal: one that a scope waits for, or one that comes early, or under another key."""
+        world = self.world
+        awaited = [kept.waits for path, kept in world.scopes.items() if kept.is_open and kept.waits is not None]
+        assert awaited or self.awaited, "nothing can happen any more"
+        if awaited and (not self.awaited or self.random.random() < 0.7):
+            address, key = self.random.choice(awaited)
+        else:
+            address, key = self.random.choice(self.awaited).address, self.random.choice(KEYS)
+        states = [state for state in self.awaited if state.address == address]
+        payload = self.random.choice(OUTPUTS)
+        if address.startswith(ADDRESS):
+            world.send((address, key), {"choice": self.random.choice(CHOICES), "by": "ann", "form": payload})
+            return
+        if all(state.expects is None or not state.expects.problems(payload) for state in states):
+            world.send((address, key), payload)
 
     def _deliver(self, owner: str, number: int) -> Decision:
         decision = self.world.tell(owner, self.world.joined(owner, number))
@@ -228,10 +255,14 @@ class Walker:
             LeaseLost(attempt=open_attempt - 1),
             AttemptReturned(attempt=open_attempt + 1),
             TimerFired(visit=scope.visit - 1),
+            SignalReceived(name="other", payload=True),
+            ApprovalDecided(visit=scope.visit - 1, choice="approve"),
+            ApprovalDecided(visit=scope.visit + 1, choice="approve"),
+            *([] if isinstance(waiting, OnSignal) else [SignalReceived(name="paid", payload={"ok": True})]),
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),
             *([] if scope.version == 0 else [ScopeBegun()]),
-            *([DeadlinePassed(), CancelRequested()] if isinstance(waiting, OnUnwind | OnUndo) else []),
+            *([DeadlinePassed(), CancelRequested()] if isinstance(waiting, OnUnwind | OnUndo | OnFinally) else []),
         ]
         decision = world.decide(path, random.choice(events))
         assert isinstance(decision, Ignored), "something that came late or twice was taken"
@@ -240,5 +271,7 @@ class Walker:
         """Nothing moves a job that has ended, nor a body."""
         for path, kept in self.world.scopes.items():
             attempt = kept.scope.waiting.attempt if isinstance(kept.scope.waiting, OnTask) else 1
-            for event in (TaskSucceeded(attempt=attempt), TimerFired(visit=kept.scope.visit), DeadlinePassed()):
+            events = (TaskSucceeded(attempt=attempt), TimerFired(visit=kept.scope.visit), DeadlinePassed())
+            decided = ApprovalDecided(visit=kept.scope.visit, choice="approve")
+            for event in (*events, SignalReceived(name="paid"), decided):
                 assert isinstance(self.world.decide(path, event), Ignored), "what has ended was moved"

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from avtomat.core.awaited_decision import ADDRESS, OnApproval
 from avtomat.core.history import delta, fold
+from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.ends import FailState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.lifecycle import may_follow
 from avtomat.core.machine import decide, start, start_too_large
 from avtomat.core.messages import (
+    ApprovalDecided,
     Change,
     Decision,
     Event,
@@ -23,6 +26,7 @@ from avtomat.core.messages import (
     JoinDecided,
     RerunRequested,
     ScopeEnded,
+    SignalReceived,
     SizeExceeded,
     TaskBody,
     TaskSucceeded,
@@ -30,12 +34,14 @@ from avtomat.core.messages import (
     View,
 )
 from avtomat.core.model import ENDED, Error, Head, Ref, Status
-from avtomat.core.program import Limits, Program
+from avtomat.core.program import FINALLY, RESULT, Limits, Program
 from avtomat.core.reads import outputs_read
 from avtomat.core.scope import ROOT, Around, Scope
 from avtomat.core.waiting import (
+    OnFinally,
     OnFork,
     OnRetry,
+    OnSignal,
     OnStart,
     OnTask,
     OnTimer,
@@ -79,7 +85,19 @@ class Kept:
     folded: dict[str, Any] = field(default_factory=dict)
     task: OpenTask | None = None
     timer: datetime | None = None
+    waits: tuple[str, str] | None = None
+    waits_since: int = 0
+    mail: Sent | None = None
     is_open: bool = True
+
+
+@dataclass(kw_only=True)
+class Sent:
+    """A signal that came for the job, and is not used: in the mailbox of a scope, or kept for the next waiter."""
+
+    number: int
+    to: tuple[str, str]
+    event: SignalReceived | ApprovalDecided
 
 
 @dataclass(kw_only=True)
@@ -88,6 +106,7 @@ class Join:
 
     order: ForkScopes
     outputs: dict[int, Any] = field(default_factory=dict)
+    errors: dict[int, Error] = field(default_factory=dict)
     begun: int = 0
     live: int = 0
     ok: int = 0
@@ -115,8 +134,12 @@ class World:
         self.undone: list[Undo] = []
         self.effects: set[str] = set()
         self.apart: dict[str, Any] = {}
+        self.kept_signals: list[Sent] = []
+        self.signals = 0
+        self.used_signals: list[str] = []
         self.dead_leases = 0
         self.unwind_told = False
+        self.finishes = False
         self.declined = False
         self.seq = 0
         self.ended: ScopeEnded | None = None
@@ -186,7 +209,8 @@ class World:
         join = self.joins[path, number]
         assert join.verdict is not None
         outputs = [join.outputs.get(index) for index in range(join.order.total)]
-        return replace(join.verdict, outputs=outputs, winner=join.winner)
+        failures = [(index, error.as_json()) for index, error in sorted(join.errors.items())]
+        return replace(join.verdict, outputs=outputs, failures=failures, winner=join.winner)
 
     def _view(self, path: str, event: Event) -> View:
         """What production would load: of the outputs that are kept apart, those that this decision may read."""
@@ -196,6 +220,8 @@ class World:
         seq, undos = self.undos[-1] if unwinds else (0, ())
         entering = event.state if isinstance(event, RerunRequested) else None
         read = outputs_read(self.program, scope.machine, entering or scope.state)
+        if isinstance(scope.waiting, OnFinally):
+            read = frozenset({RESULT})
         outputs = {**kept.around.outputs, **scope.outputs}
         refs = {name: output for name, output in outputs.items() if isinstance(output, Ref)}
         values = {ref.id: self.apart[ref.id] for name, ref in refs.items() if read is None or name in read}
@@ -209,6 +235,60 @@ class World:
                 outputs[name] = Ref(f"{scope.path}@{scope.version}.{name}", len(dumps(output)))
                 self.apart[outputs[name].id] = output
         return replace(scope, outputs=outputs)
+
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    def send(self, to: tuple[str, str], payload: Any) -> None:
+        """A signal comes for the job: for the one who has waited longest, or it is kept."""
+        self.signals += 1
+        self._hand_over(Sent(number=self.signals, to=to, event=self._event(to, payload)))
+
+    def _event(self, to: tuple[str, str], payload: Any) -> SignalReceived | ApprovalDecided:
+        if to[0].startswith(ADDRESS):
+            return ApprovalDecided(visit=int(to[1]), id=f"m{self.signals}", **payload)
+        return SignalReceived(name=to[0].partition("#")[0], payload=payload, id=f"m{self.signals}", by="bank")
+
+    def read(self, path: str) -> Decision:
+        """A scope uses the signal that came for it."""
+        sent = self.scopes[path].mail
+        assert sent is not None
+        self.scopes[path].mail = None
+        self.used_signals.append(sent.event.id)
+        decision = self.tell(path, sent.event)
+        assert isinstance(decision, Change), "a signal that was handed to its waiter was ignored"
+        return decision
+
+    def _hand_over(self, sent: Sent) -> None:
+        waiting = [kept for kept in self.scopes.values() if kept.is_open and kept.waits == sent.to]
+        if waiting:
+            waiter = min(waiting, key=lambda kept: kept.waits_since)
+            waiter.waits, waiter.mail = None, sent
+        else:
+            self.kept_signals = sorted([*self.kept_signals, sent], key=lambda kept: kept.number)
+
+    def _set_wait(self, kept: Kept, waiting: Waiting) -> None:
+        """The scope's wait goes, a signal that it has not read to the next one; then it may wait anew."""
+        unread, kept.mail, kept.waits = kept.mail, None, None
+        if unread is not None:
+            self._hand_over(unread)
+        to = None if waiting is None else waiting.signal
+        if to is None:
+            return
+        found = next((sent for sent in self.kept_signals if sent.to == to), None)
+        if found is None:
+            kept.waits, kept.waits_since = to, self.seq
+        else:
+            self.kept_signals.remove(found)
+            kept.mail, kept.timer = found, None
+
+    def _check_signals(self) -> None:
+        unused = [*self.kept_signals, *(kept.mail for kept in self.scopes.values() if kept.mail is not None)]
+        names = [*self.used_signals, *(sent.event.id for sent in unused)]
+        assert sorted(names) == sorted({f"m{number + 1}" for number in range(self.signals)}), (
+            "used once, or still there"
+        )
+        waits = {kept.waits for kept in self.scopes.values() if kept.is_open}
+        assert not waits & {sent.to for sent in self.kept_signals}, "a signal and its waiter did not meet"
 
     # --- what may happen --------------------------------------------------------------------------------------------
 
@@ -244,6 +324,9 @@ class World:
         if not change.keeps:
             self._set_task(kept, change)
             kept.timer = _timer(change, self.now)
+            self._set_wait(kept, change.scope.waiting)
+        elif isinstance(change.scope.waiting, OnApproval):
+            kept.timer = change.scope.waiting.due_at
         if change.fork is not None:
             self._fork(path, change.fork)
         if change.ended is not None:
@@ -259,6 +342,9 @@ class World:
         assert after.hops <= self.program.limits.transitions
         if isinstance(before.waiting, OnUnwind | OnUndo):
             assert not change.trail, "a job that undoes enters no state"
+        if isinstance(before.waiting, OnFinally):
+            assert not change.trail, "a job that finishes enters no state"
+            assert after.data == before.data, "what finally sets is its own"
 
     def _write_scope(self, kept: Kept, change: Change) -> None:
         after = loads(dumps(scope_as_record(change.scope)))
@@ -271,7 +357,8 @@ class World:
     def _write_head(self, path: str, change: Change, waiting: Waiting) -> None:
         if change.status is not None:
             assert path == ROOT, "a body changes no status"
-            deadline = None if change.status is Status.COMPENSATING else self.head.deadline
+            over = change.status in {Status.COMPENSATING, Status.FINISHING}
+            deadline = None if over else self.head.deadline
             self.head = replace(self.head, status=change.status, deadline=deadline)
         if isinstance(change.scope.waiting, OnUnwind) and not isinstance(waiting, OnUnwind | OnUndo):
             self.unwind_told = False
@@ -349,10 +436,21 @@ class World:
         assert order.tolerated >= 0
         assert order.window >= 1
         self.joins[path, order.number] = Join(order=order)
+        if order.machines == (FINALLY,):
+            assert path == ROOT
+            assert not self.finishes, "finally runs once"
+            assert (
+                self.declined
+                or self._declines()
+                or order.ending == {"status": "finished", "error": None}
+                or (not self.undos)
+            ), "finally began before all was undone"
+            self.finishes = True
 
     def _end(self, path: str, ended: ScopeEnded, waiting: Waiting) -> None:
         kept = self.scopes[path]
         kept.is_open = False
+        self._set_wait(kept, None)
         for (owner, number), join in self.joins.items():
             if owner == path and not join.closed:
                 self._close(fork_path(owner, number))
@@ -366,9 +464,18 @@ class World:
             join.ok += 1
             join.outputs[index] = ended.output
             join.winner = index if join.winner is None else join.winner
+            assert not ended.tells
         else:
             join.failed += 1
+            assert ended.tells == self._reads_failures(parent), "an error is told where it is read, and only there"
+            if ended.tells:
+                join.errors[index] = ended.error
         self._judge(join, ended.error)
+
+    def _reads_failures(self, path: str) -> bool:
+        kept = self.scopes[path]
+        block = self.program.machines[kept.around.machine].states.get(kept.scope.state or "")
+        return isinstance(kept.scope.waiting, OnFork) and isinstance(block, BlockState) and block.reads_failures
 
     def _judge(self, join: Join, error: Error | None) -> None:
         order = join.order
@@ -388,7 +495,14 @@ class World:
             self._pass_void()
             assert len(self.undone) == len(self.noted)
             assert self.effects <= {undo.visit for undo in self.noted}, "an undo is lost"
-            assert isinstance(waiting, OnUnwind) or not self.noted
+            assert isinstance(waiting, OnUnwind | OnFinally) or not self.noted
+        root = self.scopes[ROOT].scope
+        assert RESULT not in root.outputs
+        if isinstance(waiting, OnFinally):
+            assert (waiting.status, waiting.error) == (ended.status, ended.error), "finally changed the end"
+        else:
+            due = self.program.finally_time is not None and root.visit > 0
+            assert not due or root.finally_error is not None, "a job ended without its finally"
         self.ended = ended
         self.head = replace(self.head, status=ended.status)
         self._close(ROOT)
@@ -405,6 +519,7 @@ class World:
                 kept.is_open = False
                 kept.timer = None
                 self._drop_task(kept)
+                self._set_wait(kept, None)
         for (owner, number), join in self.joins.items():
             if covers(fence, fork_path(owner, number)):
                 join.closed = True
@@ -413,6 +528,8 @@ class World:
 
     def check(self) -> None:
         """Hold the job to what must be true after every commit."""
+        if self.ended is None:
+            self._check_signals()
         for path in self.open_scopes():
             assert self._has_reason_to_move(path), f"{path} is stuck: {self.scopes[path].scope.waiting}"
         for (owner, number), join in self.joins.items():
@@ -429,9 +546,20 @@ class World:
                 return parked or (kept.task is not None and kept.task.attempt == attempt)
             case OnTimer() | OnRetry() | OnStart():
                 return kept.timer is not None
+            case OnSignal() as waiting:
+                assert kept.mail is not None or (kept.timer is not None) == (waiting.deadline is not None)
+                return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
+            case OnApproval() as waiting:
+                assert kept.timer == waiting.due_at
+                assert kept.scope.visit == waiting.visit
+                return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
             case OnFork(number=number):
                 join = self.joins[path, number]
                 return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
+            case OnFinally(number=number):
+                join = self.joins[path, number]
+                moves = not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
+                return moves and kept.timer is not None
             case OnUnwind():
                 return kept.timer is not None or not self.unwind_told
             case None:
@@ -457,8 +585,10 @@ def _timer(change: Change, now: datetime) -> datetime | None:
     match change.scope.waiting:
         case OnTimer(until=until) | OnStart(until=until):
             return until
-        case OnFork(deadline=deadline):
+        case OnFork(deadline=deadline) | OnSignal(deadline=deadline) | OnFinally(deadline=deadline):
             return deadline
+        case OnApproval() as waiting:
+            return waiting.due_at
         case OnRetry(until=until, deadline=deadline):
             return until if deadline is None else min(until, deadline)
         case OnUnwind() if change.undone_seq is not None:

@@ -6,6 +6,7 @@ with an empty store, and when it is over the store's invariants are checked.
 
 from __future__ import annotations
 
+from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
 from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
@@ -22,6 +23,7 @@ CONTRACT = (
     Leases,
     LateResults,
     Workers,
+    Counters,
     DueMembers,
     OutageOfReplicas,
     Lifetimes,

@@ -151,6 +151,16 @@ class Signals:
         await world.mailed(job, "operate", signal=WAIT)
         assert given_mail(await world.due()) == ["m1"]
 
+    async def test_a_signal_that_is_there_takes_the_timer_away(self, world: World) -> None:
+        job = await world.create(timer_ms=world.now() + 10**9)
+        await world.store.deliver(job, mail("m1", to=PAID))
+        await world.mailed(job, "operate", signal=WAIT, timer_ms=world.now() + 1_000)
+        world.clock.advance(2_000)
+        assert [(due.kind, given_mail([due])) for due in await world.due()] == [("mail", ["m1"])]
+        assert (await world.commit(job, MailCause(id="m1"), timer_ms=world.now() + 1_000)).outcome == "ok"
+        world.clock.advance(2_000)
+        assert [due.kind for due in await world.due()] == ["timer"]
+
     async def test_a_kept_signal_lapses(self, world: World) -> None:
         job = await world.create(timer_ms=world.now() + 10**9)
         await world.store.deliver(job, mail("m1", to=PAID))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS, LOADED_BYTES_MAX
+from avtomat.storage.port.store import AGEING_MS, ENDED_ATTEMPT_KEPT_MS, LOADED_BYTES_MAX
 from avtomat.storage.port.writes import DueCause
 from tests.storage.world import FINISHED, LEASE_MS, QUEUE, World, by, near, result, retry, task
 
@@ -35,6 +35,66 @@ class Polling:
         ids = [(await world.with_task(queue=queue, priority=priority))[1] for queue, priority in order]
         await world.with_task(queue="c", priority=9)
         assert await world.polled(queues=["b", "a"]) == [ids[1], ids[2], ids[0], ids[4], ids[3]]
+
+    async def test_a_step_of_priority_counts_as_much_as_ageing_says_and_no_more(self, world: World) -> None:
+        low = (await world.with_task(priority=3))[1]
+        world.clock.advance(AGEING_MS // 2)
+        high = (await world.with_task(priority=4))[1]
+        world.clock.advance(AGEING_MS)
+        late = (await world.with_task(priority=4))[1]
+        world.clock.advance(6 * AGEING_MS)
+        highest = (await world.with_task(priority=9))[1]
+        assert await world.polled() == [high, low, late, highest]
+
+    async def test_an_attempt_that_is_given_back_keeps_its_place_and_a_retry_gets_one_of_its_own(
+        self, world: World
+    ) -> None:
+        job, first = await world.with_task(priority=6)
+        world.clock.advance(1_000)
+        second = (await world.with_task(priority=6))[1]
+        assert await world.polled(max_tasks=1) == [first]
+        world.clock.advance(10_000)
+        await world.store.release("w1", [first])
+        assert await world.polled(max_tasks=1) == [first]
+        again = retry(f"{job}-again", 2)
+        assert (await world.commit(job, result(first), dispatch=again)).outcome == "ok"
+        world.clock.advance(AGEING_MS // 2)
+        low = (await world.with_task(priority=5))[1]
+        assert await world.polled() == [second, again.task_id, low]
+
+    async def test_clients_that_wait_for_one_queue_take_turns_however_much_each_has_there(self, world: World) -> None:
+        many = [(await world.with_task(client="many", priority=9))[1] for _ in range(6)]
+        few = [(await world.with_task(client="few", priority=0))[1] for _ in range(2)]
+        one = (await world.with_task(client="one"))[1]
+        taken = [(await world.polled(max_tasks=1))[0] for _ in range(9)]
+        assert taken == [many[0], one, few[0], many[1], few[1], *many[2:]]
+
+    async def test_what_one_client_has_in_a_queue_goes_by_priority_and_age(self, world: World) -> None:
+        low, high = [(await world.with_task(client="a", priority=priority))[1] for priority in (1, 8)]
+        other = [(await world.with_task(client="b"))[1] for _ in range(2)]
+        assert await world.polled() == [high, *other, low]
+
+    async def test_clients_share_a_queue_by_their_strides(self, world: World) -> None:
+        owner = {}
+        for _ in range(9):
+            for client in ("a", "b"):
+                owner[(await world.with_task(client=client))[1]] = client
+        taken = [owner[one] for one in await world.polled(max_tasks=10, strides={"b": 250_000, "unknown": 1})]
+        assert (taken.count("a"), taken.count("b")) == (2, 8)
+
+    async def test_a_client_that_was_alone_pays_for_nothing_when_another_comes(self, world: World) -> None:
+        alone = [(await world.with_task(client="a"))[1] for _ in range(9)]
+        assert await world.polled(max_tasks=5) == alone[:5]
+        late = [(await world.with_task(client="b"))[1] for _ in range(3)]
+        assert await world.polled() == [alone[5], late[0], alone[6], late[1], alone[7], late[2], alone[8]]
+
+    async def test_a_client_that_comes_back_gains_nothing_by_having_been_away(self, world: World) -> None:
+        crowd = [(await world.with_task(client="crowd"))[1] for _ in range(4)]
+        guests, taken = [], []
+        for _ in range(4):
+            guests.append((await world.with_task(client="guest"))[1])
+            taken += await world.polled(max_tasks=2)
+        assert taken == [one for pair in zip(crowd, guests, strict=True) for one in pair]
 
     async def test_a_poll_takes_no_more_than_was_asked_for(self, world: World) -> None:
         ids = [(await world.with_task())[1] for _ in range(5)]

@@ -51,6 +51,7 @@ WEIGHTS = {
     "watch": 10,
     "be_away": 3,
     "clean": 2,
+    "count": 3,
     "carry_post": 3,
     "read_a_job": 4,
     "load_by_task": 3,
@@ -231,10 +232,9 @@ class OracleMachine(Choices, RuleBasedStateMachine):
         partition = rng.choice([int(queue.split()[0]) for queue in self.seen["queues"]] or [0])
         worker, nonce = rng.choice(WORKERS), rng.choice(("", "", "n1", "n2"))
         queues = rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c")))
-        number = rng.choice((1, 2, MANY))
-        self.run(
-            lambda store: store.poll(partition, worker, list(queues), nonce=nonce, max_tasks=number, lease_ms=LEASE_MS)
-        )
+        wish = {"nonce": nonce, "max_tasks": rng.choice((1, 2, MANY)), "lease_ms": LEASE_MS}
+        strides = rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1}))
+        self.run(lambda store: store.poll(partition, worker, list(queues), **wish, strides=strides))
 
     def speak_of_attempts(self, rng: Random) -> None:
         """Heartbeat, or release."""
@@ -276,6 +276,15 @@ class OracleMachine(Choices, RuleBasedStateMachine):
         for store in (self.oracle, self.store):
             self.wait(store.sweep(partition, MANY))
         self.run(lambda store: store.trim(partition, 2))
+
+    def count(self, rng: Random) -> None:
+        """Take from a counter of one of a few periods, or give back."""
+        client, number, amount = rng.choice(("ann", "bob")), rng.randint(0, 2), rng.randint(1, 5)
+        until_ms = (self.oracle.now_ms() // RETENTION_MS + number) * RETENTION_MS
+        if rng.random() < 0.3:
+            self.run(lambda store: store.give_back(client, f"p{until_ms}", amount))
+        else:
+            self.run(lambda store: store.take(client, f"p{until_ms}", amount, most=9, until_ms=until_ms))
 
     def carry_post(self, rng: Random) -> None:
         partition, number = rng.randint(0, 1), rng.randint(1, 3)

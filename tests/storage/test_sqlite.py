@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from avtomat.storage.port.writes import MailCause, NewJob, SignalWait
 from avtomat.storage.sqlite import attempts as sqlite_attempts
 from avtomat.storage.sqlite import claims as sqlite_claims
 from avtomat.storage.sqlite import commit as sqlite_commit
+from avtomat.storage.sqlite import counters as sqlite_counters
 from avtomat.storage.sqlite import duties as sqlite_duties
 from avtomat.storage.sqlite import file as sqlite_file
 from avtomat.storage.sqlite import head as sqlite_head
@@ -42,6 +44,7 @@ STATEMENTS = [
     sqlite_attempts,
     sqlite_claims,
     sqlite_commit,
+    sqlite_counters,
     sqlite_duties,
     sqlite_head,
     sqlite_joins,
@@ -102,8 +105,8 @@ def silent() -> Wakeups:
 
 
 @asynccontextmanager
-async def opened(file: Path, **options: int) -> AsyncIterator[World]:
-    world = World(SqliteStore(file, **options), Clock())  # type: ignore[arg-type]
+async def opened(file: Path, **options: Any) -> AsyncIterator[World]:
+    world = World(SqliteStore(file, **options), Clock())
     await world.store.open(world.heard.wakeups)
     try:
         yield world
@@ -177,6 +180,32 @@ async def test_a_newer_format_is_refused(file: Path) -> None:
     _execute(file, "UPDATE avtomat_meta SET value = 999 WHERE name = 'format'")
     with pytest.raises(StoreError, match="has format 999"):
         await SqliteStore(file).open(silent())
+
+
+async def test_a_file_from_before_there_were_counters_gets_them(file: Path) -> None:
+    async with opened(file):
+        pass
+    db = sqlite3.connect(file)
+    db.execute("DROP TABLE counters")
+    db.close()
+    async with opened(file) as world:
+        taken = await world.store.take("ann", "p1", 1, most=1, until_ms=world.now() + 60_000)
+
+    assert taken.granted == 1
+
+
+async def test_counters_that_have_ended_leave_the_file(file: Path) -> None:
+    clock = Clock()
+    async with opened(file, offset_ms=clock.offset) as world:
+        await world.store.take("ann", "p1", 1, most=1, until_ms=world.now() + 1_000)
+        await world.store.take("ann", "p2", 1, most=1, until_ms=world.now() + 60_000)
+        clock.advance(2_000)
+        await world.store.trim(0, 1)
+    db = sqlite3.connect(file)
+    left = db.execute("SELECT period FROM counters").fetchall()
+    db.close()
+
+    assert left == [("p2",)]
 
 
 async def test_another_number_of_partitions_is_refused(file: Path) -> None:

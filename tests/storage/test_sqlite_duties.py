@@ -98,7 +98,7 @@ async def test_numbers_are_those_of_the_rows_when_the_file_is_opened_again(world
 async def test_where_places_go_on_is_found_without_the_scopes_of_ended_jobs(world: World) -> None:
     def work(step: Step) -> int:
         instructions: list[None] = []
-        step.db.set_progress_handler(lambda: instructions.append(None), 10)
+        step.db.set_progress_handler(lambda: instructions.append(None), 1)
         step.db.execute(sqlite_writer._LAST_PLACE).fetchone()
         step.db.set_progress_handler(None, 10)
         return len(instructions)
@@ -107,7 +107,7 @@ async def test_where_places_go_on_is_found_without_the_scopes_of_ended_jobs(worl
     for _ in range(100):
         job = await world.create(timer_ms=world.now() + 10**9)
         await world.mailed(job, "cancel", end=FINISHED)
-    assert await store_of(world)._write(work) == before
+    assert await store_of(world)._write(work) <= before + 10
 
 
 async def test_an_operation_that_fails_leaves_the_numbers_as_they_were(world: World) -> None:

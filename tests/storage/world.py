@@ -198,11 +198,11 @@ class World:
         """A job of this name whose root writes this."""
         await self.store.create(self.new(job=job, writes=change(**fields)))
 
-    async def with_task(self, **fields: Any) -> tuple[str, str]:
+    async def with_task(self, *, client: str = "c1", **fields: Any) -> tuple[str, str]:
         """A job that waits for its first task; the job and the wire id."""
         job = self.name()
         task_id = self.first_task(job)
-        await self.store.create(self.new(job=job, writes=change(dispatch=task(task_id, **fields))))
+        await self.store.create(self.new(job=job, client=client, writes=change(dispatch=task(task_id, **fields))))
         return job, task_id
 
     async def with_leased(self, worker: str = WORKER, **fields: Any) -> tuple[str, str]:

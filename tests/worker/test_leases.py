@@ -322,3 +322,23 @@ async def test_a_worker_with_much_room_asks_for_no_more_than_the_engine_gives_at
     async with worker:
         await engine.until(lambda: bool(engine.polls))
     assert engine.polls[0]["max"] == "100"
+
+
+async def test_a_result_that_waits_keeps_its_lease(engine: FakeEngine, new_worker: NewWorker, clock: HandClock) -> None:
+    worker = new_worker()
+
+    @worker.task("quick")
+    async def quick() -> None:
+        return
+
+    engine.refuse("result", 429, **{"Retry-After": "20"})
+    async with worker:
+        await engine.until(lambda: len(engine.heartbeats) == 1)
+        engine.offer("quick", lease_s=6)
+        await clock.someone_waits(lambda seconds: seconds == 20)
+        for count in (2, 3):
+            await clock.pass_by(within(1.6, 2))
+            await engine.until(lambda count=count: len(engine.heartbeats) == count)
+            assert engine.heartbeats[-1]["current_tasks"] == ["task-1"]
+        clock.turn(20)
+        await engine.result()

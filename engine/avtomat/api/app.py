@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from avtomat.api.clients.approvals import ApprovalRoutes
 from avtomat.api.clients.blueprints import BlueprintRoutes
 from avtomat.api.clients.jobs import JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
@@ -12,21 +13,34 @@ from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
+from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routing import Router
+from avtomat.api.openapi.rights import rights
+from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
 from avtomat.api.public.operations import PublicRoutes
+from avtomat.api.ui.acting import ActionRoutes
+from avtomat.api.ui.door import PagesDoor, Sessions
+from avtomat.api.ui.engine import EnginePages
+from avtomat.api.ui.entry import EntryRoutes
+from avtomat.api.ui.jobs import JobPages
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
 from avtomat.api.workers.sockets import SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
+from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.signals import Signals
+from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
+from avtomat.storage.port.store import Store
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -41,7 +55,12 @@ class Served(Protocol):
     operators: Operators
     explainer: Explainer
     signals: Signals
+    programs: Programs
+    store: Store
+    approvals: Approvals
     dispatcher: Dispatcher
+    access: AccessKeeper
+    limits: Limits
 
     def readiness(self) -> tuple[bool, Mapping[str, Json]]:
         """Whether this replica should get requests, and what is to be known about it."""
@@ -61,21 +80,35 @@ class App:
 
     def __init__(self, engine: Served, collectors: Iterable[Collector] = ()) -> None:
         settings = engine.settings
-        counts = RequestCounts()
+        counts, presence, access = RequestCounts(), Presence(), engine.access
+        access.listen(presence.revoke)
         self._socket = SocketRoute(engine.dispatcher, settings)
-        clients = ClientsDoor(client_guard(settings), counts)
-        workers = WorkersDoor(worker_guard(settings), counts)
-        everybody = ClientsDoor(None, counts)
+        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits, rights())
+        workers = WorkersDoor(worker_guard(settings, access), counts, presence)
+        everybody = ClientsDoor(None, counts, presence, engine.limits, {})
+        sessions = Sessions(settings.client_token)
+        pages = PagesDoor(client_guard(settings, access), sessions, counts)
+        can_leave = settings.client_token is not None
+        jobs = JobPages(engine.clients, engine.explainer, engine.programs, can_leave=can_leave)
+        others = EnginePages(
+            engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
+        )
         self.router: Router[Handler] = Router(
             [
                 *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
                 *workers.keep([("GET", SOCKET, self._socket.serve)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
                 *clients.keep(SignalRoutes(engine.signals, settings).routes()),
+                *clients.keep(ApprovalRoutes(engine.approvals, settings).routes()),
                 *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
                 *clients.keep(
                     BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
                 ),
+                *pages.keep(EntryRoutes(sessions).routes(), open_to_all=True),
+                *pages.keep(jobs.routes()),
+                *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
+                *pages.keep(others.routes()),
+                *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
                 *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
             ]
         )

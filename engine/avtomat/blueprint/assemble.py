@@ -81,15 +81,15 @@ class _Assembler:
         )
 
     def _finally_time(self) -> Amount | None:
-        """How long `finally` may take: an hour, unless it says otherwise."""
+        """How long `finally` may take: an hour, unless it says otherwise. A lone state has the times of its kind."""
         last = self.blueprint.part("finally")
         if last is None:
             return None
-        written = self.parts.amount(part_of(last, "timeout"))
-        own = written if part_of(last, "states") is not None else None
-        if own is None and isinstance(written, timedelta):
-            return max(written, FINALLY_TIME)
-        return FINALLY_TIME if own is None else own
+        if part_of(last, "states") is not None:
+            return self.parts.amount(self.blueprint.finally_timeout) or FINALLY_TIME
+        written = part_of(last, "timeout")
+        spans = [self.parts.amount(node) for node in (written, *dict(entries_of(written)).values())]
+        return max(FINALLY_TIME, *(each for each in spans if isinstance(each, timedelta)), timedelta())
 
     def _templates(self, key: str) -> Iterator[tuple[str, Template]]:
         for name, node in entries_of(self.blueprint.part(key)):

@@ -26,12 +26,17 @@ ENTRIES_MAX = 20_000
 FILE_BYTES_MAX = 64_000_000
 
 
+Need = tuple[str, str, int, int]
+"""`secrets` or `config`, the name that is read there, and the line and column where it is first written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What was found in a text, in no file yet, and its blueprint's name with its place."""
+    """What was found in a text, in no file yet, its blueprint's name with its place, and what it needs of settings."""
 
     diagnostics: tuple[Diagnostic, ...]
     name: tuple[str, int, int] | None
+    needs: tuple[Need, ...] = ()
 
 
 class FindingsCache:
@@ -144,12 +149,13 @@ def _remove_others(file: Path) -> None:
 
 
 def _as_json(remembered: Remembered) -> Json:
-    return [[each.as_json() for each in remembered.diagnostics], remembered.name]
+    return [[each.as_json() for each in remembered.diagnostics], remembered.name, remembered.needs]
 
 
 def _from_json(entry: Json) -> Remembered:
-    found, name = entry
+    found, name, needs = entry
     return Remembered(
         diagnostics=tuple(map(Diagnostic.from_json, found)),
         name=None if name is None else (name[0], name[1], name[2]),
+        needs=tuple((kind, named, line, column) for kind, named, line, column in needs),
     )

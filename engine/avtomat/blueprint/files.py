@@ -15,6 +15,7 @@ from avtomat.diagnostics import Diagnostic, Severity
 UNREADABLE = "AVT001"
 SUFFIXES = (".yaml", ".yml")
 _CATALOGUES = ("catalogue.yaml", "catalogue.yml")
+ACCESS_FILES = ("clients.toml", "workers.toml")
 _READ_BYTES_MAX = 1_000_001
 
 
@@ -37,11 +38,16 @@ def is_test(name: str) -> bool:
     return name.endswith(SUFFIXES) and name.rpartition(".")[0].endswith(".test")
 
 
+def is_access_file(name: str) -> bool:
+    """Whether a file of this name holds clients or workers: `clients.toml`, `shop-workers.toml`."""
+    return name.endswith(ACCESS_FILES)
+
+
 def _find(paths: Iterable[Path], wanted: Wanted) -> Iterator[Path | Diagnostic]:
     seen: set[str] = set()
     here = os.getcwd()  # noqa: PTH109 - joined to each name below
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             candidates: list[Path | Diagnostic] = [path]
         else:
             candidates = [*_in_folder(path, wanted)]
@@ -56,6 +62,16 @@ def _find(paths: Iterable[Path], wanted: Wanted) -> Iterator[Path | Diagnostic]:
 def is_there(path: Path) -> bool:
     """Whether there is a file or folder; a name that is too long for one names none."""
     return os.path.exists(path)  # noqa: PTH110 - Path raises an OSError for such a name
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; likewise."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; likewise."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def read_file(path: Path) -> bytes | Diagnostic:

@@ -211,14 +211,27 @@ def _usual_cap(delay: timedelta, factor: float) -> timedelta:
 
 
 def requirements(node: Node | None) -> Requirements | None:
-    """What `worker` asks of a worker."""
-    if node is None:
-        return None
+    """What is asked of workers; None where nothing is."""
     written: dict[str, Json] = {key: value.value for key, value in entries_of(node)}
-    return Requirements(
-        strategy=written.get("strategy"),
+    strategy = written.get("strategy")
+    asked = Requirements(
+        strategy=None if strategy == "default" else strategy,
         type=written.get("type"),
-        resources=written.get("resources", {}),
-        software=written.get("software", {}),
+        resources=_without_notes(written.get("resources", {})),
+        software=_without_notes(written.get("software", {})),
+        artifacts=_without_notes(written.get("artifacts", {})),
+        skill=_without_notes(written.get("skill", {})),
+        extra=_without_notes(written.get("extra", {})),
         cost_max=written.get("max_cost"),
     )
+    return None if asked == Requirements() else asked
+
+
+def _without_notes(value: Json) -> Json:
+    """The value without keys that begin with `x-`, at every level."""
+    match value:
+        case dict():
+            return {key: _without_notes(each) for key, each in value.items() if not key.startswith("x-")}
+        case list():
+            return [_without_notes(each) for each in value]
+    return value

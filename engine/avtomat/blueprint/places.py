@@ -8,6 +8,7 @@ from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.readings import Moment, Place
 from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, flag, part_of, parts_of_call
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar
+from avtomat.core.program import FINALLY
 
 
 def find_places(blueprint: BlueprintSpec) -> Iterator[Place]:
@@ -26,6 +27,9 @@ def _places_of_job(blueprint: BlueprintSpec) -> Iterator[Place]:
     timeout = blueprint.part("timeout")
     if isinstance(timeout, Scalar):
         yield Place(node=timeout, moment=Moment.SUBMIT, machine=root)
+    last = blueprint.finally_timeout
+    if isinstance(last, Scalar):
+        yield Place(node=last, moment=Moment.ENTER, machine=blueprint.machines[FINALLY])
     key = part_of(blueprint.part("concurrency"), "key")
     if key is not None:
         yield Place(node=key, moment=Moment.SUBMIT, machine=root)

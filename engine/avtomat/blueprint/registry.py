@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from avtomat.blueprint.files import SUFFIXES, find_blueprints, read_file
+from avtomat.blueprint.files import SUFFIXES, find_blueprints, is_folder, read_file
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.diagnostics import Diagnostic, Severity
 
@@ -127,7 +127,7 @@ def read_texts(folder: Path, known: Mapping[str, Seen] = NOTHING_KNOWN) -> Texts
             continue
         seen[file] = Seen(mark=mark, digest=sha256(content).hexdigest())
         contents[file] = content
-    whole_folder = folder.is_dir() and all(each.file.endswith(SUFFIXES) for each in unreadable)
+    whole_folder = is_folder(folder) and all(each.file.endswith(SUFFIXES) for each in unreadable)
     return Texts(seen=seen, contents=contents, unreadable=tuple(unreadable), is_whole=whole_folder and bool(seen))
 
 

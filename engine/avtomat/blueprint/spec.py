@@ -133,6 +133,12 @@ class BlueprintSpec:
         return self.node.items.get(key)
 
     @property
+    def finally_timeout(self) -> Node | None:
+        """How long a machine that is `finally` may take; that of a lone state is the state's own."""
+        last = self.part("finally")
+        return None if part_of(last, "states") is None else part_of(last, "timeout")
+
+    @property
     def root(self) -> MachineSpec:
         """The outermost machine."""
         return self.machines[""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,9 +13,11 @@ from urllib.parse import quote
 from avtomat.cli.client import EngineApi
 from avtomat.cli.help import described
 from avtomat.cli.jobs import api_of, common_arguments
+from avtomat.errors import UsageError
 
 Json = Any
 VERSION_SHOWN: Final = 12
+_DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 _ACTIONS: Final = {
     "list": "List the current blueprints, and what is wrong with newer ones",
     "restore": "Make an earlier version current again, until the file changes",
@@ -57,7 +60,11 @@ def _lines(answer: Json) -> Iterator[str]:
 
 
 def _restore(engine: EngineApi, args: Namespace) -> int:
-    answer = engine.post(f"/api/v1/blueprints/{quote(args.name, safe='')}/restore", {"digest": args.digest})
+    digest = args.digest.lower()
+    if _DIGEST.fullmatch(digest) is None:
+        text = f"{args.digest!r} is no version: that is 8 to 64 of the digits 0-9 and a-f"
+        raise UsageError(text, hint="a version that is not there is answered with those that are")
+    answer = engine.post(f"/api/v1/blueprints/{quote(args.name, safe='')}/restore", {"digest": digest})
     text = f"{answer['name']}  {answer['version'][:VERSION_SHOWN]} is current"
     print(json.dumps(answer, indent=2, ensure_ascii=False) if args.form == "json" else text)
     return 0

@@ -39,6 +39,10 @@ class EngineApi:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
 
+    def address_of(self, link: str) -> str:
+        """A link that the engine gave out, as it is reached from here where it is only a path."""
+        return link if "://" in link else f"{self._url.rstrip('/')}{link}"
+
     def get(self, path: str, query: Mapping[str, object] | None = None) -> Json:
         """The answer to a GET; parameters that are None are left out."""
         given = {name: value for name, value in (query or {}).items() if value is not None}

@@ -58,10 +58,23 @@ COMMANDS: Final = {
         "Send a signal to a job that waits for it, or will",
         ("""avtomat signal 00a7f8 paid --key o-17 --payload '{"amount": 12}'""",),
     ),
+    "approvals": Command(
+        "avtomat.cli.approvals",
+        "See what people are asked in a job, and decide it",
+        (
+            "avtomat approvals list 00a7f8",
+            "avtomat approvals decide 00a7f8 accept --choice approve --comment 'as agreed'",
+        ),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",
         ("avtomat schema > blueprint.schema.json", "avtomat schema --list"),
+    ),
+    "graph": Command(
+        "avtomat.cli.graph",
+        "Draw a blueprint: as SVG, Mermaid, Graphviz dot, or an outline",
+        ("avtomat graph workflows/hello.yaml", "avtomat graph workflows/hello.yaml -o svg > hello.svg"),
     ),
     "explain": Command(
         "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)
@@ -74,11 +87,21 @@ COMMANDS: Final = {
         "List the blueprints of an engine, or make an earlier version current again",
         ("avtomat blueprints list", "avtomat blueprints restore hello 4f0c2a9be1d3"),
     ),
+    "tokens": Command(
+        "avtomat.cli.tokens",
+        "Make, list and revoke tokens of clients.toml and workers.toml",
+        ("avtomat tokens new shop", "avtomat tokens list", "avtomat tokens revoke 4f0c2a9be1d3"),
+    ),
     "doctor": Command("avtomat.cli.doctor", "Check this installation, its settings and its store", ("avtomat doctor",)),
     "store": Command(
         "avtomat.cli.store",
         "Accept the store in Redis as it is, after it was emptied or replaced",
         ("avtomat store accept --store redis://127.0.0.1:6379/0",),
+    ),
+    "conformance": Command(
+        "avtomat.cli.conformance",
+        "Test whether a worker keeps to the worker protocol",
+        ("avtomat conformance worker --command 'node worker.mjs'",),
     ),
     "config": Command("avtomat.cli.config", "Show all settings and where each comes from", ("avtomat config",)),
     "completion": Command(

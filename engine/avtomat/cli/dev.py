@@ -16,8 +16,10 @@ from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
+from avtomat.blueprint.files import is_folder
 from avtomat.cli.dev_news import News
 from avtomat.cli.sample_input import sample_of
 from avtomat.cli.serving import serve
@@ -45,19 +47,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve until SIGTERM or SIGINT; 2 for an address that others can reach, 5 when the store cannot be used."""
-    if not args.folder.is_dir():
+    if not is_folder(args.folder):
         raise NotFoundError(f"there is no folder {args.folder}", hint="`avtomat init` begins a project")
     loaded = loaded_settings_of(args, folder=args.folder)
     for warning in loaded.warnings:
         print(f"avtomat: warning: {warning}", file=sys.stderr)
     settings = _own_machine(loaded, args.folder)
     set_up_logs(settings)
-    return serve(settings, _announce)
+    return serve(settings, _announce, prepare=News)
 
 
 def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
     """The settings with what makes `dev`: no tokens, one process, jobs inside the project."""
-    settings = replace(loaded.settings, client_token=None, worker_token=None, processes=1)
+    settings = replace(loaded.settings, client_token=None, worker_token=None, clients=None, workers=None, processes=1)
     if not _is_loopback(settings.host):
         raise UsageError(
             f"{settings.host} can be reached by others, and `avtomat dev` asks nobody for a token",
@@ -65,9 +67,12 @@ def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
         )
     if loaded.sources["store"] == DEFAULT:
         settings = replace(settings, store=f"{SQLITE}{_own_folder(folder) / 'avtomat.db'}")
+    if settings.link_secret is None:
+        is_own = loaded.sources["store"] == DEFAULT
+        settings = replace(settings, link_secret=_link_secret(_own_folder(folder) if is_own else None))
     if loaded.sources["blueprints_hold"] == DEFAULT:
         settings = replace(settings, blueprints_hold=timedelta(0))  # nobody else serves an older folder
-    if loaded.sources["blueprints"] == DEFAULT and not settings.blueprints.is_dir():
+    if loaded.sources["blueprints"] == DEFAULT and not is_folder(settings.blueprints):
         settings = replace(settings, blueprints=folder)
     return settings
 
@@ -92,6 +97,21 @@ def _own_folder(project: Path) -> Path:
     return own
 
 
+def _link_secret(own: Path | None) -> str:
+    """The secret of links to approvals: kept beside the jobs, else one for this run."""
+    made = token_hex(32)
+    if own is None:
+        return made
+    file = own / "link_secret"
+    try:
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(made, "utf-8")
+        return file.read_text("utf-8").strip() or made
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+
+
 def _announce(engine: Service, address: str) -> None:
     """Say in three lines what runs, which blueprints, and how to start a job."""
     settings, blueprints = engine.settings, engine.clients.blueprints()
@@ -100,7 +120,6 @@ def _announce(engine: Service, address: str) -> None:
     names = [str(each["name"]) for each in blueprints]
     print(f"Blueprints of {settings.blueprints}, reloaded as they change: {_listed(names)}")
     print(f"Start a job: {_curl(engine, address, names)}", flush=True)
-    News(engine)
 
 
 def _listed(names: list[str]) -> str:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from avtomat.blueprint.files import is_folder
 from avtomat.cli.doctor_store import store_findings
 from avtomat.cli.finding import Finding, error, ok, warning
 from avtomat.cli.setting_flags import add_setting_flags, loaded_settings_of
@@ -79,7 +80,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _blueprints(folder: Path) -> Iterator[Finding]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         hint = "`avtomat init` begins a project; --blueprints names another folder"
         yield error(f"there is no folder of blueprints {folder}", hint=hint)
         return
@@ -94,21 +95,28 @@ def _undeclared(settings: Settings) -> Iterator[Finding]:
     """What blueprints name and the settings do not have; what is wrong with a blueprint itself is not told here."""
     from avtomat.blueprint.compiler import examine_text
     from avtomat.blueprint.files import find_blueprints, read_file
+    from avtomat.core.program import Program
     from avtomat.runtime.blueprints.undeclared import undeclared
 
-    for file in find_blueprints([settings.blueprints]) if settings.blueprints.is_dir() else ():
+    for file in find_blueprints([settings.blueprints]) if is_folder(settings.blueprints) else ():
         content = read_file(file) if isinstance(file, Path) else None
         examined = examine_text(content) if isinstance(content, bytes) else None
-        if examined is not None and examined.is_good:
-            for text in undeclared(examined.program(), settings):
+        program = examined.built() if examined is not None and examined.is_good else None
+        if isinstance(program, Program):
+            for text in undeclared(program, settings):
                 yield warning(text, hint="declare it in avtomat.toml, or leave it out of the blueprint")
 
 
 def _tokens(settings: Settings) -> Iterator[Finding]:
-    tokens = {"client_token": settings.client_token, "worker_token": settings.worker_token}
-    for name, token in tokens.items():
+    tokens = {
+        "client_token": (settings.client_token, settings.clients),
+        "worker_token": (settings.worker_token, settings.workers),
+    }
+    for name, (token, file) in tokens.items():
         variable = variable_of(name)
-        if token is None:
+        if token is None and file is not None:
+            yield ok(f"{variable} is not set; the tokens are those of {file}")
+        elif token is None:
             yield warning(f"{variable} is not set; `serve` does not start without it", hint="`dev` needs none")
         elif len(token) < TOKEN_LENGTH_MIN:
             yield warning(f"{variable} is short: {len(token)} characters", hint="openssl rand -hex 32 makes a good one")

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from avtomat.blueprint.files import is_folder, is_there
 from avtomat.cli.finding import Finding, error, ok, warning
 from avtomat.setting_kinds import show_url
 from avtomat.settings import Settings
@@ -36,7 +37,7 @@ def store_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _sqlite(path: Path) -> Iterator[Finding]:
-    if not path.exists():
+    if not is_there(path):
         yield from _sqlite_to_be(path)
         return
     try:
@@ -70,7 +71,7 @@ def _sqlite_older(path: Path, number: int, open_jobs: int) -> Finding:
 
 def _sqlite_to_be(path: Path) -> Iterator[Finding]:
     folder = path.absolute().parent
-    if folder.is_dir() and os.access(folder, os.W_OK):
+    if is_folder(folder) and os.access(folder, os.W_OK):
         yield ok(f"SQLite {sqlite3.sqlite_version}: {path} is made at the first start")
     else:
         yield error(f"{path} cannot be made: {folder} is not there or not writable")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from avtomat.blueprint.files import read_file
-from avtomat.diagnostics import Diagnostic, Severity
+from avtomat.blueprint.files import is_file, read_file
+from avtomat.diagnostics import Diagnostic, Severity, visible
 
 _LINE_MAX = 160
 _FRAMES_OF_LINE_MAX = 10
@@ -20,15 +20,6 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 """What a terminal would obey instead of showing it."""
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.NOTE: "36;1"}
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-
-
-def visible(text: str) -> str:
-    """The text on one line, with nothing that a terminal would obey: authors, clients and workers wrote
-    parts of it.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -100,12 +91,16 @@ def sources_of(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
     not read again: a pipe would have nobody at its other end.
     """
     texts: dict[str, str] = {}
-    for file in {each.file for each in diagnostics if Path(each.file).is_file()}:
+    for file in {each.file for each in diagnostics if is_file(Path(each.file))}:
         content = read_file(Path(file))
         if isinstance(content, bytes):
-            text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-            texts[file] = text.replace("\r\n", "\n").replace("\r", "\n")
+            texts[file] = source_text(content)
     return texts
+
+
+def source_text(content: bytes) -> str:
+    """The text of a file with the line ends that findings count."""
+    return content.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def summary(diagnostics: Sequence[Diagnostic], files: int) -> str:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
+from avtomat.blueprint.files import is_file
 from avtomat.errors import UsageError
 from avtomat.resources import schema_text
 
@@ -115,7 +116,7 @@ jobs:
       - uses: actions/setup-python@v5
         with: {python-version: "3.12"}
       - run: pip install avtomat
-      - run: avtomat validate --strict -o github
+      - run: avtomat validate --strict --settings avtomat.toml -o github
       - run: avtomat test --coverage -o github
 """
 
@@ -190,7 +191,7 @@ def _write_new(path: Path, text: str) -> bool:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        if path.is_file():
+        if is_file(path):
             return False
         raise UsageError(f"{path} is in the way: it, or a folder above it, is no regular file") from None
     except OSError as error:

@@ -51,11 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AvtomatError as error:
         _print_error(error)
         return error.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            _forget_stdout()
+            return EXIT_BROKEN_PIPE
+        if error.filename is None:
+            raise
+        print(f"avtomat: {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return EXIT_BROKEN_PIPE
     return code
 
 

@@ -20,12 +20,12 @@ from typing import Any, Final
 import orjson
 
 from avtomat.blueprint.compiler import examine_text
+from avtomat.blueprint.findings.finding import Finding
 from avtomat.cli.asked_tasks import kinds_of, without_requirements
 from avtomat.cli.exec_flag import add_exec_flag, by_kind
 from avtomat.cli.exec_task import exec_task
 from avtomat.cli.frames import as_text, wants_colour
 from avtomat.cli.json_argument import json_argument, json_map_argument
-from avtomat.cli.progress import Narrator
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
 from avtomat.cli.shell_task import secret_variables
 from avtomat.core.duration import duration_hint, parse_duration
@@ -34,6 +34,7 @@ from avtomat.core.program import Program
 from avtomat.embedding import Engine
 from avtomat.errors import NotFoundError, UsageError
 from avtomat.logs import set_up_logs
+from avtomat.runtime.people.narration import Narrator
 from avtomat.settings import Settings
 from avtomat.suggest import did_you_mean
 
@@ -95,11 +96,13 @@ def _compile(file: Path) -> Program | None:
     except OSError as error:
         raise NotFoundError(f"{file}: {error.strerror}") from None
     examined = examine_text(content)
-    findings = [finding.in_file(str(file)) for finding in examined.findings]
+    program = examined.built() if examined.is_good else None
+    found = (*examined.findings, program) if isinstance(program, Finding) else examined.findings
+    findings = [finding.in_file(str(file)) for finding in found]
     sources = {str(file): content.decode("utf-8", "replace").replace("\r\n", "\n")}
     for text in as_text(findings, sources, colour=wants_colour(sys.stderr)):
         print(text, end="\n\n", file=sys.stderr)
-    return examined.program() if examined.is_good else None
+    return program if isinstance(program, Program) else None
 
 
 def _refuse_gaps(kinds: Iterable[str], commands: Mapping[str, str]) -> None:

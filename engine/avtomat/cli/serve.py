@@ -57,16 +57,17 @@ def _announce(engine: Service, address: str) -> None:
 def _refuse_without_tokens(settings: Settings) -> None:
     names = [
         variable
-        for variable, token in (
-            ("AVTOMAT_CLIENT_TOKEN", settings.client_token),
-            ("AVTOMAT_WORKER_TOKEN", settings.worker_token),
+        for variable, token, file in (
+            ("AVTOMAT_CLIENT_TOKEN", settings.client_token, settings.clients),
+            ("AVTOMAT_WORKER_TOKEN", settings.worker_token, settings.workers),
         )
-        if token is None
+        if token is None and file is None
     ]
     if names:
         raise UsageError(
             f"the engine does not serve without tokens: {' and '.join(names)} not set",
-            hint="make one each with `openssl rand -hex 32`; `avtomat dev` needs none and serves this machine only",
+            hint="make one each with `openssl rand -hex 32`, or write clients.toml and workers.toml; `avtomat dev` "
+            "needs none and serves this machine only",
         )
 
 

@@ -34,18 +34,33 @@ Announce = Callable[[Service, str], None]
 """Is told once that the engine serves, and at which address."""
 
 
-def serve(settings: Settings, announce: Announce, *, shared: bool = False, lifeline: int | None = None) -> int:
+def serve(
+    settings: Settings,
+    announce: Announce,
+    *,
+    prepare: Callable[[Service], object] = lambda _: None,
+    shared: bool = False,
+    lifeline: int | None = None,
+) -> int:
     """Serve until told to stop; returns the exit code.
 
     `shared`: other processes listen on the same port. `lifeline` is a pipe whose other end somebody holds for as long
     as this process shall live. StoreError: the store cannot be used, or was lost. UsageError: the address cannot.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(settings, announce, shared=shared, lifeline=lifeline))
+        return runner.run(_serve(settings, announce, prepare, shared=shared, lifeline=lifeline))
 
 
-async def _serve(settings: Settings, announce: Announce, *, shared: bool, lifeline: int | None) -> int:
+async def _serve(
+    settings: Settings,
+    announce: Announce,
+    prepare: Callable[[Service], object],
+    *,
+    shared: bool,
+    lifeline: int | None,
+) -> int:
     engine = Service(settings)
+    prepare(engine)
     await engine.start()
     try:
         stop = _Stop(lifeline)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from avtomat.blueprint.files import SUFFIXES, find_blueprints, find_tests, is_test, is_there
+from avtomat.blueprint.files import SUFFIXES, find_blueprints, find_tests, is_file, is_folder, is_test, is_there
 from avtomat.cli import frames, test_reports
 from avtomat.cli.setting_flags import add_setting_flags, settings_of
 from avtomat.diagnostics import Diagnostic
@@ -76,10 +76,10 @@ def _files(paths: Sequence[Path]) -> Iterator[Path | Diagnostic]:
 
 
 def _tests_of(path: Path) -> Path:
-    if path.is_dir() or is_test(path.name):
+    if is_folder(path) or is_test(path.name):
         return path
     beside = [path.with_suffix(f".test{suffix}") for suffix in SUFFIXES]
-    found = next((each for each in beside if each.is_file()), None)
+    found = next((each for each in beside if is_file(each)), None)
     if found is None:
         raise NotFoundError(f"there are no tests of {path}", hint=f"write them into {beside[0]}")
     return found
@@ -106,7 +106,7 @@ def _coverage(paths: Sequence[Path], reports: Sequence[FileReport]) -> list[Cove
     """The coverage of each blueprint that is tested, and of those in the folders that are not."""
     tested = [report.coverage for report in reports if report.coverage is not None]
     known = {Path(each.file).resolve() for each in tested}
-    others = (path for path in find_blueprints(path for path in paths if path.is_dir()) if isinstance(path, Path))
+    others = (path for path in find_blueprints(path for path in paths if is_folder(path)) if isinstance(path, Path))
     rest = [untested(path) for path in others if path.resolve() not in known]
     return [*together(tested), *(each for each in rest if each is not None)]
 

@@ -12,14 +12,26 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from avtomat.blueprint.cache import FindingsCache, Remembered, user_cache_folder
-from avtomat.blueprint.files import find_blueprints, find_tests, is_test, is_there, read_file
+from avtomat.blueprint.files import (
+    find_blueprints,
+    find_tests,
+    is_access_file,
+    is_folder,
+    is_test,
+    is_there,
+    read_file,
+)
 from avtomat.cli import frames
+from avtomat.cli.declared import Declared, check_settings, needs_of
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.errors import NotFoundError, UsageError
 
 STDIN = Path("-")
+TOML: Final = ".toml"
+_UNNAMED: Final = Path("<stdin>")
 STDIN_BYTES_MAX = 1_000_001
 FORMS = ("text", "json", "github", "sarif")
 
@@ -33,16 +45,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         "path",
         nargs="*",
         type=Path,
-        help="a blueprint, a file of tests, avtomat.toml, a folder, or - for stdin (default: the project's blueprints)",
+        help="a blueprint, a file of tests, avtomat.toml, clients.toml, workers.toml, a folder, or - for stdin "
+        "(default: the project's blueprints, clients and workers)",
     )
     parser.add_argument("-o", "--output", choices=FORMS, default="text", help="form of the findings (default: text)")
     parser.add_argument("--strict", action="store_true", help="warnings count as errors for the exit code")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only, and no summary")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print what makes the exit code 1, and nothing else")
     parser.add_argument(
         "--settings",
         metavar="FILE",
         type=Path,
-        help="also warn of secrets, constants and hosts that blueprints name and this file does not have",
+        help="where secrets, constants and hosts are declared; blueprints that name others get warnings (default: the "
+        "nearest avtomat.toml in their folder or above)",
     )
     parser.add_argument("--no-cache", action="store_true", help="check all files, also those that did not change")
     parser.add_argument(
@@ -52,36 +66,54 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     """Check, tell, and return the exit code."""
-    paths = args.path or [_blueprints_of_the_project()]
+    paths = args.path or _files_of_the_project()
     for path in paths:
         if path != STDIN and not is_there(path):
             raise NotFoundError(f"there is no file or folder {path}")
     if args.stdin_filename is not None and STDIN not in paths:
         raise UsageError("--stdin-filename says what stdin is; give - as the path, too")
+    if args.settings is not None and not is_there(args.settings):
+        raise NotFoundError(f"there is no file {args.settings}")
     findings_cache = FindingsCache(None if args.no_cache else user_cache_folder())
+    stdin = _Stdin(args.stdin_filename or _UNNAMED, _read_stdin()) if STDIN in paths else None
     gc.disable()  # one pass that keeps what it makes: collecting in between costs a third of the time
-    diagnostics, files = check(paths, findings_cache, args.stdin_filename or Path("<stdin>"))
+    diagnostics, files = check([path for path in paths if path != STDIN], findings_cache, stdin, args.settings)
     if not files:
         where = ", ".join(map(str, paths))
         raise NotFoundError(f"there is no blueprint in {where}: their names end in .yaml or .yml")
-    if args.settings is not None:
-        diagnostics = sorted({*diagnostics, *_undeclared(paths, args.settings)}, key=lambda each: each.order)
     gc.freeze()  # the process ends soon, and so does all that was made: no need to look through it at the end
     gc.enable()
     findings_cache.save()
-    _tell(diagnostics, files, args)
     refusing = {Severity.ERROR, Severity.WARNING} if args.strict else {Severity.ERROR}
+    shown = [each for each in diagnostics if each.severity in refusing or not args.quiet]
+    _tell(shown, stdin, files, args)
+    if not args.quiet and args.output in {"text", "github"}:
+        print(frames.summary(diagnostics, files), file=sys.stderr)
     return 1 if any(each.severity in refusing for each in diagnostics) else 0
 
 
+class _Stdin(NamedTuple):
+    """What came on stdin, and the name that it is checked under."""
+
+    name: Path
+    content: bytes
+
+
 def check(
-    paths: Sequence[Path], findings_cache: FindingsCache, stdin_name: Path = STDIN
+    paths: Sequence[Path],
+    findings_cache: FindingsCache,
+    stdin: _Stdin | None = None,
+    settings: Path | None = None,
 ) -> tuple[list[Diagnostic], int]:
-    """Check all files at these paths; return what was found, sorted, and the number of files."""
+    """Check all files at these paths, each as what it is; return what was found, sorted, and the number of files.
+
+    `settings` is the file that declares secrets and constants; without it each blueprint has that of its project.
+    """
     diagnostics: list[Diagnostic] = []
     names: list[Name] = []
+    declared = Declared(settings)
     files = 0
-    for found, content in _contents(paths, stdin_name):
+    for file, content in _blueprints(paths, stdin):
         files += 1
         if isinstance(content, Diagnostic):
             diagnostics.append(content)
@@ -90,96 +122,102 @@ def check(
         if known is None:
             known = _examine(content)
             findings_cache.put(content, known)
-        diagnostics += [replace(each, file=found) for each in known.diagnostics]
-        names += [] if known.name is None else [(known.name[0], found, known.name[1], known.name[2])]
+        diagnostics += [replace(each, file=str(file)) for each in known.diagnostics]
+        diagnostics += declared.missing(file, known.needs)
+        names += [] if known.name is None else [(known.name[0], str(file), known.name[1], known.name[2])]
     diagnostics += _duplicates(names)
-    for file in find_tests(path for path in paths if path.is_dir() or is_test(path.name)):
+    for file, content in _tests(paths, stdin):
         files += 1
-        diagnostics += [file] if isinstance(file, Diagnostic) else _findings_of_tests(file, findings_cache)
-    for path in paths:
-        if path.suffix == ".toml":
-            files += 1
-            diagnostics += _findings_of_settings(path)
+        if isinstance(content, Diagnostic):
+            diagnostics.append(content)
+        else:
+            diagnostics += _findings_of_tests(file, content, findings_cache)
+    for file, text in _settings(paths, stdin):
+        files += 1
+        diagnostics += _findings_of_access(file) if is_access_file(file.name) else check_settings(file, text)[1]
+    diagnostics += declared.diagnostics
     return sorted(set(diagnostics), key=lambda each: each.order), files
 
 
-def _blueprints_of_the_project() -> Path:
+def _files_of_the_project() -> list[Path]:
+    """Its blueprints, and the files of clients and workers where it has them."""
     import os
 
     from avtomat.settings_loader import load_settings
 
-    return load_settings(environ=os.environ).settings.blueprints
+    settings = load_settings(environ=os.environ).settings
+    beside = [each for each in (settings.clients, settings.workers) if each is not None and is_access_file(each.name)]
+    return [settings.blueprints, *beside]
 
 
-def _contents(paths: Sequence[Path], stdin_name: Path) -> Iterator[tuple[str, bytes | Diagnostic]]:
-    """The blueprints, each with the name that findings give it."""
-    for found in find_blueprints(path for path in paths if not is_test(path.name) and path.suffix != ".toml"):
-        if isinstance(found, Diagnostic):
-            yield found.file, found
-        elif found == STDIN:
-            yield str(stdin_name), sys.stdin.buffer.read(STDIN_BYTES_MAX)
-        else:
-            yield str(found), read_file(found)
+def _read_stdin() -> bytes:
+    return sys.stdin.buffer.read(STDIN_BYTES_MAX)
+
+
+Found = tuple[Path, bytes | Diagnostic]
+"""A file with what stands in it, or why it cannot be read."""
+
+
+def _blueprints(paths: Sequence[Path], stdin: _Stdin | None) -> Iterator[Found]:
+    is_one = stdin is not None and not is_test(stdin.name.name) and stdin.name.suffix != TOML
+    yield from map(_read, find_blueprints(path for path in paths if not is_test(path.name) and path.suffix != TOML))
+    yield from [stdin] if stdin is not None and is_one else []
+
+
+def _tests(paths: Sequence[Path], stdin: _Stdin | None) -> Iterator[Found]:
+    yield from map(_read, find_tests(path for path in paths if is_folder(path) or is_test(path.name)))
+    yield from [stdin] if stdin is not None and is_test(stdin.name.name) else []
+
+
+def _settings(paths: Sequence[Path], stdin: _Stdin | None) -> Iterator[tuple[Path, bytes | None]]:
+    """Files of settings; those without content are read by whoever reads settings."""
+    yield from ((path, None) for path in paths if path.suffix == TOML)
+    yield from [stdin] if stdin is not None and stdin.name.suffix == TOML else []
+
+
+def _read(found: Path | Diagnostic) -> Found:
+    return (Path(found.file), found) if isinstance(found, Diagnostic) else (found, read_file(found))
 
 
 def _examine(content: bytes) -> Remembered:
+    """What the checker says of a text, and, when it is good, what its program needs of the settings."""
     from avtomat.blueprint.compiler import examine_text  # not needed while nothing has changed
+    from avtomat.blueprint.findings.finding import Finding
 
     examined = examine_text(content)
     name = examined.name
+    program = examined.built() if examined.is_good else None
+    found = (*examined.findings, program) if isinstance(program, Finding) else examined.findings
     return Remembered(
-        diagnostics=tuple(finding.in_file("") for finding in examined.findings),
+        diagnostics=tuple(finding.in_file("") for finding in found),
         name=None if name is None else (name.text, name.span.line, name.span.column),
+        needs=() if program is None or isinstance(program, Finding) else tuple(needs_of(program, content)),
     )
 
 
-def _findings_of_tests(file: Path, findings_cache: FindingsCache) -> list[Diagnostic]:
+def _findings_of_tests(file: Path, content: bytes, findings_cache: FindingsCache) -> list[Diagnostic]:
     """What is wrong with a file of tests, by itself and beside its blueprint. What was found is true as long as both
     have the same contents.
     """
     from avtomat.rehearsal.checking import beside, check_tests
 
-    content = read_file(file)
-    if isinstance(content, Diagnostic):
-        return [content]
     key = b"\0".join((content, beside(file, content)))
     known = findings_cache.get(key)
     if known is None:
-        known = Remembered(diagnostics=tuple(replace(each, file="") for each in check_tests(file)), name=None)
+        found = tuple(replace(each, file="") for each in check_tests(file, content))
+        known = Remembered(diagnostics=found, name=None)
         findings_cache.put(key, known)
     return [replace(each, file=str(file)) for each in known.diagnostics]
 
 
-def _findings_of_settings(file: Path) -> list[Diagnostic]:
-    """What is wrong with a file of settings; its findings have no lines of their own."""
-    from avtomat.errors import SettingsError
-    from avtomat.settings_loader import load_settings
+def _findings_of_access(file: Path) -> list[Diagnostic]:
+    """What is wrong with a file of clients or workers. Where tokens are kept elsewhere nobody looks."""
+    from avtomat.access.checking import findings_of
 
-    def finding(text: str, severity: Severity) -> Diagnostic:
-        message = text.removeprefix(f"{file}: ")
-        return Diagnostic(code="settings", severity=severity, message=message, file=str(file), line=1, column=1)
-
-    try:
-        loaded = load_settings(environ={}, file=file)
-    except SettingsError as wrong:
-        return [finding(line, Severity.ERROR) for line in wrong.message.splitlines()]
-    return [finding(warning, Severity.WARNING) for warning in loaded.warnings]
-
-
-def _undeclared(paths: Sequence[Path], file: Path) -> Iterator[Diagnostic]:
-    """Warnings about what the blueprints name and the settings do not have."""
-    from avtomat.blueprint.compiler import examine_text
-    from avtomat.runtime.blueprints.undeclared import undeclared
-    from avtomat.settings_loader import load_settings
-
-    if not file.is_file():
-        raise NotFoundError(f"there is no file {file}")
-    settings = load_settings(environ={}, file=file).settings
-    for name, content in _contents([path for path in paths if path != STDIN], STDIN):
-        examined = examine_text(content) if isinstance(content, bytes) else None
-        if examined is not None and examined.is_good:
-            for text in undeclared(examined.program(), settings):
-                yield Diagnostic(code="settings", severity=Severity.WARNING, message=text, file=name, line=1, column=1)
+    content = read_file(file)
+    if isinstance(content, Diagnostic):
+        return [content]
+    return [finding.in_file(str(file)) for finding in findings_of(file.name, content)]
 
 
 def _duplicates(names: Sequence[Name]) -> Iterator[Diagnostic]:
@@ -191,8 +229,7 @@ def _duplicates(names: Sequence[Name]) -> Iterator[Diagnostic]:
     yield from duplicate_names(every)
 
 
-def _tell(diagnostics: Sequence[Diagnostic], files: int, args: Namespace) -> None:
-    shown = [each for each in diagnostics if each.severity is Severity.ERROR or not args.quiet]
+def _tell(shown: Sequence[Diagnostic], stdin: _Stdin | None, files: int, args: Namespace) -> None:
     match args.output:
         case "json":
             print(frames.as_json(shown, files))
@@ -205,8 +242,9 @@ def _tell(diagnostics: Sequence[Diagnostic], files: int, args: Namespace) -> Non
         case "github":
             lines = [*frames.as_github(shown)]
         case _:
-            lines = [*frames.as_text(shown, frames.sources_of(shown), colour=frames.wants_colour(sys.stdout))]
+            sources = frames.sources_of(each for each in shown if stdin is None or each.file != str(stdin.name))
+            if stdin is not None:
+                sources[str(stdin.name)] = frames.source_text(stdin.content)
+            lines = [*frames.as_text(shown, sources, colour=frames.wants_colour(sys.stdout))]
     if lines:
         print(("\n\n" if args.output == "text" else "\n").join(lines))
-    if not args.quiet:
-        print(frames.summary(diagnostics, files), file=sys.stderr)

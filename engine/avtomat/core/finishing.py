@@ -8,14 +8,16 @@ The rules
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from avtomat.core.formula import Json
 from avtomat.core.messages import Change, Decision, ForkScopes, Ignored, JoinDecided, ScopeEnded
 from avtomat.core.model import Error, Status
 from avtomat.core.program import FINALLY, RESULT
 from avtomat.core.waiting import OnFinally
-from avtomat.core.walk import AuthorError, Walk
+from avtomat.core.walk import AuthorError, Names, Walk
 
 _TOO_LONG = "`finally` took longer than its timeout"
 
@@ -24,13 +26,14 @@ def end_root(walk: Walk, ended: ScopeEnded) -> Change:
     """End the job so; its `finally` comes first, if it has one and has entered a state."""
     if walk.program.finally_time is None or walk.visit == 0 or isinstance(walk.before.waiting, OnFinally):
         return walk.end(ended)
+    error = None if ended.error is None else ended.error.as_json()
+    ending: dict[str, Json] = {"status": ended.status, "error": error}
+    try:
+        span = walk.render_span(walk.program.finally_time, _names(walk, ended, ending)) or timedelta()
+    except AuthorError as fault:
+        return _end(walk, ended, replace(walk.fault_as_error(fault), state="finally"))
     if ended.error is None and ended.output is not None:
         walk.own_outputs = {**walk.own_outputs, RESULT: ended.output}
-    try:
-        span = walk.render_span(walk.program.finally_time, walk.names()) or timedelta()
-    except AuthorError as fault:
-        return _end(walk, ended, walk.fault_as_error(fault))
-    error = None if ended.error is None else ended.error.as_json()
     order = ForkScopes(
         number=walk.forks,
         total=1,
@@ -39,12 +42,19 @@ def end_root(walk: Walk, ended: ScopeEnded) -> Change:
         window=1,
         machines=(FINALLY,),
         places=("finally",),
-        ending={"status": ended.status, "error": error},
+        ending=ending,
     )
     walk.forks += 1
     waiting = OnFinally(number=order.number, status=ended.status, error=ended.error, deadline=walk.now + span)
     change = walk.wait_for(waiting, fork=order)
     return replace(change, status=Status.FINISHING)
+
+
+def _names(walk: Walk, ended: ScopeEnded, ending: Mapping[str, Json]) -> Names:
+    """What the time of `finally` may be made of: what its states see."""
+    names = walk.names()
+    result = ended.output if ended.error is None else None
+    return {**names, "job": {**names["job"], **ending, "result": result}}
 
 
 def answer_finally(walk: Walk, waiting: OnFinally, event: JoinDecided) -> Decision:

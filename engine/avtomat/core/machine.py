@@ -16,11 +16,13 @@ from typing import assert_never
 
 from avtomat.core.finishing import answer_finally, miss_finally
 from avtomat.core.flow import end_failed, go_on, make_error
+from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
 from avtomat.core.kinds.signals import answer_signal
 from avtomat.core.kinds.state import NO_TIME
 from avtomat.core.kinds.task import TaskState, answer_task, take_effect, take_output
 from avtomat.core.messages import (
+    ApprovalDecided,
     AttemptReturned,
     CancelRequested,
     Change,
@@ -56,7 +58,7 @@ from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import AuthorError, Walk
 
-Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived
+Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
 """What a scope may have waited for."""
 
 
@@ -126,6 +128,8 @@ def _answer(walk: Walk, event: Awaited) -> Decision:
             return answer_finally(walk, waiting, event) if isinstance(waiting, OnFinally) else answer_join(walk, event)
         case SignalReceived():
             return answer_signal(walk, event)
+        case ApprovalDecided():
+            return answer_approval(walk, event)
     assert_never(event)
 
 

@@ -183,6 +183,23 @@ class SignalReceived:
 
 
 @value
+class ApprovalDecided:
+    """Somebody decided what the scope asks in this visit. `by` is who, `via` what they used (api, link), `origin` the
+    address from which they did; `state` is the path of the state, `id` names this decision among those of all replicas.
+    """
+
+    visit: int
+    choice: str
+    by: str = ""
+    comment: str = ""
+    form: Json = None
+    state: str = ""
+    via: str = ""
+    origin: str = ""
+    id: str = ""
+
+
+@value
 class SizeExceeded:
     """What the decision on `event` wanted to write is larger than the blueprint's limits allow."""
 
@@ -266,6 +283,7 @@ Event = (
     | ScopeBegun
     | JoinDecided
     | SignalReceived
+    | ApprovalDecided
     | SizeExceeded
     | CancelRequested
     | UnwindReady

@@ -113,14 +113,18 @@ class CatchArm:
 class Requirements:
     """What a task asks of the worker that takes it (`worker` in the blueprint).
 
-    `strategy` chooses among several that fit; the rest is matched: `type` by equality, `resources` and `software` by
-    the rules of the worker protocol, `cost_max` against the worker's cost for the kind.
+    `strategy` chooses among several that fit, None being the default one; the rest is matched by the rules of the
+    worker protocol: `type` and `extra` by equality, numbers of `resources` at least, `software` and `artifacts` by
+    version, `skill` (version, type) against what the worker registered of the kind, `cost_max` against its cost for it.
     """
 
     strategy: str | None = None
     type: str | None = None
     resources: Mapping[str, Json] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    skill: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
     cost_max: float | None = None
 
 

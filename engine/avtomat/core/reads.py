@@ -25,6 +25,7 @@ def outputs_read(program: Program, machine: str, state: str | None) -> frozenset
     parts = [part for each in states for part in _parts(each)]
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
     parts += parts_of(program.machines[machine].collect)
+    parts += parts_of(program.finally_time) if machine == "" else ()
     paths = {path for part in parts for path in part.reads if path[0] == "outputs"}
     if any(len(path) == 1 for path in paths):
         return None

@@ -188,7 +188,7 @@ def _begin(walk: Walk, unwind: OnUnwind, index: int) -> Change:
         return _on_from(walk, _settled_by(undo, unwind), index)
     walk.visit += 1
     if undo.error is not None:
-        waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=0, unwind=unwind, limits=undo.limits)
+        waiting = _waiting(walk, unwind, index, 0, undo.limits)
         return _park(walk, undo, undo.error, waiting)
     return _dispatch(walk, unwind, index, undo.body)
 
@@ -196,8 +196,13 @@ def _begin(walk: Walk, unwind: OnUnwind, index: int) -> Change:
 def _dispatch(walk: Walk, unwind: OnUnwind, index: int, body: TaskBody) -> Change:
     undo = walk.noted[index]
     limits: TaskLimits = replace(undo.limits, total_at=None if undo.total is None else walk.now + undo.total)
-    waiting = OnUndo(seq=walk.noted_seq, index=index, attempt=1, unwind=unwind, limits=limits)
+    waiting = _waiting(walk, unwind, index, 1, limits)
     return walk.wait_for(waiting, DispatchTask(attempt=1, limits=limits, body=body))
+
+
+def _waiting(walk: Walk, unwind: OnUnwind, index: int, attempt: int, limits: TaskLimits) -> OnUndo:
+    place = walk.noted[index].place
+    return OnUndo(seq=walk.noted_seq, index=index, attempt=attempt, unwind=unwind, limits=limits, place=place)
 
 
 def _park(walk: Walk, undo: Undo, error: Error, waiting: OnUndo) -> Change:

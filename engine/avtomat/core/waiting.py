@@ -1,59 +1,21 @@
 """Hold what a scope waits for: one value for each kind of waiting, with all that is particular to it.
 
 A kind says here how it is written down (`as_json`, `from_json`, under the word FOR), when its time comes (`due_at`),
-and which word clients see while the job waits so (`word`). Why the job waits is worded in `runtime/people/causes.py`.
+and which word clients see while the job waits so (`WORD`). Why the job waits is worded in `runtime/people/causes.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any
 
+from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import Error, Status
 from avtomat.core.timestamp import from_ms, span_ms, to_ms
 from avtomat.core.value import value
-
-RUNNING = "running"
-
-
-class Awaited:
-    """What every kind of waiting says of itself; most wait for no time, and look to clients as if they ran."""
-
-    __slots__ = ()
-
-    FOR: ClassVar[str]
-    """The word under which it is written down."""
-
-    def as_json(self) -> dict[str, Json]:
-        """Its fields, by words that are kept; times are milliseconds."""
-        raise NotImplementedError
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Json]) -> Self:
-        """What `as_json` wrote down."""
-        raise NotImplementedError
-
-    @property
-    def due_at(self) -> datetime | None:
-        """The time at which the scope is to go on by itself; None where no timer is needed."""
-        return None
-
-    @property
-    def by_wall(self) -> bool:
-        """Whether that time is held to the system's clock, because people gave it."""
-        return False
-
-    @property
-    def signal(self) -> tuple[str, str] | None:
-        """The address and key under which a signal reaches the scope; None where no signal is awaited."""
-        return None
-
-    @property
-    def word(self) -> str | None:
-        """The word that clients see for a job whose root waits so; None: that depends on its task."""
-        return RUNNING
 
 
 @value
@@ -94,6 +56,7 @@ class OnTask(Awaited):
     """
 
     FOR = "task"
+    WORD = None
 
     attempt: int
     limits: TaskLimits
@@ -116,17 +79,13 @@ class OnTask(Awaited):
             **_counts_from_json(record),
         )
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return None
-
 
 @value
 class OnTimer(Awaited):
     """A time is awaited: the end of a span, or, by the `wall` clock, a time that people gave."""
 
     FOR = "timer"
+    WORD = "waiting_for_timer"
 
     until: datetime
     wall: bool = False
@@ -150,17 +109,13 @@ class OnTimer(Awaited):
         """See `Awaited`."""
         return self.wall
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_timer"
-
 
 @value
 class OnStart(Awaited):
     """The job was accepted for a later time and has entered no state. The store itself knows the time."""
 
     FOR = "start"
+    WORD = "pending"
 
     until: datetime
 
@@ -173,11 +128,6 @@ class OnStart(Awaited):
         """See `Awaited`."""
         return cls(until=from_ms(record["until"]))
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "pending"
-
 
 @value
 class OnFork(Awaited):
@@ -186,6 +136,7 @@ class OnFork(Awaited):
     """
 
     FOR = "fork"
+    WORD = "waiting_for_parallel"
 
     number: int
     total: int
@@ -196,7 +147,7 @@ class OnFork(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "fork", "number": self.number, "total": self.total, "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnFork:
@@ -205,7 +156,7 @@ class OnFork(Awaited):
             number=record["number"],
             total=record["total"],
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -213,11 +164,6 @@ class OnFork(Awaited):
     def due_at(self) -> datetime | None:
         """See `Awaited`."""
         return self.deadline
-
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
 
 
 @value
@@ -228,6 +174,7 @@ class OnRetry(Awaited):
     """
 
     FOR = "retry"
+    WORD = "waiting_for_parallel"
 
     until: datetime
     attempt: int
@@ -237,7 +184,7 @@ class OnRetry(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "retry", "until": to_ms(self.until), "attempt": self.attempt}
-        return {**place, "deadline": _time(self.deadline), **_taken_as_json(self.taken)}
+        return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnRetry:
@@ -245,7 +192,7 @@ class OnRetry(Awaited):
         return cls(
             until=from_ms(record["until"]),
             attempt=record["attempt"],
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
             **_taken_from_json(record),
         )
 
@@ -254,17 +201,13 @@ class OnRetry(Awaited):
         """See `Awaited`."""
         return self.until if self.deadline is None else min(self.until, self.deadline)
 
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_parallel"
-
 
 @value
 class OnSignal(Awaited):
     """A signal is awaited under this address and key, at most until `deadline`."""
 
     FOR = "signal"
+    WORD = "waiting_for_signal"
 
     address: str
     key: str = ""
@@ -272,12 +215,12 @@ class OnSignal(Awaited):
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
-        return {"for": "signal", "address": self.address, "key": self.key, "deadline": _time(self.deadline)}
+        return {"for": "signal", "address": self.address, "key": self.key, "deadline": time_as_ms(self.deadline)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Json]) -> OnSignal:
         """See `Awaited`."""
-        return cls(address=record["address"], key=record["key"], deadline=_from_time(record["deadline"]))
+        return cls(address=record["address"], key=record["key"], deadline=time_from_ms(record["deadline"]))
 
     @property
     def due_at(self) -> datetime | None:
@@ -288,11 +231,6 @@ class OnSignal(Awaited):
     def signal(self) -> tuple[str, str] | None:
         """See `Awaited`."""
         return self.address, self.key
-
-    @property
-    def word(self) -> str | None:
-        """See `Awaited`."""
-        return "waiting_for_signal"
 
 
 @value
@@ -332,7 +270,7 @@ class OnUnwind(Awaited):
 @value
 class OnUndo(Awaited):
     """An undo is under way: number `index` of those noted in entry `seq` of the history; then as `OnUnwind`.
-    `taken` as in `OnTask`.
+    `taken` as in `OnTask`; `place` is the path of the state that is undone, for people.
     """
 
     FOR = "undo"
@@ -344,10 +282,12 @@ class OnUndo(Awaited):
     limits: TaskLimits
     returned: int = 0
     taken: tuple[int, ...] = ()
+    place: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"seq": self.seq, "index": self.index, "attempt": self.attempt, "unwind": self.unwind.end_as_json()}
+        place |= {"place": self.place} if self.place else {}
         return {"for": "undo", **place, **self.limits.as_json(), **_counts_as_json(self)}
 
     @classmethod
@@ -357,6 +297,7 @@ class OnUndo(Awaited):
             seq=record["seq"],
             index=record["index"],
             attempt=record["attempt"],
+            place=record.get("place", ""),
             unwind=OnUnwind.from_json(record["unwind"]),
             limits=TaskLimits.from_json(record),
             **_counts_from_json(record),
@@ -377,7 +318,7 @@ class OnFinally(Awaited):
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         error = None if self.error is None else self.error.as_json()
-        place = {"for": "finally", "number": self.number, "deadline": _time(self.deadline)}
+        place = {"for": "finally", "number": self.number, "deadline": time_as_ms(self.deadline)}
         return {**place, "status": self.status, "error": error}
 
     @classmethod
@@ -388,7 +329,7 @@ class OnFinally(Awaited):
             number=record["number"],
             status=Status(record["status"]),
             error=None if error is None else Error.from_json(error),
-            deadline=_from_time(record["deadline"]),
+            deadline=time_from_ms(record["deadline"]),
         )
 
     @property
@@ -397,11 +338,12 @@ class OnFinally(Awaited):
         return self.deadline
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnUnwind | OnUndo | OnFinally | None
+Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | OnFinally | None
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
-    kind.FOR: kind for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnUnwind, OnUndo, OnFinally)
+    kind.FOR: kind
+    for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo, OnFinally)
 }
 
 
@@ -431,14 +373,6 @@ def _taken_as_json(taken: tuple[int, ...]) -> dict[str, Json]:
 
 def _taken_from_json(record: Mapping[str, Json]) -> dict[str, Any]:
     return {"taken": tuple(record.get("taken", ()))}
-
-
-def _time(time: datetime | None) -> int | None:
-    return None if time is None else to_ms(time)
-
-
-def _from_time(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
 
 
 def _span(record: Mapping[str, Json], key: str) -> timedelta | None:

@@ -10,7 +10,7 @@ from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.json_door import read_json
 from avtomat.runtime.work.dispatcher import Dispatcher
-from avtomat.runtime.work.dispatcher import Poll as Asked
+from avtomat.runtime.work.polls import Poll as Asked
 from avtomat_worker.errors import EngineRefusedError, EngineUnavailableError
 from avtomat_worker.messages import Assignment, parse_assignment
 from avtomat_worker.ports import Orders, Poll, Receipt

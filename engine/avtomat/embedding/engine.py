@@ -32,6 +32,7 @@ from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
 from avtomat.errors import BlueprintsRefusedError, NotFoundError, WaitTimeoutError
 from avtomat.runtime.jobs.signals import Signal
+from avtomat.runtime.people.approvals import Answer, Decider
 from avtomat.runtime.service import Service, open_store
 from avtomat.settings import Settings
 from avtomat_worker.handlers import Handler, handler_of
@@ -251,6 +252,29 @@ class Engine:
         """
         sent = Signal(name=name, payload=payload, key=key, id=id)
         return _found(await self.service.signals.send(job_id, None, sent, self._client), job_id)
+
+    async def approvals(self, job_id: str) -> Mapping[str, Json]:
+        """What people are asked in the job now, as `GET /api/v1/jobs/{id}/approvals` answers. Raises NotFoundError."""
+        return _found(await self.service.approvals.open_of(job_id, None, self._decider()), job_id)
+
+    async def decide(
+        self,
+        job_id: str,
+        state: str,
+        choice: str,
+        *,
+        comment: str = "",
+        form: Json = None,
+        visit: int | None = None,
+    ) -> Mapping[str, Json]:
+        """Decide what a state asks, as one who may operate the job. Raises NotFoundError, and RequestRefused as the API
+        would answer: approval.not_found, approval.decided, approval.invalid, …
+        """
+        answer = Answer(choice=choice, comment=comment, form=form, visit=visit)
+        return _found(await self.service.approvals.decide(job_id, None, state, answer, self._decider()), job_id)
+
+    def _decider(self) -> Decider:
+        return Decider(name=self._client, operates=True, via="api")
 
     async def cancel(self, job_id: str, reason: str = "", *, compensate: bool = True) -> Mapping[str, Json]:
         """End the job as cancelled; a function that runs for it is cancelled. Raises NotFoundError.

@@ -54,8 +54,31 @@ class SentSignal:
 
 
 @value
+class Decided:
+    """What somebody decides, so long after a state asked. `silent`: nobody does."""
+
+    span: Span
+    choice: str = ""
+    by: str = ""
+    comment: str = ""
+    form: Json = None
+    after_ms: int = 0
+    silent: bool = False
+
+
+@value
+class Decisions:
+    """The decisions under one key: one for every question, or a list with one for each."""
+
+    span: Span
+    each: tuple[Decided, ...]
+    is_list: bool = False
+
+
+@value
 class Case:
-    """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`.
+    """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`;
+    `approvals` are decisions by path in the same order.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
@@ -68,6 +91,7 @@ class Case:
     secrets: Mapping[str, str]
     layers: tuple[Mapping[str, Answers], ...]
     signals: tuple[SentSignal, ...] = ()
+    approvals: tuple[Mapping[str, Decisions], ...] = ({}, {})
     expect: MappingNode | None
 
 

@@ -10,9 +10,9 @@ from avtomat.rehearsal.reading import read_tests
 from avtomat.rehearsal.runner import run_file
 
 
-def check_tests(file: Path) -> list[Diagnostic]:
-    """What is wrong with the file; what is wrong with its blueprint is for the blueprint's own check to say."""
-    report = run_file(file, lambda _: False)
+def check_tests(file: Path, content: bytes) -> list[Diagnostic]:
+    """What is wrong with the file's text; what is wrong with its blueprint is for the blueprint's own check to say."""
+    report = run_file(file, lambda _: False, content)
     return [each for each in report.diagnostics if each.file == str(file)]
 
 

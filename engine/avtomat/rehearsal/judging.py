@@ -72,13 +72,13 @@ def _final(played: Played) -> list[str]:
 def judge(case: Case, played: Played, outcome: Outcome, source: str) -> list[Finding]:
     """All that is not as expected, in the order of the file; a case that was stopped has its one reason."""
     if played.stopped is not None:
-        return [*_unused_signals(case, played), played.stopped.finding]
+        return [*_unused(case, played), played.stopped.finding]
     expected = text_of(part_of(case.expect, "status"))
     if played.refused is not None and expected != REFUSED:
         message = f"the input would be refused: {played.refused.message}"
         return [codes.INPUT_REFUSED.at(case.input_span, message, "a case that shows this expects status: refused")]
     others = [codes.NOT_AS_EXPECTED.at(*each) for each in [*_differences(case, outcome)][:DIFFERENCES_SHOWN_MAX]]
-    found = [*others, *_conditions(case, outcome, source), *_unused_signals(case, played)]
+    found = [*others, *_conditions(case, outcome, source), *_unused(case, played)]
     others = sorted(found, key=lambda finding: finding.span)
     ended = [*_status(case, outcome)]
     return [_ended_otherwise(*ended[0], others)] if ended else others
@@ -100,6 +100,12 @@ def _error(row: JobRow) -> Json:
     """Why the job ended as it did, or is parked."""
     kept = row.error if row.status in ENDED else row.reason
     return None if kept is None else loads(kept)
+
+
+def _unused(case: Case, played: Played) -> Iterator[Finding]:
+    yield from _unused_signals(case, played)
+    for unused in played.unused_decisions:
+        yield codes.DECISION_UNUSED.at(unused.span, unused.text)
 
 
 def _unused_signals(case: Case, played: Played) -> Iterator[Finding]:

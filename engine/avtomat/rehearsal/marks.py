@@ -146,7 +146,9 @@ def _timeouts(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Mark]:
             yield scope.mark(Kind.TIMEOUT, entry["limit"])
         case "LeaseLost", "task" if not entry.get("gave_up"):
             yield scope.mark(Kind.TIMEOUT, HEARTBEAT)
-        case "TimerFired", "fork" | "retry" | "signal" if _passed(scope.waiting.get("deadline"), entry["at_ms"]):
+        case "TimerFired", "fork" | "retry" | "signal" | "approval" if _passed(
+            scope.waiting.get("deadline"), entry["at_ms"]
+        ):
             yield scope.mark(Kind.TIMEOUT, VISIT)
 
 

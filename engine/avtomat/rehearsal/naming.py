@@ -11,9 +11,11 @@ from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.language.spelling import listed, nearest_hint
 from avtomat.blueprint.spec import entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
+from avtomat.core.kinds.approvals import ApprovalState
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.calls import CALL, CallState, RequestTemplate
 from avtomat.core.kinds.signals import SignalState
+from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import FINALLY, Program
 from avtomat.core.value import value
@@ -34,6 +36,7 @@ class Known:
     tasks: Mapping[str, TaskState]
     states: Collection[str]
     signals: Collection[str]
+    approvals: Collection[str]
 
     @property
     def kinds(self) -> Collection[str]:
@@ -64,17 +67,23 @@ class Known:
 def check_names(root: Node, program: Program) -> Iterator[Finding]:
     """Findings for every name in the file that the blueprint does not have."""
     signals = {state.signal for state in program.states if isinstance(state, SignalState)}
-    tasks = dict(_tasks(program, "", ""))
+    states = list(_states(program, "", ""))
     if FINALLY in program.machines:
-        tasks |= dict(_tasks(program, FINALLY, "finally"))
-    calls = {path: state for path, state in tasks.items() if isinstance(state, CallState)}
-    tasks = {path: state for path, state in tasks.items() if path not in calls}
-    known = Known(calls=calls, tasks=tasks, states=program.machines[""].states, signals=signals)
+        states += _states(program, FINALLY, "finally")
+    calls = {path: state for path, state in states if isinstance(state, CallState)}
+    known = Known(
+        calls=calls,
+        tasks={path: state for path, state in states if isinstance(state, TaskState) and path not in calls},
+        states=program.machines[""].states,
+        signals=signals,
+        approvals=[path for path, state in states if isinstance(state, ApprovalState)],
+    )
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
         yield from _tasks_named(part_of(owner, "tasks"), known)
         yield from _calls_named(part_of(owner, "calls"), known)
         yield from _signals_named(part_of(owner, "signals"), known)
+        yield from _approvals_named(part_of(owner, "approvals"), known)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
@@ -85,20 +94,19 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _states_named(part_of(expect, "compensated"), known.undone, "a state that has `compensate`")
 
 
-def _tasks(program: Program, address: str, place: str) -> Iterator[tuple[str, TaskState]]:
-    """The tasks of a machine, and of those below it, by path."""
+def _states(program: Program, address: str, place: str) -> Iterator[tuple[str, State]]:
+    """The states of a machine, and of those below it, by path."""
     machine = program.machines[address]
     for name, state in machine.states.items():
         own = _joined(address, name)
         here = place if machine.lone else _joined(place, name)
+        yield here, state
         match state:
-            case TaskState():
-                yield here, state
             case ParallelState(branches=branches):
                 for branch in branches:
-                    yield from _tasks(program, f"{own}.{branch}", f"{here}.{branch}")
+                    yield from _states(program, f"{own}.{branch}", f"{here}.{branch}")
             case ForeachState():
-                yield from _tasks(program, own, f"{here}{_ANY_INDEX}")
+                yield from _states(program, own, f"{here}{_ANY_INDEX}")
 
 
 def _joined(before: str, name: str) -> str:
@@ -136,6 +144,15 @@ def _signals_named(node: Node | None, known: Known) -> Iterator[Finding]:
             assert node is not None
             message = f"the blueprint waits for no signal `{key}`"
             yield codes.UNKNOWN_SIGNAL.at(span_of_key(node, key), message, _hint(key, sorted(known.signals)))
+
+
+def _approvals_named(node: Node | None, known: Known) -> Iterator[Finding]:
+    for key, _ in entries_of(node):
+        if not _is_path(key, known.approvals):
+            assert node is not None
+            message = f"`{key}` is no state that asks people"
+            hint = _hint(key, [*map(_plain, known.approvals)])
+            yield codes.UNKNOWN_APPROVAL.at(span_of_key(node, key), message, hint)
 
 
 def _states_named(node: Node | None, known: Collection[str], what: str) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from avtomat.core.awaited_decision import ADDRESS
 from avtomat.core.model import ENDED, Status
 from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.joining import join_of_mail
@@ -31,18 +32,22 @@ class VisitQueues(MemoryStore):
         self.at_rest = False
         self.commits = 0
         self.join_errors: dict[tuple[str, int], str] = {}
+        self._asked: list[tuple[str, int]] = []
 
     async def create(self, new: NewJob) -> Created:
         """Write a job."""
         self.commits += 1
         self.at_rest = _rests(ROOT, new.writes)
+        self._hear(ROOT, new.writes)
         return await super().create(replace(new, writes=_queue_apart(ROOT, new.writes)))
 
     async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
         """Write a decision."""
         self.commits += 1
         answer = await super().commit(job, path, version, cause, _queue_apart(path, writes))
-        self.at_rest = self.at_rest or (answer.outcome is Outcome.OK and _rests(path, writes))
+        if answer.outcome is Outcome.OK:
+            self.at_rest = self.at_rest or _rests(path, writes)
+            self._hear(path, writes)
         return answer
 
     def signals_awaited(self) -> list[str]:
@@ -51,8 +56,22 @@ class VisitQueues(MemoryStore):
         return [
             f"the signal {wait.name.partition('#')[0]}" + (f" with the key {wait.key}" if wait.key else "")
             for wait in waits
-            if wait is not None
+            if wait is not None and not wait.name.startswith(ADDRESS)
         ]
+
+    def decisions_awaited(self) -> list[str]:
+        """The paths of the scopes that wait for a decision."""
+        scopes = [scope for part in self._parts for job in part.jobs.values() for scope in job.scopes.values()]
+        return [scope.path for scope in scopes if scope.wait is not None and scope.wait.name.startswith(ADDRESS)]
+
+    def take_asked(self) -> list[tuple[str, int]]:
+        """The scopes and visits that asked for a decision since this was last looked at."""
+        asked, self._asked = self._asked, []
+        return asked
+
+    def _hear(self, path: str, writes: Writes) -> None:
+        if writes.signal is not None and writes.signal.name.startswith(ADDRESS):
+            self._asked.append((path, writes.visit))
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park the job without a decision."""

@@ -23,10 +23,10 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
-from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, SentSignal
+from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentSignal
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
-LATER = ("approvals", "children", "callbacks")
+LATER = ("children", "callbacks")
 """Parts of the language's tests that belong to states which this version cannot run; see blueprint.rules.later."""
 
 
@@ -119,6 +119,7 @@ class _Reader:
             secrets=_merged(part_of(defaults, "secrets"), part_of(node, "secrets"), otherwise={}),
             layers=(self._layer(node), usual),
             signals=self._signals(part_of(defaults, "signals"), part_of(node, "signals")),
+            approvals=(self._decisions(part_of(node, "approvals")), self._decisions(part_of(defaults, "approvals"))),
             expect=expect if isinstance(expect, Mapping) else None,
         )
 
@@ -174,6 +175,29 @@ class _Reader:
             payload=value_of(part_of(node, "payload")),
             key="" if key is None else str(key),
             after_ms=self._span(part_of(node, "after")) // timedelta(milliseconds=1),
+        )
+
+    # --- approvals ----------------------------------------------------------------------------------------------------
+
+    def _decisions(self, node: Node | None) -> dict[str, Decisions]:
+        return {
+            key: Decisions(
+                span=each.span,
+                each=tuple(map(self._decided, items_of(each) if isinstance(each, Sequence) else (each,))),
+                is_list=isinstance(each, Sequence),
+            )
+            for key, each in entries_of(node)
+        }
+
+    def _decided(self, node: Node) -> Decided:
+        return Decided(
+            span=node.span,
+            choice=text_of(part_of(node, "choice")) or "",
+            by=text_of(part_of(node, "by")) or "",
+            comment=text_of(part_of(node, "comment")) or "",
+            form=value_of(part_of(node, "form")),
+            after_ms=self._span(part_of(node, "after")) // timedelta(milliseconds=1),
+            silent=flag(part_of(node, "silent")),
         )
 
     # --- values -------------------------------------------------------------------------------------------------------

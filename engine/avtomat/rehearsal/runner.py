@@ -13,6 +13,7 @@ from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding, arrange
 from avtomat.blueprint.language.spelling import nearest_hint
 from avtomat.blueprint.spec import LANE, Name, StateSpec
+from avtomat.core.program import Program
 from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.rehearsal.cases import Case, CaseFile
@@ -62,12 +63,14 @@ class FileReport:
         return not refused and not any(case.diagnostics for case in self.cases)
 
 
-def run_file(path: Path, chosen: Chosen = lambda _: True) -> FileReport:
-    """Run the chosen cases of one file; nothing is run where anything in it, or in its blueprint, is wrong."""
-    content = read_file(path)
-    if isinstance(content, Diagnostic):
-        return FileReport(file=str(path), diagnostics=(content,))
-    read = read_tests(content)
+def run_file(path: Path, chosen: Chosen = lambda _: True, content: bytes | None = None) -> FileReport:
+    """Run the chosen cases of one file; nothing is run where anything in it, or in its blueprint, is wrong. `content`
+    is what counts as its text, if it is not to be read.
+    """
+    found = read_file(path) if content is None else content
+    if isinstance(found, Diagnostic):
+        return FileReport(file=str(path), diagnostics=(found,))
+    read = read_tests(found)
     if read.tests is None:
         return _refused(path, [*read.findings])
     file = path.parent / read.tests.blueprint.text
@@ -90,12 +93,14 @@ def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: 
         hint = nearest_hint(tests.blueprint.text, _neighbours(path)) or "the name is as seen from this file"
         return _refused(path, [*read.findings, codes.NO_BLUEPRINT.at(tests.blueprint.span, message, hint)])
     examined = examine_text(content)
-    if not examined.is_good:
+    program = examined.built() if examined.is_good else None
+    if not isinstance(program, Program):
         refused = codes.BLUEPRINT_REFUSED.at(tests.blueprint.span, f"{file} has errors", "mend them first")
-        of_blueprint = [finding.in_file(str(file)) for finding in examined.findings]
+        wrong = [*examined.findings, *([] if program is None else [program])]
+        of_blueprint = [finding.in_file(str(file)) for finding in wrong]
         return _refused(path, [*read.findings, refused], of_blueprint, str(file))
     assert read.root is not None
-    findings = [*read.findings, *check_names(read.root, examined.program())]
+    findings = [*read.findings, *check_names(read.root, program)]
     if any(finding.code.severity is Severity.ERROR for finding in findings):
         return _refused(path, findings, (), str(file))
     return _run_cases(path, read, examined, [case for case in tests.cases if chosen(case.name.text)], str(file))

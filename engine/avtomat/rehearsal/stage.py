@@ -31,15 +31,20 @@ from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.calls import call_answered, unfit_call
 from avtomat.rehearsal.cases import Answer, Case
+from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.executor import Executor, Listeners
+from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signal, Signals
 from avtomat.runtime.jobs.submission import Submission, begin, input_of
 from avtomat.runtime.jobs.waiters import Waiters
+from avtomat.runtime.people.approvals import Approvals
+from avtomat.runtime.people.asking import Questions
+from avtomat.runtime.people.links import Links
 from avtomat.runtime.time.timers import Timers
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.results import cause_of, event_of
@@ -65,8 +70,8 @@ SCOPES_KEPT_BYTES_MAX = 64 * 1024 * 1024
 class Played:
     """What came of a job: the job as the store keeps it, its history, what workers got, and what was undone.
 
-    `unused_signals` says of signals of the case, by number, why the job did not use them. `stopped` says why it did not
-    come to its end; `refused` why there is no job at all.
+    `unused_signals` says of signals of the case, by number, why the job did not use them; `unused_decisions` the same
+    of decisions. `stopped` says why it did not come to its end; `refused` why there is no job at all.
     """
 
     row: JobRow | None = None
@@ -74,6 +79,7 @@ class Played:
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
     unused_signals: Mapping[int, str] = field(default_factory=dict)
+    unused_decisions: Sequence[Unused] = ()
     join_errors: Mapping[tuple[str, int], str]
     stopped: CaseStopped | None = None
     refused: RequestRefused | None = None
@@ -115,6 +121,9 @@ class _Stage:
         self._working: dict[str, _Work] = {}
         self._agenda: list[tuple[int, int, str]] = []
         self._signals = Signals(store, self._executor, self._row, self._programs)
+        questions, histories = Questions(store, self._scopes), Histories(store, None)
+        decisions = Approvals(store, self._executor, self._scopes, self._row, histories, Links(None))
+        self._people = People(case, store, questions, decisions)
         self._coming = [self._now_ms + signal.after_ms for signal in reversed(case.signals)]
         self._refused_signals: dict[int, str] = {}
         self._cancelled: list[str] = []
@@ -153,6 +162,7 @@ class _Stage:
             unused_signals=self._refused_signals
             if stopped
             else self._unused({_record(entry).get("id") for entry in entries}),
+            unused_decisions=[*self._people.unused(is_over=stopped is None)],
             join_errors=self._store.join_errors,
             stopped=stopped,
         )
@@ -162,6 +172,7 @@ class _Stage:
     async def _step(self) -> None:
         """Do the next thing that is to be done."""
         await self._let_bodies_begin()
+        await self._people.hear(JOB)
         if self._store.commits > DECISIONS_MAX:
             message = f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made"
             raise self._endless(message, "let the answers lead out of the loop")
@@ -174,6 +185,8 @@ class _Stage:
             await self._deliver(heapq.heappop(self._agenda)[2])
         elif self._coming and self._coming[-1] <= self._now_ms:
             await self._send_next()
+        elif (self._people.next_ms or self._now_ms + 1) <= self._now_ms:
+            await self._people.decide_next(JOB)
         elif not await self._look_what_is_due():
             await self._turn_clock()
 
@@ -300,8 +313,10 @@ class _Stage:
         """For what the job waits though nothing is to come, and what helps."""
         row = await self._store.show(JOB)
         if row is not None and not row.tasks:
-            awaited = ", ".join(self._store.signals_awaited()) or "nothing"
-            return f"the job waits for ever for {awaited}", "send it with `signals`, or give the state a `timeout`"
+            signals, decisions = self._store.signals_awaited(), self._people.awaited()
+            how = [*["send it with `signals`"][: len(signals)], *["decide it with `approvals`"][: len(decisions)]]
+            awaited = ", ".join([*signals, *decisions]) or "nothing"
+            return f"the job waits for ever for {awaited}", f"{', '.join(how)}, or give the state a `timeout`"
         hint = "let it be taken, or give it a time: `timeout: {queue: 1h}`"
         return f"the job waits for ever for a worker that takes {self._left_lying(row)}", hint
 
@@ -315,7 +330,7 @@ class _Stage:
         due_ms = await self._store.next_due_ms(0)
         times = [self._agenda[0][0]] if self._agenda else []
         times += self._coming[-1:]
-        return min([*times, *([] if due_ms is None else [due_ms])], default=None)
+        return min([*times, *(each for each in (due_ms, self._people.next_ms) if each is not None)], default=None)
 
     def _endless(self, message: str, hint: str) -> CaseStopped:
         return CaseStopped(codes.ENDLESS_CASE.at(self._case.name.span, message, hint))

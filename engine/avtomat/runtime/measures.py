@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from avtomat.runtime.jobs.executor import NO_VERSION
 from avtomat.runtime.work.queues import Queues
 from avtomat.storage.port.answers import Committed, Created, Handout, Outcome
-from avtomat.storage.port.store import Store
+from avtomat.storage.port.store import EQUAL, Store
 from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Writes
 
 SAMPLE_EVERY_S: Final = 2.0
@@ -123,10 +123,18 @@ class _Counted:
         return answer
 
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
         handouts = await self._store.poll(
-            partition, worker, queues, nonce=nonce, max_tasks=max_tasks, lease_ms=lease_ms
+            partition, worker, queues, nonce=nonce, max_tasks=max_tasks, lease_ms=lease_ms, strides=strides
         )
         self._tally.handed_out += len(handouts)
         return handouts

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
@@ -14,6 +15,8 @@ from avtomat.core.kinds.calls import CALL
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
 from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
+from avtomat.runtime.access.keeper import AccessKeeper
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
@@ -29,6 +32,8 @@ from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
 from avtomat.runtime.outgoing.addresses import Allowed
 from avtomat.runtime.outgoing.client import Bounds, Outgoing
+from avtomat.runtime.people.approvals import Approvals
+from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.repeating import repeat
@@ -51,6 +56,10 @@ SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
 
 
+AGEING_MAX = timedelta(days=30)
+"""Places in queues are whole numbers up to 2^53, which a longer time would exceed in the end."""
+
+
 class Service:
     """One replica: the doors' operations over one store. `start` before use; `drain`, then `stop`, at the end."""
 
@@ -62,6 +71,8 @@ class Service:
         self.store = counted(store, self.measures.tally)
         self._history = None if settings.history is None else open_history(settings.history)
         self.programs = Programs(self.store, build_program)
+        self.access = AccessKeeper(settings.clients, settings.workers, environ=os.environ)
+        self.limits = Limits(self.store, lambda: self.access.current, embedded=settings.embedded)
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
@@ -84,11 +95,14 @@ class Service:
             self._waiters,
             histories,
             self._admission(),
+            self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        links = Links(settings.link_secret, settings.public_url)
+        self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
@@ -108,6 +122,7 @@ class Service:
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
+        self.access.listen(lambda _: self.weigh(self.access.current.weights))
         self._started = False
         self._draining = False
 
@@ -118,6 +133,7 @@ class Service:
         await self._open_store()
         self._child = CompileChild() if watch else None
         try:
+            await self.access.load()
             await self._reloader.load()
         except BaseException:
             await self._end_child()
@@ -128,17 +144,17 @@ class Service:
             self._reloader.start()
         self._started = True
 
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give clients these shares of a queue that several wait for, in place of those before; of others it is 1."""
+        self.dispatcher.weigh(weights)
+
     def tell(self, changed: Callable[[str], None]) -> None:
         """Call this from now on with the id of each job that the store says has changed."""
         self._heard_by = changed
 
     def tell_findings(self, findings_to: Callable[[Sequence[Diagnostic]], None]) -> None:
-        """Call this from now on with what is newly wrong with a file of blueprints."""
+        """Call this from now on with what is newly wrong with a file of blueprints, instead of logging it."""
         self._reloader.tell_findings(findings_to)
-
-    def findings(self) -> list[Diagnostic]:
-        """What is wrong with the files of blueprints now."""
-        return [finding for _, _, finding in self._reloader.problems]
 
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""
@@ -159,6 +175,7 @@ class Service:
         await self._caller.stop()
         await self._duties.stop()
         self._executor.stop()
+        await self.limits.stop()
         if self._history is not None:
             await self._history.close()
         await self.store.close()
@@ -182,6 +199,10 @@ class Service:
         if counts["broken"] or counts["held_back"] or counts["missing"]:
             reasons["degraded"] = True
             reasons["blueprints"] = {word: number for word, number in counts.items() if number}
+        if self.access.refused:
+            reasons["degraded"] = True
+            reasons["access_refused"] = self.access.refused
+        ready = ready and self.access.is_whole
         if self.reloader_dead:
             reasons["reloader"] = "dead"
         if self._relay is not None and (away := self._relay.trouble) is not None:
@@ -256,8 +277,14 @@ class Service:
             self._caller.has_news()
 
     def _further_duties(self) -> dict[str, Duty]:
-        duties: dict[str, Duty] = {"sampling": self.measures.run, "following what is current": self._reloader.run}
-        duties |= {"taking calls": self._caller.run, "keeping calls": self._caller.keep}
+        duties: dict[str, Duty] = {
+            "sampling": self.measures.run,
+            "following what is current": self._reloader.run,
+            "taking calls": self._caller.run,
+            "keeping calls": self._caller.keep,
+        }
+        if self.access.has_files:
+            duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
         if self._history is not None:
             self._relay = relay = Relay(self.store, self._history, retention=self.settings.history_retention)
             duties.update({"carrying history": relay.run_carrying, "trimming history": relay.run_trimming})
@@ -306,15 +333,23 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
 
     `offset_ms` is added to the store's clock: tests turn it by hand.
     """
-    outbox = settings.history is not None
+    outbox, ageing_ms = settings.history is not None, round(min(settings.ageing, AGEING_MAX).total_seconds() * 1000)
     if settings.sqlite_path is not None:
         from avtomat.storage.sqlite.store import SqliteStore
 
-        return SqliteStore(settings.sqlite_path, partitions=settings.partitions, offset_ms=offset_ms, outbox=outbox)
+        return SqliteStore(
+            settings.sqlite_path,
+            partitions=settings.partitions,
+            offset_ms=offset_ms,
+            outbox=outbox,
+            ageing_ms=ageing_ms,
+        )
     if settings.store.startswith("memory:"):
         from avtomat.storage.memory.store import MemoryStore
 
-        return MemoryStore(partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox)
+        return MemoryStore(
+            partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox, ageing_ms=ageing_ms
+        )
     from avtomat.storage.redis.store import RedisStore
     from avtomat.storage.redis.wire.url import RedisUrlError
 
@@ -325,6 +360,7 @@ def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -
             offset_ms=offset_ms,
             history_outbox=outbox,
             store_id=settings.store_id or "",
+            ageing_ms=ageing_ms,
         )
     except RedisUrlError as wrong:
         raise SettingsError(f"store: {wrong}") from None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from avtomat.api.clients.jobs import refuse_blueprint
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer, tagged_answer
 from avtomat.api.http.bodies import json_body
@@ -47,17 +48,27 @@ class BlueprintRoutes:
         )
 
     async def list(self, request: Request) -> Answer:
-        """All current blueprints; `problems` says why the files are not what is in use."""
+        """All current blueprints, or those that this client may use; `problems` says why the files are not what is in
+        use, to whoever may see all.
+        """
         refuse_unknown(query_of(request))
-        return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
+        caller = request.caller
+        if caller.reads is None:
+            return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
+        own = [
+            each for each in self._clients.blueprints() if caller.client is None or caller.client.may_use(each["name"])
+        ]
+        return tagged_answer(request, {"blueprints": own, "problems": []})
 
     async def show(self, request: Request) -> Answer:
         """One blueprint whole."""
         refuse_unknown(query_of(request))
+        if request.caller.reads is not None:
+            refuse_blueprint(request.caller, request.parts["name"])
         return tagged_answer(request, self._shown(request.parts["name"]))
 
     async def restore(self, request: Request) -> Answer:
-        """Make an earlier version current again: for admins, as every client is whose token the settings have."""
+        """Make an earlier version current again."""
         refuse_unknown(query_of(request))
         body = await json_body(request, self._body_bytes_max)
         digest = body.get("digest") if isinstance(body, dict) and len(body) == 1 else None

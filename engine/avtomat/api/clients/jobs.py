@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from avtomat.api.clients.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer, problem_of, tagged_answer
+from avtomat.api.http.auth import Caller
 from avtomat.api.http.bodies import json_body
 from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import count, query_of, refuse_unknown, seconds
@@ -25,6 +26,9 @@ from avtomat.suggest import did_you_mean
 
 JOBS: Final = "/api/v1/jobs"
 SUBMIT: Final = "/api/v1/blueprints/{blueprint}/jobs"
+OLD_SUBMIT: Final = JOBS + "/{blueprint}"
+"""The older address, which is no longer described."""
+
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 HISTORY_PAGE_MAX: Final = 1_000
@@ -43,7 +47,7 @@ class JobRoutes:
     def routes(self) -> Sequence[ClientRoute]:
         """The one that is asked most comes first: the router tries them in order."""
         return (
-            ("POST", JOBS + "/{blueprint}", self.submit),  # the older address, which is no longer described
+            ("POST", OLD_SUBMIT, self.submit),
             ("POST", SUBMIT, self.submit),
             ("GET", JOBS + "/{job}", self.show),
             ("GET", JOBS, self.list),
@@ -57,6 +61,7 @@ class JobRoutes:
         """Accept a job, or a list of them. With `wait`: 200 and the whole job if it ends in time."""
         query = query_of(request)
         refuse_unknown(query, ("wait",))
+        refuse_blueprint(request.caller, request.parts["blueprint"])
         body = await json_body(request, self._body_bytes_max)
         if isinstance(body, list):
             return await self._submit_all(request, body, waits="wait" in query)
@@ -109,14 +114,14 @@ class JobRoutes:
         refuse_unknown(query, ("wait",))
         job_id = request.parts["job"]
         wait_s = seconds(query, "wait", default=0, most=self._wait_max_s)
-        return tagged_answer(request, found(await self._clients.job(job_id, request.caller.client, wait_s), job_id))
+        return tagged_answer(request, found(await self._clients.job(job_id, request.caller.reads, wait_s), job_id))
 
     async def list(self, request: Request) -> Answer:
         """A page of jobs, newest first."""
         query = query_of(request)
         refuse_unknown(query, ("status", "blueprint", "limit", "cursor"))
         wanted = Query(
-            client=request.caller.client,
+            client=request.caller.reads,
             blueprint=query.get("blueprint"),
             limit=count(query, "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX),
             cursor=query.get("cursor"),
@@ -131,7 +136,7 @@ class JobRoutes:
         job_id = request.parts["job"]
         after = count(query, "cursor", default=0, least=0, most=10**9)
         limit = count(query, "limit", default=PAGE_MAX, least=1, most=HISTORY_PAGE_MAX)
-        entries = found(await self._clients.history(job_id, request.caller.client, after, limit), job_id)
+        entries = found(await self._clients.history(job_id, request.caller.reads, after, limit), job_id)
         cursor = str(entries[-1]["seq"]) if len(entries) == limit else None
         return json_answer({"history": entries, "next_cursor": cursor})
 
@@ -139,20 +144,28 @@ class JobRoutes:
         """The job's open tasks: who works on what, since when, how far."""
         refuse_unknown(query_of(request))
         job_id = request.parts["job"]
-        return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.client), job_id)})
+        return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.reads), job_id)})
 
 
 def _submission_of(request: Request, body: Json, key: str | None, pointer: str = "") -> Submission:
-    headers = request.headers
+    headers, caller = request.headers, request.caller
     return read_submission(
         body,
         blueprint=request.parts["blueprint"],
-        client=request.caller.name,
+        client=caller.name,
+        labels={} if caller.client is None else caller.client.labels,
         key=key,
         trace=read_trace(headers.get("traceparent")),
         whole="X-Avtomatika-Token" in headers,
         pointer=pointer,
     )
+
+
+def refuse_blueprint(caller: Caller, name: str) -> None:
+    """Refuse a blueprint that this client may not use, in the same words whether there is one or not."""
+    if caller.client is not None and not caller.client.may_use(name):
+        text = f"there is no blueprint {name[:80]!r} that {caller.name} may use"
+        raise RequestRefused(text, status=404, code="blueprint.not_found")
 
 
 def accepted_as_json(accepted: Accepted) -> dict[str, Json]:
@@ -175,6 +188,16 @@ def found(value: T | None, job_id: str) -> T:
     if value is None:
         raise RequestRefused(f"there is no job {job_id[:80]!r}", status=404, code="job.not_found")
     return value
+
+
+def acted(value: T | None, request: Request) -> T:
+    """What came of acting on the job of the address; 404 when there is none that this caller may act on."""
+    caller = request.caller
+    if value is None and caller.reads is None and caller.acts is not None:
+        text = f"there is no job {request.parts['job'][:80]!r} of {caller.name}"
+        hint = "to act on the jobs of other clients, the scope operator is needed"
+        raise RequestRefused(text, status=404, code="job.not_found", hint=hint)
+    return found(value, request.parts["job"])
 
 
 def _status_word(word: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import JOBS, accepted_as_json, found, status_of
+from avtomat.api.clients.jobs import JOBS, accepted_as_json, acted, found, status_of
 from avtomat.api.clients.submissions import read_key
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
@@ -86,13 +86,13 @@ class OperatingRoutes:
         job_id, caller = request.parts["job"], request.caller
         job = await self._operators.cancel(
             job_id,
-            caller.client,
+            caller.acts,
             caller.name,
             body.get("reason", ""),
             compensate=body.get("compensate", True),
             key=_key_of(request),
         )
-        return _answer(found(job, job_id))
+        return _answer(acted(job, request))
 
     async def rerun(self, request: Request) -> Answer:
         """Enter a state of an open job anew, or run an ended one again, as a new job."""
@@ -101,9 +101,9 @@ class OperatingRoutes:
         event = RerunRequested(
             by=caller.name, reason=body.get("reason", ""), state=body.get("state"), data=body.get("data")
         )
-        job = await self._operators.rerun(job_id, caller.client, event, _key_of(request))
+        job = await self._operators.rerun(job_id, caller.acts, event, _key_of(request))
         if not isinstance(job, Accepted):
-            return _answer(found(job, job_id))
+            return _answer(acted(job, request))
         answer = json_answer({**accepted_as_json(job), "rerun_of": job_id}, status=202)
         answer.set("Location", f"{JOBS}/{job.job_id}")
         if not job.fresh:
@@ -114,14 +114,14 @@ class OperatingRoutes:
         """Why the job does not move, and what to do."""
         refuse_unknown(query_of(request))
         job_id = request.parts["job"]
-        return json_answer(found(await self._explainer.why(job_id, request.caller.client), job_id))
+        return json_answer(found(await self._explainer.why(job_id, request.caller.reads), job_id))
 
     def _action(self, fields: Sequence[str], make: Make) -> ClientHandler:
         async def act(request: Request) -> Answer:
             body = await self._body(request, fields)
             job_id, caller = request.parts["job"], request.caller
-            job = await self._operators.operate(job_id, caller.client, make(body, caller.name), _key_of(request))
-            return _answer(found(job, job_id))
+            job = await self._operators.operate(job_id, caller.acts, make(body, caller.name), _key_of(request))
+            return _answer(acted(job, request))
 
         return act
 

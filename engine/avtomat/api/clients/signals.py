@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import JOBS, found
+from avtomat.api.clients.jobs import JOBS, acted
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
@@ -40,7 +40,7 @@ class SignalRoutes:
         job_id, name, caller = request.parts["job"], request.parts["name"], request.caller
         key = body.get("key", "")
         signal = Signal(name=name, payload=body.get("payload"), key=str(key), id=body.get("id", ""))
-        fresh = found(await self._signals.send(job_id, caller.client, signal, caller.name), job_id)
+        fresh = acted(await self._signals.send(job_id, caller.acts, signal, caller.name), request)
         told = {"job_id": job_id, "signal": name, "status": "accepted" if fresh else "repeated"}
         return json_answer(told, status=202 if fresh else 200)
 

@@ -27,6 +27,7 @@ LABELS_MAX: Final = 64
 LABEL_CHARACTERS_MAX: Final = 256
 KEY_CHARACTERS_MAX: Final = 255
 PRIORITY_MAX: Final = 9
+NO_LABELS: Final[Mapping[str, str]] = {}
 _FIELDS: Final = frozenset({"input", "initial_data", "labels", "priority", "timeout", "start_at"})
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
@@ -39,11 +40,13 @@ def read_submission(
     key: str | None = None,
     trace: str | None = None,
     whole: bool = False,
+    labels: Mapping[str, str] = NO_LABELS,
     pointer: str = "",
 ) -> Submission:
     """Read one submission. RequestRefused (422, request.invalid) points to what is wrong.
 
-    `whole`: a body without any word of ours is the input itself. `pointer` leads to the submission in the body.
+    `whole`: a body without any word of ours is the input itself. `labels` are the client's own, whatever the body says.
+    `pointer` leads to the submission in the body.
     """
     if not isinstance(body, dict):
         raise _invalid(f"a submission is a map, not {_kind(body)}", pointer)
@@ -55,7 +58,7 @@ def read_submission(
         blueprint=blueprint,
         input=_input(body, pointer),
         client=client,
-        labels=_labels(body.get("labels"), pointer),
+        labels={**_labels(body.get("labels"), pointer), **labels},
         priority=_priority(body.get("priority"), pointer),
         timeout=_timeout(body.get("timeout"), pointer),
         start_at=_start_at(body.get("start_at"), pointer),

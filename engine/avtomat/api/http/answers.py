@@ -71,6 +71,8 @@ def problem_of(refused: RequestRefused) -> dict[str, Json]:
         problem["pointer"] = refused.pointer
     if refused.errors:
         problem["errors"] = refused.errors
+    if refused.details:
+        problem["details"] = refused.details
     if refused.hint is not None:
         problem["hint"] = refused.hint
     return problem

@@ -1,6 +1,7 @@
 """Tell who asks, by token; without tokens, keep other people's web pages out.
 
-Tokens are kept and compared as SHA-256, in constant time. When no token is set at all (`avtomat dev`), everybody who
+Tokens are kept and compared as SHA-256: that of the settings in constant time, those of clients.toml and workers.toml
+found by their digest, of which nothing can be guessed. When there are no tokens at all (`avtomat dev`), everybody who
 reaches the address may do everything, so the address must be the user's own machine: the Host must be a name of it
 (else a page could reach the engine by a name of its own, DNS rebinding), and an Origin must be this engine itself.
 When only one door has a token, the other one is shut.
@@ -8,7 +9,7 @@ When only one door has a token, the other one is shut.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -16,6 +17,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
+from avtomat.access.model import Access, Client, Digest, Scope, WorkerEntry
 from avtomat.errors import RequestRefused
 from avtomat.settings import Settings
 
@@ -33,18 +35,50 @@ _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks at the clients' door. An admin sees and does everything; others, what is theirs."""
+    """Who asks. `token` is known of a token that a file has, and may be taken away; `client` and `worker` are what the
+    files say of it.
+    """
 
     name: str
-    admin: bool
+    scopes: frozenset[Scope]
+    token: Digest | None = None
+    client: Client | None = None
+    worker: WorkerEntry | None = None
 
     @property
-    def client(self) -> str | None:
+    def reads(self) -> str | None:
         """Whose jobs this caller may see: None stands for everybody's."""
-        return None if self.admin else self.name
+        return None if Scope.VIEWER in self.scopes else self.name
+
+    @property
+    def acts(self) -> str | None:
+        """Whose jobs this caller may act on: None stands for everybody's."""
+        return None if Scope.OPERATOR in self.scopes else self.name
+
+    def is_worker(self, worker: str) -> bool:
+        """Whether a worker of this id may come with this token."""
+        return self.worker is None or self.worker.is_for(worker)
 
 
-ADMIN: Final = Caller(name="admin", admin=True)
+ADMIN: Final = Caller(name="admin", scopes=frozenset(Scope))
+Find = Callable[[Digest], Caller | None]
+"""Who comes with a token that a file has."""
+
+
+class Known(Protocol):
+    """What the files of clients and workers say; whether there are any is settled at the start."""
+
+    @property
+    def has_clients(self) -> bool:
+        """Whether there is a file of clients."""
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether there is a file of workers."""
+
+    @property
+    def current(self) -> Access:
+        """What is in force now."""
 
 
 class Guard(Protocol):
@@ -55,18 +89,26 @@ class Guard(Protocol):
 
 
 class TokenGuard:
-    """Admits by a token, in `Authorization: Bearer` or in one of `headers`."""
+    """Admits by a token, in `Authorization: Bearer` or in one of `headers`: that of the settings, or one that `find`
+    knows.
+    """
 
-    def __init__(self, token: str, headers: Iterable[str], *, wrong_status: int) -> None:
-        self._digest = _digest(token)
+    def __init__(self, token: str | None, find: Find, headers: Iterable[str], *, wrong_status: int) -> None:
+        self._own = b"" if token is None else _digest(token)
+        self._find = find
         self._headers = tuple(headers)
         self._wrong_status = wrong_status
 
     def admit(self, request: web.BaseRequest) -> Caller:
         """401 without a token, `wrong_status` with a wrong one."""
         given = self._token_of(request)
-        if given is not None and compare_digest(_digest(given), self._digest):
-            return ADMIN
+        if given is not None:
+            digest = _digest(given)
+            if compare_digest(digest, self._own):
+                return ADMIN
+            found = self._find(digest)
+            if found is not None:
+                return found
         expected = f"Authorization: Bearer … or {self._headers[0]}"
         if given is None:
             raise RequestRefused(f"a token is needed: {expected}", status=401, code="auth.missing")
@@ -119,22 +161,35 @@ class ShutGuard:
         raise RequestRefused("this engine has no token set for this door", status=403, code="auth.not_set")
 
 
-def client_guard(settings: Settings) -> Guard:
+def client_guard(settings: Settings, access: Known) -> Guard:
     """The guard of the clients' door. A wrong token is 401, as RFC 9110 has it."""
-    return _guard(settings, settings.client_token, CLIENT_HEADERS, wrong_status=401)
+
+    def find(token: Digest) -> Caller | None:
+        client = access.current.clients.get(token)
+        return None if client is None else Caller(name=client.name, scopes=client.scopes, token=token, client=client)
+
+    if settings.client_token is not None or access.has_clients:
+        return TokenGuard(settings.client_token, find, CLIENT_HEADERS, wrong_status=401)
+    return _guard_without_tokens(settings, access)
 
 
-def worker_guard(settings: Settings) -> Guard:
+def worker_guard(settings: Settings, access: Known) -> Guard:
     """The guard of the workers' door. A wrong token is 403: on 401 its clients ask for a fresh one for ever."""
-    return _guard(settings, settings.worker_token, WORKER_HEADERS, wrong_status=403)
+
+    def find(token: Digest) -> Caller | None:
+        worker = access.current.workers.get(token)
+        return None if worker is None else Caller(name=worker.ids, scopes=frozenset(), token=token, worker=worker)
+
+    if settings.worker_token is not None or access.has_workers:
+        return TokenGuard(settings.worker_token, find, WORKER_HEADERS, wrong_status=403)
+    return _guard_without_tokens(settings, access)
 
 
-def _guard(settings: Settings, token: str | None, headers: Iterable[str], *, wrong_status: int) -> Guard:
-    if token is not None:
-        return TokenGuard(token, headers, wrong_status=wrong_status)
-    if settings.client_token is None and settings.worker_token is None:
-        return LocalGuard([settings.host])
-    return ShutGuard()
+def _guard_without_tokens(settings: Settings, access: Known) -> Guard:
+    has_tokens = settings.client_token is not None or settings.worker_token is not None
+    if has_tokens or access.has_clients or access.has_workers:
+        return ShutGuard()
+    return LocalGuard([settings.host])
 
 
 @lru_cache(maxsize=TOKENS_KNOWN_MAX)

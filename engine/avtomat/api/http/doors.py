@@ -6,16 +6,20 @@ so none is open by oversight, and a request passes one function of ours before i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from aiohttp import web
 
+from avtomat.access.model import Client, Digest, Scope
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import problem_answer, worker_refusal
-from avtomat.api.http.auth import Guard
+from avtomat.api.http.auth import Caller, Guard
+from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
 from avtomat.api.public.metrics import RequestCounts
+from avtomat.errors import RequestRefused
 
 Handler = Callable[[Request], Awaitable[Answer | web.StreamResponse]]
 ClientHandler = Callable[[Request], Awaitable[Answer]]
@@ -25,53 +29,112 @@ Route = tuple[str, str, Handler]
 ClientRoute = tuple[str, str, ClientHandler]
 
 
+class ClientLimits(Protocol):
+    """What the door asks of rates and quotas."""
+
+    async def spend_request(self, client: Client) -> None:
+        """Count a request; RequestRefused: it is one too many."""
+
+    def fields(self, client: Client) -> tuple[str, str]:
+        """The values of RateLimit-Policy and RateLimit; empty ones are left out."""
+
+
 class ClientsDoor:
     """Wraps handlers that clients call: refusals are problems, answers carry the request's id and may be compressed.
 
-    Without a guard the routes are everybody's.
+    Without a guard the routes are everybody's. `rights` says by method and path which scopes open a route, any of them;
+    a route that is not named there cannot be made.
     """
 
-    def __init__(self, guard: Guard | None, counts: RequestCounts) -> None:
+    def __init__(
+        self,
+        guard: Guard | None,
+        counts: RequestCounts,
+        presence: Presence,
+        limits: ClientLimits,
+        rights: Mapping[tuple[str, str], frozenset[Scope]],
+    ) -> None:
         self._guard = guard
         self._counts = counts
+        self._presence = presence
+        self._limits = limits
+        self._rights = rights
 
     def keep(self, routes: Iterable[ClientRoute]) -> Iterator[Route]:
         """The routes behind this door. Whatever can be got can be asked for its HEAD."""
         for method, path, handler in routes:
-            wrapped = self.wrap(method, path, handler)
+            wrapped = self.wrap(method, path, handler, None if self._guard is None else self._rights[method, path])
             yield method, path, wrapped
             if method == "GET":
                 yield "HEAD", path, wrapped
 
-    def wrap(self, method: str, path: str, handler: ClientHandler) -> Handler:
-        """The handler behind this door; its answers are counted under this route."""
+    def wrap(self, method: str, path: str, handler: ClientHandler, scopes: frozenset[Scope] | None = None) -> Handler:
+        """The handler behind this door; its answers are counted under this route. `scopes` None: any caller."""
         guard, statuses = self._guard, self._counts.of(method, path)
 
         async def serve(request: Request) -> Answer:
-            request_id = request_id_of(request)
+            request_id, caller = request_id_of(request), None
             try:
-                if guard is not None:
-                    request.caller = guard.admit(request)
-                answer = await handler(request)
+                if guard is None:
+                    answer = await handler(request)
+                else:
+                    request.caller = caller = guard.admit(request)
+                    if caller.token is not None:
+                        answer = await self._limited(request, caller.token, handler, scopes)
+                    else:
+                        _refuse_out_of_scope(caller, scopes)
+                        answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
             finally:
                 if request.claims:
                     request.let_go()
             answer.set("X-Request-Id", request_id)
+            if caller is not None and caller.client is not None:
+                self._tell_limits(answer, caller.client)
             answer.compress_for(request)
             statuses[answer.status] += 1
             return answer
 
         return serve
 
+    async def _limited(
+        self, request: Request, token: Digest, handler: ClientHandler, scopes: frozenset[Scope] | None
+    ) -> Answer:
+        """Answer a request that counts, whatever comes of it, and that is broken off when its token goes."""
+        self._presence.enter(token, request.end)
+        try:
+            if request.caller.client is not None:
+                await self._limits.spend_request(request.caller.client)
+            _refuse_out_of_scope(request.caller, scopes)
+            return await handler(request)
+        finally:
+            self._presence.leave(token, request.end)
+
+    def _tell_limits(self, answer: Answer, client: Client) -> None:
+        policy, standing = self._limits.fields(client)
+        if policy:
+            answer.set("RateLimit-Policy", policy)
+        if standing:
+            answer.set("RateLimit", standing)
+
+
+def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+    if scopes is None or not scopes.isdisjoint(caller.scopes):
+        return
+    needed = " or ".join(scope for scope in Scope if scope in scopes and scope is not Scope.ADMIN)
+    has = ", ".join(scope for scope in Scope if scope in caller.scopes)
+    text = f"this needs the scope {needed}; {caller.name} has {has}"
+    raise RequestRefused(text, status=403, code="auth.scope")
+
 
 class WorkersDoor:
     """Wraps handlers that workers call: refusals are told in the words of their protocol."""
 
-    def __init__(self, guard: Guard, counts: RequestCounts) -> None:
+    def __init__(self, guard: Guard, counts: RequestCounts, presence: Presence) -> None:
         self._guard = guard
         self._counts = counts
+        self._presence = presence
 
     def keep(self, routes: Iterable[Route]) -> Iterator[Route]:
         """The routes behind this door. None has a HEAD beside its GET: it would take a task that nobody reads."""
@@ -85,8 +148,11 @@ class WorkersDoor:
         async def serve(request: Request) -> Answer | web.StreamResponse:
             answer: Answer | web.StreamResponse
             try:
-                admit(request)
-                answer = await handler(request)
+                request.caller = caller = admit(request)
+                if caller.token is None:
+                    answer = await handler(request)
+                else:
+                    answer = await self._revocable(request, caller.token, handler)
             except Exception as error:
                 answer = worker_refusal(refusal_of(error))
             finally:
@@ -96,3 +162,11 @@ class WorkersDoor:
             return answer
 
         return serve
+
+    async def _revocable(self, request: Request, token: Digest, handler: Handler) -> Answer | web.StreamResponse:
+        """Answer a request that is broken off when its token goes."""
+        self._presence.enter(token, request.end)
+        try:
+            return await handler(request)
+        finally:
+            self._presence.leave(token, request.end)

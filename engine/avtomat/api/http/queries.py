@@ -55,13 +55,13 @@ def refuse_unknown(query: Mapping[str, str], known: Collection[str] = ()) -> Non
             )
 
 
-def seconds(query: Mapping[str, str], name: str, *, default: float, most: float) -> float:
-    """A span in seconds, cut to `most`."""
+def seconds(query: Mapping[str, str], name: str, *, default: float, most: float, cut: bool = False) -> float:
+    """A span in seconds, at most `most`; a longer one is refused, or with `cut` taken for `most`."""
     text = query.get(name)
     if text is None:
         return default
-    if _SECONDS.fullmatch(text) is None:
-        raise _unfit(name, text, "a number of seconds, 0 or more")
+    if _SECONDS.fullmatch(text) is None or not (cut or float(text) <= most):
+        raise _unfit(name, text, f"a number of seconds from 0 to {most:g}")
     return min(float(text), most)
 
 

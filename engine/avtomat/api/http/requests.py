@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from secrets import token_hex
 from typing import Final
@@ -27,6 +27,7 @@ class Request(web.BaseRequest):
     parts: Mapping[str, str]
     caller: Caller
     claims: Sequence[Claim] = ()
+    closer: Callable[[], None] | None = None
 
     def hold(self, claim: Claim) -> None:
         """The claim is the request's, until `let_go`."""
@@ -37,6 +38,13 @@ class Request(web.BaseRequest):
         for claim in self.claims:
             claim.release()
         self.claims = ()
+
+    def end(self) -> None:
+        """Break it off: its token was taken away. `closer` knows a better way than to close the connection."""
+        if self.closer is not None:
+            self.closer()
+        elif self.transport is not None:
+            self.transport.close()
 
 
 def single_header(request: Request, name: str) -> str | None:

@@ -7,7 +7,9 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX, SUBMIT
+from avtomat.api.openapi.deciding import DECIDING, LINKS
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi.schemas import SCHEMAS, ref
@@ -38,6 +40,7 @@ def _limit(default: int, most: int) -> Parameter:
 
 
 _JOB: Final = "/api/v1/jobs/{job}"
+_READING: Final = (Scope.CLIENT, Scope.VIEWER)
 
 OPERATIONS: Final = (
     Operation(
@@ -45,6 +48,7 @@ OPERATIONS: Final = (
         path=SUBMIT,
         id="submitJob",
         door="client",
+        scopes=(Scope.CLIENT,),
         summary="Submit a job, or a list of up to 100",
         text="202 and a Location once the job is stored. With `wait`: 200 and the whole job if it ends in time, even "
         "if it failed, else 202 and the whole job. A list gets a result each, in its order.",
@@ -58,6 +62,7 @@ OPERATIONS: Final = (
         path="/api/v1/jobs",
         id="listJobs",
         door="client",
+        scopes=_READING,
         summary="List jobs, newest first",
         text="A status that an open job derives from what it waits for filters each page, which may then be short.",
         parameters=(
@@ -74,6 +79,7 @@ OPERATIONS: Final = (
         path=_JOB,
         id="getJob",
         door="client",
+        scopes=_READING,
         summary="Read a job",
         text="With `wait`: once it has ended, or when the time is over. Has an ETag.",
         parameters=(_WAIT,),
@@ -85,6 +91,7 @@ OPERATIONS: Final = (
         path=_JOB + "/signals/{name}",
         id="sendSignal",
         door="client",
+        scopes=(Scope.CLIENT, Scope.OPERATOR),
         summary="Send a signal to a job",
         text="202 once it is stored: the state that waits for the signal and its key goes on with the payload, now or "
         "when it comes to wait. 200 when a signal with this id was taken before.",
@@ -93,12 +100,14 @@ OPERATIONS: Final = (
         answers={202: "SignalAccepted", 200: "SignalAccepted"},
         refusals=(404, 409, 413, 422, 429, 503),
     ),
+    *DECIDING,
     *OPERATING,
     Operation(
         method="get",
         path=_JOB + "/history",
         id="getHistory",
         door="client",
+        scopes=_READING,
         summary="Read a job's history, oldest first",
         parameters=(_limit(PAGE_MAX, HISTORY_PAGE_MAX), _HISTORY_CURSOR),
         answers={200: "History"},
@@ -109,6 +118,7 @@ OPERATIONS: Final = (
         path=_JOB + "/tasks",
         id="getTasks",
         door="client",
+        scopes=_READING,
         summary="Read a job's open tasks: who works on what, since when, how far",
         answers={200: "Tasks"},
         refusals=(404, 422, 503),
@@ -118,6 +128,7 @@ OPERATIONS: Final = (
         path="/api/v1/blueprints",
         id="listBlueprints",
         door="client",
+        scopes=_READING,
         summary="List the blueprints in use, and what is wrong with newer ones",
         answers={200: "Blueprints", 304: None},
         refusals=(422,),
@@ -127,6 +138,7 @@ OPERATIONS: Final = (
         path="/api/v1/blueprints/{name}",
         id="getBlueprint",
         door="client",
+        scopes=_READING,
         summary="Read a blueprint",
         answers={200: "Blueprint", 304: None},
         refusals=(404, 422),
@@ -136,8 +148,9 @@ OPERATIONS: Final = (
         path="/api/v1/blueprints/{name}/restore",
         id="restoreBlueprint",
         door="client",
+        scopes=(Scope.AUTHOR,),
         summary="Make an earlier version of a blueprint current again",
-        text="For admins. It stays until the file changes; the first digits of the version are enough.",
+        text="It stays until the file changes; the first digits of the version are enough.",
         body="Restore",
         answers={200: "Blueprint"},
         refusals=(404, 422, 503),
@@ -254,17 +267,14 @@ OPERATIONS: Final = (
     Operation(
         method="get", path="/docs", id="docs", door="public", summary="This description to read", answers={200: None}
     ),
+    *LINKS,
     Operation(
         method="get", path="/docs.css", id="docsStyle", door="public", summary="The look of /docs", answers={200: None}
     ),
 )
 """All operations, in the order in which they are shown."""
 
-_SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {
-    "client": [{"bearer": []}, {"clientToken": []}],
-    "worker": [{"workerToken": []}],
-    "public": [],
-}
+_SCHEMES: Final = {"client": ("bearer", "clientToken"), "worker": ("bearer", "workerToken"), "public": ()}
 
 
 @cache
@@ -302,15 +312,28 @@ def _operation_as_json(operation: Operation) -> dict[str, Json]:
         "operationId": operation.id,
         "tags": [operation.door],
         "summary": operation.summary,
-        "security": _SECURITY[operation.door],
+        "security": _security(operation),
         "parameters": in_path + [parameter.as_json() for parameter in operation.parameters],
         "responses": _responses(operation),
     }
-    if operation.text:
-        told["description"] = operation.text
+    text = " ".join(each for each in (operation.text, _scopes_in_words(operation)) if each)
+    if text:
+        told["description"] = text
     if operation.body:
         told["requestBody"] = {"required": operation.body_required, "content": _content(operation.body)}
     return told
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    """Any one of these: a token in one of its headers, at the clients' door one that has a scope."""
+    roles = [[scope.value] for scope in operation.scopes] or [[]]
+    return [{scheme: role} for role in roles for scheme in _SCHEMES[operation.door]]
+
+
+def _scopes_in_words(operation: Operation) -> str:
+    if not operation.scopes:
+        return ""
+    return f"Needs the scope {' or '.join(operation.scopes)}."
 
 
 def _responses(operation: Operation) -> dict[str, Json]:
@@ -324,7 +347,19 @@ def _responses(operation: Operation) -> dict[str, Json]:
     schema = ref("Problem") if operation.door == "client" else ref("Map")
     for status in operation.all_refusals():
         answers[str(status)] = {"description": _MEANINGS[status], "content": {kind: {"schema": schema}}}
+        if status == 429:
+            answers[str(status)]["headers"] = _LATER if operation.door == "worker" else {**_LATER, **_LIMITS}
     return answers
+
+
+_LATER: Final[dict[str, Json]] = {
+    "Retry-After": {"description": "When to ask again, in seconds.", "schema": {"type": "integer", "minimum": 1}}
+}
+_LIMITS: Final[dict[str, Json]] = {
+    "RateLimit-Policy": {"description": "The rate and the quota of this client.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What remains of them, and for how long.", "schema": {"type": "string"}},
+}
+"""Of answers to clients with limits, other answers as well."""
 
 
 def _content(names: str | tuple[str, ...]) -> dict[str, Json]:
@@ -344,6 +379,7 @@ _MEANINGS: Final = {
     404: "There is no such thing, or it is another client's",
     408: "The body did not come in time",
     409: "It contradicts what is there",
+    410: "It is over",
     413: "The body is too large",
     415: "The body is not application/json, or is compressed",
     422: "The values are not what is expected",

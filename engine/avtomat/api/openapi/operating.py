@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.openapi.operation import Operation, idempotency_key
 
 _JOB: Final = "/api/v1/jobs/{job}"
@@ -20,6 +21,7 @@ def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "
         path=f"{_JOB}/{name}",
         id=f"{name}Job",
         door="client",
+        scopes=(Scope.CLIENT, Scope.OPERATOR) if name == "cancel" else (Scope.OPERATOR,),
         summary=summary,
         text=text or "409 `job.state` with the cause when the job is not in a state for it.",
         parameters=(_KEY_OF_RERUN if name == "rerun" else _KEY,),
@@ -49,6 +51,7 @@ OPERATING: Final = (
         path=_JOB + "/why",
         id="whyJob",
         door="client",
+        scopes=(Scope.CLIENT, Scope.VIEWER),
         summary="Read why a job does not move, and what to do",
         answers={200: "Why"},
         refusals=(404, 422, 503),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.core.formula import Json
 
 _OF_BODIES: Final = (400, 408, 413, 415)
@@ -47,9 +48,12 @@ class Operation:
     body_required: bool = True
     answers: dict[int, str | tuple[str, ...] | None]
     refusals: tuple[int, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    """Any of them opens an operation of the clients' door, and so does a scope that holds one of them."""
 
     def all_refusals(self) -> list[int]:
         """The statuses of all its refusals: its own, those of any body, and those of its door."""
         if self.door == "public":
             return []
-        return sorted({*self.refusals, *(_OF_BODIES if self.body else ()), 401, 403})
+        of_door = (401, 403, 429) if self.door == "client" else (401, 403)
+        return sorted({*self.refusals, *(_OF_BODIES if self.body else ()), *of_door})

@@ -20,13 +20,15 @@ from avtomat.api.http.bodies import BodyTooLarge, json_body, optional_json_body
 from avtomat.api.http.doors import Route
 from avtomat.api.http.queries import count, query_of, seconds
 from avtomat.api.http.requests import Request, single_header
+from avtomat.api.workers.allowed import refuse_kinds, refuse_other_worker, worker_of
 from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.api.workers.oversized import subject_of
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.byte_budget import BusyRefused
-from avtomat.runtime.work.dispatcher import TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
 from avtomat.settings import Settings
 
 WORKERS: Final = "/_worker"
@@ -58,13 +60,17 @@ class WorkerRoutes:
 
     async def register(self, request: Request) -> Answer:
         """Make a worker known."""
-        await self._dispatcher.register(read_registration(await json_body(request, self._body_bytes_max)))
+        body = read_registration(await json_body(request, self._body_bytes_max))
+        refuse_other_worker(request.caller, body["worker_id"])
+        refuse_kinds(request.caller, (skill["name"] for skill in body["supported_skills"]))
+        await self._dispatcher.register(body)
         return worker_answer(_REGISTERED)
 
     async def heartbeat(self, request: Request) -> Answer:
         """Extend its leases; 404 with the very words upon which clients register again."""
-        worker = check_id(request.parts["worker"], "the worker's id")
+        worker = worker_of(request)
         body = read_heartbeat(await optional_json_body(request, self._body_bytes_max), worker)
+        refuse_kinds(request.caller, (skill["name"] for skill in body.get("supported_skills") or ()))
         answer = await self._dispatcher.heartbeat(worker, body)
         if answer is None:
             raise RequestRefused("Worker not found", status=404, code="worker.not_found")
@@ -75,13 +81,18 @@ class WorkerRoutes:
         query = query_of(request)
         holding = query.get("holding")
         asked = Poll(
-            worker=check_id(request.parts["worker"], "the worker's id"),
+            worker=worker_of(request),
             kinds=_names(query.get("available_skills", "")),
-            timeout_s=seconds(query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s),
+            may_do=None if (entry := request.caller.worker) is None else entry.may_do,
+            timeout_s=seconds(
+                query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s, cut=True
+            ),
             tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
             nonce=query.get("nonce", ""),
+            hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
+        refuse_kinds(request.caller, asked.kinds)
         try:
             tasks = await self._dispatcher.poll(asked, lambda: _is_gone(request))
         except StoreError as away:
@@ -110,13 +121,13 @@ class WorkerRoutes:
         try:
             body = await json_body(request, self._result_bytes_max)
             if isinstance(body, list):
-                return worker_answer(await self._results(body, sender))
-            return worker_answer(await self._dispatcher.result(read_result(body, sender)))
+                return worker_answer(await self._results(request, body, sender))
+            return worker_answer(await self._dispatcher.result(_result_of(request, body, sender)))
         except (StoreError, BusyRefused) as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
         except BodyTooLarge as refused:
-            if sender is not None:
-                await self._fail_oversized(request, refused.received, check_id(sender, "the worker's id"))
+            if sender is not None and request.caller.is_worker(check_id(sender, "the worker's id")):
+                await self._fail_oversized(request, refused.received, sender)
             raise
 
     async def _fail_oversized(self, request: Request, received: bytes, worker: str) -> None:
@@ -127,20 +138,28 @@ class WorkerRoutes:
             error = {"code": "LIMIT_EXCEEDED_ERROR", "message": text}
             await self._dispatcher.result({**subject._asdict(), "worker_id": worker, "error": error})
 
-    async def _results(self, bodies: Sequence[Json], sender: str | None) -> list[Json]:
+    async def _results(self, request: Request, bodies: Sequence[Json], sender: str | None) -> list[Json]:
         if len(bodies) > RESULTS_MAX:
             raise RequestRefused(f"a list has at most {RESULTS_MAX} results", status=400, code="request.invalid")
-        results = [read_result(body, sender) for body in bodies]
+        results = [_result_of(request, body, sender) for body in bodies]
         return await asyncio.gather(*map(self._dispatcher.result, results))
 
     async def event(self, request: Request) -> Answer:
         """Take an event, such as progress."""
-        await self._dispatcher.event(read_event(await json_body(request, self._body_bytes_max)))
+        event = read_event(await json_body(request, self._body_bytes_max))
+        refuse_other_worker(request.caller, event["worker_id"])
+        await self._dispatcher.event(event)
         return worker_answer(_EVENT_ACCEPTED)
 
 
 _REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION}
 _EVENT_ACCEPTED: Final = {"status": "event_accepted"}
+
+
+def _result_of(request: Request, body: Json, sender: str | None) -> dict[str, Json]:
+    result = read_result(body, sender)
+    refuse_other_worker(request.caller, result["worker_id"])
+    return result
 
 
 def _is_gone(request: Request) -> bool:

@@ -13,7 +13,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from avtomat.api.http import bodies
 from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
-from avtomat.api.workers.messages import check_id, read_event
+from avtomat.api.workers.allowed import refuse_other_worker, worker_of
+from avtomat.api.workers.messages import read_event
 from avtomat.api.workers.socket_budget import SocketBudget
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
@@ -41,7 +42,7 @@ class SocketRoute:
 
     async def serve(self, request: Request) -> web.WebSocketResponse:
         """Hold a worker's socket until one of both sides ends it."""
-        worker = check_id(request.parts["worker"], "the worker's id")
+        worker = worker_of(request)
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
         try:
             await socket.prepare(request)
@@ -59,8 +60,10 @@ class SocketRoute:
 
         self._dispatcher.connect(worker, send)
         self._open.add(socket)
+        closings: set[asyncio.Task[bool]] = set()
+        request.closer = lambda: closings.add(asyncio.create_task(_shut_out(socket)))
         try:
-            await self._read(socket)
+            await self._read(socket, request)
         finally:
             self._open.discard(socket)
             self._dispatcher.disconnect(worker, send)
@@ -71,7 +74,7 @@ class SocketRoute:
         """Tell every worker to come back elsewhere: this engine goes."""
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 
-    async def _read(self, socket: web.WebSocketResponse) -> None:
+    async def _read(self, socket: web.WebSocketResponse, request: Request) -> None:
         now = asyncio.get_running_loop().time
         budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
@@ -86,19 +89,25 @@ class SocketRoute:
             if not is_text:
                 continue
             try:
-                await self._take(raw)
+                await self._take(raw, request)
             except RequestRefused as refused:
                 await socket.send_str(_refused(refused))
             except StoreError as away:
                 log.warning("a worker's event is lost, the store is away: %s", away)
 
-    async def _take(self, raw: bytes) -> None:
+    async def _take(self, raw: bytes, request: Request) -> None:
         claim = None if len(raw) <= bodies.LIGHT_BYTES else await bodies.VALUES.claim(weight_of(raw))
         try:
-            await self._dispatcher.event(read_event(await bodies.decode(raw)))
+            event = read_event(await bodies.decode(raw))
+            refuse_other_worker(request.caller, event["worker_id"])
+            await self._dispatcher.event(event)
         finally:
             if claim is not None:
                 claim.release()
+
+
+async def _shut_out(socket: web.WebSocketResponse) -> bool:
+    return await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"the token is no longer valid")
 
 
 async def _write(socket: web.WebSocketResponse, commands: asyncio.Queue[Mapping[str, Json]]) -> None:

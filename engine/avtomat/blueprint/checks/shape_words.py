@@ -128,10 +128,15 @@ def name_hint(name: str) -> str | None:
     return f"write {better}" if better else None
 
 
+_LITERAL = "names are literal: a template cannot stand here"
+
+
 def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     """What to write for a value that should be a name: of a blueprint in small letters, of an error in capitals."""
     if not {"errors", "error"}.isdisjoint(path):
         return error_code_hint(str(node.value))
+    if "{{" in str(node.value):
+        return "names are literal: what tells one signal from another is its key" if path[-1] == "signal" else _LITERAL
     hint = name_hint(str(node.value))
     return hint.lower() if hint is not None and path == ("blueprint",) else hint
 

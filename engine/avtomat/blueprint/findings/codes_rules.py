@@ -304,6 +304,12 @@ BAD_REQUEST = Code(
     "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
 )
 
+BAD_CHOICES = Code(
+    number="AVT421",
+    title="Choices that cannot be told apart",
+    about="Each of an approval's `choices` is a word of its own: it becomes the `status` by which transitions choose.",
+)
+
 DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",

@@ -114,6 +114,13 @@ MERGE = Code(
     title="Nothing to merge",
     about="`<<` takes over the entries of a map, or of each map in a list; its value is usually an alias.",
 )
+STRAY_QUOTE = Code(
+    number="AVT023",
+    title="A text that ends with a quote and does not begin with one",
+    about="A quote in the middle or at the end of a text without quotes is a character of the text. Often the quote at "
+    "its beginning was forgotten. If the quote belongs to the text, put the whole text in quotes of the other kind.",
+    severity=Severity.WARNING,
+)
 CHECKER_FAILED = Code(
     number="AVT029",
     title="The checker failed on this file",

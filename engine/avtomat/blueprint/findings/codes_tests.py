@@ -38,6 +38,12 @@ UNKNOWN_SIGNAL = Code(
     about="`signals` has the names of signals for which states of the blueprint wait.",
 )
 
+UNKNOWN_APPROVAL = Code(
+    number="AVT607",
+    title="A decision for which the blueprint does not ask",
+    about="`approvals` has the paths of states that ask people, with the numbers of all items in them or with none.",
+)
+
 # --- cases that were run ---------------------------------------------------------------------------------------------
 
 NOT_AS_EXPECTED = Code(
@@ -84,6 +90,12 @@ SIGNAL_UNUSED = Code(
     title="A signal that was not used",
     about="The job ended before it came, no state waited for it under its key, or its payload is not what the state "
     "expects, so that its sender would be refused.",
+)
+DECISION_UNUSED = Code(
+    number="AVT629",
+    title="A decision that was not used",
+    about="The state was left before, or never asked; or the decision is none of the choices, comes from somebody who "
+    "is not asked, or has a form that does not fit, so that whoever makes it would be refused.",
 )
 UNEXERCISED = Code(
     number="AVT631",

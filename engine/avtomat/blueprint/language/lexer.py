@@ -148,7 +148,7 @@ class _Lexer:
         """What closes each open bracket, where it stands, and whether it is that of a call."""
         self.before = ""
         self.is_garbled = False
-        """Whether a text is not closed, so that what follows means nothing."""
+        """Whether a text or the template is not closed, so that what follows means nothing."""
 
     def run(self) -> Scan:
         at, close = self.start, None
@@ -248,6 +248,10 @@ class _Lexer:
         self.brackets.append((_OPENING[sign], at, is_call))
 
     def _close(self, sign: str, at: int) -> None:
+        if sign == "}" and self.close == "}}" and not self.brackets:
+            self.is_garbled = True
+            self._fault("expression.syntax", "one brace does not close a template", at, "write }}", 1)
+            return
         if not self.brackets or self.brackets[-1][0] != sign:
             expected = f"`{self.brackets[-1][0]}` is expected first" if self.brackets else "nothing is open here"
             self._fault("expression.syntax", f"`{sign}` closes nothing: {expected}", at, None, 1)

@@ -13,7 +13,9 @@ from typing import Any
 
 from avtomat.blueprint.findings import codes_source as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.blueprint.open_quotes import open_quote
 from avtomat.blueprint.yaml.nodes import Mark, Node, Scalar, Sequence, Span
+from avtomat.blueprint.yaml.scalars import quoted
 
 CODES = (codes.BARE_TEMPLATE, codes.CUT_BY_COMMA, codes.TAG)
 """Accidents after which the parser may stumble on the same line; its own complaint is then left out."""
@@ -94,6 +96,15 @@ def cut_by_comment(scalar: Node, source: str) -> Iterator[Finding]:
         yield codes.COMMENT_IN_TEXT.at(span, message, "if it belongs to the text, put the text in quotes")
 
 
+def stray_quote(scalar: Scalar) -> Iterator[Finding]:
+    """A quote at the end of a plain text that opens nowhere in it."""
+    quote = scalar.text[-1]
+    if scalar.text.count(quote) % 2:
+        meant = quoted(scalar.text[:-1]) if len(scalar.text) <= 60 else "it at the beginning, too"
+        hint = f"if the opening quote is missing, write {meant}"
+        yield codes.STRAY_QUOTE.at(scalar.span, f"this text ends with {quote}, and does not begin with it", hint)
+
+
 def tag(event: Any, text: str) -> Finding:
     """A `!` before a value: a negation, or a real tag."""
     line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -114,13 +125,6 @@ def unknown_alias(name: str, span: Span, *, cyclic: bool) -> Finding:
         return codes.ALIAS.at(span, f"*{name} stands inside the value that it stands for", "remove the alias")
     hint = f"mark a value with &{name} before, or put the text in quotes: {quoted('*' + name)}"
     return codes.ALIAS.at(span, f"nothing before this was marked with &{name}", hint)
-
-
-def quoted(text: str) -> str:
-    """Return `text` as it can be written in YAML."""
-    if '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return "'" + text.replace("'", "''") + "'"
 
 
 # --- faults of syntax ------------------------------------------------------------------------------------------------
@@ -161,11 +165,15 @@ class _Scene:
 def explain(error: Any, source: str, last: Scalar | None, opened: list[Any]) -> Finding:
     """Say in the author's words why the parser could not go on."""
     scene = _Scene(error, source, last, opened)
-    for tell in () if scene.is_long else _EXPLANATIONS:
+    for tell in (_tell_open_quote,) if scene.is_long else _EXPLANATIONS:
         finding = tell(scene)
         if finding is not None:
             return finding
     return codes.SYNTAX.at(scene.span, f"this is not YAML: {scene.problem}")
+
+
+def _tell_open_quote(scene: _Scene) -> Finding | None:
+    return open_quote(scene.lines, scene.line)
 
 
 def _tell_template(scene: _Scene) -> Finding | None:
@@ -175,8 +183,10 @@ def _tell_template(scene: _Scene) -> Finding | None:
         if line.startswith("{{", mark.column):
             end = line.rfind("}}", mark.column)
             written = line[mark.column : end + 2] if end > 0 else line[mark.column :].rstrip()
-            span = Span(line=mark.line + 1, column=mark.column + 1, end_column=mark.column + 1 + len(written))
-            return bare_template(span, written)
+            end_column = mark.column + 1 + len(written)
+            if line[end_column - 1 : end_column] in {'"', "'"}:  # the quote that closes it is there
+                end_column += 1
+            return bare_template(Span(line=mark.line + 1, column=mark.column + 1, end_column=end_column), written)
     return None
 
 
@@ -359,7 +369,9 @@ def _tell_indentation(scene: _Scene) -> Finding | None:
     message += f"{'dashes' if what == 'the list' else 'keys'} in column {mark.column + 1}"
     lines = scene.lines[max(mark.line, scene.line - LINES_ABOVE_MAX) : scene.line]
     above = [found[1] for line in lines if (found := re.match("( *)- ", line))]
-    if scene.char == "-" and above:
+    if scene.char == "-" and scene.text[scene.column + 1 : scene.column + 2].strip():
+        message, hint = "there is no space after this dash", "write a space between the dash and the entry"
+    elif scene.char == "-" and above:
         message = f"this dash stands in column {scene.column + 1}, the one above in column {len(above[-1]) + 1}"
         hint = "give all dashes of a list the same column"
     elif scene.char == "-":
@@ -370,6 +382,7 @@ def _tell_indentation(scene: _Scene) -> Finding | None:
 
 
 _EXPLANATIONS: tuple[Callable[[_Scene], Finding | None], ...] = (
+    _tell_open_quote,
     _tell_template,
     _tell_quotes,
     _tell_colon,

@@ -25,7 +25,7 @@ from avtomat.blueprint.findings import codes_source as codes
 from avtomat.blueprint.findings.finding import Code, Finding
 from avtomat.blueprint.yaml import accidents
 from avtomat.blueprint.yaml.nodes import Mapping, Mark, Node, Scalar, Sequence, Span, span_between
-from avtomat.blueprint.yaml.scalars import SUSPECT, is_out_of_range, note_on, resolve
+from avtomat.blueprint.yaml.scalars import SUSPECT, is_out_of_range, note_on, quoted, resolve
 from avtomat.blueprint.yaml.surrogates import SurrogatePairs
 
 DEPTH_MAX = 64
@@ -156,6 +156,8 @@ class Builder:
         scalar = Scalar(value, text, "", event.start_mark, event.end_mark)
         if value is text and text[0] in SUSPECT:
             self._check_number(scalar)
+        if value is text and text[-1] in "\"'":
+            self.findings.extend(accidents.stray_quote(scalar))
         if self.text.startswith(" #", scalar.end.index):
             self.findings.extend(accidents.cut_by_comment(scalar, self.text))
         return scalar
@@ -201,6 +203,8 @@ class Builder:
                 keys[key.text] = key
                 items[key.text] = value
                 cut_after = None
+                if not key.style and key.text[-1] in "\"'":
+                    self.findings.extend(accidents.stray_quote(key))
                 if value.__class__ is Scalar and not value.style:
                     cut_after = key.text if event.flow_style and accidents.is_cut_short(value) else None
                     if not value.text:
@@ -217,10 +221,11 @@ class Builder:
         if written.startswith("{{"):
             span = span_between(start, end)
             rest = self._rest_of_the_line(end)
-            if span.end_column is not None and rest:
-                span = Span(line=span.line, column=span.column, end_column=span.end_column + len(rest))
+            stray = self.text[end.index : end.index + 1] in {'"', "'"}  # the quote that closes it is there
+            if span.end_column is not None and (rest or stray):
+                span = Span(line=span.line, column=span.column, end_column=span.end_column + (len(rest) or 1))
             told = accidents.bare_template(span, written)
-            hint = f"write {accidents.quoted(written + rest)}" if rest else told.hint
+            hint = f"write {quoted(written + rest)}" if rest else told.hint
             self.findings.append(replace(told, hint=hint))
         else:
             self._find(codes.KEY_NOT_TEXT, key.span, "a map or a list cannot be a key", "write a text before the colon")

@@ -73,3 +73,10 @@ def note_on(text: str) -> str | None:
     if text[0] not in _LETTERS and _ALMOST_NUMBER.fullmatch(text):
         return f"{text} is a text here, because as a number it would be written differently; put it in quotes to say so"
     return None
+
+
+def quoted(text: str) -> str:
+    """Return `text` as it can be written in YAML."""
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "''") + "'"

@@ -6,10 +6,10 @@ from argparse import Namespace
 from itertools import islice
 
 from avtomat.cli.client import EngineApi
-from avtomat.cli.frames import visible
 from avtomat.cli.jobs.found import JOBS, PAGE, pages, path_of
 from avtomat.cli.jobs.shown import print_job, print_json, print_table
-from avtomat.cli.progress import Narrator
+from avtomat.diagnostics import visible
+from avtomat.runtime.people.narration import Narrator
 
 _EXIT_FAILED = 1
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from avtomat.cli.frames import visible
+from avtomat.diagnostics import visible
 
 Json = Any
 

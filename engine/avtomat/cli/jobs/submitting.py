@@ -12,11 +12,12 @@ from avtomat.cli.client import EngineApi
 from avtomat.cli.frames import wants_colour
 from avtomat.cli.jobs.found import JOBS, path_of
 from avtomat.cli.jobs.shown import print_json
-from avtomat.cli.progress import Narrator
-from avtomat.errors import WaitTimeoutError
+from avtomat.errors import RequestRefused, WaitTimeoutError
+from avtomat.runtime.people.narration import Narrator
 
 Json = Any
 WAIT_AT_ONCE_S: Final = 30.0
+WAIT_AT_ONCE_MIN_S: Final = 0.01
 LOOK_EVERY_S: Final = 1.0
 HISTORY_PAGE: Final = 200
 _EXIT_FAILED: Final = 1
@@ -54,9 +55,16 @@ def follow(api: EngineApi, args: Namespace) -> int:
 
 def _wait(api: EngineApi, path: str, timeout_s: float | None) -> Json:
     until = None if timeout_s is None else time.monotonic() + timeout_s
+    at_once_s = WAIT_AT_ONCE_S
     while True:
-        left_s = WAIT_AT_ONCE_S if until is None else min(WAIT_AT_ONCE_S, until - time.monotonic())
-        job = api.get(path, {"wait": f"{max(0.0, left_s):.3f}"})
+        left_s = at_once_s if until is None else min(at_once_s, until - time.monotonic())
+        try:
+            job = api.get(path, {"wait": f"{max(0.0, left_s):.3f}"})
+        except RequestRefused as refused:
+            if refused.code != "request.parameter" or at_once_s < WAIT_AT_ONCE_MIN_S:
+                raise
+            at_once_s /= 2  # the engine's `wait_max` is shorter
+            continue
         if job["status"] in _ENDED:
             return job
         if until is not None and time.monotonic() >= until:

@@ -7,7 +7,7 @@ many must end well and how many may fail.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 
@@ -130,6 +130,8 @@ class BlockState(State):
 class ParallelState(BlockState):
     """Runs its branches, each a machine of its own; `branches` in file order."""
 
+    KEY = "parallel"
+
     branches: tuple[str, ...]
 
     def order(self, walk: Walk, names: Names) -> ForkScopes:
@@ -145,6 +147,10 @@ class ParallelState(BlockState):
             machines=tuple(f"{walk.address}.{branch}" for branch in self.branches),
             places=tuple(f"{walk.place}.{branch}" for branch in self.branches),
         )
+
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """See `State`."""
+        return [(branch, f"{address}.{branch}") for branch in self.branches]
 
     def output_of(self, event: JoinDecided, total: int) -> Json | Ref:
         """What the branches left, by name."""
@@ -168,6 +174,8 @@ class ForeachState(BlockState):
 
     Without `collects` the outputs of the items are not kept, and the state's output is their counts.
     """
+
+    KEY = "foreach"
 
     items: Template
     item_name: str = "item"
@@ -196,6 +204,10 @@ class ForeachState(BlockState):
             item_name=self.item_name,
             items=items,
         )
+
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """See `State`."""
+        return [("", address)]
 
     def output_of(self, event: JoinDecided, total: int) -> Json | Ref:
         """What the items left, in order, or their counts."""

@@ -15,6 +15,7 @@ from avtomat.core.walk import Walk
 class SucceedState(State):
     """Ends its machine with a result."""
 
+    KEY = "succeed"
     HAS_OUTPUT = False
 
     result: Template
@@ -32,6 +33,7 @@ class SucceedState(State):
 class FailState(State):
     """Ends its machine as failed; without `code` it fails again with the error that was caught last."""
 
+    KEY = "fail"
     HAS_OUTPUT = False
 
     code: Template | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +15,10 @@ from avtomat.core.messages import Decision, Ignored, SignalReceived
 from avtomat.core.program import Amount
 from avtomat.core.value import value
 from avtomat.core.waiting import OnSignal, Waiting
-from avtomat.core.walk import AuthorError, Walk
+from avtomat.core.walk import AuthorError, Names, Walk
 
 KEY_CHARACTERS_MAX = 512
+_NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @value
@@ -26,6 +29,8 @@ class SignalState(State):
     states of one name expect different payloads.
     """
 
+    KEY = "signal"
+
     signal: str
     address: str
     key: Template | None = None
@@ -35,10 +40,7 @@ class SignalState(State):
     def enter(self, walk: Walk) -> Step:
         """Wait for the signal. One that came before is taken all the same, even where no time is left to wait."""
         names = walk.names()
-        key = "" if self.key is None else walk.render_text(self.key, names)
-        if len(key) > KEY_CHARACTERS_MAX:
-            text = f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(key)}"
-            raise AuthorError("TEMPLATE_ERROR", text)
+        key = "" if self.key is None else _key(walk, self.key, names)
         span = walk.render_span(self.timeout, names)
         deadline = None if span is None else walk.now + max(span, timedelta())
         return walk.wait_for(OnSignal(address=self.address, key=key, deadline=deadline))
@@ -53,6 +55,27 @@ class SignalState(State):
     def parts(self) -> Iterator[Part]:
         """See `State`."""
         return parts_of(self.key, self.timeout)
+
+
+def _key(walk: Walk, template: Template, names: Names) -> str:
+    """The key as senders write it: a text, or a number as in JSON."""
+    key = walk.render(template, names).value
+    if isinstance(key, bool) or not isinstance(key, str | int | float):
+        raise AuthorError("TEMPLATE_ERROR", "the key of a signal is a text or a number, this one is neither")
+    text = key if isinstance(key, str) else json.dumps(key)
+    problem = key_problem(text)
+    if problem is not None:
+        raise AuthorError("TEMPLATE_ERROR", problem)
+    return text
+
+
+def key_problem(key: str) -> str | None:
+    """Why a text cannot be the key of a signal; None if it can."""
+    if len(key) > KEY_CHARACTERS_MAX:
+        return f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(key)}"
+    if _NO_TEXT.search(key) is not None:
+        return "the key of a signal has no line breaks, control characters and halves of characters"
+    return None
 
 
 def answer_signal(walk: Walk, event: SignalReceived) -> Decision:

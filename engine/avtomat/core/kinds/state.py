@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -30,6 +30,9 @@ class State:
     of blueprints ask through the methods below, so that none of them knows which kinds there are.
     """
 
+    KEY: ClassVar[str] = ""
+    """The key of the language that makes a state one of this kind; empty for a state that only sets data."""
+
     CROSSED: ClassVar[bool] = False
     """Whether a decision may enter it and go on at once, though nothing failed."""
 
@@ -53,6 +56,11 @@ class State:
     def parts(self) -> Iterator[Part]:
         """What is evaluated for this kind alone: not its arms and `set`."""
         return iter(())
+
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """The machines inside it, by the name of the branch ("" where there is one alone); `address` is its own."""
+        del address
+        return ()
 
     @property
     def policies(self) -> tuple[RetryPolicy, ...]:

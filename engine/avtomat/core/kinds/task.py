@@ -39,6 +39,8 @@ class TaskState(State):
     `acts_once` is true for requests that are repeated by default only where they surely had no effect.
     """
 
+    KEY = "task"
+
     kind: str
     params: Template
     requirements: Requirements | None = None

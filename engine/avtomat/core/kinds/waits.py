@@ -19,6 +19,7 @@ from avtomat.core.walk import Walk
 class WaitState(State):
     """Waits for a span of time, or until a time; `amount` xor `until`."""
 
+    KEY = "wait"
     HAS_OUTPUT = False
 
     amount: Amount | None = None

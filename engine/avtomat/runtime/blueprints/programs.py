@@ -121,14 +121,23 @@ class Programs:
         return is_lost or record != self._records.get(name)
 
     async def restore(self, name: str, digest: str) -> None:
-        """Make an earlier version current again. RequestRefused: 404 for a name or version that is not kept."""
+        """Make an earlier version current again. RequestRefused: 404 for a name or version that is not kept, or for the
+        beginning of several.
+        """
         await self.follow()
         standing = self.standing.get(name)
         if standing is None:
             raise RequestRefused(f"there is no blueprint {name[:80]!r}", status=404, code="blueprint.not_found")
         known = [standing.digest, *(each for each, _ in standing.replaced)]
         found = [each for each in dict.fromkeys(known) if digest and each.startswith(digest)]
-        text = await self._store.program(found[0]) if len(found) == 1 else None
+        if len(found) > 1:
+            raise RequestRefused(
+                f"several versions of {name[:80]!r} begin with {digest[:80]}",
+                status=404,
+                code="blueprint.no_version",
+                hint=f"write more digits: {', '.join(found)[:500]}",
+            )
+        text = await self._store.program(found[0]) if found else None
         if text is None:
             raise RequestRefused(
                 f"no version {digest[:80]!r} of {name[:80]!r} is kept",

@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from avtomat.blueprint.cache import checker_identity
+from avtomat.blueprint.files import is_there
 from avtomat.blueprint.registry import Compiled, Registry, Seen, Texts, read_texts, registry_of
 from avtomat.core.program import Program
 from avtomat.diagnostics import Diagnostic
@@ -58,7 +59,7 @@ class Reloader:
         self._now_ms = now_ms
         self._hold_ms = round(hold.total_seconds() * 1000)
         self._warnings_of = warnings_of
-        self._findings_to: Callable[[Sequence[Diagnostic]], None] = lambda _: None
+        self._findings_to: Callable[[Sequence[Diagnostic]], None] | None = None
         self._compiled: Mapping[str, Compiled] = {}
         self._offered: dict[str, str] | None = None
         self._read: Mapping[str, str] | None = None
@@ -136,7 +137,7 @@ class Reloader:
         return not self.problems
 
     def tell_findings(self, findings_to: Callable[[Sequence[Diagnostic]], None]) -> None:
-        """Call this from now on with what is newly wrong with a file."""
+        """Call this from now on with what is newly wrong with a file; the log then says only whose file it is."""
         self._findings_to = findings_to
 
     def start(self) -> None:
@@ -250,8 +251,11 @@ class Reloader:
         for name, errors in wrong.items():
             if told.get(name) != errors:
                 fate = "cannot be read" if not name else self._fate(name)
-                log.error("%s %s: %s", name or "the folder", fate, summary(errors))
-                self._findings_to(errors)
+                if self._findings_to is None:
+                    log.error("%s %s: %s", name or "the folder", fate, summary(errors))
+                else:
+                    log.error("%s %s", name or "the folder", fate)
+                    self._findings_to(errors)
 
     def _fate(self, name: str) -> str:
         return "has no good version" if name in self._programs.never_good else "keeps its last good version"
@@ -306,7 +310,7 @@ class Reloader:
             await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _until_there(self) -> None:
-        while not self._folder.exists():  # noqa: ASYNC110 - nothing tells of it
+        while not is_there(self._folder):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(FOLDER_AGAIN_S)
 
     async def _has_changed(self) -> bool:

@@ -49,8 +49,6 @@ class Admission:
         return None
 
 
-def not_now(text: str, code: str) -> RequestRefused:
+def not_now(text: str, code: str, hint: str = "send it again later, with its Idempotency-Key") -> RequestRefused:
     """A refusal that says when to come again."""
-    return RequestRefused(
-        text, status=503, code=code, hint="send it again later, with its Idempotency-Key", retry_after_s=RETRY_AFTER_S
-    )
+    return RequestRefused(text, status=503, code=code, hint=hint, retry_after_s=RETRY_AFTER_S)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from avtomat.core.messages import Undo
 from avtomat.core.model import Error
-from avtomat.core.program import Limits
+from avtomat.core.program import RESULT, Limits
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnFinally, OnUndo, OnUnwind
 from avtomat.storage.port.codec import dumps, outputs_as_json, undos_as_json
@@ -30,9 +30,11 @@ class TooLargeError(Exception):
 def within(scope: Scope, limits: Limits) -> Scope:
     """The scope as it can be written under `limits.data_bytes`, which bounds what the blueprint keeps: variables, and
     outputs that are not set apart. What the engine writes beside them has room of its own, ROOM_BYTES, so that a job at
-    its limit can still fail, be cancelled and be undone; errors are cut to fit in there.
+    its limit can still fail, be cancelled and be undone; errors are cut to fit in there. Nor does the result count that
+    a job has while its `finally` runs: it is small, or set apart.
     """
-    size = len(dumps({"data": scope.data, **outputs_as_json(scope.outputs)}))
+    kept = {name: output for name, output in scope.outputs.items() if name != RESULT}
+    size = len(dumps({"data": scope.data, **outputs_as_json(kept)}))
     if size > limits.data_bytes:
         raise TooLargeError(
             f"the job's variables and small outputs would take {size} bytes, the limit data_bytes is "

@@ -11,7 +11,8 @@ from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, from_ms
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, StoreNotExecuted
+from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.byte_budget import ByteBudget, Claim
 from avtomat.runtime.jobs.admission import Admission, not_now
@@ -22,7 +23,7 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
-from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask, Query
+from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
 from avtomat.storage.port.codec import head_from_json, loads
 from avtomat.storage.port.rules import is_cursor, is_job_id
 from avtomat.storage.port.store import Store
@@ -82,6 +83,7 @@ class ClientDoor:
         waiters: Waiters,
         histories: Histories,
         admission: Admission,
+        limits: Limits,
         *,
         config: Mapping[str, Json],
         retention: timedelta,
@@ -93,6 +95,7 @@ class ClientDoor:
         self._waiters = waiters
         self._histories = histories
         self._admission = admission
+        self._limits = limits
         self._config = config
         self._retention = retention
         self._filling = ByteBudget(FILLED_AT_ONCE_BYTES_MAX, wait_s=FILLING_WAIT_S)
@@ -103,8 +106,8 @@ class ClientDoor:
         """Create the job, or find the one that its key named before; wait up to `wait_s` for its end. While it waits,
         nothing here holds the input any more, of which `let_go` tells.
 
-        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, and 503
-        jobs.too_many or store.history_behind while no new jobs are taken.
+        Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, 429 quota.exceeded,
+        and 503 jobs.too_many or store.history_behind while no new jobs are taken.
         """
         filling = None if self._fills_nothing(asked.blueprint) else await self._filling.claim(FILLED_BYTES_MAX)
         try:
@@ -118,6 +121,7 @@ class ClientDoor:
     ) -> Accepted:
         try:
             program, given = self._accept(asked)
+            counted = await self._limits.spend_job(asked.client)
         except RequestRefused as refused:
             if wait_s > 0:
                 asked = replace(asked, input=None)
@@ -128,18 +132,19 @@ class ClientDoor:
             return await self._answer_key(asked, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
         with self._waiters.ticket(job) as ticket:
-            now = self._executor.now()
-            beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
-            if filling is not None:
-                filling.shrink(beginning.kept.head_size)
-            created = await self._executor.create(beginning)
+            try:
+                created = await self._create(job, program, asked, given, filling)
+            except (RequestRefused, StoreNotExecuted):
+                self._limits.put_back(asked.client, counted)
+                raise
             if filling is not None:
                 filling.release()
             if wait_s > 0:
                 asked = replace(asked, input=None)
-                del beginning, given
+                del given
                 let_go()
             if not created.fresh:
+                self._limits.put_back(asked.client, counted)
                 return await self._answer_key(asked, None, wait_s)
             ended = await self._ended(job, ticket, wait_s)
         return Accepted(
@@ -150,6 +155,15 @@ class ClientDoor:
             version=program.digest,
             ended=ended,
         )
+
+    async def _create(
+        self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
+    ) -> Created:
+        now = self._executor.now()
+        beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
+        if filling is not None:
+            filling.shrink(beginning.kept.head_size)
+        return await self._executor.create(beginning)
 
     def _fills_nothing(self, blueprint: str) -> bool:
         program = self._programs.current.get(blueprint)
@@ -168,9 +182,10 @@ class ClientDoor:
 
     def _not_found(self, name: str) -> RequestRefused:
         if name in self._programs.missing:
-            return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.no_good_version")
+            return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.unavailable")
         if name in self._programs.never_good:
-            return not_now(f"no version of the blueprint {name!r} is good yet", "blueprint.no_good_version")
+            hint = "mend its file; `avtomat blueprints list` says what is wrong with it"
+            return not_now(f"no version of the blueprint {name!r} was good yet", "blueprint.no_good_version", hint)
         return RequestRefused(f"there is no blueprint {name!r}", status=404, code="blueprint.not_found")
 
     async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:

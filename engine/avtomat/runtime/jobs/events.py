@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
+    ApprovalDecided,
     Event,
     JoinDecided,
     LeaseLost,
@@ -52,6 +53,9 @@ def describe(event: Event) -> dict[str, Json]:
             fields = {"message": message, "on": None if cause is None else describe(cause)}
         case SignalReceived(name=name, id=identity, by=by):  # the payload is the state's output
             fields = {"name": name, "id": identity, "by": by}
+        case ApprovalDecided(form=_):  # the form is in the state's output
+            names = ("visit", "choice", "by", "comment", "state", "via", "origin", "id")
+            fields = {name: getattr(event, name) for name in names}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from avtomat.core.awaited import RUNNING
 from avtomat.core.formula import Json
 from avtomat.core.messages import ScopeEnded
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import RESULT
 from avtomat.core.scope import Scope
 from avtomat.core.timestamp import format_time, from_ms
-from avtomat.core.waiting import RUNNING, Waiting
+from avtomat.core.waiting import Waiting
 from avtomat.storage.port.answers import JobRow, OpenTask
 from avtomat.storage.port.codec import loads, scope_from_record
 
@@ -93,7 +94,7 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
         return stored
     if waiting is None:
         return RUNNING
-    return waiting.word or _word_of_phase(tasks)
+    return waiting.WORD or _word_of_phase(tasks)
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:

@@ -65,7 +65,8 @@ async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
         return Joined(event=event, values={})
     gathered = _Gathered()
     size_max = kept.program.limits.output_bytes
-    while gathered.seen < waiting.total:
+    wanted = min(event.failed, FAILURES_MAX) if state.reads_failures else 0
+    while gathered.seen < waiting.total and (keeps or len(gathered.failures) < wanted):
         count = min(gathered.next_count(), waiting.total - gathered.seen)
         gathered.add(await _outputs(store, kept, event.number, gathered.seen, count), keeps=keeps)
         if gathered.size > size_max:

@@ -43,6 +43,14 @@ class Kept:
     undo_seq: int = 0
 
 
+def state_path(kept: Kept) -> str | None:
+    """The path of the state in which the scope stands, as errors have it."""
+    scope, around = kept.scope, kept.around.place
+    if kept.program.machines[scope.machine].lone or not scope.state:
+        return around or None
+    return f"{around}.{scope.state}" if around else scope.state
+
+
 class KeptScopes:
     """The scopes that were touched last, within a number and a sum of bytes; found by place, and by open task."""
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from avtomat.core.formula import Json, Problem
-from avtomat.core.kinds.signals import KEY_CHARACTERS_MAX, SignalState
+from avtomat.core.kinds.signals import SignalState, key_problem
 from avtomat.core.model import ENDED
 from avtomat.core.program import Program
 from avtomat.core.value import value
@@ -94,10 +94,12 @@ class Signals:
 
 def _check(signal: Signal) -> None:
     """Refuse what has no bound."""
-    for name, text, most in (("key", signal.key, KEY_CHARACTERS_MAX), ("id", signal.id, ID_CHARACTERS_MAX)):
-        if len(text) > most:
-            message = f"{name} has {len(text)} characters, at most {most} are taken"
-            raise RequestRefused(message, status=422, code="request.invalid", pointer=f"/{name}")
+    problem = key_problem(signal.key)
+    if problem is not None:
+        raise RequestRefused(problem, status=422, code="request.invalid", pointer="/key")
+    if len(signal.id) > ID_CHARACTERS_MAX:
+        text = f"an id has at most {ID_CHARACTERS_MAX} characters, this one {len(signal.id)}"
+        raise RequestRefused(text, status=422, code="request.invalid", pointer="/id")
     size = len(dumps(signal.payload))
     if size > PAYLOAD_BYTES_MAX:
         text = f"the payload takes {size} bytes, a signal has at most {PAYLOAD_BYTES_MAX}"

@@ -41,8 +41,8 @@ SHARED_BYTES_MIN = 1024
 FAILURE_MARK = b"!"
 """What stands before the error of a body that is kept in place of its output."""
 
-FAILURE_MESSAGE_CHARACTERS_MAX = 1_000
-FAILURE_DETAILS_BYTES_MAX = 1_000
+FAILURE_PART_BYTES_MAX = 1_000
+"""An error that is kept there has so much of its message at most, and no details that are longer."""
 
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
@@ -238,14 +238,19 @@ def queue_name(kind: str, requirements: Requirements | None) -> tuple[str, bytes
 
 def requirements_as_json(requirements: Requirements) -> dict[str, Json]:
     """Requirements by the language's words; what is not asked is left out."""
-    record = {
+    record: dict[str, Json] = {
         "type": requirements.type,
         "resources": dict(requirements.resources),
         "software": dict(requirements.software),
-        "max_cost": requirements.cost_max,
+        "artifacts": dict(requirements.artifacts),
+        "skill": dict(requirements.skill),
+        "extra": dict(requirements.extra),
         "strategy": requirements.strategy,
     }
-    return {key: value for key, value in record.items() if value}
+    asked = {key: value for key, value in record.items() if value}
+    if requirements.cost_max is not None:
+        asked["max_cost"] = requirements.cost_max
+    return asked
 
 
 def _set_apart(scope: Scope, given: Given | None) -> tuple[Scope, dict[str, bytes]]:
@@ -318,8 +323,9 @@ def _left(ended: ScopeEnded, given: Given | None) -> bytes | None:
 
 def _error_told(error: Error) -> bytes:
     """A body's error, where its output would stand: no JSON begins so."""
-    message, details = error.message[:FAILURE_MESSAGE_CHARACTERS_MAX], error.details
-    if details is not None and len(dumps(details)) > FAILURE_DETAILS_BYTES_MAX:
+    message = error.message.encode(errors="ignore")[:FAILURE_PART_BYTES_MAX].decode(errors="ignore")
+    details = error.details
+    if details is not None and len(dumps(details)) > FAILURE_PART_BYTES_MAX:
         details = None
     return FAILURE_MARK + dumps(replace(error, message=message, details=details).as_json())
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import CALL
 from avtomat.core.scope import ROOT
@@ -135,6 +136,30 @@ def signal_awaited(place: Place, waiting: OnSignal) -> dict[str, Json]:
     key = f" --key {shlex.quote(waiting.key)}" if waiting.key else ""
     hint = f"to send it: avtomat signal {place.job} {name}{key} --payload JSON"
     return cause(place, "signal", text, hint, signal=name, key=waiting.key or None, until=until)
+
+
+def decision_awaited(place: Place, waiting: OnApproval, choices: Sequence[str]) -> dict[str, Json]:
+    """People are asked."""
+    until = None if waiting.deadline is None else format_time(waiting.deadline)
+    who = ", ".join(waiting.assignees[:NAMES_SHOWN_MAX]) or "anybody who may operate the job"
+    more = len(waiting.assignees) - NAMES_SHOWN_MAX
+    text = f"waits for a decision of {who}{f' and {more} more' if more > 0 else ''}" + (
+        f" until {until}" if until else ""
+    )
+    asked = f"{place.job} {shlex.quote(place.state or place.scope)}"
+    hint = f"to decide: avtomat approvals decide {asked} --choice {'|'.join(map(shlex.quote, choices))}; "
+    hint += f"the question, and the links: avtomat approvals show {asked}"
+    return cause(
+        place,
+        "approval",
+        text,
+        hint,
+        visit=waiting.visit,
+        choices=choices,
+        assignees=waiting.assignees,
+        until=until,
+        reminders=waiting.reminders,
+    )
 
 
 def block_retry(place: Place, waiting: OnRetry) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
+from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
 from avtomat.core.scope import ROOT
@@ -18,9 +19,10 @@ from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, 
 from avtomat.runtime.jobs.clients import ClientDoor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row, status_word
-from avtomat.runtime.jobs.kept import Kept
+from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.people import causes
+from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Place, Worker
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -126,18 +128,12 @@ class Explainer:
         if loaded is None or loaded.scope is None:
             return []  # it has ended meanwhile
         kept = await self._scopes.keep(loaded)
-        place, waiting = Place(job=job, scope=path, state=_state_of(kept)), kept.scope.waiting
+        place, waiting = Place(job=job, scope=path, state=state_path(kept)), kept.scope.waiting
         match waiting:
             case OnTask():
                 return [await self._of_task(facts, place)]
-            case OnTimer():
-                return [causes.timer(place, waiting)]
-            case OnStart():
-                return [causes.start_at(place, waiting)]
-            case OnSignal():
-                return [causes.signal_awaited(place, waiting)]
-            case OnRetry():
-                return [causes.block_retry(place, waiting)]
+            case OnTimer() | OnStart() | OnRetry() | OnSignal() | OnApproval() | None:
+                return [_of_itself(place, kept, waiting)]
             case OnFork():
                 return await self._of_fork(facts, place, waiting, room)
             case OnUnwind():
@@ -147,8 +143,6 @@ class Explainer:
                 return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
             case OnFinally(number=number):
                 return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
-            case None:
-                return [causes.moving(place)]
         assert_never(waiting)
 
     async def _of_fork(self, facts: Facts, place: Place, waiting: OnFork, room: list[int]) -> Causes:
@@ -217,19 +211,31 @@ class Explainer:
         return low
 
 
+def _of_itself(
+    place: Place, kept: Kept, waiting: OnTimer | OnStart | OnRetry | OnSignal | OnApproval | None
+) -> dict[str, Json]:
+    """The cause of a wait that explains itself."""
+    match waiting:
+        case OnTimer():
+            return causes.timer(place, waiting)
+        case OnStart():
+            return causes.start_at(place, waiting)
+        case OnRetry():
+            return causes.block_retry(place, waiting)
+        case OnSignal():
+            return causes.signal_awaited(place, waiting)
+        case OnApproval():
+            return causes.decision_awaited(place, waiting, choices_of(kept))
+        case None:
+            return causes.moving(place)
+    assert_never(waiting)
+
+
 def _of_undo(place: Place, kept: Kept, waiting: OnUndo) -> dict[str, Json]:
     undo = kept.undos[waiting.index] if waiting.index < len(kept.undos) else None
     return causes.compensating(
         place, waiting, None if undo is None else undo.place, None if undo is None else undo.body.kind
     )
-
-
-def _state_of(kept: Kept) -> str | None:
-    """The path of the state in which the scope stands, as errors have it."""
-    scope, around = kept.scope, kept.around.place
-    if kept.program.machines[scope.machine].lone or not scope.state:
-        return around or None
-    return f"{around}.{scope.state}" if around else scope.state
 
 
 def _is_pause(entry: HistoryEntry) -> bool:

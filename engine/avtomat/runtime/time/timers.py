@@ -10,6 +10,7 @@ import asyncio
 import logging
 
 from avtomat.core.messages import (
+    ApprovalDecided,
     CancelRequested,
     DeadlinePassed,
     Event,
@@ -122,6 +123,8 @@ def event_of_mail(mail: Mail) -> Event | None:
             return UnwindReady()
         case "signal":
             return SignalReceived(**loads(mail.body))
+        case "approval":
+            return ApprovalDecided(**loads(mail.body))
         case "operate":
             return operator_event(loads(mail.body))
         case _:

@@ -30,7 +30,9 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.measures import Measures
 from avtomat.runtime.outgoing.client import Outgoing
 from avtomat.runtime.outgoing.messages import Answer, Sending, Unanswered
-from avtomat.runtime.work.dispatcher import TASKS_PER_HEARTBEAT_MAX, TASKS_PER_POLL_MAX, Dispatcher, Poll
+from avtomat.runtime.work.dispatcher import Dispatcher
+from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
+from avtomat.runtime.work.registrations import TASKS_PER_HEARTBEAT_MAX
 from avtomat.runtime.work.requests import UnfitRequest, request_of, result_of, unfit_result
 from avtomat.storage.port.store import Store
 

@@ -2,8 +2,8 @@
 
 This is the one place where work and workers are matched. A poll stands in one line for each queue that it may take
 from: the queues of its kinds, and those queues with requirements whose requirements its worker fulfils. The first in
-the line of a queue, which is the poll that came first, is woken. Polls that may not take from the queue stand in other
-lines and cost nothing.
+the line of a queue is woken: by the strategy that the queue's tasks ask for, and among equals the one whose worker has
+been without a new task for longest. Polls that may not take from the queue stand in other lines and cost nothing.
 
 The name of a queue has the digest of what it asks of workers, so that is learnt once and never changes. It is compared
 with a worker's registration once, however often either turns up.
@@ -21,12 +21,14 @@ from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.runtime.work.matching import fulfils
+from avtomat.runtime.work.strategies import BY_MERIT, PLAIN, Merit, Rank, rank
 from avtomat.storage.port.codec import loads
 
 LEARNT_MAX: Final = 1_000
 """So many queues with requirements are known; then the half goes that had no news for longest."""
 
 COMPACTED_FROM: Final = 16
+_NOTHING: Final[Mapping[str, Json]] = {}
 
 
 def kind_of(queue: str) -> str:
@@ -53,10 +55,15 @@ class Profile:
 class Standing:
     """A poll and its place in the lines, which it keeps while it waits, is woken in vain and waits again.
 
-    `queues` are those that it might take from when it looked; it looks again before it waits if that `is_old`.
+    `number` is the place of its worker, `own` its own among the polls of that worker. `queues` are those that it might
+    take from when it looked; it looks again before it waits if that `is_old`. With `is_by_merit` it stands in a line
+    whose order changes with what its worker does.
     """
 
     number: int
+    own: int
+    merit: Merit
+    is_by_merit: bool = False
     is_old: bool = False
     learnt: int = 0
     queues: list[str] = field(default_factory=list)
@@ -66,38 +73,38 @@ class Standing:
 
 
 class Line:
-    """The polls that wait for one queue, by the time of their coming. An entry whose poll left stays until it is first,
+    """The polls that wait for one queue, by rank and then by number. An entry whose poll left stays until it is first,
     or until half of the entries are such.
     """
 
     __slots__ = ("_entries", "_gone")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[int, int, Standing]] = []
+        self._entries: list[tuple[Rank, int, int, int, Standing]] = []
         self._gone = 0
 
     def __len__(self) -> int:
         return len(self._entries) - self._gone
 
     def __iter__(self) -> Iterator[Standing]:
-        return (standing for _, turn, standing in self._entries if standing.turn == turn)
+        return (standing for *_, turn, standing in self._entries if standing.turn == turn)
 
-    def join(self, standing: Standing) -> None:
-        """The poll waits from now on."""
-        heappush(self._entries, (standing.number, standing.turn, standing))
+    def join(self, standing: Standing, place: Rank) -> None:
+        """The poll waits from now on, in this place."""
+        heappush(self._entries, (place, standing.number, standing.own, standing.turn, standing))
 
     def first(self) -> Standing:
-        """The poll that came first, of those that wait."""
-        while (entry := self._entries[0])[2].turn != entry[1]:
+        """The poll whose place is the first, of those that wait."""
+        while (entry := self._entries[0])[4].turn != entry[3]:
             heappop(self._entries)
             self._gone -= 1
-        return entry[2]
+        return entry[4]
 
     def one_left(self) -> None:
         """One of the polls waits no longer: its turn is over."""
         self._gone += 1
         if self._gone > COMPACTED_FROM and self._gone * 2 > len(self._entries):
-            self._entries = [entry for entry in self._entries if entry[2].turn == entry[1]]
+            self._entries = [entry for entry in self._entries if entry[4].turn == entry[3]]
             heapify(self._entries)
             self._gone = 0
 
@@ -116,9 +123,12 @@ class Matchmaker:
 
     # --- what may be taken --------------------------------------------------------------------------------------------
 
-    def standing(self) -> Standing:
-        """The place of a poll that comes now."""
-        return Standing(next(self._numbers))
+    def standing(self, merit: Merit) -> Standing:
+        """The place of a poll that comes now, of a worker with this merit."""
+        own = next(self._numbers)
+        if merit.number is None:
+            merit.number = own
+        return Standing(merit.number, own, merit)
 
     def queues_for(self, kinds: Sequence[str], profile: Profile | None) -> list[str]:
         """The queues that a worker with this registration may take from, of these kinds."""
@@ -157,7 +167,7 @@ class Matchmaker:
                 continue
             if queue in self._fits(standing.profile):
                 standing.queues.append(queue)
-                self._line(queue).join(standing)
+                self._join(queue, standing)
         return True
 
     def _fits(self, profile: Profile) -> dict[str, None]:
@@ -208,13 +218,27 @@ class Matchmaker:
         if standing.called is not None:
             self._end(standing, woken=True)
 
+    def reorder(self, standing: Standing) -> None:
+        """What its worker does has changed the place of this poll."""
+        if standing.called is not None and standing.is_by_merit:
+            standing.turn += 1
+            for queue in standing.queues:
+                self._lines[queue].one_left()
+                self._join(queue, standing)
+
+    def first(self, queue: str) -> Standing | None:
+        """The poll that would be woken for this queue."""
+        line = self._lines.get(queue)
+        return None if line is None else line.first()
+
     async def wait(self, standing: Standing, seconds: float) -> bool:
         """Stand in line until the poll is woken; False when the time is over, or the engine is stopping."""
         loop = asyncio.get_running_loop()
         called: asyncio.Future[bool] = loop.create_future()
         standing.called = called
+        standing.is_by_merit = False
         for queue in standing.queues:
-            self._line(queue).join(standing)
+            self._join(queue, standing)
         self.waiting += 1
         timer = loop.call_later(seconds, self._time_over, standing, called)
         try:
@@ -245,8 +269,15 @@ class Matchmaker:
             if not len(line):
                 del self._lines[queue]
 
-    def _line(self, queue: str) -> Line:
+    def _join(self, queue: str, standing: Standing) -> None:
         line = self._lines.get(queue)
         if line is None:
             line = self._lines[queue] = Line()
-        return line
+        merit, place = standing.merit, PLAIN
+        if "#" in queue:
+            strategy = self._asked.get(queue, _NOTHING).get("strategy")
+            place = rank(strategy, merit, kind_of(queue))
+            standing.is_by_merit = standing.is_by_merit or strategy in BY_MERIT
+        elif merit.costs or merit.hot:
+            place = rank(None, merit, queue)
+        line.join(standing, place)

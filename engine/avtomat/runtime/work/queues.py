@@ -3,19 +3,29 @@
 A poll that found its queues empty makes them known as empty, unless news came while it was under way. News come from
 the store (`Wakeups.queue`), and every second for queues that somebody waits for, because messages may be lost.
 
+Where a worker near here is hot for the kind, a queue that was empty is for such workers alone for a moment
+(HOT_GRACE_S), so that the one which is about to ask gets the task. After that, and as long as the queue holds more, it
+is for all.
+
 News are of one task as far as is known, so one poll asks for it, and others wait for what that one finds. Once a claim
 has left something behind, all may ask at a time, until one finds nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing, kind_of
+from avtomat.runtime.work.strategies import Merit
 
-QUEUES_KNOWN_MAX = 20_000
+QUEUES_KNOWN_MAX: Final = 20_000
+HOT_GRACE_S: Final = 0.2
+NO_MERIT: Final = Merit()
 
 Place = tuple[int, str]
 """A queue in a partition."""
@@ -23,12 +33,15 @@ Place = tuple[int, str]
 
 @dataclass(slots=True)
 class Known:
-    """What is known of one queue: how many news came, how many claims ask since the newest, and what they found."""
+    """What is known of one queue: how many news came, how many claims ask since the newest, and what they found. While
+    `is_for_hot` others do not ask.
+    """
 
     news: int = 0
     asking: int = 0
     is_empty: bool = False
     has_many: bool = False
+    is_for_hot: bool = False
 
     @property
     def is_worth_asking(self) -> bool:
@@ -46,10 +59,12 @@ class Claim:
 class Queues:
     """What this replica knows of the queues. The polls that wait here stand with its matchmaker.
 
-    `unread` are the partitions in which there may be queues whose requirements are not known here.
+    `unread` are the partitions in which there may be queues whose requirements are not known here; `hot` counts the
+    workers near here that are hot for a kind.
     """
 
     def __init__(self, partitions: int) -> None:
+        self.hot: Counter[str] = Counter()
         self._partitions = partitions
         self._known: dict[Place, Known] = {}
         self._matchmaker = Matchmaker()
@@ -57,8 +72,11 @@ class Queues:
         self._closed = False
         self.unread = set(range(partitions))
 
-    def worth_asking(self, queues: Sequence[str], *, at_once: bool = False) -> list[tuple[int, list[str]]]:
-        """The partitions, a different one first each time, with those of the queues that may hold work there.
+    def worth_asking(
+        self, queues: Sequence[str], merit: Merit = NO_MERIT, *, at_once: bool = False
+    ) -> list[tuple[int, list[str]]]:
+        """The partitions, a different one first each time, with those of the queues that may hold work there for a
+        worker with this merit.
 
         `at_once` is for a poll that cannot wait for what another one finds.
         """
@@ -67,7 +85,12 @@ class Queues:
         for offset in range(self._partitions):
             partition = (self._next_partition + offset) % self._partitions
             known = {queue: self._of(partition, queue) for queue in queues}
-            names = [queue for queue, one in known.items() if one.is_worth_asking or (at_once and not one.is_empty)]
+            names = [
+                queue
+                for queue, one in known.items()
+                if (at_once and not one.is_empty)
+                or (one.is_worth_asking and not (one.is_for_hot and _is_cold(merit, queue)))
+            ]
             if names:
                 found.append((partition, names))
         return found
@@ -95,18 +118,21 @@ class Queues:
             if taken is not None and (not taken or queue in taken):
                 known.is_empty, known.has_many = True, False
             else:
-                self._matchmaker.call(queue)
+                self._call(queue)
 
     def has_work(self, partition: int, queue: str) -> None:
         """A queue has work: wake the poll that is to take it. Where it is not known what the queue asks of workers, any
         poll of its kind is woken to find out.
         """
         known = self._of(partition, queue)
+        if self.hot and known.is_empty and kind_of(queue) in self.hot:
+            known.is_for_hot = True
+            asyncio.get_running_loop().call_later(HOT_GRACE_S, self._for_all, known, queue)
         known.news += 1
         known.asking = 0
         known.is_empty = False
         if self._matchmaker.knows(queue):
-            self._matchmaker.call(queue)
+            self._call(queue)
         else:
             self.unread.add(partition)
             self._matchmaker.call(kind_of(queue))
@@ -121,9 +147,9 @@ class Queues:
 
     # --- polls --------------------------------------------------------------------------------------------------------
 
-    def standing(self) -> Standing:
-        """The place of a poll that comes now; `leave` must follow."""
-        return self._matchmaker.standing()
+    def standing(self, merit: Merit) -> Standing:
+        """The place of a poll that comes now, of a worker with this merit; `leave` must follow."""
+        return self._matchmaker.standing(merit)
 
     def look(self, standing: Standing, kinds: Sequence[str], profile: Profile | None) -> Sequence[str]:
         """The queues that the poll may take from now; `profile` is what its worker registered."""
@@ -144,7 +170,7 @@ class Queues:
         if (
             self.unread
             or self._matchmaker.is_old(standing)
-            or any(self._may_hold_work(queue) for queue in standing.queues)
+            or any(self._may_hold_work(queue, standing.merit) for queue in standing.queues)
         ):
             return True
         return await self._matchmaker.wait(standing, seconds)
@@ -160,14 +186,18 @@ class Queues:
     def learn(self, queue: str, asked: Mapping[str, Json]) -> None:
         """The queue asks this of workers: wake the poll that is to take from it, if there may be work."""
         if self._matchmaker.learn(queue, asked) and self._may_hold_work(queue):
-            self._matchmaker.call(queue)
+            self._call(queue)
+
+    def reorder(self, standing: Standing) -> None:
+        """What the poll's worker does has changed its place, where workers are chosen by that."""
+        self._matchmaker.reorder(standing)
 
     def look_again(self) -> None:
         """News may have been lost: no queue is known to be empty, and one poll of each looks."""
         for known in self._known.values():
             known.news += 1
             known.asking = 0
-            known.is_empty = False
+            known.is_empty = known.is_for_hot = False
         self.unread.update(range(self._partitions))
         self._matchmaker.call_one_of_each()
 
@@ -183,7 +213,31 @@ class Queues:
     def _pass_on(self, standing: Standing) -> None:
         for queue in standing.queues:
             if self._matchmaker.awaited(queue) and (self.unread or self._may_hold_work(queue)):
+                self._call(queue)
+
+    def _call(self, queue: str) -> None:
+        """Wake the poll that is to take from this queue, if it may by now."""
+        if self.hot:
+            first = self._matchmaker.first(queue)
+            if first is None or not (self.unread or self._may_hold_work(queue, first.merit)):
+                return
+        self._matchmaker.call(queue)
+
+    def _for_all(self, known: Known, queue: str) -> None:
+        """The moment in which the queue was for hot workers alone is over."""
+        if known.is_for_hot:
+            known.is_for_hot = False
+            if known.is_worth_asking:
                 self._matchmaker.call(queue)
 
-    def _may_hold_work(self, queue: str) -> bool:
-        return any(self._of(partition, queue).is_worth_asking for partition in range(self._partitions))
+    def _may_hold_work(self, queue: str, merit: Merit | None = None) -> bool:
+        """Whether there may be work for a worker with this merit (None: for any)."""
+        for partition in range(self._partitions):
+            known = self._of(partition, queue)
+            if known.is_worth_asking and not (known.is_for_hot and merit is not None and _is_cold(merit, queue)):
+                return True
+        return False
+
+
+def _is_cold(merit: Merit, queue: str) -> bool:
+    return kind_of(queue) not in merit.hot

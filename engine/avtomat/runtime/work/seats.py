@@ -6,17 +6,20 @@ bounded: by number, and what was registered by bytes, for each worker and in all
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 from weakref import WeakValueDictionary
 
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
+from avtomat.runtime.work.matching import cost_of
 from avtomat.runtime.work.matchmaker import Profile, Standing
+from avtomat.runtime.work.strategies import Merit
 from avtomat.storage.port.codec import dumps, loads
 
 SEATS_MAX: Final = 10_000
@@ -26,6 +29,7 @@ REGISTRATIONS_BYTES_MAX: Final = 64 * 1024 * 1024
 
 REGISTER_RETRY_AFTER_S: Final = 30
 UNANSWERED_MAX: Final = 100
+HOT_MAX: Final = 500
 HELD_MAX: Final = 100
 """So many of the newest attempts are known for each worker: one whose answer was lost is among them."""
 
@@ -33,6 +37,9 @@ LEAVING: Final = frozenset({"draining", "offline"})
 """Statuses of a worker that takes no more tasks: it ends those that it has, or it is gone."""
 
 _DEVICE: Final = ("type", "model", "properties")
+_SKILL: Final = ("name", "type", "version")
+_ARTIFACT: Final = ("name", "version")
+_CAPABILITIES: Final = ("cost_per_skill", "extra")
 
 Send = Callable[[Mapping[str, Json]], None]
 
@@ -45,10 +52,11 @@ class Seat:
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
     each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
-    that it stops (LEAVING).
+    that it stops (LEAVING). `merit` is what counts when several workers wait.
     """
 
     profile: Profile
+    merit: Merit = field(default_factory=Merit)
     kinds: tuple[str, ...] = ()
     skills_hash: Json = None
     digest: bytes | None = None
@@ -101,10 +109,13 @@ class Seat:
 
 
 class Seats:
-    """The seats of one replica, those that were heard of longest ago first. `kept_ms` is how long one is kept."""
+    """The seats of one replica, those that were heard of longest ago first. `kept_ms` is how long one is kept; `hot`
+    counts the workers that are hot for a kind.
+    """
 
-    def __init__(self, now_ms: Callable[[], int], *, kept_ms: int) -> None:
+    def __init__(self, now_ms: Callable[[], int], hot: Counter[str], *, kept_ms: int) -> None:
         self._now_ms = now_ms
+        self._hot = hot
         self._kept_ms = kept_ms
         self._seats: OrderedDict[str, Seat] = OrderedDict()
         self._profiles: WeakValueDictionary[tuple[frozenset[str], bytes], Profile] = WeakValueDictionary()
@@ -177,7 +188,25 @@ class Seats:
         seat.digest, seat.registered_bytes, seat.skills_hash = digest, size, told.get("skills_hash")
         seat.kinds = kinds_of(told)
         seat.profile = self._profile(told, seat.kinds)
+        seat.merit.costs = {kind: cost for kind in _costs(told) if (cost := cost_of(told, kind)) is not None}
+        self.is_hot_for(seat, told.get("hot_skills") or ())
         return seat.profile is not before
+
+    def is_hot_for(self, seat: Seat, kinds: Iterable[Json]) -> None:
+        """The worker is hot for these kinds, and no others."""
+        hot = frozenset(islice((kind for kind in kinds if isinstance(kind, str)), HOT_MAX))
+        if hot != seat.merit.hot:
+            if seat.is_kept:
+                self._count_hot(seat, -1)
+            seat.merit.hot = hot
+            if seat.is_kept:
+                self._count_hot(seat, 1)
+
+    def _count_hot(self, seat: Seat, change: int) -> None:
+        for kind in seat.merit.hot:
+            self._hot[kind] += change
+            if not self._hot[kind]:
+                del self._hot[kind]
 
     def _bytes_beside(self, worker: str) -> int:
         seat = self._seats.get(worker)
@@ -210,6 +239,7 @@ class Seats:
 
     def _drop(self, worker: str) -> None:
         seat = self._seats.pop(worker)
+        self._count_hot(seat, -1)
         seat.is_kept = False
         self._bytes -= seat.registered_bytes
 
@@ -223,16 +253,36 @@ def kinds_of(record: Mapping[str, Json]) -> tuple[str, ...]:
 def _matched(record: Mapping[str, Json]) -> dict[str, Json]:
     """What `matching.fulfils` reads of a registration; of devices without what makes each one special."""
     found = {name: record[name] for name in ("worker_type", "installed_software") if name in record}
+    skills = [_part(skill, _SKILL) for skill in record.get("supported_skills") or () if _tells_more(skill)]
+    if skills:
+        found["supported_skills"] = skills
+    artifacts = record.get("installed_artifacts")
+    if isinstance(artifacts, list):
+        found["installed_artifacts"] = [_part(each, _ARTIFACT) for each in map(_named, artifacts)]
     resources, capabilities = record.get("resources"), record.get("capabilities")
     if isinstance(resources, dict):
         devices = resources.get("devices")
         if isinstance(devices, list):
-            devices = [_device(device) for device in devices if isinstance(device, dict)]
+            devices = [_part(device, _DEVICE) for device in devices if isinstance(device, dict)]
         found["resources"] = {"properties": resources.get("properties"), "devices": devices}
     if isinstance(capabilities, dict):
-        found["capabilities"] = {"cost_per_skill": capabilities.get("cost_per_skill")}
+        found["capabilities"] = _part(capabilities, _CAPABILITIES)
     return found
 
 
-def _device(device: Mapping[str, Json]) -> dict[str, Json]:
-    return {name: device[name] for name in _DEVICE if name in device}
+def _costs(record: Mapping[str, Json]) -> Iterable[str]:
+    capabilities = record.get("capabilities")
+    costs = capabilities.get("cost_per_skill") if isinstance(capabilities, dict) else None
+    return costs if isinstance(costs, dict) else ()
+
+
+def _tells_more(skill: Json) -> bool:
+    return isinstance(skill, dict) and any(skill.get(name) is not None for name in _SKILL[1:])
+
+
+def _named(artifact: Json) -> Mapping[str, Json]:
+    return artifact if isinstance(artifact, dict) else {"name": artifact}
+
+
+def _part(value: Mapping[str, Json], names: tuple[str, ...]) -> dict[str, Json]:
+    return {name: value[name] for name in names if name in value}

@@ -6,15 +6,13 @@ may still be at work: its lease stays live until the worker or the clock says th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from heapq import merge
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
 from avtomat.storage.memory.mail import unwind
 from avtomat.storage.memory.reads import loaded_if_small
 from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
-from avtomat.storage.port.rules import earliest, job_of_task
+from avtomat.storage.port.rules import STRIDE, earliest, job_of_task, turns_after
 from avtomat.storage.port.writes import Dispatch
 
 
@@ -57,7 +55,7 @@ def put_in_queue(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> No
     """Queue an attempt: at the end, or in the place that it had."""
     part.leased.pop(attempt.task_id, None)
     attempt.phase = Phase.QUEUED
-    attempt.order = attempt.order or part.next_order()
+    attempt.place = attempt.place or part.next_place(attempt.priority, now_ms)
     attempt.since_ms = now_ms
     attempt.queue_until_ms = None if attempt.dispatch.queue_ms is None else now_ms + attempt.dispatch.queue_ms
     part.enqueue(job, attempt)
@@ -76,7 +74,7 @@ def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> 
     """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live."""
     job.scopes[attempt.path].task = None
     if attempt.phase is not Phase.LEASED:
-        part.unqueue(attempt)
+        part.unqueue(job, attempt)
         del job.attempts[attempt.task_id]
         job.due.pop(("task", attempt.task_id), None)
         return []
@@ -98,24 +96,42 @@ def lease_seen_over(part: Partition, job: Job, attempt: Attempt, now_ms: int) ->
 
 
 def poll(
-    part: Partition, worker: str, queues: Sequence[str], nonce: str, max_tasks: int, lease_ms: int, now_ms: int
+    part: Partition,
+    worker: str,
+    queues: Sequence[str],
+    nonce: str,
+    max_tasks: int,
+    lease_ms: int,
+    strides: Mapping[str, int],
+    now_ms: int,
 ) -> list[Handout]:
     """Give out the first attempts of these queues, or once more what this nonce took."""
-    taken = [one for one in part.leased.values() if nonce and (one[1].worker, one[1].nonce) == (worker, nonce)]
-    if not taken:
-        waiting = merge(*(part.waiting(queue) for queue in dict.fromkeys(queues)), key=Queued.place)
-        taken = list(islice(waiting, max(0, max_tasks)))
-        for job, attempt in taken:
-            _claim(part, job, attempt, worker, nonce, lease_ms, now_ms)
-        part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
-    return [
-        _handout(job, attempt) for job, attempt in sorted(taken, key=lambda pair: (-pair[1].priority, pair[1].order))
-    ]
+    held = [one for one in part.leased.values() if nonce and (one[1].worker, one[1].nonce) == (worker, nonce)]
+    if held:
+        return [_handout(job, attempt) for job, attempt in sorted(held, key=lambda pair: pair[1].place)]
+    taken: list[Queued] = []
+    wanted = dict.fromkeys(queues)
+    while len(taken) < max_tasks:
+        firsts = [first for queue in wanted if (first := part.first(queue)) is not None]
+        if not firsts:
+            break
+        taken.append(min(firsts, key=Queued.place))
+        _take(part, taken[-1], strides)
+        _claim(part, *taken[-1], worker, nonce, lease_ms, now_ms)
+    part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
+    return [_handout(job, attempt) for job, attempt in taken]
+
+
+def _take(part: Partition, queued: Queued, strides: Mapping[str, int]) -> None:
+    """Note that it was the client's turn, if others wait for the queue as well."""
+    queue, client = queued.attempt.queue, queued.client
+    if len(part.heads(queue)) > 1:
+        part.turns[queue] = turns_after(part.turns.get(queue, {}), client, strides.get(client, STRIDE))
 
 
 def _claim(part: Partition, job: Job, attempt: Attempt, worker: str, nonce: str, lease_ms: int, now_ms: int) -> None:
     dispatch = attempt.dispatch
-    part.unqueue(attempt)
+    part.unqueue(job, attempt)
     part.leased[attempt.task_id] = job, attempt
     attempt.phase, attempt.since_ms = Phase.LEASED, now_ms
     attempt.worker, attempt.nonce = worker, nonce

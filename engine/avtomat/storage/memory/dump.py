@@ -31,17 +31,19 @@ def dump(partitions: Sequence[Partition], workers: Mapping[str, Registration], n
         due=sorted((member for part in partitions for member in _due(part)), key=due_order),
         post={str(part.number): [[post.job, post.mail.id] for post in part.post.values()] for part in partitions},
         programs=sorted({digest for part in partitions for digest in part.programs}),
+        counters=sorted(
+            [*name, str(counter.taken)]
+            for part in partitions
+            for name, counter in part.counters.items()
+            if counter.until_ms > now_ms
+        ),
         workers={name: [shown(one.record), shown_or_none(one.usage)] for name, one in sorted(workers.items())},
     )
 
 
 def _queues(part: Partition) -> dict[str, list[str]]:
-    ordered = {queue: sorted((one for _, one in part.waiting(queue)), key=_place) for queue in sorted(part.queues)}
+    ordered = {queue: [one for _, one in part.waiting(queue)] for queue in sorted(part.queues)}
     return {f"{part.number} {queue}": [one.task_id for one in queued] for queue, queued in ordered.items() if queued}
-
-
-def _place(attempt: Attempt) -> tuple[int, int]:
-    return -attempt.priority, attempt.order
 
 
 def _due(part: Partition) -> list[DueDump]:

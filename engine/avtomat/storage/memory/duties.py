@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from avtomat.storage.memory.attempts import lease_seen_over, put_in_queue
+from avtomat.storage.memory.counters import forget_ended
 from avtomat.storage.memory.mail import forget_lapsed, operators
 from avtomat.storage.memory.reads import loaded_if_small
 from avtomat.storage.memory.state import Job, Member, Partition
@@ -112,7 +113,8 @@ def sweep(part: Partition, limit: int, now_ms: int) -> int:
 
 
 def trim(part: Partition, limit: int, now_ms: int) -> int:
-    """Remove ended jobs past their retention, longest past first, and programs that nothing needs."""
+    """Remove ended jobs past their retention, longest past first, programs that nothing needs, and ended counters."""
+    forget_ended(part, now_ms)
     past = [(_leaves_ms(job), name) for name, job in part.jobs.items() if job.is_ended and _leaves_ms(job) <= now_ms]
     leaving = sorted(past)[:limit]
     for _, name in leaving:

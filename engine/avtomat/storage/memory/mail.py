@@ -101,6 +101,7 @@ def wait_for(part: Partition, job: Job, scope: Scope, wait: SignalWait, now_ms: 
         scope.wait, scope.wait_order = wait, part.next_order()
     else:
         job.signals.remove(letter)
+        job.due.pop(("timer", scope.path), None)
         put(job, scope, letter, now_ms)
 
 

@@ -194,6 +194,6 @@ def counts(partitions: Iterable[Partition]) -> dict[str, int]:
         for job in part.open.values():
             numbers[job.status] += 1
             numbers["due"] += len(job.due)
-        for queue, queued in part.queues.items():
-            numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + len(queued)
+        for queue, lines in part.queues.items():
+            numbers[f"queue:{queue}"] = numbers.get(f"queue:{queue}", 0) + sum(map(len, lines.values()))
     return numbers

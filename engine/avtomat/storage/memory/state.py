@@ -11,11 +11,21 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from heapq import merge
 from typing import NamedTuple
 
 from avtomat.storage.port.answers import HistoryEntry
-from avtomat.storage.port.rules import ENDED, PARKED, ROOT, earliest, fences_of
-from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS, OPERATOR_MAIL
+from avtomat.storage.port.rules import (
+    ENDED,
+    PARKED,
+    ROOT,
+    earliest,
+    fences_of,
+    next_stamp,
+    place_in_queue,
+    whose_turn,
+)
+from avtomat.storage.port.store import AGEING_MS, ENDED_ATTEMPT_KEPT_MS, OPERATOR_MAIL
 from avtomat.storage.port.writes import Dispatch, Fork, Mail, NewJob, Post, SignalWait
 
 
@@ -30,7 +40,7 @@ class Phase(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One attempt of a task. `order` is its place among those of its queue with the same priority.
+    """One attempt of a task. `place` is its place among those of its queue and client, 0 before it is queued.
 
     `dispatch` is what was asked for, `queue`, `priority` and `body` what that means (a retry takes them from the
     attempt before). The `…_until_ms` are the limits that count in the present phase. Once ended, `why` is `result` or
@@ -46,7 +56,7 @@ class Attempt:
     body: bytes
     phase: Phase
     since_ms: int
-    order: int = 0
+    place: int = 0
     queue_until_ms: int | None = None
     attempt_until_ms: int | None = None
     total_at_ms: int | None = None
@@ -229,13 +239,14 @@ class Queued(NamedTuple):
     job: Job
     attempt: Attempt
 
-    def place(self) -> tuple[int, int]:
-        """Its place: by priority, then first come."""
-        return _place(self.attempt)
+    def place(self) -> int:
+        """Its place among those of its client."""
+        return self.attempt.place
 
-
-def _place(attempt: Attempt) -> tuple[int, int]:
-    return -attempt.priority, attempt.order
+    @property
+    def client(self) -> str:
+        """Whose it is."""
+        return self.job.new.client
 
 
 @dataclass(slots=True, kw_only=True)
@@ -255,25 +266,39 @@ class Program:
     asked_ms: int
 
 
+@dataclass(slots=True)
+class UsedUp:
+    """What a client has taken in a period that ends at `until_ms`."""
+
+    taken: int
+    until_ms: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Partition:
-    """Jobs that live together. `open` is the index of open jobs, `leased` that of attempts under a lease, by wire id;
-    a queue is kept in the order in which it is given out. `watched_ms` says when `due` last left nothing undone.
+    """Jobs that live together. `open` is the index of open jobs, `leased` that of attempts under a lease, by wire id.
+
+    A queue is kept by client and place, and `turns` how far its clients are on (see `rules.whose_turn`). `watched_ms`
+    says when `due` last left nothing undone.
     """
 
     number: int
+    ageing_ms: int = AGEING_MS
     keeps_history: bool = True
     jobs: dict[str, Job] = field(default_factory=dict)
     open: dict[str, Job] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     leased: dict[str, tuple[Job, Attempt]] = field(default_factory=dict)
-    queues: dict[str, list[Queued]] = field(default_factory=dict)
+    queues: dict[str, dict[str, list[Queued]]] = field(default_factory=dict)
+    turns: dict[str, dict[str, int]] = field(default_factory=dict)
     requirements: dict[str, bytes] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
+    counters: dict[tuple[str, str], UsedUp] = field(default_factory=dict)
     post: dict[str, Post] = field(default_factory=dict)
     outbox: list[tuple[int, HistoryEntry]] = field(default_factory=list)
     watched_ms: int | None = None
     orders: int = 0
+    stamp: int = 0
     woken: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
@@ -282,21 +307,48 @@ class Partition:
         self.orders += 1
         return self.orders
 
+    def next_place(self, priority: int, now_ms: int) -> int:
+        """The place of an attempt of this priority that is queued now."""
+        self.stamp = next_stamp(self.stamp, now_ms)
+        return place_in_queue(self.stamp, priority, self.ageing_ms)
+
     def waiting(self, queue: str) -> Iterator[Queued]:
-        """The attempts of a queue that may be given out, in their order."""
-        return (queued for queued in self.queues.get(queue, ()) if not queued.job.is_parked)
+        """The attempts of a queue that may be given out, by their places, whosever they are."""
+        lines = self.queues.get(queue, {}).values()
+        return (queued for queued in merge(*lines, key=Queued.place) if not queued.job.is_parked)
+
+    def heads(self, queue: str) -> dict[str, Queued]:
+        """The first attempt of each client that waits."""
+        found: dict[str, Queued] = {}
+        for client, line in self.queues.get(queue, {}).items():
+            head = next((queued for queued in line if not queued.job.is_parked), None)
+            if head is not None:
+                found[client] = head
+        return found
+
+    def first(self, queue: str) -> Queued | None:
+        """The attempt of a queue that is given out next: the first one of the client whose turn it is."""
+        heads = self.heads(queue)
+        if len(heads) < 2:
+            return next(iter(heads.values()), None)
+        places = {client: head.place() for client, head in heads.items()}
+        return heads[whose_turn(places, self.turns.get(queue, {}))]
 
     def enqueue(self, job: Job, attempt: Attempt) -> None:
         """Put an attempt into its queue, and wake those who wait for an empty one."""
-        if not job.is_parked and not any(self.waiting(attempt.queue)):
+        if not job.is_parked and not self.heads(attempt.queue):
             self.woken.append(attempt.queue)
-        insort(self.queues.setdefault(attempt.queue, []), Queued(job, attempt), key=Queued.place)
+        line = self.queues.setdefault(attempt.queue, {}).setdefault(job.new.client, [])
+        insort(line, Queued(job, attempt), key=Queued.place)
 
-    def unqueue(self, attempt: Attempt) -> None:
+    def unqueue(self, job: Job, attempt: Attempt) -> None:
         """Take an attempt out of its queue, if it is in it."""
-        queue = self.queues.get(attempt.queue, [])
-        at = bisect_left(queue, _place(attempt), key=Queued.place)
-        if at < len(queue) and queue[at].attempt is attempt:
-            del queue[at]
-        if not queue:
+        lines = self.queues.get(attempt.queue, {})
+        line = lines.get(job.new.client, [])
+        at = bisect_left(line, attempt.place, key=Queued.place)
+        if at < len(line) and line[at].attempt is attempt:
+            del line[at]
+        if not line:
+            lines.pop(job.new.client, None)
+        if not lines:
             self.queues.pop(attempt.queue, None)

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from avtomat.errors import StoreError
 from avtomat.storage.memory import attempts as memory_attempts
 from avtomat.storage.memory import commit as memory_commit
+from avtomat.storage.memory import counters as memory_counters
 from avtomat.storage.memory import duties as memory_duties
 from avtomat.storage.memory import mail as memory_mail
 from avtomat.storage.memory import reads as memory_reads
@@ -34,10 +35,12 @@ from avtomat.storage.port.answers import (
     Outcome,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock
-from avtomat.storage.port.rules import partition_of
+from avtomat.storage.port.rules import partition_of, partition_of_key
+from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 from avtomat.storage.proof.dump import Dump
 
@@ -83,6 +86,7 @@ class MemoryStore:
         clock: Callable[[], int] | None = None,
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
+        ageing_ms: int = AGEING_MS,
         turns: Callable[[], int] = _turns_by_default,
     ) -> None:
         self.partitions = partitions
@@ -91,7 +95,10 @@ class MemoryStore:
         self._own_ms = clock or self._clock.now_ms
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
-        self._parts = [Partition(number=number, keeps_history=not history_outbox) for number in range(partitions)]
+        self._parts = [
+            Partition(number=number, keeps_history=not history_outbox, ageing_ms=ageing_ms)
+            for number in range(partitions)
+        ]
         self._workers: dict[str, Registration] = {}
         self._current: dict[str, bytes] = {}
         self._current_number = 0
@@ -252,11 +259,19 @@ class MemoryStore:
 
     @_step
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         part = self._parts[partition]
-        taken = memory_attempts.poll(part, worker, queues, nonce, max_tasks, lease_ms, self.now_ms())
+        taken = memory_attempts.poll(part, worker, queues, nonce, max_tasks, lease_ms, strides, self.now_ms())
         return self._told(part, taken)
 
     @_step
@@ -294,8 +309,8 @@ class MemoryStore:
     @_step
     async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
         """Renew a registration."""
-        known = self._live_workers().get(worker)
-        if known is None:
+        known = self._workers.get(worker)
+        if known is None or known.until_ms <= self.now_ms():
             return None
         known.until_ms = self.now_ms() + ttl_ms
         known.usage = known.usage if usage is None else usage
@@ -305,6 +320,20 @@ class MemoryStore:
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
         return {worker: known.record for worker, known in self._live_workers().items()}
+
+    # counters
+
+    @_step
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        part = self._parts[partition_of_key(client, period, self.partitions)]
+        return memory_counters.take(part, client, period, amount, most, until_ms, self.now_ms())
+
+    @_step
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        part = self._parts[partition_of_key(client, period, self.partitions)]
+        memory_counters.give_back(part, client, period, amount, self.now_ms())
 
     # duties
 

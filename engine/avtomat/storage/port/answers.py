@@ -102,6 +102,14 @@ class Created:
 
 
 @value
+class Taken:
+    """What was taken from a counter now (`granted`), and what is taken from it in all, by every replica."""
+
+    granted: int
+    in_all: int
+
+
+@value
 class Handout:
     """An attempt under a fresh lease. `deadline_ms` is the earlier of attempt and total deadline. `view` brings its
     scope, as it was in this step, so that a replica that does not know it needs no read when the result comes (None

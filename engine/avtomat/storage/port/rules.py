@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from avtomat.storage.port.store import OPERATOR_IDS_MAX, OPERATOR_MAIL, SENDER_IDS_MAX, SIGNAL_IDS_MAX
@@ -60,6 +60,11 @@ def is_task_id(text: str, partitions: int) -> bool:
     """Whether a text from outside can be the wire id of an attempt here."""
     job, dash, random = text.partition("-")
     return bool(dash) and is_job_id(job, partitions) and _TASK_RANDOM.fullmatch(random) is not None
+
+
+def own_tasks(texts: Iterable[object], partitions: int) -> list[str]:
+    """Those that can be tasks of this engine: a worker may serve several, and names the tasks of all."""
+    return [text for text in texts if isinstance(text, str) and is_task_id(text, partitions)]
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------
@@ -117,6 +122,53 @@ def earliest(*limits: tuple[str, int | None]) -> tuple[str, int] | None:
     """The first limit that passes, by kind and time; of equal times the one that is named first."""
     known = [(kind, at_ms) for kind, at_ms in limits if at_ms is not None]
     return min(known, key=lambda limit: limit[1], default=None)
+
+
+# --- the order of queues ----------------------------------------------------------------------------------------------
+
+
+PLACES_FROM_MS = 1_735_689_600_000
+"""Places count from 2025 on, so that they stay whole numbers in every store."""
+
+STAMPS_PER_MS = 100
+"""So many attempts are told apart that are queued within a millisecond; more of them count as queued a little later."""
+
+PRIORITY_MAX = 9
+STRIDE = 1_000_000
+"""How far one attempt moves a client of weight 1 on among those that wait for the same queue."""
+
+OF_QUEUE = "\n"
+"""The name, which no client has, under which a queue says how far on it is itself."""
+
+
+def next_stamp(last: int, now_ms: int) -> int:
+    """When an attempt is queued, as a number that is higher than the last one of its partition."""
+    return max(last + 1, (now_ms - PLACES_FROM_MS) * STAMPS_PER_MS)
+
+
+def place_in_queue(stamp: int, priority: int, ageing_ms: int) -> int:
+    """The place of an attempt among those of its client: the lowest comes first. A step of priority counts as much as
+    `ageing_ms` of waiting, so each attempt is overtaken for so long only. No two places are the same.
+    """
+    return (stamp - priority * ageing_ms * STAMPS_PER_MS) * (PRIORITY_MAX + 1) + PRIORITY_MAX - priority
+
+
+def whose_turn(heads: Mapping[str, int], turns: Mapping[str, int]) -> str:
+    """Of the clients that wait for a queue, each with the place of its first attempt, the one that comes next.
+
+    `turns` says how far those are on that the queue knows of, and under OF_QUEUE the queue itself: the others are as
+    far as the queue. Who is least far on comes first, of equals the one whose attempt has the lower place. The only one
+    that waits moves nothing, so `turns` is kept for queues that several clients wait for.
+    """
+    behind = turns.get(OF_QUEUE, 0)
+    return min(heads, key=lambda client: (max(turns.get(client, 0), behind), heads[client]))
+
+
+def turns_after(turns: Mapping[str, int], client: str, stride: int) -> dict[str, int]:
+    """How far the clients are on once this one, which did not wait alone, has been given an attempt."""
+    at = max(turns.get(client, 0), turns.get(OF_QUEUE, 0))
+    ahead = {each: turn for each, turn in turns.items() if turn > at}
+    return {**ahead, OF_QUEUE: at, client: at + stride}
 
 
 # --- joins ------------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ Rules that hold for every operation
     with the job's id, which has no dash), and of every key. A call touches one partition (heartbeat, release and the
     workers' records excepted); `rules.py` says how an id or an idempotency key names its partition.
   * A call that was certainly not executed is repeated by the store itself or raises `StoreNotExecuted`; a call whose
-    answer was lost raises `StoreAnswerLost` and may be repeated with the same arguments: every operation is
-    idempotent by its job id, cause, nonce or mail id.
+    answer was lost raises `StoreAnswerLost` and may be repeated with the same arguments: every operation but those of
+    counters is idempotent by its job id, cause, nonce or mail id.
 
 Names
   * path     a scope inside a job: `/`, `/3.17`, `/3.17/0.2` (fork.index per level; ANCESTORS of it are its prefixes).
@@ -23,7 +23,7 @@ Names
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from avtomat.errors import StoreError
 from avtomat.storage.port.answers import (
@@ -39,6 +39,7 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
@@ -50,6 +51,12 @@ SENDER_IDS_MAX = SIGNAL_IDS_MAX // 2
 OPERATOR_IDS_MAX = 1_000
 """How many ids of mail a job remembers: of signals, of one sender's signals, of operators' requests."""
 LOADED_BYTES_MAX = 16 * 1024
+AGEING_MS: Final = 60_000
+"""A step of priority counts as much as so long a wait, where no setting says otherwise."""
+
+EQUAL: Final[Mapping[str, int]] = {}
+"""No client has a stride of its own."""
+
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 200
@@ -219,10 +226,22 @@ class Store(Protocol):
     # work
 
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
-        """Take up to `max_tasks` attempts from these queues: by priority, then first come, over all of them; each
-        gets a lease in this step.
+        """Take up to `max_tasks` attempts from these queues, in the order of their places over all of them; each gets
+        a lease in this step. A place is when an attempt was queued, less the store's `ageing_ms` for each step of
+        priority (`rules.place_in_queue`).
+
+        Of a queue for which several clients wait, the first attempt of the client whose turn it is counts
+        (`rules.whose_turn`). An attempt of a client named in `strides` moves it on so far, of others `rules.STRIDE`.
 
         The same nonce of the same worker again (not empty) returns what is still leased under it; when nothing is, it
         takes afresh. Tasks of paused or quarantined jobs are not given out. A claim that leaves a queue non-empty
@@ -257,6 +276,18 @@ class Store(Protocol):
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
 
+    # counters: what a client may use up in a period, shared by replicas
+
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take up to `amount` of what is left in this client's counter of a period, of which `most` can be taken in
+        all. A counter begins with its first use and ends at `until_ms`, from which time on nothing is granted.
+
+        This and `give_back` are not idempotent: what was taken by a call whose answer was lost stays taken.
+        """
+
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was taken from a counter and not used; one that has ended takes nothing."""
+
     # duties, each claimed in small batches by any replica
 
     async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
@@ -289,8 +320,8 @@ class Store(Protocol):
 
     async def trim(self, partition: int, limit: int) -> int:
         """Remove up to `limit` ended jobs past their retention, with history, values, keys and programs that nothing
-        needs: no job of the partition was created with them, and nobody put them for rules.PROGRAM_KEPT_MS. Returns how
-        many jobs left.
+        needs: no job of the partition was created with them, and nobody put them for rules.PROGRAM_KEPT_MS. Counters
+        that have ended go as well. Returns how many jobs left.
         """
 
     # cross-partition post, and the outbox to a history database

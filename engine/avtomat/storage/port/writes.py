@@ -110,7 +110,8 @@ class HeadChange:
 @value
 class SignalWait:
     """The scope waits for a signal with this name and key. If one has come already, it is mailed to the scope in this
-    very step."""
+    very step, and the timer that the scope has by then is gone: what is there counts before the time given for it.
+    """
 
     name: str
     key: str

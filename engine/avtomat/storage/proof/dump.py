@@ -134,7 +134,8 @@ class DueDump(TypedDict):
 class Dump(TypedDict):
     """A store. `open` is the index of open jobs; `keys` lists [client, key, job]; `queues` has the wire ids of each
     queue that is not empty, by `<partition> <queue>`, in the order in which they would be given out, parked ones left
-    out; `post` lists [to job, mail id] by `<partition>`, oldest first; `workers` has [record, usage] of live workers.
+    out; `post` lists [to job, mail id] by `<partition>`, oldest first; `counters` lists [client, period, what
+    is taken] of those that have not ended; `workers` has [record, usage] of live workers.
     """
 
     jobs: dict[str, JobDump]
@@ -144,6 +145,7 @@ class Dump(TypedDict):
     due: list[DueDump]
     post: dict[str, list[list[str]]]
     programs: list[str]
+    counters: list[list[str]]
     workers: dict[str, list[str | None]]
 
 

@@ -49,6 +49,7 @@ async def dump(backend: RedisBackend, prefixes: Sequence[str], now_ms: int) -> D
         due=sorted((member for part in parts for member in part.due()), key=due_order),
         post={str(place): part.post() for place, part in enumerate(parts)},
         programs=sorted({digest for part in parts for digest in part.hash("pg")}),
+        counters=sorted(counter for part in parts for counter in part.counters()),
         workers=parts[0].workers(),
     )
 
@@ -111,8 +112,11 @@ class _Part:
 
     def queues(self) -> Iterator[tuple[str, list[str]]]:
         """Queues that are not empty."""
-        for queue in self.names("q:"):
-            yield queue, [self.task(ref)["id"] for ref in self.scores(f"q:{queue}")]
+        lines: dict[str, dict[str, int]] = {}
+        for name in self.names("q:"):
+            lines.setdefault(name.partition("\n")[0], {}).update(self.scores(f"q:{name}"))
+        for queue, places in sorted(lines.items()):
+            yield queue, [self.task(ref)["id"] for ref in sorted(places, key=places.__getitem__)]
 
     def due(self) -> Iterator[DueDump]:
         """Due members, those of parked jobs included."""
@@ -141,6 +145,13 @@ class _Part:
         """Post, oldest first: to which job, mail id."""
         packed = self.hash("pb")
         return [[packed[mail_id].split(b"\n")[0].decode(), mail_id] for mail_id in self.scores("po")]
+
+    def counters(self) -> Iterator[list[str]]:
+        """Client, period, what is taken, of counters that have not ended."""
+        taken = self.hash("ct")
+        for name, until_ms in self.scores("ce").items():
+            if until_ms > self.now_ms:
+                yield [*name.split("\n"), taken.get(name, b"0").decode()]
 
     def workers(self) -> dict[str, list[str | None]]:
         """Live workers."""

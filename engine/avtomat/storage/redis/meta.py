@@ -18,7 +18,7 @@ from avtomat.storage.redis.wire.link import META
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 IDENTITY_BYTES: Final = 8
 
 Counts = Callable[[], Awaitable[Mapping[str, int]]]

@@ -31,11 +31,12 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock, Times, passed_ms
 from avtomat.storage.port.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
-from avtomat.storage.port.store import BELOW_LOOKED_AT_MAX
+from avtomat.storage.port.store import AGEING_MS, BELOW_LOOKED_AT_MAX, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
 from avtomat.storage.redis import answers, codec
 from avtomat.storage.redis.backend import RedisBackend
@@ -78,13 +79,14 @@ class RedisStore:
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
         store_id: str = "",
+        ageing_ms: int = AGEING_MS,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.partitions = partitions
         self._backend = RedisBackend(url, timeout_s=timeout_s)
         self._offset_ms = offset_ms or (lambda: 0)
         self._messages = Messages()
-        self._mode = (",outbox" if history_outbox else "") + self._messages.replica.decode()
+        self._mode = (",outbox" if history_outbox else "") + f"@{ageing_ms}" + self._messages.replica.decode()
         self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
         self._clock_most_ms = 0.0
         self._store_id = store_id
@@ -297,11 +299,20 @@ class RedisStore:
     # --- work ---------------------------------------------------------------------------------------------------------
 
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         names = (codec.named(worker), codec.named(nonce))
-        reply = await self._run("poll", partition, *names, max_tasks, lease_ms, *dict.fromkeys(queues))
+        packed = "".join(f"{client}\n{stride}\n" for client, stride in strides.items())
+        reply = await self._run("poll", partition, *names, max_tasks, lease_ms, packed, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
@@ -337,6 +348,19 @@ class RedisStore:
         """All live registrations."""
         flat = (await self._run("workers", WORKERS_PARTITION))[1]
         return {worker.decode(): record for worker, record in zip(flat[::3], flat[1::3], strict=True)}
+
+    # --- counters -----------------------------------------------------------------------------------------------------
+
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        partition, name = partition_of_key(client, period, self.partitions), codec.client_key(client, period)
+        _, granted, in_all = await self._run("take", partition, name, amount, most, until_ms)
+        return Taken(granted=granted, in_all=in_all)
+
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        partition, name = partition_of_key(client, period, self.partitions), codec.client_key(client, period)
+        await self._run("give_back", partition, name, amount)
 
     # --- duties -------------------------------------------------------------------------------------------------------
 

@@ -20,9 +20,9 @@ from avtomat.storage.sqlite.scopes import Spot, note_extras
 from avtomat.storage.sqlite.writer import Step
 
 _ADD: Final = """
-INSERT INTO attempts (task_id, partition, n, path, visit, attempt, queue, priority, place, phase, since_ms,
+INSERT INTO attempts (task_id, partition, n, path, visit, attempt, queue, client, priority, place, phase, since_ms,
     not_before_ms, queue_ms, queue_at_ms, attempt_ms, lease_ms, total_at_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _REQUIRE: Final = "INSERT OR REPLACE INTO requirements VALUES (?, ?, ?)"
 
@@ -35,8 +35,8 @@ WHERE (kind, number, time_ms) <> (excluded.kind, excluded.number, excluded.time_
 _NO_LIMIT: Final = "DELETE FROM due WHERE n = ? AND path = ? AND slot = 'task'"
 
 _GET: Final = """
-SELECT task_id, partition, n, path, attempt, queue, place, phase, worker, hash, why, ended_ms, not_before_ms, queue_ms,
-    queue_at_ms, attempt_at_ms, lease_ms, leased_ms, lease_until_ms, total_at_ms
+SELECT task_id, partition, n, path, attempt, queue, priority, place, phase, worker, hash, why, ended_ms,
+    not_before_ms, queue_ms, queue_at_ms, attempt_at_ms, lease_ms, leased_ms, lease_until_ms, total_at_ms
 FROM attempts WHERE task_id = ?"""
 
 _USE: Final = """
@@ -63,6 +63,7 @@ class Attempt:
     path: str
     attempt: int
     queue: str
+    priority: int
     place: int
     phase: str
     worker: str | None
@@ -96,6 +97,7 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
     phase = "delayed" if delayed else "parked" if spot.parked else "queued"
     not_before = task.not_before_ms if delayed else None
     queue_at = None if delayed or task.queue_ms is None else step.now + task.queue_ms
+    assert spot.priority is not None
     step.db.execute(
         _ADD,
         (
@@ -106,8 +108,9 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             visit,
             task.attempt,
             spot.queue,
+            spot.client,
             spot.priority,
-            next(step.places),
+            0 if delayed else step.place(spot.partition, spot.priority),
             phase,
             step.now,
             not_before,
@@ -130,9 +133,9 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
 
 
 def put_in_queue(step: Step, attempt: Attempt, *, parked: bool) -> None:
-    """Queue an attempt that was delayed (at the end) or is given back (in the place that it had)."""
+    """Queue an attempt that was delayed (as one that comes now) or is given back (in the place that it had)."""
     if attempt.phase == "delayed":
-        attempt.place = next(step.places)
+        attempt.place = step.place(attempt.partition, attempt.priority)
     else:
         step.moved[LEASES] -= 1
     attempt.phase = "parked" if parked else "queued"

@@ -1,15 +1,17 @@
 """Hand attempts out to workers, and hear from those that hold them: poll, heartbeat, release, progress.
 
-A queue is read in its own order by its index, so a claim costs the same however long the queue is.
+A queue is read in its own order by its index, so a claim costs the same however long the queue is; it grows with the
+clients that wait for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from avtomat.storage.port.answers import Handout
-from avtomat.storage.port.rules import ENDED, ROOT, earliest, job_of_task
+from avtomat.storage.port.rules import ENDED, ROOT, STRIDE, earliest, job_of_task, turns_after, whose_turn
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
 from avtomat.storage.sqlite.counts import LEASES
@@ -19,11 +21,20 @@ from avtomat.storage.sqlite.writer import Step
 
 _HELD_UNDER: Final = """
 SELECT task_id FROM attempts WHERE worker = ? AND nonce = ? AND phase = 'leased' AND partition = ?
-ORDER BY priority DESC, place"""
+ORDER BY place"""
 
-_WAITING: Final = """
-SELECT -priority, place, queue, task_id, path, n FROM attempts
-WHERE partition = ? AND queue = ? AND phase = 'queued' ORDER BY priority DESC, place LIMIT ?"""
+_FIRST: Final = """
+SELECT place, queue, task_id, path, n, client,
+    (SELECT max(client) FROM attempts WHERE partition = ?1 AND queue = ?2 AND phase = 'queued')
+FROM attempts WHERE partition = ?1 AND queue = ?2 AND phase = 'queued' ORDER BY client, place"""
+
+_NEXT: Final = """
+SELECT place, queue, task_id, path, n, client, NULL
+FROM attempts WHERE partition = ?1 AND queue = ?2 AND phase = 'queued' AND client > ?3 ORDER BY client, place"""
+
+_TURNS: Final = "SELECT client, turn FROM turns WHERE partition = ? AND queue = ?"
+_NO_TURNS: Final = "DELETE FROM turns WHERE partition = ? AND queue = ?"
+_TURN: Final = "INSERT INTO turns VALUES (?, ?, ?, ?)"
 
 _CLAIM: Final = """
 UPDATE attempts SET phase = 'leased', since_ms = ?1, worker = ?2, nonce = ?3, leased_ms = coalesce(lease_ms, ?4),
@@ -40,39 +51,97 @@ _STATUS: Final = "SELECT status FROM jobs WHERE n = ?"
 _EXTEND: Final = "UPDATE attempts SET lease_until_ms = ? WHERE task_id = ?"
 _NOTE: Final = "UPDATE attempts SET progress = ? WHERE task_id = ? AND worker = ? AND phase = 'leased'"
 
-_Waiting = tuple[int, int, str, str, str, int]
+_Waiting = tuple[int, str, str, str, int, str, str | None]
 
 
 def poll(
-    step: Step, partition: int, worker: str, queues: Sequence[str], nonce: str, max_tasks: int, lease_ms: int
+    step: Step,
+    partition: int,
+    worker: str,
+    queues: Sequence[str],
+    nonce: str,
+    max_tasks: int,
+    lease_ms: int,
+    strides: Mapping[str, int],
 ) -> list[Handout]:
     """See `Store.poll`."""
     held = step.db.execute(_HELD_UNDER, (worker, nonce, partition)).fetchall() if nonce else []
     if held:
         return [_handout(step, task_id) for (task_id,) in held]
-    wanted = max(0, max_tasks)
-    waiting = _waiting(step, partition, queues, wanted + 1)
-    taken = waiting[:wanted]
-    for _, _, _, task_id, _, _ in taken:
-        _claim(step, task_id, worker, nonce, lease_ms)
-    polled = {row[2] for row in taken}
-    for row in waiting[wanted:]:
-        if row[2] in polled:
-            step.queues[partition, row[2]] = None
-    return [_handout(step, row[3]) for row in taken]
+    lines = [_Line(step, partition, queue, max_tasks + 1) for queue in dict.fromkeys(queues)] if max_tasks > 0 else []
+    taken: list[str] = []
+    while len(taken) < max_tasks and (waiting := [line for line in lines if line.clients]):
+        line = min(waiting, key=_Line.place)
+        taken.append(line.take(strides))
+        _claim(step, taken[-1], worker, nonce, lease_ms)
+    for line in lines:
+        line.keep_turns()
+        if line.is_polled and line.clients:
+            step.queues[partition, line.queue] = None
+    return [_handout(step, task_id) for task_id in taken]
 
 
-def _waiting(step: Step, partition: int, queues: Iterable[str], limit: int) -> list[_Waiting]:
-    """The first of each queue, in the order in which they are to be given out, and one more of each at least."""
-    first: list[_Waiting] = []
-    for queue in dict.fromkeys(queues):
-        first += [row for row in step.db.execute(_WAITING, (partition, queue, limit)) if not _is_unswept(step, row)]
-    return sorted(first)
+class _Line:
+    """The first attempts of a queue, so many of each client, and whose turn it is."""
+
+    def __init__(self, step: Step, partition: int, queue: str, limit: int) -> None:
+        self.queue = queue
+        self.is_polled = False
+        self._step = step
+        self._where = partition, queue
+        self.clients = {rows[0][5]: deque(rows) for rows in self._rows(limit)}
+        several = len(self.clients) > 1
+        self._turns: dict[str, int] = dict(step.db.execute(_TURNS, self._where).fetchall()) if several else {}
+        self._moved = False
+
+    def place(self) -> int:
+        """The place of the attempt that is given out next."""
+        return self.clients[self._next()][0][0]
+
+    def take(self, strides: Mapping[str, int]) -> str:
+        """Take the attempt that comes next."""
+        client = self._next()
+        if len(self.clients) > 1:
+            self._turns, self._moved = turns_after(self._turns, client, strides.get(client, STRIDE)), True
+        row = self.clients[client].popleft()
+        if not self.clients[client]:
+            del self.clients[client]
+        self.is_polled = True
+        return row[2]
+
+    def keep_turns(self) -> None:
+        """Write down how far the clients are on."""
+        if self._moved:
+            self._step.db.execute(_NO_TURNS, self._where)
+            self._step.db.executemany(_TURN, [(*self._where, *each) for each in self._turns.items()])
+
+    def _next(self) -> str:
+        if len(self.clients) == 1:
+            return next(iter(self.clients))
+        return whose_turn({client: rows[0][0] for client, rows in self.clients.items()}, self._turns)
+
+    def _rows(self, limit: int) -> Iterator[list[_Waiting]]:
+        """The first rows of each client; mostly there is one, and one statement finds that out."""
+        cursor, last = self._step.db.execute(_FIRST, self._where), None
+        while (row := cursor.fetchone()) is not None:
+            client, last = row[5], row[6] or last
+            alive = [row] if not _is_unswept(self._step, row) else []
+            for more in cursor:
+                if more[5] != client or len(alive) == limit:
+                    break
+                if not _is_unswept(self._step, more):
+                    alive.append(more)
+            cursor.close()
+            if alive:
+                yield alive
+            if client == last:
+                return
+            cursor = self._step.db.execute(_NEXT, (*self._where, client))
 
 
 def _is_unswept(step: Step, row: _Waiting) -> bool:
     """Whether the task's scope is closed and only `sweep` has not come by yet."""
-    *_, path, n = row
+    path, n = row[3:5]
     if path == ROOT:
         return False
     return step.db.execute(_STATUS, (n,)).fetchone()[0] in ENDED or fence(step.db, n, path) is not None

@@ -105,7 +105,7 @@ def _add_job(step: Step, new: NewJob) -> Spot | None:
     if not added.rowcount:
         return None
     step.moved["open"] += 1
-    return Spot(ROOT, n, new.job, partition, "open", 0, 0)
+    return Spot(ROOT, n, new.job, partition, "open", 0, 0, client=new.client)
 
 
 def _known(step: Step, new: NewJob) -> Created:

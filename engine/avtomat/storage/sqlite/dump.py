@@ -45,10 +45,11 @@ _HISTORY: Final = "SELECT seq, at_ms, path, cause, record FROM history WHERE n =
 _KEYS: Final = "SELECT client, key, job FROM jobs WHERE key IS NOT NULL ORDER BY client, key"
 _QUEUES: Final = """
 SELECT partition, queue, task_id, n, path FROM attempts WHERE phase = 'queued'
-ORDER BY partition, queue, priority DESC, place"""
+ORDER BY partition, queue, place"""
 _DUE: Final = "SELECT d.*, j.job, j.status FROM due d JOIN jobs j ON j.n = d.n"
 _POST: Final = "SELECT job, id FROM post WHERE partition = ? ORDER BY place"
 _PROGRAMS: Final = "SELECT DISTINCT digest FROM programs ORDER BY digest"
+_COUNTERS: Final = "SELECT client, period, taken FROM counters WHERE until_ms > ? ORDER BY client, period"
 _WORKERS: Final = "SELECT worker, record, usage FROM workers WHERE until_ms > ? ORDER BY worker"
 
 Row = dict[str, Any]
@@ -65,6 +66,7 @@ def dump(db: sqlite3.Connection, partitions: int, now: int) -> Dump:
         due=sorted((_due(row) for row in _rows(db, _DUE) if not _is_void(db, row)), key=due_order),
         post={str(number): [list(row) for row in db.execute(_POST, (number,))] for number in range(partitions)},
         programs=[digest for (digest,) in db.execute(_PROGRAMS)],
+        counters=[[client, period, str(taken)] for client, period, taken in db.execute(_COUNTERS, (now,))],
         workers={name: [shown(record), shown_or_none(usage)] for name, record, usage in db.execute(_WORKERS, (now,))},
     )
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from avtomat.errors import StoreError
 from avtomat.storage.sqlite.errors import in_use, store_error
-from avtomat.storage.sqlite.format import check, create, set_aside
+from avtomat.storage.sqlite.format import add_missing, check, create, set_aside
 from avtomat.storage.sqlite.hold import Hold
 
 STATEMENTS_KEPT: Final = 256
@@ -125,4 +125,5 @@ def _prepare(db: sqlite3.Connection, path: Path, partitions: int) -> None:
         raise StoreError(f"{path} is a database of another program", hint="give the store a file of its own")
     else:
         check(db, path, partitions)
+        add_missing(db)
     db.execute("COMMIT")

@@ -15,19 +15,31 @@ from typing import Final
 from avtomat.errors import StoreError
 from avtomat.storage.sqlite.errors import store_error
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 NOTE_TIME: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('clock_ms', ?)"
+_IF_MISSING: Final = "IF NOT EXISTS"
 _META: Final = "SELECT value FROM avtomat_meta WHERE name = ?"
 _OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE finished_ms IS NULL"
 
 
 def create(db: sqlite3.Connection, partitions: int) -> None:
     """Make all tables in an empty database."""
-    for statement in _SCHEMA.read_text(encoding="utf-8").split(";\n"):
+    for statement in _statements():
         db.execute(statement)
     db.executemany("INSERT INTO avtomat_meta VALUES (?, ?)", [("format", FORMAT), ("partitions", partitions)])
+
+
+def add_missing(db: sqlite3.Connection) -> None:
+    """Make the tables of this format that came after it: a file that lacks them has nothing that would be in them."""
+    for statement in _statements():
+        if _IF_MISSING in statement:
+            db.execute(statement)
+
+
+def _statements() -> list[str]:
+    return _SCHEMA.read_text(encoding="utf-8").split(";\n")
 
 
 def check(db: sqlite3.Connection, path: Path, partitions: int) -> None:

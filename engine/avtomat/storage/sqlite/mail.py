@@ -180,6 +180,7 @@ def wait_for(step: Step, spot: Spot, wait: SignalWait) -> None:
         step.db.execute(_WAIT, (wait.name, wait.key, next(step.places), spot.n, spot.path))
     else:
         step.db.execute(_HEARD, (spot.n, spot.path))
+        disarm(step, spot, spot.path, "timer")
         _hand(step, spot, spot.path, kept[0])
 
 

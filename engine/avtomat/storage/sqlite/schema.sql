@@ -130,7 +130,8 @@ CREATE TABLE history (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per attempt, open or ended (for 15 minutes). `phase`: delayed, queued, parked, leased; held: dead, but its
--- worker may still be at it; ended. `place` orders a queue: first come, and kept when a task is given back.
+-- worker may still be at it; ended. `place` (0 before it
+-- was queued) orders what a client has in a queue, and is kept when a task is given back: see rules.place_in_queue.
 CREATE TABLE attempts (
     task_id TEXT PRIMARY KEY,
     partition INTEGER NOT NULL,
@@ -139,6 +140,7 @@ CREATE TABLE attempts (
     visit INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     queue TEXT NOT NULL,
+    client TEXT NOT NULL,
     priority INTEGER NOT NULL,
     place INTEGER NOT NULL,
     phase TEXT NOT NULL,
@@ -159,9 +161,18 @@ CREATE TABLE attempts (
     ended_ms INTEGER,
     progress BLOB
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX attempts_queue ON attempts (partition, queue, priority DESC, place) WHERE phase = 'queued';
+CREATE INDEX attempts_queue ON attempts (partition, queue, client, place) WHERE phase = 'queued';
 CREATE INDEX attempts_nonce ON attempts (worker, nonce) WHERE phase = 'leased';
 CREATE INDEX attempts_ended ON attempts (partition, ended_ms) WHERE phase = 'ended';
+
+-- How far on clients are that wait for the same queue, and the queue itself: see rules.whose_turn.
+CREATE TABLE turns (
+    partition INTEGER NOT NULL,
+    queue TEXT NOT NULL,
+    client TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    PRIMARY KEY (partition, queue, client)
+) STRICT, WITHOUT ROWID;
 
 -- What the workers of a queue must have; read for queues that hold tasks.
 CREATE TABLE requirements (
@@ -253,3 +264,14 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_partition ON outbox (partition, position);
 
 CREATE TABLE workers (worker TEXT PRIMARY KEY, record BLOB NOT NULL, usage BLOB, until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What a client has taken in a period. A file from before there were counters gets the table when it is opened.
+CREATE TABLE IF NOT EXISTS counters (
+    client TEXT NOT NULL,
+    period TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (client, period)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS counters_until ON counters (partition, until_ms);

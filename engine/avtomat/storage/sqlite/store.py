@@ -28,11 +28,14 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Taken,
     Wakeups,
 )
 from avtomat.storage.port.clock import StoreClock
+from avtomat.storage.port.rules import partition_of_key
+from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
-from avtomat.storage.sqlite import claims, duties, judge, reads, records
+from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
 from avtomat.storage.sqlite import trim as trims
@@ -69,11 +72,13 @@ class SqliteStore:
         clock: StoreClock | None = None,
         group_commit_ms: float = 1.0,
         outbox: bool = False,
+        ageing_ms: int = AGEING_MS,
     ) -> None:
         self.partitions = partitions
         self._path = Path(path).resolve()
         self._gather_s = group_commit_ms / 1000
         self._outbox = outbox
+        self._ageing_ms = ageing_ms
         self._clock = clock or StoreClock(offset_ms=offset_ms)
         self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
         self._broken: Callable[[StoreError], None] | None = None
@@ -93,6 +98,7 @@ class SqliteStore:
                 failed=self._fail,
                 gather_s=self._gather_s,
                 outbox=self._outbox,
+                ageing_ms=self._ageing_ms,
             )
         except sqlite3.Error as error:
             opened.close()
@@ -209,10 +215,18 @@ class SqliteStore:
     # work
 
     async def poll(
-        self, partition: int, worker: str, queues: Sequence[str], *, nonce: str, max_tasks: int, lease_ms: int
+        self,
+        partition: int,
+        worker: str,
+        queues: Sequence[str],
+        *,
+        nonce: str,
+        max_tasks: int,
+        lease_ms: int,
+        strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms)
+        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides)
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""
@@ -243,6 +257,17 @@ class SqliteStore:
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
         return await self._read(records.workers, self.now_ms())
+
+    # counters
+
+    async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
+        """Take from a counter."""
+        partition = partition_of_key(client, period, self.partitions)
+        return await self._write(counters.take, client, period, partition, amount, most, until_ms)
+
+    async def give_back(self, client: str, period: str, amount: int) -> None:
+        """Give back what was not used."""
+        await self._write(counters.give_back, client, period, amount)
 
     # duties
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from avtomat.storage.port.rules import PROGRAM_KEPT_MS
 from avtomat.storage.sqlite.attempts import of_job
+from avtomat.storage.sqlite.counters import forget_ended
 from avtomat.storage.sqlite.counts import LEASES
 from avtomat.storage.sqlite.writer import Step
 
@@ -92,6 +93,7 @@ def trim(step: Step, partition: int, limit: int) -> int:
         rows += 1
         left += 1
     step.db.execute(_UNUSED_PROGRAMS, (partition, step.now - PROGRAM_KEPT_MS))
+    forget_ended(step, partition)
     return left
 
 

@@ -20,6 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from avtomat.errors import StoreError
 from avtomat.storage.port.answers import Wakeups
 from avtomat.storage.port.clock import StoreClock
+from avtomat.storage.port.rules import next_stamp, place_in_queue
 from avtomat.storage.sqlite.counts import Counts, Place
 from avtomat.storage.sqlite.errors import store_error
 from avtomat.storage.sqlite.file import OpenFile
@@ -36,8 +37,7 @@ FINAL: Final = frozenset({"store.gone", "store.corrupt"})
 """Codes of errors after which nothing is written any more."""
 
 _LAST_PLACE: Final = """
-SELECT max((SELECT coalesce(max(place), 0) FROM attempts),
-    (SELECT coalesce(max(signal_place), 0) FROM scopes WHERE signal_name IS NOT NULL),
+SELECT max((SELECT coalesce(max(signal_place), 0) FROM scopes WHERE signal_name IS NOT NULL),
     (SELECT coalesce(max(place), 0) FROM mail WHERE path IS NOT NULL),
     (SELECT coalesce(max(n), 0) FROM jobs), (SELECT coalesce(max(n), 0) FROM leaving))"""
 
@@ -46,8 +46,8 @@ SELECT max((SELECT coalesce(max(place), 0) FROM attempts),
 class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
-    `places` gives numbers that never fall: of jobs, the order of queues, of mailboxes and of signal waits. With
-    `outbox` history goes there.
+    `places` gives numbers that never fall: of jobs, the order of mailboxes and of signal waits; `stamps` are the last
+    ones of the queues of each partition. With `outbox` history goes there.
     `moved` is by how much the step changes each number that is kept (`sqlite_counts`); `watched` when `due` last left
     nothing undone, by partition.
     """
@@ -55,12 +55,19 @@ class Step:
     db: sqlite3.Connection
     clock: StoreClock
     places: Iterator[int]
+    stamps: dict[int, int]
+    ageing_ms: int
     outbox: bool
     watched: dict[int, int]
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
     moved: Counter[str | Place] = field(default_factory=Counter)
+
+    def place(self, partition: int, priority: int) -> int:
+        """The place of an attempt of this priority that is queued now."""
+        stamp = self.stamps[partition] = next_stamp(self.stamps.get(partition, 0), self.now)
+        return place_in_queue(stamp, priority, self.ageing_ms)
 
 
 class Writer:
@@ -75,6 +82,7 @@ class Writer:
         failed: Callable[[StoreError], None],
         gather_s: float,
         outbox: bool,
+        ageing_ms: int,
     ) -> None:
         self._db = db = opened.writing
         self._path = str(opened.path)
@@ -84,6 +92,8 @@ class Writer:
         self._clock = clock
         self._wakeups = wakeups
         self._outbox = outbox
+        self._ageing_ms = ageing_ms
+        self._stamps: dict[int, int] = {}
         clock.start(note_of_time(db))
         self._noted_ms = clock.now_ms()
         self.counts = Counts(db)
@@ -126,7 +136,9 @@ class Writer:
 
     def _transact(self, batch: Sequence[Work], do: Callable[[Work, Step], None]) -> Callable[[], None] | None:
         """Do a batch in one transaction: whom to wake, or None when nothing was written."""
-        step = Step(self._db, self._clock, self._places, self._outbox, self._watched.copy())
+        step = Step(
+            self._db, self._clock, self._places, self._stamps, self._ageing_ms, self._outbox, self._watched.copy()
+        )
         committing = False
         try:
             self._db.execute("BEGIN IMMEDIATE")

@@ -16,6 +16,7 @@ from avtomat.blueprint.checks.rules import (
     literals,
     machines,
     names,
+    people,
     schemas,
     values,
     variables,
@@ -66,6 +67,8 @@ RULES: tuple[Rule, ...] = (
     values.texts_do_not_stand_for_values,
     values.collects_mean_what_they_say,
     schemas.schemas_are_valid,
+    people.choices_can_be_told_apart,
+    people.reminders_leave_time,
     later.only_what_is_built,
 )
 

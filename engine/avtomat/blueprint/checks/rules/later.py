@@ -19,7 +19,7 @@ STATE_KEYS = ("callback",)
 JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
 
 
-WORKER_KEYS = ("strategy",)
+WORKER_KEYS = ("sticky",)
 HINT = "leave it out for now"
 
 

@@ -11,8 +11,8 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.language.expression import Expression, parse_expression
 from avtomat.blueprint.spec import entries_of, part_of
-from avtomat.blueprint.yaml.accidents import quoted
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence
+from avtomat.blueprint.yaml.scalars import quoted
 
 _OF_JOB = (
     "blueprint",
@@ -26,11 +26,10 @@ _OF_JOB = (
     "unhandled",
     "schedule",
 )
-_OF_STATE = frozenset({"task", "run", "signal", "as", "choices", "remind", "retry", "worker", "title", "description"})
+_OF_STATE = frozenset({"task", "run", "as", "choices", "remind", "retry", "worker", "title", "description"})
 _WHY = {
     "task": "kinds of task are literal, so that a checker can follow them: use transitions to choose between states",
     "run": "names of blueprints are literal: use transitions to choose between states",
-    "signal": "the name is literal; what tells one from another is its key",
     "worker": "what is asked of workers is literal, because the queue is chosen by it",
     "retry": "policies are literal",
     "policies": "policies are literal",

@@ -82,7 +82,7 @@ def names_are_in_scope(subject: Subject) -> Iterator[Finding]:
             known = name in ALL_NAMES or name in _item_names(subject)
             code = codes.NAME_NOT_HERE if known else codes.UNKNOWN_NAME
             message = f"`{name}` is not there {_moment_words(reading.place)}" if known else f"unknown name `{name}`"
-            hint = _why_not_here(name, reading.place) if known else _hint_on(name, use, subject, there)
+            hint = _why_not_here(name, subject, reading.place) if known else _hint_on(name, use, subject, there)
             yield subject.finding_in(
                 reading, code, use.pointer, use.offset, length=len(name), message=message, hint=hint
             )
@@ -145,7 +145,17 @@ def _moment_words(place: Place) -> str:
     return str(place.moment)
 
 
-def _why_not_here(name: str, place: Place) -> str:
+_WHERE = {
+    "secrets": "secrets stand in params, and in headers, auth and body of a call",
+    "callback": "it needs callback: true on this state",
+    "error": "it is there in a catch, and in the states that a catch leads to",
+    "failures": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+    "failed": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
+}
+"""Where the names are that the language has, by name."""
+
+
+def _why_not_here(name: str, subject: Subject, place: Place) -> str:
     state = place.state
     match name:
         case "output" if place.moment is Moment.ENTER:
@@ -160,19 +170,15 @@ def _why_not_here(name: str, place: Place) -> str:
             return "a parallel with join: any has a status, the winner's name; other blocks have none"
         case "status":
             return "there is a status after task and approval"
-        case "error":
-            return "it is there in a catch, and in the states that a catch leads to"
-        case "secrets":
-            return "secrets stand in params, and in headers, auth and body of a call"
-        case "callback":
-            return "it needs callback: true on this state"
+        case "error" if _is_in_finally(subject, place):
+            return "how the job ends is told by job.error; `error` is there after a catch within `finally`"
         case "item" | "index":
             items = place.machine.items
             return f"the item is called {items[-1]} here" if items else "it is there inside the do of a foreach"
         case "data" | "outputs":
             return "at that time there is only input, job and config"
         case _:
-            return "it is there inside the do of its foreach"
+            return _WHERE.get(name, "it is there inside the do of its foreach")
 
 
 def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> str:

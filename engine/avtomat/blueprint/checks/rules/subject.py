@@ -87,7 +87,8 @@ class Subject:
     @cached_property
     def timeouts(self) -> tuple[Node, ...]:
         """All values of `timeout`."""
-        return tuple(self._values_of("timeout"))
+        last = self.blueprint.finally_timeout
+        return (*self._values_of("timeout"), *(() if last is None else (last,)))
 
     def _values_of(self, key: str) -> Iterator[Node]:
         for owner in (self.blueprint.node, self.blueprint.defaults):

@@ -9,8 +9,8 @@ from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import entries_of
-from avtomat.blueprint.yaml.accidents import quoted
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Span
+from avtomat.blueprint.yaml.scalars import quoted
 from avtomat.core.formula import Json
 
 

@@ -21,7 +21,10 @@ add('due', call('ZCARD', P .. 'd'))
 add('outbox', call('XLEN', P .. 'out'))
 local queues = call('HGETALL', P .. 'qs')
 for place = 1, #queues, 2 do
-  local length = call('ZCARD', P .. 'q:' .. queues[place])
+  local length = 0
+  for _, client in ipairs(call('SMEMBERS', P .. 'qc:' .. queues[place])) do
+    length = length + call('ZCARD', P .. 'q:' .. queues[place] .. '\n' .. client)
+  end
   if length > 0 then
     add('queue:' .. queues[place], length)
     if queues[place + 1] ~= '' then

@@ -34,7 +34,7 @@ local function give_again(job, path, member, kind, number)
   give(job, path, member, kind, tonumber(number) or 0, call('HINCRBY', P .. 'dr', member, 1))
 end
 
--- Whether the worker may have found nobody to renew this lease with, because no replica was there. (STORE.md S3)
+-- Whether the worker may have found nobody to renew this lease with, because no replica was there.
 local function was_unwatched(task, member)
   if call('HEXISTS', P .. 'dr', member) == 1 then return false end
   if not watched then return true end

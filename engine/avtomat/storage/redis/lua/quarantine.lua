@@ -1,4 +1,4 @@
--- Park a job without a decision: what cannot be decided, or was given out too often without an answer. (STORE.md S14)
+-- Park a job without a decision: what cannot be decided, or was given out too often without an answer.
 --
 -- ARGV  2 job, 3 path, 4 –, 5–11 cause (see causes.lua), 12 reason, 13 history record
 -- Returns {now, 1 if it was parked, 0 if there is no such open job}

@@ -10,6 +10,7 @@
 --@include records
 --@include status
 --@include paths
+--@include counters
 --@later tasks
 --@later mail
 --@later closing
@@ -61,5 +62,6 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'rt', '-inf', now, 'LIMIT', 0, AR
   end
 end
 remove_programs()
+S.forget_counters(1000)
 S.save()
 return { S.told(), done }

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the partition's prefix, `av:{p}:`; every key that a script touches begins with it
 -- ARGV[1]  ms that are added to the server's clock (tests turn it); `,outbox` after it if a database keeps history; then
---          `;` and the replica that calls
+--          `@` and what a step of priority counts in ms; then `;` and the replica that calls
 --
 -- A packed record is a text of fields in a fixed order, each ended by a line feed; '' is "none". Names that the store
 -- packs hold no line feed (the store refuses them at its door). What users wrote is never packed, parsed or decoded.

@@ -37,7 +37,9 @@ function S.kill(scope, why)
   if task.phase == 'leased' then
     S.outlive(scope, task, why)
   elseif task.phase == 'queued' then
-    call('ZREM', P .. 'q:' .. task.queue, scope.ref)
+    scope.task = task
+    S.unqueue(scope)
+    scope.task = nil
     if job.aside == '1' then call('ZREM', P .. 'pk:' .. job.id, 'q' .. scope.ref) end
   end
 end

@@ -124,13 +124,17 @@ function S.take_kept(job, signal)
   return id, text
 end
 
--- Let a scope wait for a signal; one that has come already is mailed to it in this step. (STORE.md S7)
+-- Let a scope wait for a signal; one that has come already is mailed to it in this step, and its timer is gone.
 function S.wait_for(scope, signal)
   local job = scope.job
   S.note_extras(job)
   scope.waits, scope.dirty = '1', true
   local id, text = S.take_kept(job, signal)
-  if id then return hand_to(job, scope.path, id, text) end
+  if id then
+    if tonumber(scope.timer) then S.disarm(job, 'w', scope.ref) end
+    scope.timer = ''
+    return hand_to(job, scope.path, id, text)
+  end
   local waits = signal .. '\n' .. digits(call('INCR', P .. 'n'))
   call('ZADD', P .. 'gw:' .. job.id, 0, waits .. '\n' .. scope.path)
   S.put(scope.key, 'g', waits)

@@ -15,7 +15,7 @@ function S.set_scope_aside(job, path)
   S.set_aside(job, 'w' .. ref)
   if not S.next_mail(job, ref) then S.set_aside(job, 'm' .. ref) end
   if scope.task and scope.task.phase == 'queued' then
-    call('ZREM', P .. 'q:' .. scope.task.queue, ref)
+    S.unqueue(scope)
     S.put_in_queue(scope)
   end
 end

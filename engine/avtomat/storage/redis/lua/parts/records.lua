@@ -11,8 +11,9 @@
 --                 s start, b begin, m mail, r lease of an attempt that is dead already (its ref is the task id)
 -- dr              hash: member of d → how often it was given out without an answer
 -- pk:<job>        sorted set: members of d (with their times) and q<ref> (with its place) while the job is parked
--- q:<queue>       sorted set of refs by priority and arrival;  qs  hash: queue → requirements
--- n               counter: arrivals in this partition
+-- q:<queue> LF <client>  sorted set of refs by place;  qc:<queue>  set: the clients that have such a set
+-- qt:<queue>      hash: client → how far on it is, LF → the queue itself;  qs  hash: queue → requirements
+-- qn              text: the last stamp of a place (rules.next_stamp);  n  counter: other arrivals in this partition
 --
 -- A ref is <job><path>: `00ab/` is a root, `00ab/3.17` an item. A fence is a path, or a whole fork (`/3`).
 -- ENDED_WORDS end a job for ever, PARKED_WORDS stop it.

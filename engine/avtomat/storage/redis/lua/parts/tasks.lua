@@ -1,5 +1,7 @@
 -- Attempts: open one, queue it, end it; the one due member that each open attempt has.
 
+local PLACES_FROM_MS, STAMPS_PER_MS = 1735689600000, 100
+
 local LIMITS = {
   delayed = { { 'total', 'total_at' }, { 'delayed', 'not_before' } },
   queued = { { 'total', 'total_at' }, { 'queue', 'queue_at' } },
@@ -30,31 +32,49 @@ function S.arm_task(scope)
   task.due_kind, task.due_at = kind or '', at or ''
 end
 
+function S.queue_key(scope)
+  return P .. 'q:' .. scope.task.queue .. '\n' .. S.fixed_of(scope.job).client
+end
+
 function S.put_in_queue(scope)
   local task, job = scope.task, scope.job
-  local queue, key = task.queue, P .. 'q:' .. task.queue
   if S.is_parked(job) then
     call('ZADD', P .. 'pk:' .. job.id, task.order, 'q' .. scope.ref)
     job.aside, job.dirty = '1', true
     return
   end
-  if call('ZCARD', key) == 0 then
-    call('HSETNX', P .. 'qs', queue, '')
-    S.wake('q' .. queue)
+  local queue, key = task.queue, S.queue_key(scope)
+  if call('ZADD', key, task.order, scope.ref) == 1 and call('ZCARD', key) == 1 then
+    local clients = P .. 'qc:' .. queue
+    if call('SCARD', clients) == 0 then
+      call('HSETNX', P .. 'qs', queue, '')
+      S.wake('q' .. queue)
+    end
+    call('SADD', clients, S.fixed_of(job).client)
   end
-  call('ZADD', key, task.order, scope.ref)
 end
 
--- The place of a new arrival: 9 comes before 0, then first come.
-function S.next_order(priority)
-  return (9 - priority) * 1e12 + call('INCR', P .. 'n')
+-- Take a queued attempt out of its queue.
+function S.unqueue(scope)
+  local key = S.queue_key(scope)
+  if call('ZREM', key, scope.ref) == 1 and call('ZCARD', key) == 0 then
+    call('SREM', P .. 'qc:' .. scope.task.queue, S.fixed_of(scope.job).client)
+  end
 end
 
--- Queue an attempt: at the end, or in the place that it had.
+-- The place of an attempt that is queued now (rules.place_in_queue), as a text: it may pass 1e14.
+function S.next_place(priority)
+  local stamp = math.max((tonumber(call('GET', P .. 'qn')) or 0) + 1, (now - PLACES_FROM_MS) * STAMPS_PER_MS)
+  call('SET', P .. 'qn', string.format('%.0f', stamp))
+  local ageing_ms = tonumber(string.match(ARGV[1], '@(%d+)'))
+  return string.format('%.0f', (stamp - priority * ageing_ms * STAMPS_PER_MS) * 10 + 9 - priority)
+end
+
+-- Queue an attempt: as one that comes now, or in the place that it had.
 function S.enqueue(scope)
   local task = scope.task
   task.phase, task.since = 'queued', now
-  task.order = tonumber(task.order) or S.next_order(task.priority)
+  if (task.order or '') == '' then task.order = S.next_place(task.priority) end
   task.queue_at = tonumber(task.queue_ms) and now + task.queue_ms or ''
   S.put_in_queue(scope)
   S.arm_task(scope)

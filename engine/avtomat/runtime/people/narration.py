@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from avtomat.cli.frames import visible
 from avtomat.core.formula import Json
 from avtomat.core.program import FINALLY
 from avtomat.core.timestamp import format_time
+from avtomat.diagnostics import visible
 
 STATE_WIDTH: Final = 20
 ROOT: Final = "/"
@@ -53,7 +53,7 @@ class Tone(Enum):
 class _Scope:
     """Where one scope stands: the place of its body ("" for the root), its machine, its state and attempt.
 
-    `undoing` is the kind of the undo under way; empty while there is none.
+    `undoing` is the kind of the undo under way, and `undone` what it undoes; empty while there is none.
     """
 
     place: str = ""
@@ -61,6 +61,7 @@ class _Scope:
     state: str = ""
     attempt: int = 0
     undoing: str = ""
+    undone: str = ""
 
     def name(self, state: str) -> str:
         """How people call a state of this scope."""
@@ -71,7 +72,10 @@ class _Scope:
     @property
     def here(self) -> str:
         """What it is about: the state in which it stands, or the undo under way."""
-        return f"undo {self.undoing}" if self.undoing else self.name(self.state)
+        if not (self.undoing or self.undone):
+            return self.name(self.state)
+        words = ("undo", self.undoing, f"of {self.undone}" if self.undone else "")
+        return " ".join(word for word in words if word)
 
 
 Told = tuple[str, str, Tone]
@@ -86,6 +90,7 @@ class Narrator:
         self._began_at: datetime | None = None
         self._scopes: dict[str, _Scope] = {}
         self._unwinding = False
+        self._finishing = False
 
     def lines(self, entry: Mapping[str, Json]) -> list[str]:
         """The lines of one entry, with the seconds that have passed since the first one."""
@@ -104,13 +109,19 @@ class Narrator:
         path = entry.get("scope") or ROOT
         scope = self._scope(path, entry)
         told = [*self._cause(scope, entry), *self._course(scope, entry), *_parked(path, entry)]
+        error = (entry.get("set") or {}).get("finally_error")
+        told += [("finally", f"failed: {_error_text(error)}", Tone.WORRY)] if error else []
         if "ended" in entry:
             told += [_job_ended(entry) if path == ROOT else _body_ended(scope, entry)]
             del self._scopes[path]
         return told
 
     def _cause(self, scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
-        """What happened; while a job undoes, its timer only says that the next undo may begin."""
+        """What happened; while a job undoes, its timer only says that the next undo may begin, and the one body of
+        `finally` has told its end itself.
+        """
+        if self._finishing and scope is self._scopes.get(ROOT) and entry["type"] in {"JoinDecided", "TimerFired"}:
+            return
         if not (self._unwinding and entry["type"] == "TimerFired"):
             yield from _cause(scope, entry)
 
@@ -141,7 +152,7 @@ class Narrator:
         if trail:
             scope.state = trail[-1]
         waiting = (entry.get("set") or {}).get("waiting") or {}
-        scope.undoing = _kind_of_undo(scope, entry, waiting)
+        _note_undo(scope, entry, waiting)
         if "dispatch" in entry:
             scope.attempt = entry["dispatch"]["attempt"]
             yield scope.here, _offer(scope.attempt), Tone.PLAIN
@@ -151,9 +162,14 @@ class Narrator:
         elif waiting.get("for") == "signal":
             key = f" with the key {waiting['key']}" if waiting["key"] else ""
             yield scope.here, f"waits for the signal {waiting['address'].partition('#')[0]}{key}", Tone.PLAIN
+        elif waiting.get("for") == "approval":
+            yield scope.here, _question(waiting), Tone.PLAIN
         elif waiting.get("for") == "unwind" and not self._unwinding:
             self._unwinding = True
             yield "", "what was done is undone, the latest first", Tone.WORRY
+        elif waiting.get("for") == "finally":
+            self._unwinding, self._finishing = False, True
+            yield "finally", f"begins; the job will be {waiting['status']}", Tone.PLAIN
         elif "fork" in entry:
             yield scope.here, f"splits into {entry['fork']['total']}", Tone.PLAIN
         elif trail and "ended" not in entry:
@@ -162,6 +178,14 @@ class Narrator:
     def _line(self, passed_s: float, state: str, text: str, tone: Tone) -> str:
         line = f"{passed_s:8.2f} s  {visible(state):<{STATE_WIDTH}} {visible(text)}".rstrip()
         return f"\033[{tone.value}m{line}\033[0m" if self._colour and tone.value else line
+
+
+def _question(waiting: Mapping[str, Json]) -> str:
+    """What is asked of whom; of a reminder, which one it is."""
+    who = ", ".join(waiting.get("assignees") or ()) or "somebody"
+    if waiting.get("reminders"):
+        return f"reminder {waiting['reminders']}: {who} did not decide yet"
+    return f"asks {who}: {waiting['text']}"
 
 
 def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
@@ -189,6 +213,9 @@ def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
     match entry["type"]:
         case "SignalReceived":
             yield here, f"the signal {entry['name']} came from {entry.get('by') or 'somebody'}", Tone.GOOD
+        case "ApprovalDecided":
+            said = f": {entry['comment']}" if entry.get("comment") else ""
+            yield here, f"{entry.get('by') or 'somebody'} chose {entry['choice']}{said}", Tone.GOOD
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":
@@ -213,14 +240,15 @@ def _by(entry: Mapping[str, Json]) -> str:
     return by + (f": {entry['reason']}" if entry.get("reason") else "")
 
 
-def _kind_of_undo(scope: _Scope, entry: Mapping[str, Json], waiting: Mapping[str, Json]) -> str:
-    """The kind of the undo that is under way after this entry."""
+def _note_undo(scope: _Scope, entry: Mapping[str, Json], waiting: Mapping[str, Json]) -> None:
+    """Note which undo is under way after this entry: its kind is told when it begins, and what it undoes always."""
     if "waiting" not in (entry.get("set") or {}):
-        return scope.undoing
-    if waiting.get("for") != "undo":
-        return ""
-    kind = (entry.get("dispatch") or {}).get("kind")
-    return str(kind) if kind else scope.undoing
+        return
+    undone = str(waiting.get("place") or "") if waiting.get("for") == "undo" else ""
+    kind = str((entry.get("dispatch") or {}).get("kind") or "")
+    goes_on = waiting.get("for") == "undo" and undone == scope.undone
+    scope.undoing = (kind or (scope.undoing if goes_on else "")) if waiting.get("for") == "undo" else ""
+    scope.undone = undone
 
 
 def _parked(path: str, entry: Mapping[str, Json]) -> Iterator[Told]:

@@ -1,0 +1,1 @@
+"""Who may do what: clients.toml and workers.toml, read and checked."""

@@ -1,0 +1,153 @@
+"""What people do to a job from its page: the forms, and what is done when one is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from avtomat.api.clients.jobs import found
+from avtomat.api.http.answer import Answer
+from avtomat.api.http.requests import Request
+from avtomat.api.ui.door import PageRoute, form_of, redirect
+from avtomat.api.ui.markup import Child, Markup, element
+from avtomat.core.formula import Json
+from avtomat.core.messages import (
+    OperatorEvent,
+    PauseRequested,
+    ReleaseRequested,
+    RerunRequested,
+    ResumeRequested,
+    SkipRequested,
+)
+from avtomat.core.model import ENDED
+from avtomat.core.program import Program
+from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.clients import Accepted
+from avtomat.runtime.jobs.signals import Signal, Signals
+from avtomat.runtime.json_door import read_json
+from avtomat.runtime.people.operating import Operators
+
+TEXT_CHARACTERS_MAX: Final = 1_000
+_ACTIONS: Final = ("cancel", "pause", "resume", "retry", "skip", "rerun", "signal")
+
+
+class ActionRoutes:
+    """The routes to which forms on a job's page are sent."""
+
+    def __init__(self, operators: Operators, signals: Signals) -> None:
+        self._operators = operators
+        self._signals = signals
+
+    def routes(self) -> Sequence[PageRoute]:
+        """One for each action."""
+        return (("POST", "/ui/jobs/{job}/{action}", self.act),)
+
+    async def act(self, request: Request) -> Answer:
+        """Do it, and show the job again."""
+        job_id, action = request.parts["job"], request.parts["action"]
+        if action not in _ACTIONS:
+            raise RequestRefused("there is no such action", status=404, code="request.no_route")
+        form = await form_of(request)
+        if action == "signal":
+            return await self._send(request, job_id, form)
+        by, client, reason = request.caller.name, request.caller.acts, form.get("reason", "")[:TEXT_CHARACTERS_MAX]
+        if action == "cancel":
+            compensate = form.get("compensate") != "no"
+            found(await self._operators.cancel(job_id, client, by, reason, compensate=compensate), job_id)
+        elif action == "rerun":
+            state, data = form.get("state") or None, _value(form, "data")
+            event = RerunRequested(by=by, reason=reason, state=state, data=data)
+            made = found(await self._operators.rerun(job_id, client, event), job_id)
+            if isinstance(made, Accepted):
+                return redirect(f"/ui/jobs/{made.job_id}")
+        else:
+            found(await self._operators.operate(job_id, client, _event(action, by, reason, form)), job_id)
+        return redirect(f"/ui/jobs/{job_id}")
+
+    async def _send(self, request: Request, job_id: str, form: Mapping[str, str]) -> Answer:
+        signal = Signal(name=form.get("name", ""), payload=_value(form, "payload"), key=form.get("key", ""))
+        found(await self._signals.send(job_id, request.caller.acts, signal, request.caller.name), job_id)
+        return redirect(f"/ui/jobs/{job_id}")
+
+
+def _event(action: str, by: str, reason: str, form: Mapping[str, str]) -> OperatorEvent:
+    match action:
+        case "pause":
+            return PauseRequested(by=by, reason=reason)
+        case "resume":
+            return ResumeRequested(by=by, reason=reason)
+        case "retry":
+            return ReleaseRequested(by=by, reason=reason)
+        case _:
+            return SkipRequested(by=by, reason=reason, output=_value(form, "output"))
+
+
+def _value(form: Mapping[str, str], name: str) -> Json:
+    """A field that holds JSON; an empty one is null."""
+    text = form.get(name, "").strip()
+    try:
+        return read_json(text.encode()) if text else None
+    except RequestRefused as refused:
+        message = refused.message.replace("the body", name)
+        raise RequestRefused(message, status=422, code="request.invalid", pointer=f"/{name}") from None
+
+
+# --- the forms --------------------------------------------------------------------------------------------------------
+
+
+def actions_view(job: Mapping[str, Json], program: Program, causes: Sequence[Mapping[str, Json]]) -> Markup:
+    """What may be done to the job as it stands."""
+    status, job_id = job["status"], job["id"]
+    forms: list[Child] = [_signal(job_id, cause) for cause in causes if cause["cause"] == "signal"]
+    if status in ENDED:
+        forms.append(_form(job_id, "rerun", "Run again", "as a new job, with the same input"))
+        return element("div", *forms)
+    held = status in ("paused", "quarantined")
+    if status == "paused":
+        forms.append(_form(job_id, "resume", "Resume", "let it go on"))
+    if status == "quarantined":
+        forms.append(_form(job_id, "retry", "Retry", "try again what failed"))
+    if not held:
+        forms.append(_form(job_id, "pause", "Pause", "hold it where it stands"))
+    forms.append(_form(job_id, "cancel", "Cancel", "end it, after undoing what it did", danger=True))
+    more = (
+        _form(job_id, "skip", "Skip", "take its state as done, with this output", _json_field("output")),
+        _form(job_id, "rerun", "Rerun", "enter a state anew; with data, with these variables", *_rerun_fields(program)),
+    )
+    return element("div", *forms, element("details", element("summary", "More"), *more))
+
+
+def _form(job_id: str, action: str, name: str, what: str, *fields: Markup, danger: bool = False) -> Markup:
+    return element(
+        "form",
+        element("button", name, title=what, class_="danger" if danger else None),
+        element("input", name="reason", placeholder=f"why: {what}", aria_label=f"reason to {action}", size="28"),
+        *fields,
+        method="post",
+        action=f"/ui/jobs/{job_id}/{action}",
+        class_="act",
+    )
+
+
+def _signal(job_id: str, cause: Mapping[str, Json]) -> Markup:
+    name, key = cause["details"]["signal"], cause["details"].get("key") or ""
+    return element(
+        "form",
+        element("button", f"Send the signal {name}"),
+        element("input", name="name", type="hidden", value=name),
+        element("input", name="key", value=key, placeholder="key", aria_label="key", size="12"),
+        _json_field("payload"),
+        method="post",
+        action=f"/ui/jobs/{job_id}/signal",
+        class_="act",
+    )
+
+
+def _json_field(name: str) -> Markup:
+    return element("textarea", name=name, placeholder=f"{name}: JSON", aria_label=f"{name} as JSON", rows="2")
+
+
+def _rerun_fields(program: Program) -> tuple[Markup, Markup]:
+    states = [element("option", "the current state", value="")]
+    states += [element("option", name, value=name) for name in program.machines[""].states]
+    return element("select", *states, name="state", aria_label="state"), _json_field("data")

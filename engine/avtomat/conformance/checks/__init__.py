@@ -1,0 +1,1 @@
+"""What is demanded of a worker, one function a demand."""

@@ -1,0 +1,1 @@
+"""Graphs of blueprints: one layout for pages, the command line and documents."""

@@ -1,0 +1,209 @@
+"""Hand out tasks: a poll waits until there are some that its worker may take, and takes them under leases.
+
+A task waits in its queue until a worker polls that may take it; nothing is pushed to workers that did not ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from avtomat.core.formula import Json
+from avtomat.core.messages import TaskFailed
+from avtomat.errors import SecretError, StoreError
+from avtomat.runtime.chance import random_hex
+from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.repeating import repeat
+from avtomat.runtime.work.handout import payload
+from avtomat.runtime.work.matchmaker import Standing
+from avtomat.runtime.work.queues import Queues
+from avtomat.runtime.work.registrations import Registrations
+from avtomat.runtime.work.results import OPEN_ATTEMPT
+from avtomat.runtime.work.seats import Seat
+from avtomat.runtime.work.settling import Settling
+from avtomat.secrets import Secrets
+from avtomat.storage.port.answers import Handout
+from avtomat.storage.port.codec import answer_as_json, dumps, loads
+from avtomat.storage.port.rules import STRIDE
+from avtomat.storage.port.store import EQUAL, Store
+from avtomat.storage.port.writes import ResultCause
+
+KINDS_PER_POLL_MAX = 500
+TASKS_PER_POLL_MAX = 100
+"""So many attempts are looked at in one step of the store, where others wait meanwhile."""
+
+NONCE_BYTES = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
+
+    `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
+    nonce, which come again. `may_do` says which kinds its token allows (None: all).
+    """
+
+    worker: str
+    kinds: tuple[str, ...]
+    timeout_s: float
+    tasks_max: int = 1
+    nonce: str = ""
+    hot: tuple[str, ...] | None = None
+    holding: frozenset[str] | None = None
+    may_do: Callable[[str], bool] | None = None
+
+    def allowed(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the kinds that may be handed to it."""
+        return kinds if self.may_do is None else tuple(kind for kind in kinds if self.may_do(kind))
+
+
+class Polls:
+    """The polls of workers near one replica."""
+
+    def __init__(
+        self,
+        store: Store,
+        scopes: Scopes,
+        queues: Queues,
+        vault: Secrets,
+        registrations: Registrations,
+        settling: Settling,
+        *,
+        lease_ms: int,
+    ) -> None:
+        self._store = store
+        self._scopes = scopes
+        self._queues = queues
+        self._vault = vault
+        self._registrations = registrations
+        self._settling = settling
+        self._lease_ms = lease_ms
+        self._strides: Mapping[str, int] = EQUAL
+        self._learning = asyncio.Lock()
+
+    async def poll(self, asked: Poll, gone: Callable[[], bool]) -> list[dict[str, Json]]:
+        """Wait for tasks, at most `asked.timeout_s`, and take them.
+
+        `gone` tells that the worker's connection is lost: nothing is taken then. However a poll ends, what it was woken
+        for and did not take wakes the next one.
+        """
+        until = time.monotonic() + asked.timeout_s
+        seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        if asked.holding is not None:
+            await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
+            seat.merit.load = len(asked.holding)
+        if asked.tasks_max <= 0:
+            return []
+        if asked.hot is not None:
+            self._registrations.told_hot(seat, asked.hot)
+        standing = self._queues.standing(seat.merit)
+        seat.standings.add(standing)
+        try:
+            while True:
+                await self._learn_requirements()
+                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
+                self._queues.look(standing, kinds, seat.profile)
+                if gone():
+                    return []
+                tasks = await self._take(asked, seat, standing)
+                left = until - time.monotonic()
+                if tasks or left <= 0 or not await self._queues.wait(standing, left):
+                    return tasks
+        finally:
+            seat.standings.discard(standing)
+            self._queues.leave(standing)
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give clients these shares of a queue that several wait for; of those that are not named it is 1."""
+        self._strides = {client: max(1, round(STRIDE / weight)) for client, weight in weights.items()}
+
+    async def release(self, worker: str, task_ids: Sequence[str]) -> None:
+        """Give attempts back unworked; they keep their place and their number."""
+        if task_ids:
+            seat = self._registrations.seats.of(worker)
+            for task_id in task_ids:
+                if seat.held.pop(task_id, None) is not None:
+                    seat.merit.let_go()
+            await repeat(lambda: self._store.release(worker, task_ids))
+
+    async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
+        queues = standing.queues
+        asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
+        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
+        for partition, names in (repeated | asking).items():
+            claim, taken = self._queues.claim(partition, names), None
+            try:
+                taken, tasks = await self._claim(partition, asked, seat, names)
+            finally:
+                self._queues.answered(claim, taken)
+            if tasks:
+                seat.merit.took(len(tasks))
+                return tasks
+        return []
+
+    async def _claim(
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
+    ) -> tuple[set[str] | None, list[dict[str, Json]]]:
+        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
+
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
+        """
+        unanswered = seat.unanswered_in(partition, asked.nonce)
+        nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
+        tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
+        try:
+            handouts = await repeat(
+                lambda: self._store.poll(
+                    partition,
+                    asked.worker,
+                    names,
+                    nonce=nonce,
+                    max_tasks=tasks_max,
+                    lease_ms=self._lease_ms,
+                    strides=self._strides,
+                )
+            )
+            taken = {handout.queue for handout in handouts}
+            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
+            if taken and asked.nonce:
+                seat.brought = partition, asked.nonce
+            ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
+            return None if taken and is_repeat else taken, [task for task in ready if task is not None]
+        except (StoreError, asyncio.CancelledError):
+            seat.unanswered.append((partition, nonce))
+            raise
+
+    async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
+        """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
+        if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
+            await self._scopes.keep(loaded, handout.task_id)
+        try:
+            task = payload(handout, self._vault, self._store.now_ms())
+        except SecretError as missing:
+            event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
+            said = dumps(answer_as_json(event))
+            cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
+            await self._settling.settle(handout.job, cause, event)
+            return None
+        seat.hold(handout.task_id, nonce)
+        return task
+
+    async def _learn_requirements(self) -> None:
+        """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
+        that: they are put in line when it is known.
+        """
+        unread = self._queues.unread
+        if not unread:
+            return
+        async with self._learning:
+            while unread:
+                partition = unread.pop()
+                try:
+                    for queue, asked in (await self._store.queues(partition)).items():
+                        self._queues.learn(queue, loads(asked))
+                except BaseException:
+                    unread.add(partition)
+                    raise

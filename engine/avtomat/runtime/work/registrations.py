@@ -1,0 +1,153 @@
+"""Know workers: keep what each registered, extend its leases, tell it over its sockets what to cancel.
+
+Of a worker's record nothing but what it registered can be set by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from avtomat.core.formula import Json
+from avtomat.runtime.repeating import repeat
+from avtomat.runtime.work.queues import Queues
+from avtomat.runtime.work.seats import LEAVING, Seat, Seats, Send
+from avtomat.storage.port.answers import Revoked
+from avtomat.storage.port.codec import dumps, loads
+from avtomat.storage.port.rules import own_tasks
+from avtomat.storage.port.store import Store
+
+TASKS_PER_HEARTBEAT_MAX = 500
+"""So many attempts are looked at in one step of the store, where others wait meanwhile."""
+
+POLL_FRESH_MS = 120_000
+"""A worker that did not poll for so long is not taken for one that will; a poll may wait for half of it."""
+
+REGISTRATION_MS_MIN = 90_000
+"""A registration outlives a short lease: idle workers send a heartbeat every half a minute."""
+
+REGISTRATION_FRESH_MS = 40_000
+"""A registration that was not heard of here for so long may have been changed at another replica: a poll reads it."""
+
+REGISTRATION_ASKED_MS = 1_000
+"""So often at most it is asked whether a worker has registered at another replica."""
+
+_SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
+
+
+class Registrations:
+    """The workers near one replica."""
+
+    def __init__(self, store: Store, queues: Queues, *, lease_ms: int) -> None:
+        self._store = store
+        self._queues = queues
+        self._lease_ms = lease_ms
+        self._known_ms = max(lease_ms, REGISTRATION_MS_MIN)
+        self.seats = Seats(store.now_ms, queues.hot, kept_ms=max(self._known_ms, POLL_FRESH_MS))
+
+    async def register(self, body: Mapping[str, Json]) -> None:
+        """Keep what a worker says of itself, for every replica, until it falls silent. Raises RequestRefused for a
+        registration that is too large, or one too many.
+        """
+        worker = str(body["worker_id"])
+        record = dumps({key: value for key, value in body.items() if key not in ("security", "timestamp", "metadata")})
+        with self.seats.room_for(worker, record):
+            await repeat(lambda: self._store.put_worker(worker, record, self._known_ms))
+            seat = self.seats.of(worker)
+            seat.leaving = None
+            self._registered(seat, record)
+
+    async def heartbeat(self, worker: str, body: Mapping[str, Json]) -> dict[str, Json] | None:
+        """Extend the worker's leases and its registration; None when it is not registered (it must register again)."""
+        store, lease_ms = self._store, self._lease_ms
+        stored = await repeat(lambda: store.touch_worker(worker, self._known_ms))
+        if stored is None:
+            return None
+        seat = self.seats.of(worker)
+        if body.get("supported_skills"):
+            await self.register({**loads(stored), **{key: body[key] for key in _SKILLS if key in body}})
+        else:
+            self._registered(seat, stored)
+        status = body.get("status")
+        seat.leaving = status if isinstance(status, str) and status in LEAVING else None
+        self._noted(seat, body)
+        tasks, dead = own_tasks(body.get("current_tasks") or (), store.partitions), []
+        for first in range(0, len(tasks), TASKS_PER_HEARTBEAT_MAX):
+            named = tasks[first : first + TASKS_PER_HEARTBEAT_MAX]
+            dead += await repeat(partial(store.heartbeat, worker, named, lease_ms=lease_ms))
+        answer: dict[str, Json] = {"status": "ok"}
+        if dead:
+            answer["cancel_task_ids"] = dead
+        if not body.get("supported_skills") and body.get("skills_hash", seat.skills_hash) != seat.skills_hash:
+            answer["require_full_sync"] = True
+        return answer
+
+    def told_hot(self, seat: Seat, kinds: Iterable[Json]) -> None:
+        """The worker is hot for these kinds by now."""
+        before = seat.merit.hot
+        self.seats.is_hot_for(seat, kinds)
+        if seat.merit.hot != before:
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
+    def moved(self, seat: Seat) -> None:
+        """What the worker does has changed: so may the places of its polls."""
+        for standing in seat.standings:
+            self._queues.reorder(standing)
+
+    async def seat_of_poller(self, worker: str, kinds: tuple[str, ...]) -> Seat:
+        """The seat of a worker that polls for these kinds, with what it registered at any replica."""
+        seat = self.seats.of(worker)
+        seat.polled_kinds, seat.polled_ms = seat.takes(kinds), self._store.now_ms()
+        fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
+        if seat.polled_ms >= seat.asked_ms + fresh_ms:
+            seat.asked_ms = seat.polled_ms
+            self._registered(seat, await repeat(lambda: self._store.touch_worker(worker, self._known_ms)))
+            seat.polled_kinds = seat.takes(kinds)
+        return seat
+
+    def connect(self, worker: str, send: Send) -> None:
+        """A socket to the worker: commands go there as well."""
+        self.seats.of(worker).sockets.append(send)
+
+    def disconnect(self, worker: str, send: Send) -> None:
+        """The socket is gone."""
+        seat = self.seats.find(worker)
+        if seat is not None and send in seat.sockets:
+            seat.sockets.remove(send)
+
+    def revoked(self, attempts: Sequence[Revoked]) -> None:
+        """Attempts that workers hold are dead: tell those whose socket is here; the others learn it by heartbeat."""
+        for attempt in attempts:
+            seat = self.seats.find(attempt.worker)
+            if seat is None:
+                continue
+            if seat.held.pop(attempt.task_id, None) is not None:
+                seat.merit.let_go()
+                self.moved(seat)
+            job = attempt.task_id.partition("-")[0]
+            for send in seat.sockets:
+                send({"command": "cancel_task", "task_id": attempt.task_id, "job_id": job})
+
+    def kinds_polled(self) -> dict[str, tuple[str, ...]]:
+        """For which kinds each worker polled last, of those that polled here lately."""
+        since_ms = self._store.now_ms() - max(self._lease_ms, POLL_FRESH_MS)
+        return {worker: seat.polled_kinds for worker, seat in self.seats if seat.polled_ms > since_ms}
+
+    def leaving(self) -> dict[str, str]:
+        """The workers that said here that they stop, and with which word."""
+        return {worker: seat.leaving for worker, seat in self.seats if seat.leaving is not None}
+
+    def _registered(self, seat: Seat, record: bytes | None) -> None:
+        """The worker's registration is this: polls of it that wait here look again if they may take something else."""
+        if self.seats.registered(seat, record):
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
+    def _noted(self, seat: Seat, body: Mapping[str, Json]) -> None:
+        """What a heartbeat says of how the worker is."""
+        if (hot := body.get("hot_skills")) is not None:
+            self.told_hot(seat, hot)
+        if (tasks := body.get("current_tasks")) is not None:
+            seat.merit.load = len(tasks)
+            self.moved(seat)
