@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 from uuid import uuid4
 
-from avtomat.cli.progress import Narrator
+from avtomat.runtime.people.narration import Narrator
 
 Json = Any
 PATIENCE_S: Final = 40.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -198,7 +199,8 @@ def turn_server_back(store: Any, ms: int, monkeypatch: pytest.MonkeyPatch) -> No
     call = store._backend.call
 
     def turned(script: object, keys: Sequence[object], args: Sequence[Any]) -> object:
-        shift, _, mode = str(args[0]).partition(";")
-        return call(script, keys, (f"{int(shift) - ms};{mode}", *args[1:]))
+        found = re.match(r"-?\d+", str(args[0]))
+        assert found is not None
+        return call(script, keys, (f"{int(found[0]) - ms}{str(args[0])[found.end() :]}", *args[1:]))
 
     monkeypatch.setattr(store._backend, "call", turned)
