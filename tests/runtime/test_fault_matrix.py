@@ -105,11 +105,15 @@ PERILS: tuple[Peril, ...] = (*Fault, DIES)
 
 
 class Perils(Faults):
-    """What goes wrong with the calls of one engine, counted over those that it makes for jobs; it may die of one."""
+    """What goes wrong with the calls of one engine, counted over those that it makes for jobs; it may die of one.
+
+    Calls of its start are not counted: a start that fails ends the engine before it takes a job.
+    """
 
     def __init__(self, peril: Peril | None = None, at: int = -1) -> None:
         super().__init__()
         self.dead = asyncio.Event()
+        self.is_starting = True
         self.moves = self.turns = 0
         self._under_way = 0
         self._dies_at = at if peril == DIES else -1
@@ -132,7 +136,7 @@ class Perils(Faults):
     async def _call(self, operation: str, execute: Callable[[], Awaitable[Any]]) -> Any:
         if self.dead.is_set():
             await self._silence()
-        if operation in BESIDE:
+        if operation in BESIDE or self.is_starting:
             return await execute()
         self.moves += operation != "due"
         if len(self.calls) == self._dies_at:
@@ -168,6 +172,7 @@ class Saga:
             async with asyncio.timeout(RUN_S):
                 while True:
                     replica = await replica_on(faulty(self.shared.store, perils)[0], self.blueprints)
+                    perils.is_starting = False
                     buried.append(replica)
                     ended = await self._live(replica, perils, crew)
                     if ended is not None:
