@@ -20,7 +20,6 @@ from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.matchmaker import Standing
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
-from avtomat.runtime.work.results import OPEN_ATTEMPT
 from avtomat.runtime.work.seats import Seat
 from avtomat.runtime.work.settling import Settling
 from avtomat.secrets import Secrets
@@ -183,7 +182,7 @@ class Polls:
         try:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
-            event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
+            event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
             said = dumps(answer_as_json(event))
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settling.settle(handout.job, cause, event)
