@@ -191,7 +191,7 @@ async def test_a_wish_of_an_operator_is_passed_on(
 ) -> None:
     assert await avtomat("jobs", *arguments) == 0
 
-    assert kept.engine.operators.wishes == [event]
+    assert kept.engine.operators.requests == [event]
     assert capsys.readouterr().out == "job1 waiting_for_worker\n"
 
 

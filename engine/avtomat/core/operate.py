@@ -38,8 +38,8 @@ _NOWHERE: Final = "the job is undoing what it did, or has not begun"
 
 
 def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container[str]) -> str:
-    """Why the wish makes no sense for a job of this status that stands so; empty when it does. `states` are the names
-    of those of its own machine.
+    """Why the request makes no sense for a job of this status that stands so; empty when it does. `states` are the
+    names of those of its own machine.
     """
     waiting = root.waiting
     match event:
@@ -81,7 +81,7 @@ def _rerun_in_vain(root: Scope, state: str | None, states: Container[str]) -> st
 
 
 def operate(walk: Walk, event: OperatorEvent) -> Decision:
-    """Return what an operator's wish changes, or why it makes no sense now."""
+    """Return what an operator's request changes, or why it makes no sense now."""
     reason = in_vain(event, walk.head.status, walk.before, walk.machine.states)
     if reason:
         return Ignored(reason=reason)

@@ -279,7 +279,7 @@ class Engine:
     async def cancel(self, job_id: str, reason: str = "", *, compensate: bool = True) -> Mapping[str, Json]:
         """End the job as cancelled; a function that runs for it is cancelled. Raises NotFoundError.
 
-        Other wishes of operators are those of `service.operators`.
+        Other requests of operators are those of `service.operators`.
         """
         job = await self.service.operators.cancel(job_id, None, self._client, reason, compensate=compensate)
         return _found(job, job_id)

@@ -9,13 +9,13 @@ from avtomat.api.openapi.operation import Operation, idempotency_key
 
 _JOB: Final = "/api/v1/jobs/{job}"
 _REFUSALS: Final = (404, 409, 422, 429, 503)
-_KEY: Final = idempotency_key("The same key with the same body is the same wish: it is carried out once.")
+_KEY: Final = idempotency_key("The same key with the same body is the same request: it is carried out once.")
 _KEY_OF_RERUN: Final = idempotency_key(
-    "The same key with the same body is the same wish, and of an ended job the same new job; with another body, 409."
+    "The same key with the same body is the same request, and of an ended job the same new job; with another body, 409."
 )
 
 
-def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "Job") -> Operation:
+def _action(name: str, summary: str, body: str, *, text: str = "", answer: str = "Job") -> Operation:
     return Operation(
         method="post",
         path=f"{_JOB}/{name}",
@@ -33,13 +33,13 @@ def _wish(name: str, summary: str, body: str, *, text: str = "", answer: str = "
 
 
 OPERATING: Final = (
-    _wish("cancel", "Cancel a job", "Cancel", text="After undoing what it did. An ended job stays as it is."),
-    _wish("pause", "Hold a job where it stands", "Reason"),
-    _wish("resume", "Let a paused job go on", "Reason"),
-    _wish("retry", "Let a quarantined job try again what failed: its state, or its undo", "Reason"),
-    _wish("release", "Let a quarantined job try again, with other variables or an undo's params", "Release"),
-    _wish("skip", "Take a job's state, or the undo that failed, as done", "Skip"),
-    _wish(
+    _action("cancel", "Cancel a job", "Cancel", text="After undoing what it did. An ended job stays as it is."),
+    _action("pause", "Hold a job where it stands", "Reason"),
+    _action("resume", "Let a paused job go on", "Reason"),
+    _action("retry", "Let a quarantined job try again what failed: its state, or its undo", "Reason"),
+    _action("release", "Let a quarantined job try again, with other variables or an undo's params", "Release"),
+    _action("skip", "Take a job's state, or the undo that failed, as done", "Skip"),
+    _action(
         "rerun",
         "Enter a state of an open job anew, or run an ended one again",
         "Rerun",

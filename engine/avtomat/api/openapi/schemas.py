@@ -157,7 +157,7 @@ _RERUNNING: Final = {
 }
 
 
-def _wish(**fields: Json) -> dict[str, Json]:
+def _action(**fields: Json) -> dict[str, Json]:
     """What an operator may send with an action."""
     return _object({"reason": {"type": "string", "maxLength": 1_000}, **fields}, additionalProperties=False)
 
@@ -242,15 +242,15 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         *("job_id", "state", "scope", "visit", "choice", "by", "status"),
     ),
-    "Reason": _wish(),
-    "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
-    "Rerun": _wish(
+    "Reason": _action(),
+    "Cancel": _action(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
+    "Rerun": _action(
         state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA
     ),
-    "Release": _wish(
+    "Release": _action(
         data=_DATA, params={"description": "Of a job that is parked at an undo: the undo's params from now on."}
     ),
-    "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
+    "Skip": _action(output={"description": "What the state's output is to be; null if unset."}),
     "Rerunning": _RERUNNING,
     "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),
     "Cause": _CAUSE,

@@ -38,7 +38,7 @@ NONCE_BYTES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
+    """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
     `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
     nonce, which come again. `may_do` says which kinds its token allows (None: all).
