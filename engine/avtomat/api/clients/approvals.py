@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from avtomat.access.model import Scope
@@ -10,9 +10,9 @@ from avtomat.api.clients.jobs import JOBS, found
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.people import approvals
@@ -30,10 +30,6 @@ class ApprovalRoutes:
     def __init__(self, approvals: Approvals, settings: Settings) -> None:
         self._approvals = approvals
         self._body_bytes_max = settings.body_bytes_max
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (("GET", APPROVALS, self.list), ("POST", APPROVALS + "/{state}", self.decide))
 
     async def list(self, request: Request) -> Answer:
         """What is asked in a job now. With `links=true` each with the links that the caller may have."""
@@ -54,6 +50,34 @@ class ApprovalRoutes:
         job_id, client, state = request.parts["job"], request.caller.acts, request.parts["state"]
         told = found(await self._approvals.decide(job_id, client, state, answer, _decider(request)), job_id)
         return json_answer(told, status=202 if told["status"] == "accepted" else 200)
+
+
+ROUTES: Final = Routes(
+    ApprovalRoutes,
+    (
+        Route(
+            "GET",
+            APPROVALS,
+            ApprovalRoutes.list,
+            id="listApprovals",
+            summary="Read what people are asked in a job now",
+            scopes=(Scope.CLIENT, Scope.VIEWER),
+            answers={200: "Approvals"},
+            refusals=(404, 422, 503),
+        ),
+        Route(
+            "POST",
+            APPROVALS + "/{state}",
+            ApprovalRoutes.decide,
+            id="decideApproval",
+            summary="Decide what a state asks",
+            scopes=(Scope.CLIENT, Scope.OPERATOR),
+            body="Decision",
+            answers={200: "Decided", 202: "Decided"},
+            refusals=(404, 409, 410, 422, 429, 503),
+        ),
+    ),
+)
 
 
 def _decider(request: Request) -> Decider:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.jobs import JOBS, acted
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.signals import Signal, Signals
@@ -29,10 +30,6 @@ class SignalRoutes:
         self._signals = signals
         self._body_bytes_max = settings.body_bytes_max
 
-    def routes(self) -> Sequence[ClientRoute]:
-        """The one of a job."""
-        return (("POST", SIGNAL, self.send),)
-
     async def send(self, request: Request) -> Answer:
         """Deliver a signal to one job: 202 once it is stored, 200 when its id was taken before."""
         refuse_unknown(query_of(request))
@@ -43,6 +40,25 @@ class SignalRoutes:
         fresh = acted(await self._signals.send(job_id, caller.acts, signal, caller.name), request)
         told = {"job_id": job_id, "signal": name, "status": "accepted" if fresh else "repeated"}
         return json_answer(told, status=202 if fresh else 200)
+
+
+ROUTES: Final = Routes(
+    SignalRoutes,
+    (
+        Route(
+            "POST",
+            SIGNAL,
+            SignalRoutes.send,
+            id="sendSignal",
+            summary="Send a signal to a job",
+            scopes=(Scope.CLIENT, Scope.OPERATOR),
+            body="Signal",
+            body_required=False,
+            answers={202: "SignalAccepted", 200: "SignalAccepted"},
+            refusals=(404, 409, 413, 422, 429, 503),
+        ),
+    ),
+)
 
 
 def _checked(body: Json) -> Mapping[str, Json]:

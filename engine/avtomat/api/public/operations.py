@@ -1,17 +1,19 @@
-"""What is told to everybody: whether the engine lives and is ready, its metrics, its version, its documentation."""
+"""What is told to everybody: whether the engine lives and is ready, its metrics, its version, its documentation.
+
+What describes the API is imported when it is asked for: an engine that serves need not have it.
+"""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from typing import Final
 
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import PROTOCOL_VERSION, json_answer, page_answer, tagged_answer
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.requests import Request
-from avtomat.api.openapi.document import openapi_document
-from avtomat.api.public.docs_page import POLICY, STYLE, docs_page
+from avtomat.api.http.routes import Route, Routes
 from avtomat.api.public.metrics import METRICS_TYPE, Metrics
 from avtomat.core.formula import Json
 
@@ -24,18 +26,6 @@ class PublicRoutes:
     def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
         self._readiness = readiness
         self._metrics = metrics
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (
-            ("GET", "/healthz", self.health),
-            ("GET", "/readyz", self.ready),
-            ("GET", "/metrics", self.metrics),
-            ("GET", "/version", self.version),
-            ("GET", "/openapi.json", self.openapi),
-            ("GET", "/docs", self.docs),
-            ("GET", "/docs.css", self.style),
-        )
 
     async def health(self, _request: Request) -> Answer:
         """The process serves."""
@@ -57,12 +47,67 @@ class PublicRoutes:
 
     async def openapi(self, request: Request) -> Answer:
         """The OpenAPI document."""
+        from avtomat.api.openapi.document import openapi_document
+
         return tagged_answer(request, openapi_document())
 
     async def docs(self, _request: Request) -> Answer:
         """The same to read."""
+        from avtomat.api.public.docs_page import POLICY, docs_page
+
         return page_answer(docs_page().encode(), "text/html; charset=utf-8", POLICY)
 
     async def style(self, _request: Request) -> Answer:
         """The look of the page."""
+        from avtomat.api.public.docs_page import STYLE
+
         return page_answer(STYLE.encode(), "text/css; charset=utf-8")
+
+
+ROUTES: Final = Routes(
+    PublicRoutes,
+    (
+        Route(
+            "GET",
+            "/healthz",
+            PublicRoutes.health,
+            id="health",
+            summary="Whether the process serves",
+            answers={200: "Map"},
+        ),
+        Route(
+            "GET",
+            "/readyz",
+            PublicRoutes.ready,
+            id="readiness",
+            summary="Whether this replica should get requests, and why not",
+            answers={200: "Map", 503: "Map"},
+        ),
+        Route(
+            "GET",
+            "/metrics",
+            PublicRoutes.metrics,
+            id="metrics",
+            summary="Metrics for Prometheus",
+            answers={200: None},
+        ),
+        Route(
+            "GET",
+            "/version",
+            PublicRoutes.version,
+            id="version",
+            summary="The version of the engine",
+            answers={200: "Map"},
+        ),
+        Route(
+            "GET",
+            "/openapi.json",
+            PublicRoutes.openapi,
+            id="openapi",
+            summary="This description",
+            answers={200: "Map", 304: None},
+        ),
+        Route("GET", "/docs", PublicRoutes.docs, id="docs", summary="This description to read", answers={200: None}),
+        Route("GET", "/docs.css", PublicRoutes.style, id="docsStyle", summary="The look of /docs", answers={200: None}),
+    ),
+)

@@ -18,9 +18,9 @@ from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import page_answer
 from avtomat.api.http.auth import ADMIN, Caller, Guard, LocalGuard
 from avtomat.api.http.bodies import read_body
-from avtomat.api.http.doors import Handler
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
+from avtomat.api.http.routes import Handler
 from avtomat.api.public.metrics import RequestCounts
 from avtomat.api.ui.frame import POLICY, page
 from avtomat.api.ui.markup import Markup, element
