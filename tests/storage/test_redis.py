@@ -14,7 +14,8 @@ from avtomat.storage.port.answers import Query, Wakeups
 from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
 from avtomat.storage.port.writes import DueCause, MailCause, NewJob, SignalWait
 from avtomat.storage.redis.meta import FORMAT
-from avtomat.storage.redis.store import RedisStore, prefix_of
+from avtomat.storage.redis.script_runner import prefix_of
+from avtomat.storage.redis.store import RedisStore
 from avtomat.storage.redis.wire.connection import RedisConnection
 from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.servers import RedisServer, stopped

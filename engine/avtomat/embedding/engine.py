@@ -32,8 +32,9 @@ from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
 from avtomat.errors import BlueprintsRefusedError, NotFoundError, WaitTimeoutError
 from avtomat.runtime.jobs.signals import Signal
+from avtomat.runtime.opening import open_store
 from avtomat.runtime.people.approvals import Answer, Decider
-from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from avtomat_worker.handlers import Handler, handler_of
 from avtomat_worker.limits import Limits
