@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, found
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
@@ -18,7 +18,6 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Approvals, Decider
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 APPROVALS: Final = JOBS + "/{job}/approvals"
 _FIELDS: Final = ("choice", "comment", "form", "visit")
@@ -86,22 +85,12 @@ def _decider(request: Request) -> Decider:
 
 
 def _checked(body: Json) -> approvals.Answer:
-    if not isinstance(body, Mapping):
-        raise _invalid(f"the body is a map with {', '.join(_FIELDS)}", "")
-    for field in body:
-        if field not in _FIELDS:
-            meant = did_you_mean(field, _FIELDS)
-            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(_FIELDS)}; data goes into form"
-            raise _invalid(f"there is no field {field[:80]!r} here", f"/{field[:80]}", hint)
+    body = fields_of(body, _FIELDS, "; data goes into form")
     choice, comment, visit = body.get("choice"), body.get("comment"), body.get("visit")
     if not isinstance(choice, str):
-        raise _invalid("choice is one of the choices of the state", "/choice")
+        raise invalid("choice is one of the choices of the state", "/choice")
     if comment is not None and not isinstance(comment, str):
-        raise _invalid("comment is a text", "/comment")
+        raise invalid("comment is a text", "/comment")
     if visit is not None and (not isinstance(visit, int) or isinstance(visit, bool)):
-        raise _invalid("visit is a whole number", "/visit")
+        raise invalid("visit is a whole number", "/visit")
     return approvals.Answer(choice=choice, comment=comment or "", form=body.get("form"), visit=visit)
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, accepted_as_json, acted, found, status_of
 from avtomat.api.clients.submissions import read_key
 from avtomat.api.http.answer import Answer
@@ -23,12 +24,10 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 TEXT_CHARACTERS_MAX: Final = 1_000
 
@@ -116,18 +115,11 @@ class OperatingRoutes:
     async def _body(self, request: Request, fields: Sequence[str]) -> Mapping[str, Json]:
         """The body, checked: a map with `reason` and these fields, each of which may be missing."""
         refuse_unknown(query_of(request))
-        body = await optional_json_body(request, self._body_bytes_max)
-        known = ("reason", *fields)
-        if not isinstance(body, dict):
-            raise _invalid(f"the body is a map with {', '.join(known)}", "")
+        body = fields_of(await optional_json_body(request, self._body_bytes_max), ("reason", *fields))
         for name, value in body.items():
-            if name not in known:
-                meant = did_you_mean(name, known)
-                hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
-                raise _invalid(f"there is no field {name[:80]!r} here", f"/{_escaped(name)}", hint)
             kind, text = _EXPECTED[name]
             if not isinstance(value, kind) or (isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX):
-                raise _invalid(f"{name} is {text}", f"/{name}")
+                raise invalid(f"{name} is {text}", f"/{name}")
         return body
 
 
@@ -209,12 +201,3 @@ def _key_of(request: Request) -> str | None:
 
 def _answer(job: Mapping[str, Json]) -> Answer:
     return json_answer(job, status=status_of(job))
-
-
-def _escaped(name: str) -> str:
-    """The name as a part of a JSON pointer."""
-    return name[:80].replace("~", "~0").replace("/", "~1")
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, acted
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
@@ -14,10 +15,8 @@ from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
-from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.signals import Signal, Signals
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 SIGNAL: Final = JOBS + "/{job}/signals/{name}"
 _FIELDS: Final = ("payload", "key", "id")
@@ -62,20 +61,10 @@ ROUTES: Final = Routes(
 
 
 def _checked(body: Json) -> Mapping[str, Json]:
-    if not isinstance(body, dict):
-        raise _invalid(f"the body is a map with {', '.join(_FIELDS)}", "")
-    for field in body:
-        if field not in _FIELDS:
-            meant = did_you_mean(field, _FIELDS)
-            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(_FIELDS)}; data goes into payload"
-            raise _invalid(f"there is no field {field[:80]!r} here", f"/{field[:80]}", hint)
-    key, identity = body.get("key", ""), body.get("id", "")
+    signal = fields_of(body, _FIELDS, "; data goes into payload")
+    key, identity = signal.get("key", ""), signal.get("id", "")
     if isinstance(key, bool) or not isinstance(key, str | int):
-        raise _invalid("key is a text or a whole number", "/key")
+        raise invalid("key is a text or a whole number", "/key")
     if not isinstance(identity, str):
-        raise _invalid("id is a text", "/id")
-    return body
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)
+        raise invalid("id is a text", "/id")
+    return signal
