@@ -262,7 +262,7 @@ def parse_secrets(value: object) -> Mapping[str, SecretSource]:
 def secret_name(name: str) -> str:
     """The name itself if a blueprint can say it."""
     if not _SECRET_NAME.fullmatch(name):
-        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64", name)
+        raise UnfitValueError(f"{name!r} is not a name of a secret: lower-case letters, digits and _, at most 64", name)
     return name
 
 

@@ -34,7 +34,7 @@ def test_a_file_that_is_right_ends_with_0(tmp_path: Path, capsys: pytest.Capture
     assert main(["validate", file_with(tmp_path, GOOD)]) == 0
 
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "nothing to complain about in 1 file\n")
+    assert (told.out, told.err) == ("", "no findings in 1 file\n")
 
 
 def test_a_finding_is_shown_with_its_line_and_a_caret_and_ends_with_1(

@@ -351,7 +351,7 @@ async def test_a_result_for_what_a_sweep_has_not_reached_yet_is_closed(world: Wo
 
 async def test_a_server_that_throws_keys_away_is_refused(fresh_redis: RedisServer) -> None:
     fresh_redis.command("CONFIG SET maxmemory-policy allkeys-lru")
-    with pytest.raises(StoreError, match="would throw jobs away"):
+    with pytest.raises(StoreError, match="would evict jobs"):
         await RedisStore(fresh_redis.url).open(DEAF)
 
 

@@ -91,7 +91,7 @@ def read_toml(content: bytes) -> TomlText | Finding:
     except tomllib.TOMLDecodeError as wrong:
         return _refused(text, str(wrong))
     except RecursionError:
-        return NOT_TOML.at(Span(line=1, column=1), "lists or tables lie too deep in each other")
+        return NOT_TOML.at(Span(line=1, column=1), "lists or tables are nested too deeply")
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
     return TomlText(text=text, value=value, places=places, lines=starts)
 

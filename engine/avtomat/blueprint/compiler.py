@@ -104,4 +104,4 @@ def checker_failed(problem: Exception, blueprint: BlueprintSpec | None = None) -
         place = f" at {Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     message = f"the checker failed on this file: {type(problem).__name__}{place}"
-    return CHECKER_FAILED.at(span, message, "this is a fault of Avtomat: report it with this file and this line")
+    return CHECKER_FAILED.at(span, message, "this is a bug in Avtomat: report it with this file and this line")

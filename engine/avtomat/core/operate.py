@@ -53,7 +53,7 @@ def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container
             return _rerun_in_vain(root, state, states)
         case SkipRequested():
             stands = isinstance(waiting, OnUndo) or not (isinstance(waiting, OnUnwind | OnStart) or root.state is None)
-            return "" if stands else "the job stands in no state that could be skipped"
+            return "" if stands else "the job is in no state that can be skipped"
     assert_never(event)
 
 

@@ -79,7 +79,7 @@ class JobRoutes:
     async def _submit_all(self, request: Request, bodies: Sequence[Json], *, waits: bool) -> Answer:
         """Accept each of a list for itself: the results are in the order of the list."""
         if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
-            text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
+            text = "a list of jobs cannot be waited for" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
             raise RequestRefused(text, status=422, code="request.invalid")
         key = read_key(single_header(request, "Idempotency-Key"))
         results = await asyncio.gather(

@@ -159,8 +159,8 @@ ROUTES: Final = Routes(
     OperatingRoutes,
     (
         _action("cancel", OperatingRoutes.cancel, "Cancel a job", "Cancel", scopes=(Scope.CLIENT, Scope.OPERATOR)),
-        _action("pause", _acting("pause"), "Hold a job where it stands", "Reason"),
-        _action("resume", _acting("resume"), "Let a paused job go on", "Reason"),
+        _action("pause", _acting("pause"), "Pause a job", "Reason"),
+        _action("resume", _acting("resume"), "Resume a paused job", "Reason"),
         _action(
             "retry",
             _acting("retry"),

@@ -33,7 +33,7 @@ def _parameters(raw: str) -> Mapping[str, str]:
     for pair in raw.split("&"):
         name, _, value = pair.partition("=")
         if name and name in found:
-            text = f"the parameter {name[:80]!r} stands there more than once"
+            text = f"the parameter {name[:80]!r} is given more than once"
             raise RequestRefused(text, status=422, code="request.parameter", hint="send it once")
         found[name] = unquote_plus(value) if "%" in value or "+" in value else value
     return found

@@ -109,7 +109,7 @@ DETAILS: Final[Mapping[str, Details]] = {
             Parameter(name="timeout", text="Seconds to wait; 30 if unset.", schema={"type": "number"}),
             Parameter(name="available_skills", text="Kinds of task, with commas.", schema={"type": "string"}),
             Parameter(name="max", text="How many at most; the answer is a list then.", schema={"type": "integer"}),
-            Parameter(name="nonce", text="The same again gets the same tasks again.", schema={"type": "string"}),
+            Parameter(name="nonce", text="The same nonce gets the same tasks again.", schema={"type": "string"}),
             Parameter(
                 name="holding", text="Ids of all tasks it has; others are taken back.", schema={"type": "string"}
             ),

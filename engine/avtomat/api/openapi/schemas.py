@@ -76,7 +76,7 @@ _JOB: Final = _object(
         "input": _ANY,
         "data": {"type": "object", "description": "The job's variables."},
         "outputs": {"type": "object", "description": "The output of each state's last visit."},
-        "result": {"description": "What a finished job gave."},
+        "result": {"description": "The result of a finished job."},
         "error": {"anyOf": [ref("Error"), {"type": "null"}]},
         "job_id": {"type": "string", "description": "The same as `id`; only in answers to a submission."},
     },
@@ -153,7 +153,7 @@ _CAUSE: Final = _object(
 )  # fmt: skip
 _RERUNNING: Final = {
     "anyOf": [ref("Job"), {**_ACCEPTED, "properties": {**_ACCEPTED["properties"], "rerun_of": _TEXT}}],
-    "description": "The open job, or what is told of a new one, with the id of the job that it repeats.",
+    "description": "The open job; or the new job, with the id of the ended one that it repeats.",
 }
 
 

@@ -71,7 +71,7 @@ class ApprovingRoutes:
                 raise
             errors = refused.errors or [{"pointer": refused.pointer or "", "message": refused.message}]
             return _answer(question_page(asked, claim.assignee, fields, sent, errors), 422)
-        later = "It counts as soon as the job goes on." if told["status"] == "accepted" else "You can close this page."
+        later = "It takes effect when the job goes on." if told["status"] == "accepted" else "You can close this page."
         return _answer(told_page(f"Decided: {told['choice']}", asked.waiting.text, later))
 
     def _claim(self, request: Request) -> Claim:

@@ -72,7 +72,7 @@ ROUTES: Final = Routes(
             "/healthz",
             PublicRoutes.health,
             id="health",
-            summary="Whether the process serves",
+            summary="Whether the process runs",
             answers={200: "Map"},
         ),
         Route(
@@ -107,7 +107,14 @@ ROUTES: Final = Routes(
             summary="This description",
             answers={200: "Map", 304: None},
         ),
-        Route("GET", "/docs", PublicRoutes.docs, id="docs", summary="This description to read", answers={200: None}),
-        Route("GET", "/docs.css", PublicRoutes.style, id="docsStyle", summary="The look of /docs", answers={200: None}),
+        Route("GET", "/docs", PublicRoutes.docs, id="docs", summary="This description as a page", answers={200: None}),
+        Route(
+            "GET",
+            "/docs.css",
+            PublicRoutes.style,
+            id="docsStyle",
+            summary="The style sheet of /docs",
+            answers={200: None},
+        ),
     ),
 )

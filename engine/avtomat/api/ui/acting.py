@@ -108,7 +108,7 @@ def actions_view(job: Mapping[str, Json], program: Program, causes: Sequence[Map
     if status == "quarantined":
         forms.append(_form(job_id, "retry", "Retry", "try again what failed"))
     if not held:
-        forms.append(_form(job_id, "pause", "Pause", "hold it where it stands"))
+        forms.append(_form(job_id, "pause", "Pause", "pause it"))
     forms.append(_form(job_id, "cancel", "Cancel", "end it, after undoing what it did", danger=True))
     more = (
         _form(job_id, "skip", "Skip", "take its state as done, with this output", _json_field("output")),

@@ -151,4 +151,4 @@ def _demand_own_origin(request: Request) -> None:
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     own = origin is not None and origin.partition("://")[2] == request.headers.get("Host", "")
     if not own or site not in (None, "same-origin"):
-        raise RequestRefused("pages of another origin may not ask here", status=403, code="csrf.failed")
+        raise RequestRefused("requests from pages of another origin are refused", status=403, code="csrf.failed")

@@ -49,7 +49,7 @@ class WorkerRoutes:
         self._poll_timeout_max_s = settings.poll_timeout_max.total_seconds()
 
     async def register(self, request: Request) -> Answer:
-        """Make a worker known."""
+        """Register a worker."""
         body = read_registration(await json_body(request, self._body_bytes_max))
         refuse_other_worker(request.caller, body["worker_id"])
         refuse_kinds(request.caller, (skill["name"] for skill in body["supported_skills"]))
@@ -154,7 +154,7 @@ ROUTES: Final = Routes(
             WORKERS + "/workers/register",
             WorkerRoutes.register,
             id="registerWorker",
-            summary="Make a worker known",
+            summary="Register a worker",
             body="Map",
             answers={200: "Map"},
             refusals=(503,),
@@ -164,7 +164,7 @@ ROUTES: Final = Routes(
             WORKERS + "/workers/{worker}",
             WorkerRoutes.heartbeat,
             id="heartbeat",
-            summary="Say that a worker lives, and what it works on",
+            summary="Extend the leases of a worker, which says what it works on",
             body="Map",
             body_required=False,
             answers={200: "Map"},
@@ -194,7 +194,7 @@ ROUTES: Final = Routes(
             WORKERS + "/events",
             WorkerRoutes.event,
             id="tellEvent",
-            summary="Tell an event, such as progress",
+            summary="Report an event, such as progress",
             body="Map",
             answers={200: "Map"},
             refusals=(503,),

@@ -158,7 +158,7 @@ class ExpressionReader:
         for key, _value in node.pairs:
             if isinstance(key, Constant) and isinstance(key.value, str):
                 if key.value in seen:
-                    message = "this key stands twice in the map, and the first value is lost"
+                    message = "this key is repeated in the map, and the first value is lost"
                     self.scope.fault("syntax", message, key.at, key.length, "leave one of them out, or rename it")
                 seen.add(key.value)
 

@@ -58,7 +58,7 @@ _FOREIGN_FORMATS = {
 _OTHER_DIALECT = re.compile(r"(?:[^\\\[]|\\[^sSbB]|\[(?!\[?:))*(\\[sSbB]|\[\[?:\w+:\])")
 """What two dialects of patterns understand differently beyond ASCII."""
 _NAME_ALONE = re.compile(r"[(\[]?\s*([A-Za-z_]\w{0,63})\s*[)\]]?")
-_PATTERN_HINT = "patterns are those of RE2, as in matches(): no looking around, no references back"
+_PATTERN_HINT = "patterns are those of RE2, as in matches(): no look-around, no back references"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,8 @@ NEAREST_SHOWN_MAX: Final = 3
 NAMES_SHOWN_MAX: Final = 10
 
 _LEAVING: Final = {
-    "draining": "draining: it ends what it has and takes no more",
-    "offline": "gone: it said that it stops",
+    "draining": "draining: it finishes its tasks and takes no more",
+    "offline": "offline: it said that it stops",
 }
 
 
@@ -86,19 +86,19 @@ def paused(waiter: Waiter, entry: Mapping[str, Json] | None) -> dict[str, Json]:
 
 
 def quarantined(waiter: Waiter, error: Mapping[str, Json] | None) -> dict[str, Json]:
-    """It is parked for somebody to look."""
+    """It is parked for an operator."""
     known = error or {}
     code, message, where = known.get("code"), known.get("message"), known.get("state")
     text = f"the job is quarantined because of {code or 'an unknown error'}" + (f" in {where}" if where else "")
     text += f": {message}" if message else ""
     if code == "COMPENSATION_FAILED":
         hint = (
-            f"mend what the undo needs, then {_command(waiter, 'retry')}; to take it as run: {_command(waiter, 'skip')}"
+            f"fix what the undo needs, then {_command(waiter, 'retry')}; to count it as run: {_command(waiter, 'skip')}"
         )
     else:
         hint = (
-            f"mend what failed, then {_command(waiter, 'retry')}; with other variables: "
-            f"{_command(waiter, 'release')} --data JSON; past it: {_command(waiter, 'skip')} --output JSON"
+            f"fix what failed, then {_command(waiter, 'retry')}; with other variables: "
+            f"{_command(waiter, 'release')} --data JSON; to skip it: {_command(waiter, 'skip')} --output JSON"
         )
     return cause(waiter, "quarantined", text, hint, error=error)
 
@@ -166,7 +166,7 @@ def block_retry(waiter: Waiter, waiting: OnRetry) -> dict[str, Json]:
     """A block failed and begins again later."""
     until = format_time(waiting.until)
     text = f"the block failed; attempt {waiting.attempt} begins at {until}"
-    hint = "it begins by itself; the job's history tells what failed"
+    hint = "it begins by itself; the job's history says what failed"
     return cause(waiter, "block_retry", text, hint, until=until, attempt=waiting.attempt)
 
 
@@ -219,7 +219,7 @@ def _hint_of_running(task: OpenTask, until: str | None, due: str | None) -> str:
     if task.due_ms is not None and (task.lease_until_ms is None or task.due_ms <= task.lease_until_ms):
         return f"wait for it; at {due} its time is over, whatever its worker says, and its policy decides"
     later = "" if due is None else f"; its time is over at {due}"
-    return f"wait for it; if it falls silent, the attempt is lost at {until} and retried by its policy{later}"
+    return f"wait for it; if its heartbeats stop, the attempt is lost at {until} and retried by its policy{later}"
 
 
 def queued(
@@ -251,19 +251,19 @@ def queued(
 def _call_queued(waiter: Waiter, others: int) -> dict[str, Json]:
     """A request that no replica has taken."""
     text = f"its request is queued with {_counted(others, 'other call')}: no replica has had room for it"
-    hint = "a replica takes it by itself; the setting calls_at_once says for how many one has room"
+    hint = "a replica takes it by itself; the setting calls_at_once limits how many it makes at a time"
     return cause(waiter, "call_queued", text, hint, others=others)
 
 
 def _no_worker(waiter: Waiter, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:
     kinds = sorted({known for each in workers for known in (*each.registered, *(each.polled or ()))})
-    text = f"no worker does tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
+    text = f"no worker takes tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
     meant = did_you_mean(kind, kinds)
     near = [each for each in workers if meant in each.registered] if meant else []
     if meant:
         names = ", ".join(each.name for each in near[:NEAREST_SHOWN_MAX])
-        text += f", and {names or 'one'} does {meant}"
-    hint = f"start a worker that does {kind}" + (f", or is {meant} meant?" if meant else "")
+        text += f"; {names or 'one'} takes {meant}"
+    hint = f"start a worker for {kind}" + (f"; did you mean {meant}?" if meant else "")
     nearest = [{"worker": each.name, "lacks": [f"the kind {kind}"]} for each in (near or workers)[:NEAREST_SHOWN_MAX]]
     return cause(waiter, "no_worker", text, hint, kind=kind, kinds_known=kinds[:NAMES_SHOWN_MAX], nearest=nearest)
 
@@ -272,8 +272,8 @@ def _all_left(waiter: Waiter, kind: str, left: Sequence[Worker]) -> dict[str, Js
     """The workers of the kind said that they stop."""
     words = {each.name: each.leaving for each in left[:NAMES_SHOWN_MAX]}
     named = ", ".join(f"{name} is {_LEAVING[word]}" for name, word in words.items() if word is not None)
-    text = f"no worker does tasks of the kind {kind} any more: {named}"
-    return cause(waiter, "workers_left", text, f"start a worker that does {kind}", kind=kind, workers=words)
+    text = f"no worker takes tasks of the kind {kind} any more: {named}"
+    return cause(waiter, "workers_left", text, f"start a worker for {kind}", kind=kind, workers=words)
 
 
 def _none_fits(waiter: Waiter, kind: str, asked: Mapping[str, Json], able: Sequence[Worker]) -> dict[str, Json]:
@@ -293,7 +293,7 @@ def _none_fits(waiter: Waiter, kind: str, asked: Mapping[str, Json], able: Seque
 def _not_polled(waiter: Waiter, kind: str, fit: Sequence[Worker]) -> dict[str, Json]:
     polled = {each.name: list(each.polled or ()) for each in fit[:NAMES_SHOWN_MAX]}
     text = f"{', '.join(polled)} registered {kind}, but asks for other tasks when polling"
-    hint = f"let its polls name {kind} in available_skills, or no kinds at all"
+    hint = f"its polls must name {kind} in available_skills, or name no kinds"
     return cause(waiter, "not_polled", text, hint, kind=kind, polled=polled)
 
 
@@ -329,7 +329,7 @@ def leases_awaited(waiter: Waiter, waiting: OnUnwind, held: Iterable[Held]) -> d
     ]
     names = ", ".join(f"{each['worker']} (until {each['lease_until']})" for each in leases[:NAMES_SHOWN_MAX])
     text = f"the job will be {waiting.status}; before it undoes what it did, "
-    text += f"it waits for workers that were told to cancel: {names}" if leases else "it is about to begin"
+    text += f"it waits for workers that were asked to cancel: {names}" if leases else "it is about to begin"
     hint = "they answer, or their leases end; then the undos begin by themselves"
     return cause(waiter, "leases_awaited", text, hint, then=waiting.status, leases=leases)
 
@@ -353,8 +353,8 @@ def compensating(waiter: Waiter, waiting: OnUndo, undone: str | None, kind: str 
 
 def moving(waiter: Waiter) -> dict[str, Json]:
     """Nothing holds it: it goes on within moments."""
-    text = "nothing holds it up: what comes next is due now"
-    hint = "ask again in a second; if it says the same then, no engine of this store does its duties: see the logs"
+    text = "nothing blocks it: its next step is due now"
+    hint = "ask again in a second; if the answer is the same, no engine of this store does what is due: see the logs"
     return cause(waiter, "moving", text, hint)
 
 

@@ -252,7 +252,7 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
         case "TaskFailed":
             return {"code": record["code"], "message": record.get("message", "")}
         case "LeaseLost":
-            message = "its worker gave it up" if record.get("gave_up") else "its worker fell silent"
+            message = "its worker gave it up" if record.get("gave_up") else "its worker sent no heartbeat in time"
             return {"code": "WORKER_LOST", "message": message}
         case "TaskTimedOut" if record.get("limit") == "queue":
             return {"code": "NO_WORKER", "message": "no worker took it in time"}

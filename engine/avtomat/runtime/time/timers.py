@@ -73,7 +73,7 @@ class Timers:
         try:
             if due.returned > DUE_RETURNS_MAX:
                 await self._executor.park(
-                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times in vain"
+                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times without success"
                 )
                 return
             event = _event(due)

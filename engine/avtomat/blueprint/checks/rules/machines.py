@@ -47,7 +47,7 @@ def _missing(subject: Subject, machine: MachineSpec, target: Name) -> Finding:
     hint = nearest_hint(target.text, (*machine.states, "end"))
     if elsewhere is not None:
         where = f"inside `{elsewhere.address}`" if elsewhere.address else "outside of this block"
-        message = f"the state `{target.text}` is {where}, and nobody goes there by name"
+        message = f"the state `{target.text}` is {where}, and no transition leads there"
         hint = "to, next and start stay within one machine; `end` leaves it"
     elif "{{" in target.text:
         hint = "targets are literal; write one transition with `when` for each"

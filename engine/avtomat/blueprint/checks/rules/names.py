@@ -171,7 +171,7 @@ def _why_not_here(name: str, subject: Subject, site: FormulaSite) -> str:
         case "status":
             return "there is a status after task and approval"
         case "error" if _is_in_finally(subject, site):
-            return "how the job ends is told by job.error; `error` is there after a catch within `finally`"
+            return "job.error says how the job ends; `error` is there after a catch within `finally`"
         case "item" | "index":
             items = site.machine.items
             return f"the item is called {items[-1]} here" if items else "it is there inside the do of a foreach"
