@@ -19,6 +19,7 @@ from avtomat.api.http.requests import Request
 from avtomat.api.http.routing import Router
 from avtomat.api.openapi.rights import rights
 from avtomat.api.public.approving import ApprovingRoutes
+from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
 from avtomat.api.public.operations import PublicRoutes
 from avtomat.api.ui.acting import ActionRoutes
@@ -33,6 +34,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
@@ -55,6 +57,7 @@ class Served(Protocol):
     operators: Operators
     explainer: Explainer
     signals: Signals
+    hooks: Hooks
     programs: Programs
     store: Store
     approvals: Approvals
@@ -108,6 +111,7 @@ class App:
                 *pages.keep(jobs.routes()),
                 *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
                 *pages.keep(others.routes()),
+                *everybody.keep(HookRoutes(engine.hooks, settings).routes()),
                 *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
                 *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
             ]
