@@ -19,6 +19,7 @@ from avtomat.api.http.requests import Request
 from avtomat.api.http.routes import Handler, served_by
 from avtomat.api.http.routing import Router
 from avtomat.api.public.approving import ApprovingRoutes
+from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
 from avtomat.api.public.operations import PublicRoutes
 from avtomat.api.table import CLIENT, PUBLIC, WORKER
@@ -34,6 +35,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
@@ -56,6 +58,7 @@ class Served(Protocol):
     operators: Operators
     explainer: Explainer
     signals: Signals
+    hooks: Hooks
     programs: Programs
     store: Store
     approvals: Approvals
@@ -102,6 +105,7 @@ class App:
             ApprovalRoutes(engine.approvals, settings),
             OperatingRoutes(engine.operators, engine.explainer, settings),
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
+            HookRoutes(engine.hooks, settings),
             ApprovingRoutes(engine.approvals, settings.public_url),
             PublicRoutes(engine.readiness, Metrics([counts, *collectors])),
         )

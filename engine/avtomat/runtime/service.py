@@ -20,6 +20,7 @@ from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.admission import Admission
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
@@ -90,6 +91,8 @@ class Service:
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        tally, now = self.measures.tally.hooks, self._executor.now
+        self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(

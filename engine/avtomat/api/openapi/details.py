@@ -103,6 +103,10 @@ DETAILS: Final[Mapping[str, Details]] = {
     "restoreBlueprint": Details(
         text="It stays until the file changes; the first digits of the version are enough.",
     ),
+    "receiveHook": Details(
+        text="A hook is one of `on` in its blueprint, whose `verify` says how requests are signed. 202 once the job or "
+        "the signal is stored; 200 for what was taken before, and for what changes nothing.",
+    ),
     "heartbeat": Details(text="404: the worker is not known and must register again."),
     "pollTasks": Details(
         parameters=(

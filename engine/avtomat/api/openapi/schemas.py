@@ -242,6 +242,10 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         *("job_id", "state", "scope", "visit", "choice", "by", "status"),
     ),
+    "HookTaken": _object(
+        {"status": {"type": "string", "enum": ["accepted", "repeated", "ignored"]}, "job_id": _TEXT, "reason": _TEXT},
+        "status",
+    ),
     "Reason": _action(),
     "Cancel": _action(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
     "Rerun": _action(

@@ -146,6 +146,9 @@ def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     if "{{" in str(node.value):
         return "names are literal: what tells one signal from another is its key" if path[-1] == "signal" else _LITERAL
     hint = name_hint(str(node.value))
+    if "secret" in path or path[-1] == "client":
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", str(node.value)).strip("_").lower()
+        return f"write {words}" if re.match(r"[a-z]", words) else hint
     return hint.lower() if hint is not None and path == ("blueprint",) else hint
 
 

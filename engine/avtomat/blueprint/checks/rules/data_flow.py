@@ -78,7 +78,7 @@ def _machine_with(subject: Subject, site: FormulaSite, name: str) -> MachineSpec
 
 def _may_come_before(subject: Subject, site: FormulaSite, machine: MachineSpec, name: str) -> bool:
     """Whether there is a way from the state to where the formula is evaluated."""
-    if site.state is None or site.moment in {Moment.SEARCH, Moment.ITEM}:
+    if site.state is None or site.moment in {Moment.SEARCH, Moment.ITEM, Moment.HOOK}:
         return True
     here = site.state.name
     if machine is not site.machine:

@@ -43,6 +43,8 @@ def _durations(subject: Subject) -> Iterator[Node]:
     nodes = [part_of(policy, key) for policy in subject.policies for key in ("delay", "max_delay")]
     nodes += [node for key in ("wait", "remind") for _state, node in subject.parts(key)]
     nodes.append(subject.blueprint.part("retention"))
+    hooks = [hook for _name, hook in entries_of(subject.blueprint.part("on"))]
+    nodes += [part_of(part_of(hook, "verify"), "tolerance") for hook in hooks]
     yield from filter(None, nodes)
 
 
