@@ -100,7 +100,7 @@ def test_a_pipe_among_the_blueprints_is_told_and_not_read(tmp_path: Path, capsys
 
     assert main(["validate", str(tmp_path)]) == 1
 
-    assert "pipe.yaml:1:1: error AVT001: this is no regular file" in capsys.readouterr().out
+    assert "pipe.yaml:1:1: error AVT001: this is not a regular file" in capsys.readouterr().out
 
 
 def test_a_path_that_is_not_there_ends_with_3(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ class Fields:
             path = (name, key)
             unfit = fits(key)
             if unfit is not None:
-                self.wrong_key(UNFIT_NAME, path, f"{key[:80]!r} is no name of a {what}", unfit)
+                self.wrong_key(UNFIT_NAME, path, f"{key[:80]!r} is not a name of a {what}", unfit)
             yield key, path, value
 
     def number(self, path: Path, value: Json, most: int) -> int | None:

@@ -18,10 +18,10 @@ from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routes import Handler, served_by
 from avtomat.api.http.routing import Router
+from avtomat.api.public.about import PublicRoutes
 from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
-from avtomat.api.public.operations import PublicRoutes
 from avtomat.api.table import CLIENT, PUBLIC, WORKER
 from avtomat.api.ui.acting import ActionRoutes
 from avtomat.api.ui.door import PagesDoor, Sessions

@@ -10,7 +10,7 @@ from typing import Any, Final
 from avtomat.api.clients import approvals, blueprints, jobs, operating, signals
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.routes import Reply, Routes
-from avtomat.api.public import approving, hooks, operations
+from avtomat.api.public import about, approving, hooks
 from avtomat.api.workers import calls, sockets
 
 CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
@@ -21,4 +21,4 @@ CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
     blueprints.ROUTES,
 )
 WORKER: Final[tuple[Routes[Any, Reply], ...]] = (calls.ROUTES, sockets.ROUTES)
-PUBLIC: Final[tuple[Routes[Any, Answer], ...]] = (operations.ROUTES, hooks.ROUTES, approving.ROUTES)
+PUBLIC: Final[tuple[Routes[Any, Answer], ...]] = (about.ROUTES, hooks.ROUTES, approving.ROUTES)

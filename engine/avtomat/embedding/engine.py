@@ -302,7 +302,7 @@ class Engine:
         """
         passed = parse_duration(span) if isinstance(span, str) else span
         if passed is None:
-            raise ValueError(f"{span!r} is no duration: {duration_hint(str(span))}")
+            raise ValueError(f"{span!r} is not a duration: {duration_hint(str(span))}")
         self._turned_ms += round(passed.total_seconds() * 1000)
         self.service.time_turned()
 

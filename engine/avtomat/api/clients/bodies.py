@@ -12,7 +12,7 @@ NAME_SHOWN_MAX = 80
 
 
 def fields_of(body: Json, known: Collection[str], also: str = "") -> Mapping[str, Json]:
-    """The body, whose fields are all known. RequestRefused: it is no map, or has others; `also` ends
+    """The body, whose fields are all known. RequestRefused: it is not a map, or has others; `also` ends
     the hint.
     """
     if not isinstance(body, dict):

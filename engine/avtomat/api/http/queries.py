@@ -40,8 +40,8 @@ def _parameters(raw: str) -> Mapping[str, str]:
 
 
 def refuse_unknown(query: Mapping[str, str], known: Collection[str] = ()) -> None:
-    """Refuse parameters that nobody reads: a mistyped filter would show everything, and `cancel?compensate=false` would
-    undo what it should not.
+    """Refuse parameters that are not known: a mistyped filter would show everything, and `cancel?compensate=false`
+    would undo what it should not.
     """
     for name in query:
         if name not in known:

@@ -48,7 +48,7 @@ class SocketRoute:
         try:
             await socket.prepare(request)
         except web.HTTPException:
-            text = "the request is no handshake of a WebSocket, version 13 (RFC 6455)"
+            text = "the request is not a handshake of a WebSocket, version 13 (RFC 6455)"
             raise RequestRefused(text, status=400, code=MALFORMED) from None
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
         writing = asyncio.create_task(_write(socket, commands))

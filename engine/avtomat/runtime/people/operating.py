@@ -27,7 +27,7 @@ from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.people.operators import operator_as_json
+from avtomat.runtime.people.operator_mail import operator_as_json
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import Delivered, HistoryEntry, JobRow
 from avtomat.storage.port.codec import dumps

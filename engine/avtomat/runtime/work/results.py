@@ -80,7 +80,7 @@ def beside_of(body: Mapping[str, Json], *, with_data: bool) -> dict[str, Json] |
         if given is None:
             continue
         if name in _MAPS and not isinstance(given, dict):
-            left_out[name] = "it is no map"
+            left_out[name] = "it is not a map"
         elif (size := len(dumps(given))) > BESIDE_BYTES_MAX:
             left_out[name] = f"it has {size} bytes; at most {BESIDE_BYTES_MAX} are kept"
         else:

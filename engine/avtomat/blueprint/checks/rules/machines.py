@@ -223,7 +223,7 @@ def _check_error(error: Name, never: tuple[str, ...], verb: str) -> Iterator[Fin
         known = f"{error.text}_ERROR" if f"{error.text}_ERROR" in KNOWN_ERRORS else None
         hint_text = f"did you mean {known}?" if known else _near(error.text)
         if hint_text:
-            yield codes.UNUSUAL_ERROR.at(error.span, f"{error.text} is no code that the engine knows", hint_text)
+            yield codes.UNUSUAL_ERROR.at(error.span, f"{error.text} is not a code that the engine knows", hint_text)
 
 
 @lru_cache(maxsize=1_024)

@@ -167,7 +167,7 @@ def _utf8(value: Json, what: str) -> bytes:
     try:
         return text_of(value, what).encode()
     except UnicodeEncodeError:
-        raise EvaluationError(f"{what} is no valid text") from None
+        raise EvaluationError(f"{what} is not a valid text") from None
 
 
 def new_uuid(frame: Frame) -> str:
