@@ -14,7 +14,7 @@ from avtomat.api.http.auth import LocalGuard
 from avtomat.api.http.doors import ClientsDoor
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.requests import Request
-from avtomat.api.http.routes import Route, Routes, Served, served_by
+from avtomat.api.http.routes import BoundRoute, Route, Routes, served_by
 from avtomat.api.openapi.details import DETAILS
 from avtomat.api.openapi.document import OPERATIONS
 from avtomat.api.public.metrics import RequestCounts
@@ -30,7 +30,7 @@ def route(**changed: Any) -> Route[Greetings, Answer]:
     return Route("GET", "/greet", Greetings.greet, **whole)
 
 
-def addresses(served: Sequence[Served[Answer]]) -> list[tuple[str, str]]:
+def addresses(served: Sequence[BoundRoute[Answer]]) -> list[tuple[str, str]]:
     return [(each.method, each.path) for each in served]
 
 

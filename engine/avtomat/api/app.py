@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.approvals import ApprovalRoutes
-from avtomat.api.clients.blueprints import BlueprintRoutes
-from avtomat.api.clients.jobs import JobRoutes
+from avtomat.api.clients.blueprints import BLUEPRINTS, BlueprintRoutes
+from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
@@ -22,12 +23,13 @@ from avtomat.api.public.about import PublicRoutes
 from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
-from avtomat.api.table import CLIENT, PUBLIC, WORKER
-from avtomat.api.ui.acting import ActionRoutes
-from avtomat.api.ui.door import PagesDoor, Sessions
+from avtomat.api.table import CLIENT, PUBLIC, WORKER, rights
+from avtomat.api.ui.acting import ActionRoutes, rights_of_actions
+from avtomat.api.ui.door import PagesDoor
 from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
+from avtomat.api.ui.sessions import Sessions
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
 from avtomat.api.workers.sockets import SocketRoute
 from avtomat.core.formula import Json
@@ -90,10 +92,10 @@ class App:
         clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits)
         workers = WorkersDoor(worker_guard(settings, access), counts, presence)
         everybody = ClientsDoor(None, counts, presence, engine.limits)
-        sessions = Sessions(settings.client_token)
-        pages = PagesDoor(client_guard(settings, access), sessions, counts)
-        can_leave = settings.client_token is not None
-        jobs = JobPages(engine.clients, engine.explainer, engine.programs, can_leave=can_leave)
+        sessions, may = Sessions(settings, access), rights()
+        pages = PagesDoor(client_guard(settings, access), sessions, counts, engine.limits)
+        can_leave, actions = sessions.are_opened, rights_of_actions(may)
+        jobs = JobPages(engine.clients, engine.explainer, engine.programs, actions, can_leave=can_leave)
         others = EnginePages(
             engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
         )
@@ -113,10 +115,11 @@ class App:
             [
                 *workers.keep(served_by(routes, WORKER)),
                 *clients.keep(served_by(routes, CLIENT)),
-                *pages.keep(EntryRoutes(sessions).routes(), open_to_all=True),
-                *pages.keep(jobs.routes()),
-                *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
-                *pages.keep(others.routes()),
+                *pages.keep(EntryRoutes(sessions).routes(), None),
+                *pages.keep(jobs.routes(), may["GET", JOBS]),
+                *pages.keep(ActionRoutes(engine.operators, engine.signals, actions).routes(), frozenset(Scope)),
+                *pages.keep(others.routes_of_blueprints(), may["GET", BLUEPRINTS]),
+                *pages.keep(others.routes(), frozenset({Scope.VIEWER})),
                 *everybody.keep(served_by(routes, PUBLIC)),
             ]
         )

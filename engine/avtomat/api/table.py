@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from avtomat.access.model import Scope
 from avtomat.api.clients import approvals, blueprints, jobs, operating, signals
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.routes import Reply, Routes
@@ -22,3 +23,8 @@ CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
 )
 WORKER: Final[tuple[Routes[Any, Reply], ...]] = (calls.ROUTES, sockets.ROUTES)
 PUBLIC: Final[tuple[Routes[Any, Answer], ...]] = (about.ROUTES, hooks.ROUTES, approving.ROUTES)
+
+
+def rights() -> dict[tuple[str, str], frozenset[Scope]]:
+    """The scopes of the clients' door by method and path: any of them opens the operation."""
+    return {(route.method, route.path): frozenset(route.scopes) for table in CLIENT for route in table.all}

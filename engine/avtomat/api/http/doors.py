@@ -16,7 +16,7 @@ from avtomat.api.http.auth import Caller, Guard
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
-from avtomat.api.http.routes import ClientHandler, Handler, Reply, Served
+from avtomat.api.http.routes import BoundRoute, ClientHandler, Handler, Reply
 from avtomat.api.public.metrics import RequestCounts
 from avtomat.errors import RequestRefused
 
@@ -53,7 +53,7 @@ class ClientsDoor:
         self._presence = presence
         self._limits = limits
 
-    def keep(self, routes: Iterable[Served[Answer]]) -> Iterator[Wrapped]:
+    def keep(self, routes: Iterable[BoundRoute[Answer]]) -> Iterator[Wrapped]:
         """The routes behind this door. Whatever can be got can be asked for its HEAD."""
         for route in routes:
             scopes = None if self._guard is None else route.scopes
@@ -78,7 +78,7 @@ class ClientsDoor:
                     if caller.token is not None:
                         answer = await self._limited(request, caller.token, handler, scopes)
                     else:
-                        _refuse_out_of_scope(caller, scopes)
+                        refuse_out_of_scope(caller, scopes)
                         answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
@@ -102,7 +102,7 @@ class ClientsDoor:
         try:
             if request.caller.client is not None:
                 await self._limits.spend_request(request.caller.client)
-            _refuse_out_of_scope(request.caller, scopes)
+            refuse_out_of_scope(request.caller, scopes)
             return await handler(request)
         finally:
             self._presence.leave(token, request.end)
@@ -115,7 +115,8 @@ class ClientsDoor:
             answer.set("RateLimit", standing)
 
 
-def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+def refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+    """Refuse a caller who has none of these scopes; None: any caller will do."""
     if scopes is None or not scopes.isdisjoint(caller.scopes):
         return
     needed = " or ".join(scope for scope in Scope if scope in scopes and scope is not Scope.ADMIN)
@@ -132,7 +133,7 @@ class WorkersDoor:
         self._counts = counts
         self._presence = presence
 
-    def keep(self, routes: Iterable[Served[Reply]]) -> Iterator[Wrapped]:
+    def keep(self, routes: Iterable[BoundRoute[Reply]]) -> Iterator[Wrapped]:
         """The routes behind this door. None has a HEAD beside its GET: it would take a task, and answer without it."""
         for route in routes:
             yield route.method, route.path, self.wrap(route.method, route.path, route.handler)

@@ -61,7 +61,7 @@ class Routes(Generic[OwnerT, ReplyT_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Served(Generic[ReplyT_co]):
+class BoundRoute(Generic[ReplyT_co]):
     """A route of an object that answers it. The scopes are those that the route names."""
 
     method: str
@@ -70,7 +70,7 @@ class Served(Generic[ReplyT_co]):
     scopes: frozenset[Scope]
 
 
-def served_by(owners: Iterable[object], tables: Iterable[Routes[Any, ReplyT_co]]) -> Iterator[Served[ReplyT_co]]:
+def served_by(owners: Iterable[object], tables: Iterable[Routes[Any, ReplyT_co]]) -> Iterator[BoundRoute[ReplyT_co]]:
     """The routes of these tables, each with its object: `owners` has one of each class. KeyError: it has none."""
     by_type = {type(owner): owner for owner in owners}
     for table in tables:
@@ -78,4 +78,4 @@ def served_by(owners: Iterable[object], tables: Iterable[Routes[Any, ReplyT_co]]
         for route in table.all:
             handler = MethodType(route.handler, owner)
             for path in (route.path,) if route.old_path is None else (route.old_path, route.path):
-                yield Served(route.method, path, handler, frozenset(route.scopes))
+                yield BoundRoute(route.method, path, handler, frozenset(route.scopes))
