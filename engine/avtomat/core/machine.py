@@ -21,7 +21,7 @@ from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
 from avtomat.core.kinds.signals import answer_signal
 from avtomat.core.kinds.state import NO_TIME
-from avtomat.core.kinds.task import TaskState, answer_task, take_effect, take_output
+from avtomat.core.kinds.task import TaskState, answer_late, answer_task, take_effect, take_output
 from avtomat.core.messages import (
     ApprovalDecided,
     AttemptReturned,
@@ -32,6 +32,7 @@ from avtomat.core.messages import (
     Event,
     Ignored,
     JoinDecided,
+    LateSuccess,
     LeaseLost,
     PauseRequested,
     ReleaseRequested,
@@ -107,6 +108,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
             return _exceed(walk, message, cause)
         case UnwindReady():
             return _unwind(walk)
+        case LateSuccess():
+            return answer_late(walk, event)
         case StartReached():
             return _begin(walk)
         case ScopeBegun():
@@ -202,6 +205,8 @@ def _unwind(walk: Walk) -> Decision:
 
 def _exceed(walk: Walk, message: str, cause: Event | None) -> Decision:
     """What was decided on `cause` is too large to be written: the scope fails instead, and an effect is noted."""
+    if isinstance(cause, LateSuccess):
+        return answer_late(walk, cause, too_large=message)
     waiting, state = walk.before.waiting, walk.machine.states.get(walk.state or "")
     if isinstance(state, TaskState) and isinstance(waiting, OnTask):
         if isinstance(cause, TaskSucceeded):

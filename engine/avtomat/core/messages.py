@@ -210,6 +210,18 @@ class SizeExceeded:
 
 
 @value
+class LateSuccess:
+    """A worker did the work of an attempt whose scope had gone on without it, or was closed: its job is closing, its
+    branch lost a join, an operator entered the state anew. `left` is that scope as it was, `place` the path of the
+    state in which it stood.
+    """
+
+    answer: TaskSucceeded
+    left: View
+    place: str = ""
+
+
+@value
 class CancelRequested:
     """Somebody asked that the job end as cancelled, with or without undoing what it did."""
 
@@ -286,6 +298,7 @@ Event = (
     | JoinDecided
     | SignalReceived
     | ApprovalDecided
+    | LateSuccess
     | SizeExceeded
     | CancelRequested
     | UnwindReady
@@ -296,13 +309,14 @@ Event = (
 @value
 class DispatchTask:
     """Offer attempt `attempt` of this visit to workers, not before a time; `body` None: the body of the attempt
-    before.
+    before. `undoable`: a success of it would note an undo.
     """
 
     attempt: int
     limits: TaskLimits
     not_before: datetime | None = None
     body: TaskBody | None = None
+    undoable: bool = False
 
 
 @value

@@ -116,7 +116,7 @@ class _Stage:
         self._scopes = Scopes(store, self._programs, kept)
         self._executor = Executor(store, self._scopes, Waiters())
         self._executor.listen(Listeners(revoked=self._cancel, due_at=lambda _: None))
-        self._timers = Timers(store, self._executor)
+        self._timers = Timers(store, self._executor, self._scopes)
         self._vault = Secrets({name: InlineSecret(text=text) for name, text in case.secrets.items()}, environ={})
         self._ready: list[str] = []
         self._working: dict[str, _Work] = {}

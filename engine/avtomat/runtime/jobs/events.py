@@ -9,6 +9,7 @@ from avtomat.core.messages import (
     ApprovalDecided,
     Event,
     JoinDecided,
+    LateSuccess,
     LeaseLost,
     SignalReceived,
     SizeExceeded,
@@ -48,6 +49,9 @@ def describe(event: Event) -> dict[str, Json]:
             fields: dict[str, Json] = {"attempt": attempt, "status": status, "worker": worker, "error": error}
         case LeaseLost(gave_up=False):
             fields = {"attempt": event.attempt}
+        case LateSuccess(answer=answer, left=left, place=place):
+            said = {name: value for name, value in describe(answer).items() if name != "type"}
+            fields = {**said, "left": left.scope.path, "place": place}
         case SizeExceeded(message=message, event=cause):
             fields = {"message": message, "on": None if cause is None else describe(cause)}
         case SignalReceived(name=name, id=identity, by=by):  # the payload is the state's output

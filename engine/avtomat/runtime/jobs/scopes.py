@@ -22,6 +22,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Loaded
 from avtomat.storage.port.codec import head_from_json, loads, scope_from_record, undos_from_json
+from avtomat.storage.port.rules import LeftScope
 from avtomat.storage.port.store import Store
 
 PAGES_KEPT_MAX = 256
@@ -112,6 +113,15 @@ class Scopes:
             around=around,
             environment=environment,
         )
+
+    async def left(self, near: Kept, left: LeftScope) -> Kept:
+        """A scope of this job as it was when an attempt was taken from it; `near` is any scope of the job."""
+        around = Around()
+        if left.environment is not None:
+            around = await self._around(near.head.job, left.path, left.environment)
+        record = loads(left.record)
+        scope = replace(scope_from_record(record, left.path, left.version), machine=around.machine)
+        return replace(near, scope=scope, record=record, size=0, around=around, environment=left.environment)
 
     async def value(self, job: str, ref: Ref) -> Json:
         """A value that is kept by reference: it never changes, so the last ones that were read are kept."""

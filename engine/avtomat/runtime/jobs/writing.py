@@ -59,6 +59,10 @@ _DEAD_BECAUSE = {
 """What a worker is told of an attempt that ended without its result, by the event that ended it."""
 
 
+_SETTLES = frozenset({"TaskTimedOut", "LeaseLost", "SkipRequested"})
+"""Events after which a success of the attempt that was open counts for its undo no longer."""
+
+
 @value
 class Given:
     """A large value whose JSON is known: where it stands itself, it is not encoded again."""
@@ -159,6 +163,7 @@ def encode(
         undo=encode_undos(change.undos),
         undone_seq=change.undone_seq,
         keeps_task=change.keeps,
+        settled=(event.get("on") or event)["type"] in _SETTLES,
         values=values,
         shared=_shared(body, before, given),
     )
@@ -283,6 +288,7 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
         attempt_ms=span_ms(limits.attempt),
         lease_ms=span_ms(limits.heartbeat),
         total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
+        undoable=order.undoable,
     )
 
 

@@ -156,13 +156,14 @@ def cause_of(task_id: str, worker: str, body: Mapping[str, Json], event: WorkerA
         hash=blake2b(said, digest_size=16).hexdigest(),
         event=dumps(answer),
         output=output,
+        success=isinstance(event, TaskSucceeded),
     )
 
 
 def verdict(answer: Committed) -> dict[str, Json]:
     """The answer to a result: accepted, or ignored and why."""
     match answer.outcome:
-        case Outcome.OK | Outcome.DUPLICATE | Outcome.PARKED:
+        case Outcome.OK | Outcome.DUPLICATE | Outcome.PARKED | Outcome.LATE:
             return {"status": "accepted"}
         case Outcome.LOST:
             reason = "deadline_exceeded" if answer.reason == "timeout" else "stale_task"

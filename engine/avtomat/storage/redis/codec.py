@@ -76,7 +76,7 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
     match cause:
         case ResultCause(task_id=task_id, worker=worker, hash=result_hash, event=event):
             head, tail = _split(event, shared)
-            return "result", task_id, worker, named(result_hash), head, tail, shared
+            return "success" if cause.success else "result", task_id, worker, named(result_hash), head, tail, shared
         case MailCause(id=mail_id):
             return "mail", mail_id, "", "", "", "", shared
         case DueCause(kind=kind, number=number):
@@ -122,6 +122,8 @@ def _add_writes(to: list[Argument], writes: Writes, partition: int, *, is_root: 
     to += ("scope", writes.visit, named(writes.state), writes.at_ms or "", *scope, *record)
     if writes.keeps_task:
         to.append("keeps_task")
+    if writes.settled:
+        to.append("settled")
     if writes.dead_because != "cancelled":
         to += ("dead_because", named(writes.dead_because))
     if writes.dispatch is not None:
@@ -158,6 +160,8 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
     to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
     for number in (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms):
         to.append("" if number is None else number)
+    if task.undoable:
+        to.append("undoable")
     if task.body is not None:
         to += ("body", task.body)
     if task.requirements is not None:

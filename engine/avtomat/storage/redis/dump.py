@@ -269,12 +269,14 @@ class _Job:
             worker=task["worker"] or None,
             lease_until_ms=number(task["lease_until"]),
             progress=shown_or_none(scope.get("p")),
+            undoable=task.get("undoable") == "1",
         )
 
     def _ended_attempts(self) -> dict[str, EndedAttemptDump]:
         names = [f"{self.name}-{rest}" for rest in self.part.names(f"e:{self.name}-")]
         records = {name: record(ENDED, self.part.keys[f"e:{name}"][0]) for name in names}
-        return {name: _ended(one) for name, one in records.items() if self._is_remembered(one)}
+        left = self.part.hash(f"lf:{self.name}")
+        return {name: _ended(one, left.get(name)) for name, one in records.items() if self._is_remembered(one)}
 
     def _is_remembered(self, ended: Mapping[str, str]) -> bool:
         return bool(ended["live"]) or int(ended["at"]) + ENDED_ATTEMPT_KEPT_MS > self.part.now_ms
@@ -312,9 +314,14 @@ def _scope_and_task(packed: bytes) -> tuple[dict[str, str], dict[str, str]]:
     return dict(zip(SCOPE, fields, strict=False)), dict(zip(TASK, fields[len(SCOPE) :], strict=False))
 
 
-def _ended(one: Mapping[str, str]) -> EndedAttemptDump:
+def _ended(one: Mapping[str, str], left: bytes | None) -> EndedAttemptDump:
     return EndedAttemptDump(
-        path=one["path"], worker=one["worker"], why=one["why"], hash=one["hash"], holds=bool(one["live"])
+        path=one["path"],
+        worker=one["worker"],
+        why=one["why"],
+        hash=one["hash"],
+        holds=bool(one["live"]),
+        left=shown_or_none(left),
     )
 
 
