@@ -29,6 +29,7 @@ EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
     "DeadlinePassed", "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested",
     "ResumeRequested", "RerunRequested", "SkipRequested", "SignalReceived", "ApprovalDecided",
+    "LateSuccess",
 }  # fmt: skip
 
 
