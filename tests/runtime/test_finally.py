@@ -215,38 +215,3 @@ async def test_a_finishing_job_goes_on_with_the_next_engine(tmp_path: Path, fres
             await engine.answer(last)
 
             assert (await engine.until_status(job, "finished"))["result"] == {"x": "y" * 50_000}
-
-
-FAILING = """
-states:
-  all:
-    foreach: "{{ range(input.n) }}"
-    tolerate: 100%
-    concurrency: 1
-    collect: COLLECT
-    do: {task: work, retry: none}
-    transitions: [{set: {fails: "{{ failures }}", count: "{{ failed }}"}, to: end}]
-"""
-
-
-@pytest.mark.parametrize("collect", ["false", '"{{ output }}"'])
-async def test_items_that_failed_are_told_in_order_and_cut(bench: Start, collect: str) -> None:
-    engine: Bench = await bench(FAILING.replace("COLLECT", collect))
-    job = await engine.submit({"n": 4})
-    await engine.answer(await engine.take(), data=1)
-    for message, details in (("ä" * 1_000, {"k": "v" * 2_000}), ("short", {"k": 1})):
-        error = {"code": "BAD", "message": message, "details": details}
-        await engine.answer(await engine.take(), status="failure", error=error)
-    await engine.answer(await engine.take(), data=4)
-
-    found = await engine.until_status(job, "finished", "failed")
-
-    fails = found["data"]["fails"]
-    assert [(each["index"], each["error"]["code"], each["error"]["details"]) for each in fails] == [
-        (1, "BAD", None),
-        (2, "BAD", {"k": 1}),
-    ]
-    assert len(fails[0]["error"]["message"].encode()) == 1_000
-    assert found["data"]["count"] == 2
-    expected = {"total": 4, "succeeded": 2, "failed": 2} if collect == "false" else [1, None, None, 4]
-    assert found["result"] == expected

@@ -174,7 +174,7 @@ class Walker:
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
-        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else TimerFired(visit=kept.scope.visit)
+        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else self.world.timed(path)
         decision = self.world.tell(path, event, at=kept.timer)
         assert isinstance(decision, Change), "a time that came was ignored"
         return decision

@@ -34,6 +34,7 @@ from avtomat.core.messages import (
     TaskBody,
     TaskSucceeded,
     TaskTimedOut,
+    TimerFired,
     Undo,
     UnwindReady,
     View,
@@ -181,6 +182,7 @@ class World:
         decision = self._that_fits(path, event, self.decide(path, event))
         if isinstance(decision, Change):
             self._note_effect(self.scopes[path].scope, event)
+            self._check_failures(path, event, decision)
             self._settles = isinstance(event, TaskTimedOut | LeaseLost | SkipRequested)
             self._commit(path, decision)
         return decision
@@ -248,6 +250,32 @@ class World:
         outputs = [join.outputs.get(index) for index in range(join.order.total)]
         failures = [(index, error.as_json()) for index, error in sorted(join.errors.items())]
         return replace(join.verdict, outputs=outputs, failures=failures, winner=join.winner)
+
+    def timed(self, path: str) -> TimerFired:
+        """The time that a scope waits for has come; of a block, with what had failed of its last attempt by then."""
+        kept = self.scopes[path]
+        waiting, fired = kept.scope.waiting, TimerFired(visit=kept.scope.visit)
+        block = self.program.machines[kept.around.machine].states.get(kept.scope.state or "")
+        if not isinstance(waiting, OnFork | OnRetry) or not isinstance(block, BlockState) or not block.reads_failures:
+            return fired
+        if waiting.deadline is None or kept.timer is None or waiting.deadline > max(self.now, kept.timer):
+            return fired
+        errors = self.joins[path, kept.scope.forks - 1].errors
+        failures = [(index, error.as_json()) for index, error in sorted(errors.items())]
+        return replace(fired, failed=len(errors), failures=failures)
+
+    def _check_failures(self, path: str, event: Event, change: Change) -> None:
+        """What a block sets from its failures is what its bodies have failed with."""
+        told = isinstance(event, JoinDecided) or (isinstance(event, TimerFired) and event.failed)
+        fails = change.scope.data.get("fails")
+        if not told or fails is self.scopes[path].scope.data.get("fails") or len(change.trail) > 1:
+            return
+        errors = self.joins[path, self.scopes[path].scope.forks - 1].errors
+        codes = [error.code for _, error in sorted(errors.items())]
+        seen = [(len(codes), int), (codes, list), (codes[0] if codes else None, dict)]
+        kind, expected = type(fails), [value for value, like in seen if isinstance(fails, like)]
+        found = fails["error"]["code"] if kind is dict else fails
+        assert [found] == expected, f"failures show {fails!r}, the bodies failed with {codes}"
 
     def _view(self, path: str, event: Event) -> View:
         """What production would load: of the outputs that are kept apart, those that this decision may read."""

@@ -125,8 +125,8 @@ def _answer(walk: Walk, event: Awaited) -> Decision:
     match event:
         case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
             return answer_task(walk, event)
-        case TimerFired(visit=visit):
-            return _answer_timer(walk, visit)
+        case TimerFired():
+            return _answer_timer(walk, event)
         case JoinDecided():
             waiting = walk.before.waiting
             return answer_finally(walk, waiting, event) if isinstance(waiting, OnFinally) else answer_join(walk, event)
@@ -216,16 +216,16 @@ def _exceed(walk: Walk, message: str, cause: Event | None) -> Decision:
     return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
 
 
-def _answer_timer(walk: Walk, visit: int) -> Decision:
+def _answer_timer(walk: Walk, event: TimerFired) -> Decision:
     """A time that the scope waited for has come."""
-    if visit != walk.visit:
+    if event.visit != walk.visit:
         return Ignored(reason="the timer belongs to an earlier visit")
     waiting = walk.before.waiting
     if isinstance(waiting, OnUnwind):
         return go_on_undoing(walk, waiting)
     if isinstance(waiting, OnFinally):
         return miss_finally(walk, waiting)
-    return walk.current.time_came(walk, waiting) if walk.state else NO_TIME
+    return walk.current.time_came(walk, waiting, event) if walk.state else NO_TIME
 
 
 def _passed(deadline: datetime | None, now: datetime) -> bool:

@@ -136,9 +136,13 @@ not known which one the worker holds: `decide` needs the number.
 
 @value
 class TimerFired:
-    """The time that the visit waited for has come."""
+    """The time that the visit waited for has come. Of a block whose own timeout passed, `failed` and `failures` are as
+    in JoinDecided: what had failed by then, where the state reads it.
+    """
 
     visit: int
+    failed: int = 0
+    failures: Sequence[tuple[int, Mapping[str, Json]]] = ()
 
 
 @value

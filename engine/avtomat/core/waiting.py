@@ -170,7 +170,7 @@ class OnFork(Awaited):
 class OnRetry(Awaited):
     """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before.
 
-    `taken` is as in `OnTask`.
+    `taken` is as in `OnTask`; `total`, of a block that reads failures, is how many bodies the attempt before had.
     """
 
     FOR = "retry"
@@ -180,10 +180,12 @@ class OnRetry(Awaited):
     attempt: int
     deadline: datetime | None = None
     taken: tuple[int, ...] = ()
+    total: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "retry", "until": to_ms(self.until), "attempt": self.attempt}
+        place |= {"total": self.total} if self.total else {}
         return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
@@ -193,6 +195,7 @@ class OnRetry(Awaited):
             until=from_ms(record["until"]),
             attempt=record["attempt"],
             deadline=time_from_ms(record["deadline"]),
+            total=record.get("total", 0),
             **_taken_from_json(record),
         )
 

@@ -12,7 +12,7 @@ from avtomat.core.amounts import AuthorError
 from avtomat.core.flow import contract_error, fail, go_on, leave, make_error
 from avtomat.core.formula import Check, Template
 from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import Decision, Ignored, SignalReceived
+from avtomat.core.messages import Decision, Ignored, SignalReceived, TimerFired
 from avtomat.core.program import Amount
 from avtomat.core.value import value
 from avtomat.core.waiting import OnSignal, Waiting
@@ -46,8 +46,9 @@ class SignalState(State):
         deadline = None if span is None else walk.now + max(span, timedelta())
         return walk.wait_for(OnSignal(address=self.address, key=key, deadline=deadline))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """No signal came in time."""
+        del event
         if not isinstance(waiting, OnSignal):
             return NO_TIME
         text = f"no signal {self.signal} came within the timeout"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from avtomat.core.formula import Formula, Template
-from avtomat.core.messages import Change, Decision, Ignored
+from avtomat.core.messages import Change, Decision, Ignored, TimerFired
 from avtomat.core.program import CatchArm, Compensation, RetryPolicy, Sets, Timeouts, Transition
 from avtomat.core.value import value
 from avtomat.core.waiting import Waiting
@@ -48,9 +48,9 @@ class State:
         """Do what the state does. Raises AuthorError where that fails."""
         raise NotImplementedError
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """Go on after the time for which this visit waited."""
-        del walk, waiting
+        del walk, waiting, event
         return NO_TIME
 
     def parts(self) -> Iterator[Part]:

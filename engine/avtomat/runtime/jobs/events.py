@@ -14,6 +14,7 @@ from avtomat.core.messages import (
     SignalReceived,
     SizeExceeded,
     TaskSucceeded,
+    TimerFired,
     WorkerAnswer,
 )
 from avtomat.core.scope import Scope
@@ -59,6 +60,8 @@ def describe(event: Event) -> dict[str, Json]:
         case ApprovalDecided(form=_):  # the form is in the state's output
             names = ("visit", "choice", "by", "comment", "state", "via", "origin", "id")
             fields = {name: getattr(event, name) for name in names}
+        case TimerFired(visit=visit, failed=failed):
+            fields = {"visit": visit, **({"failed": failed} if failed else {})}
         case JoinDecided(number=number, ok=ok, failed=failed):
             fields = {"number": number, "ok": ok, "failed": failed}
         case _:

@@ -24,6 +24,7 @@ from avtomat.core.messages import (
     ScopeBegun,
     SizeExceeded,
     TaskSucceeded,
+    TimerFired,
     View,
 )
 from avtomat.core.model import Error, Ref
@@ -35,7 +36,7 @@ from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
-from avtomat.runtime.jobs.joining import Joined, complete
+from avtomat.runtime.jobs.joining import Joined, complete, time_of_block
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
@@ -196,6 +197,8 @@ class Executor:
         if isinstance(event, JoinDecided):
             joined = await complete(self._store, kept, event)
             event = joined.event
+        elif isinstance(event, TimerFired):
+            event = await time_of_block(self._store, kept, event, now)
         view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
         decision = decide(kept.program, view, event, now)
         if isinstance(decision, Ignored):
