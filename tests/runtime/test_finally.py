@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from avtomat.core.messages import PauseRequested, RerunRequested, ResumeRequested, SkipRequested
+from avtomat.core.messages import PauseRequested, ReleaseRequested, RerunRequested, ResumeRequested, SkipRequested
 from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from tests.conftest import RedisServer
 from tests.runtime.bench import Bench, bench_of
@@ -215,3 +216,60 @@ async def test_a_finishing_job_goes_on_with_the_next_engine(tmp_path: Path, fres
             await engine.answer(last)
 
             assert (await engine.until_status(job, "finished"))["result"] == {"x": "y" * 50_000}
+
+
+async def test_a_paused_finally_can_be_skipped(bench: Start) -> None:
+    engine: Bench = await bench(PLAIN)
+    job, last = await finishing(engine, {"n": 1})
+    await engine.operate(job, PauseRequested(by="ann"))
+
+    await engine.operate(job, SkipRequested(by="ann"))
+
+    found = await engine.until_status(job, "finished")
+    assert (found["result"], found["finally_error"]["code"]) == ({"n": 1}, "SKIPPED")
+    assert (await engine.answer(last))["status"] == "ignored"
+
+
+async def test_a_job_that_is_quarantined_while_it_finishes_goes_on_when_it_is_released(bench: Start) -> None:
+    engine: Bench = await bench(PLAIN)
+    job, last = await finishing(engine, {"n": 1})
+    await engine.service._executor.park(job, "/", None, "the engine failed")
+    assert (await engine.job(job))["status"] == "quarantined"
+    assert (await engine.answer(last))["status"] == "accepted"
+    assert (await engine.job(job))["status"] == "quarantined"
+
+    assert (await engine.operate(job, ReleaseRequested(by="ann")))["status"] == "finishing"
+
+    found = await engine.until_status(job, "finished", "failed")
+    assert (found["status"], found["result"], "finally_error" in found) == ("finished", {"n": 1}, False)
+
+
+async def test_a_signal_is_awaited_and_used_within_it(bench: Start) -> None:
+    engine: Bench = await bench(
+        "states: {a: {task: work, next: end}}\nfinally:\n  states:\n    asked: {signal: nod, timeout: 1h, next: told}\n"
+        "    told: {task: last, params: {said: '{{ outputs.asked }}', of: '{{ job.status }}'}, next: end}\n"
+    )
+    job = await engine.submit()
+    await engine.answer(await engine.take())
+    await engine.until_status(job, "finishing")
+
+    await engine.service.signals.send(job, None, Signal(name="nod", payload="yes", id="s1"), "ann")
+
+    last = await engine.take("w1", "last")
+    assert last["params"] == {"said": "yes", "of": "finished"}
+    await engine.answer(last)
+    assert "finally_error" not in await engine.until_status(job, "finished")
+
+
+async def test_it_has_room_of_its_own_beside_data_at_the_limit(bench: Start) -> None:
+    engine: Bench = await bench(
+        "limits: {data_bytes: 1000}\nstates: {a: {task: work, set: {x: \"{{ pad('', 900) }}\"}, next: end}}\n"
+        "finally: {task: last, params: {x: '{{ data.x }}'}, set: {y: '{{ output }}'}}\n"
+    )
+    job, last = await finishing(engine)
+    assert len(last["params"]["x"]) == 900
+
+    await engine.answer(last, data="y" * 400)
+
+    found = await engine.until_status(job, "finished", "failed")
+    assert (found["status"], "finally_error" in found, len(found["data"]["x"])) == ("finished", False, 900)

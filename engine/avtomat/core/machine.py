@@ -20,7 +20,7 @@ from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
 from avtomat.core.kinds.signals import answer_signal
-from avtomat.core.kinds.state import NO_TIME
+from avtomat.core.kinds.state import NO_TIME, ActiveState
 from avtomat.core.kinds.task import TaskState, answer_late, answer_task, take_effect, take_output
 from avtomat.core.messages import (
     ApprovalDecided,
@@ -225,7 +225,8 @@ def _answer_timer(walk: Walk, event: TimerFired) -> Decision:
         return go_on_undoing(walk, waiting)
     if isinstance(waiting, OnFinally):
         return miss_finally(walk, waiting)
-    return walk.current.time_came(walk, waiting, event) if walk.state else NO_TIME
+    state = walk.current if walk.state else None
+    return state.time_came(walk, waiting, event) if isinstance(state, ActiveState) else NO_TIME
 
 
 def _passed(deadline: datetime | None, now: datetime) -> bool:

@@ -9,20 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from avtomat.core.amounts import AuthorError, kind_of_value
 from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import Error, Head, Ref, Status
-from avtomat.core.program import RESULT, Amount, Machine, Program, Sets
+from avtomat.core.program import RESULT, Amount, Machine, Program, Sets, State
 from avtomat.core.scope import ROOT, Scope
 from avtomat.core.timestamp import format_time, parse_time, time_hint
 from avtomat.core.waiting import OnFinally, OnFork, OnUnwind, Waiting
-
-if TYPE_CHECKING:
-    from avtomat.core.kinds.state import State
 
 Names = Mapping[str, Json]
 """What expressions see, by name."""

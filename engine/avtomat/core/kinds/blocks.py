@@ -14,10 +14,10 @@ from datetime import datetime
 from avtomat.core.amounts import AuthorError, as_count
 from avtomat.core.flow import fail, go_on, leave, make_error
 from avtomat.core.formula import Json, Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
 from avtomat.core.messages import Change, Decision, ForkScopes, Ignored, JoinDecided, TimerFired
 from avtomat.core.model import Error, Ref
-from avtomat.core.program import Amount, Count, RetryPolicy
+from avtomat.core.program import Amount, Count, Part, RetryPolicy
 from avtomat.core.retry import try_after
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFork, OnRetry, Waiting
@@ -40,7 +40,7 @@ class Join:
 
 
 @value
-class BlockState(State):
+class BlockState(ActiveState):
     """Runs bodies below it and goes on when they are joined. `timeout` is that of the visit with all its attempts."""
 
     CROSSED = True  # a block without anything to do is left at once

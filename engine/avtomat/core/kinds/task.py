@@ -7,7 +7,7 @@ from dataclasses import field, replace
 
 from avtomat.core.flow import contract_error, fail, go_on, leave
 from avtomat.core.formula import Check, Json, Template
-from avtomat.core.kinds.state import Part, State, Step, parts_of, parts_of_times
+from avtomat.core.kinds.state import ActiveState, Step, parts_of, parts_of_times
 from avtomat.core.messages import (
     AttemptReturned,
     Change,
@@ -23,7 +23,7 @@ from avtomat.core.messages import (
     TaskTimedOut,
 )
 from avtomat.core.model import Error
-from avtomat.core.program import Compensation, Requirements, RetryPolicy, Timeouts
+from avtomat.core.program import Compensation, Part, Requirements, RetryPolicy, Timeouts
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
 from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
@@ -33,7 +33,7 @@ from avtomat.core.walk import Walk
 
 
 @value
-class TaskState(State):
+class TaskState(ActiveState):
     """Asks workers for one piece of work. `priority` None is the job's.
 
     `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -34,6 +34,7 @@ from avtomat.storage.redis.backend import RedisBackend
 from avtomat.storage.redis.script import load_script
 
 FORK: Final = fields_of("FORK", "closing")
+KEYS_AT_ONCE: Final = 1_000
 LETTERS: Final = {"w": "timer", "b": "begin", "d": "deadline", "s": "start", "m": "mail"}
 
 
@@ -61,9 +62,11 @@ async def _read(backend: RedisBackend, prefix: str, now_ms: int) -> _Part:
         cursor, keys = int(reply[0]), keys | {key.decode() for key in reply[1]}
         if not cursor:
             break
-    script = load_script("read_key")
-    replies = await asyncio.gather(*(backend.call(script, (prefix,), ("0", key)) for key in keys))
-    return _Part({key.removeprefix(prefix): reply[1] for key, reply in zip(keys, replies, strict=True)}, now_ms)
+    script, names, replies = load_script("read_key"), list(keys), list[Any]()
+    for at in range(0, len(names), KEYS_AT_ONCE):  # each call has a deadline, all of them together would miss it
+        some = names[at : at + KEYS_AT_ONCE]
+        replies += await asyncio.gather(*(backend.call(script, (prefix,), ("0", key)) for key in some))
+    return _Part({key.removeprefix(prefix): reply[1] for key, reply in zip(names, replies, strict=True)}, now_ms)
 
 
 class _Part:
