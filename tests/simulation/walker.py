@@ -25,6 +25,7 @@ from avtomat.core.messages import (
     LeaseLost,
     Limit,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     ScopeBegun,
@@ -37,6 +38,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
 )
+from avtomat.core.model import Status
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
@@ -221,12 +223,16 @@ class Walker:
         if world.head.deadline is not None and random.random() < 0.1:
             world.tell(ROOT, DeadlinePassed(), at=world.head.deadline)
             return
+        if world.head.status is Status.FINISHING and random.random() < 0.2:
+            world.quarantine()
+            return
         event = random.choice(
             (
                 PauseRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 SkipRequested(output=random.choice(OUTPUTS)),
+                ReleaseRequested(by="ops"),
                 RerunRequested(state=random.choice(states)),
                 RerunRequested(state=random.choice(states), data={"n": 1, "list": [1]}),
                 CancelRequested(reason="enough", compensate=random.random() < 0.7),
@@ -235,7 +241,9 @@ class Walker:
         if isinstance(event, CancelRequested) and not event.compensate:
             world.declined = True
         undoes = isinstance(world.scopes[ROOT].scope.waiting, OnUndo)
-        if isinstance(event, SkipRequested | RerunRequested | CancelRequested) and (undoes or random.random() < 0.5):
+        if isinstance(event, SkipRequested | RerunRequested | ReleaseRequested | CancelRequested) and (
+            undoes or random.random() < 0.5
+        ):
             self._lose_leases()
         world.tell(ROOT, event)
         if world.ended is not None:

@@ -187,6 +187,11 @@ class World:
             self._commit(path, decision)
         return decision
 
+    def quarantine(self) -> None:
+        """The engine failed: the store parks the job where it stands, without a decision."""
+        assert may_follow(self.head.status, Status.QUARANTINED)
+        self.head = replace(self.head, status=Status.QUARANTINED)
+
     def work_late(self, dead: Dead, output: Any) -> None:
         """A worker ends an attempt that is dead: the root has mail, if that counts. `output` None: it did nothing."""
         self.dead_leases.remove(dead)
