@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import answer_finally, miss_finally
@@ -62,6 +62,9 @@ from avtomat.core.walk import Walk
 Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
 """What a scope may have waited for."""
 
+_UNBEGUN: Final = Scope()
+"""The root of a job that is about to begin."""
+
 
 def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
     """Return the head completed by the blueprint (labels, deadline) and what must be written to begin the job.
@@ -69,7 +72,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     With `start_at` in the future the job is accepted and enters its first state then.
     """
     later = start_at is not None and start_at > now
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     begins_at = start_at if start_at is not None and later else now
     try:
         walk.complete_head(_complete_head(walk, begins_at))
@@ -85,7 +88,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
 
 def start_too_large(program: Program, head: Head, now: datetime, message: str) -> Change:
     """Return what must be written instead of a beginning that is larger than the limits allow: the job has failed."""
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     return walk.end(ScopeEnded(error=make_error(walk, "LIMIT_EXCEEDED", message), status=Status.FAILED))
 
 

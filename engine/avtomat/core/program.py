@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
@@ -83,6 +83,10 @@ class Timeouts:
     total: Amount | None = None
 
 
+NO_TIMEOUTS: Final = Timeouts()
+"""Those of most tasks."""
+
+
 Sets = tuple[tuple[str, Template], ...]
 """Names of job variables and their new values, in file order."""
 
@@ -143,7 +147,7 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -13,6 +13,9 @@ def value(cls: type[T]) -> type[T]:
     """A dataclass that is frozen for the type checker, and as cheap to build as an ordinary one.
 
     `frozen=True` sets each field through `object.__setattr__`, which makes building a value three times as dear; a job
-    builds some forty of them. The type checker refuses assignments here just as it would there.
+    builds some forty of them. The type checker refuses assignments here just as it would there, and fields that are not
+    named. So fields without a default come first, as in any call: a default of a keyword-only parameter would be looked
+    up in a map each time. Only a class that inherits fields has no such order.
     """
-    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+    inherits = any(is_dataclass(base) for base in cls.__mro__)
+    return dataclass(slots=True, kw_only=inherits, unsafe_hash=True)(cls)

@@ -12,7 +12,7 @@ from avtomat.core.formula import Json
 from avtomat.core.model import Head, Ref
 from avtomat.core.program import RESULT, Program
 from avtomat.core.reads import outputs_read
-from avtomat.core.scope import ROOT, Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, ROOT, Around, Scope
 from avtomat.core.waiting import OnFinally, OnUnwind
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.forks import around_of
@@ -147,7 +147,7 @@ class Scopes:
 
     async def _kept_of(self, program: Program, loaded: Loaded) -> Kept:
         fixed = loads(loaded.head)
-        around, environment = Around(), loaded.environment
+        around, environment = NOTHING_AROUND, loaded.environment
         if environment is not None:
             around = await self._around(loaded.job, loaded.path, environment)
         record = {} if loaded.scope is None else loads(loaded.scope)

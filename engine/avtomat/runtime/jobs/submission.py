@@ -14,7 +14,6 @@ from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
 from avtomat.core.model import Head, Ref
 from avtomat.core.program import Program
-from avtomat.core.scope import Around
 from avtomat.core.timestamp import format_time, to_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnStart
@@ -137,17 +136,11 @@ def begin(
     if asked.rerun_of is not None:
         event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
 
-    def encoded(change: Change) -> Written:
-        limits = program.limits
-        return encode(
-            change, {}, job=job, event=event, limits=limits, trace=asked.trace, now=now, around=Around(), beside={}
-        )
-
     try:
-        written = encoded(change)
+        written = _encode(change, head, event, program, asked.trace)
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
-        written = encoded(change)
+        written = _encode(change, head, event, program, asked.trace)
     new, head_size = _new_job(
         head, change, written, asked, retention if program.retention is None else program.retention
     )
@@ -163,6 +156,11 @@ def begin(
         head_size=head_size,
     )
     return Beginning(new=new, change=change, kept=kept)
+
+
+def _encode(change: Change, head: Head, event: Mapping[str, Json], program: Program, trace: str | None) -> Written:
+    now = head.created_at
+    return encode(change, {}, job=head.job, event=event, limits=program.limits, trace=trace, now=now)
 
 
 def _new_job(

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
+from avtomat.core.value import value
 from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
@@ -36,7 +36,7 @@ TASKS_PER_POLL_MAX = 100
 NONCE_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Poll:
     """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
