@@ -49,7 +49,6 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
     View,
-    WorkerAnswer,
 )
 from avtomat.core.model import ENDED, Error, Head, Status
 from avtomat.core.operate import FINISHING, operate
@@ -59,8 +58,8 @@ from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
-Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
-"""What a scope may have waited for."""
+Awaited = TimerFired | JoinDecided | SignalReceived | ApprovalDecided
+"""What a scope may have waited for, if it was no worker."""
 
 _UNBEGUN: Final = Scope()
 """The root of a job that is about to begin."""
@@ -102,6 +101,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
+        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
+            return answer_task(walk, event)
         case CancelRequested():
             return _cancel(walk, event)
         case DeadlinePassed():
@@ -123,8 +124,6 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
 def _answer(walk: Walk, event: Awaited) -> Decision:
     """Go on after something for which a scope may have waited."""
     match event:
-        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
-            return answer_task(walk, event)
         case TimerFired(visit=visit):
             return _answer_timer(walk, visit)
         case JoinDecided():

@@ -64,7 +64,6 @@ class Walk:
         self._leaves_unloaded = False
         self._evaluations = 0
         self._meter = Meter()
-        self._seed = f"{self.head.job} {scope.path} {scope.version}"
         self._job: Json = None
         self._names: dict[str, Json] | None = None
 
@@ -258,7 +257,7 @@ class Walk:
         return Environment(
             names=names,
             now=self.now,
-            seed=self._seed,
+            seed=f"{self.head.job} {self.before.path} {self.before.version}",
             number=self._evaluations,
             meter=self._meter,
             items_max=self.program.limits.items,

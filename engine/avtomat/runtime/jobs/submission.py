@@ -141,9 +141,9 @@ def begin(
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = _encode(change, head, event, program, asked.trace)
-    new, head_size = _new_job(
-        head, change, written, asked, retention if program.retention is None else program.retention
-    )
+    retention = retention if program.retention is None else program.retention
+    has_defaults = program.defaults is not None
+    new, head_size = _new_job(head, change, written, asked, retention, has_defaults=has_defaults)
     kept = Kept(
         program=program,
         head=head,
@@ -152,7 +152,7 @@ def begin(
         client=asked.client,
         trace=asked.trace,
         updated_ms=written.writes.at_ms,
-        size=weight_of(written.writes.scope),
+        size=0 if change.ended is not None else weight_of(written.writes.scope),
         head_size=head_size,
     )
     return Beginning(new=new, change=change, kept=kept)
@@ -164,12 +164,14 @@ def _encode(change: Change, head: Head, event: Mapping[str, Json], program: Prog
 
 
 def _new_job(
-    head: Head, change: Change, written: Written, asked: Submission, retention: timedelta
+    head: Head, change: Change, written: Written, asked: Submission, retention: timedelta, *, has_defaults: bool
 ) -> tuple[NewJob, int]:
-    """The job as it is written, and what its head takes in memory."""
+    """The job as it is written, and what its head takes in memory where that counts: the job goes on and is kept, or
+    there was room claimed for defaults.
+    """
     writes = written.writes
     stored = dumps(head_as_json(head, asked.trace))
-    head_size = weight_of(stored)
+    head_size = weight_of(stored) if change.ended is None or has_defaults else 0
     if len(stored) > VALUE_BYTES_INLINE and len(body := dumps(head.input)) > VALUE_BYTES_INLINE:
         stored = dumps(head_as_json(replace(head, input=Ref("input", len(body))), asked.trace))
         writes = replace(writes, values={**writes.values, **pages("input", body)})
