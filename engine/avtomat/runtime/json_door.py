@@ -105,8 +105,10 @@ def _count_keys(value: Json) -> int:
         if len(level) > _FEW:  # one look at the items of all is quicker than a look into each
             maps = [container for container in level if type(container) is dict]
             lists = [container for container in level if type(container) is list] if len(maps) < len(level) else []
-            keys += sum(map(len, maps))
-            level = [[*chain.from_iterable(map(dict.values, maps)), *chain.from_iterable(lists)]]
+            merged = list(chain.from_iterable(map(dict.values, maps)))
+            keys += len(merged)
+            merged.extend(chain.from_iterable(lists))
+            level = [merged]
         for container in level:
             items = container
             if type(container) is dict:
