@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Names = Mapping[str, Json]
 """What expressions see, by name."""
 
+_HAS_FORK = (OnFork, OnFinally)
+
 Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
 
 
@@ -359,7 +361,7 @@ class Walk:
     def _left(self, waiting: Waiting) -> tuple[int, ...]:
         """The forks that end with this decision: those it closed, and the one that the scope waits for no longer."""
         before = self.before.waiting
-        if not isinstance(before, OnFork | OnFinally) or before is waiting or self.joined:
+        if not isinstance(before, _HAS_FORK) or before is waiting or self.joined:
             return self.close
         return self.close if before.number in self.close else (*self.close, before.number)
 
