@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import answer_finally, miss_finally
@@ -50,7 +50,6 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
     View,
-    WorkerAnswer,
 )
 from avtomat.core.model import ENDED, Error, Head, Status
 from avtomat.core.operate import FINISHING, operate
@@ -60,8 +59,11 @@ from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
-Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
-"""What a scope may have waited for."""
+Awaited = TimerFired | JoinDecided | SignalReceived | ApprovalDecided
+"""What a scope may have waited for, if it was no worker."""
+
+_UNBEGUN: Final = Scope()
+"""The root of a job that is about to begin."""
 
 
 def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
@@ -70,7 +72,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     With `start_at` in the future the job is accepted and enters its first state then.
     """
     later = start_at is not None and start_at > now
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     begins_at = start_at if start_at is not None and later else now
     try:
         walk.complete_head(_complete_head(walk, begins_at))
@@ -86,7 +88,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
 
 def start_too_large(program: Program, head: Head, now: datetime, message: str) -> Change:
     """Return what must be written instead of a beginning that is larger than the limits allow: the job has failed."""
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     return walk.end(ScopeEnded(error=make_error(walk, "LIMIT_EXCEEDED", message), status=Status.FAILED))
 
 
@@ -100,6 +102,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
+        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
+            return answer_task(walk, event)
         case CancelRequested():
             return _cancel(walk, event)
         case DeadlinePassed():
@@ -123,8 +127,6 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
 def _answer(walk: Walk, event: Awaited) -> Decision:
     """Go on after something for which a scope may have waited."""
     match event:
-        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
-            return answer_task(walk, event)
         case TimerFired():
             return _answer_timer(walk, event)
         case JoinDecided():

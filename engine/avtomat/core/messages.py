@@ -14,7 +14,7 @@ from enum import StrEnum
 from avtomat.core.formula import Json, SecretRef
 from avtomat.core.model import Error, Head, Ref, Status
 from avtomat.core.program import Requirements
-from avtomat.core.scope import Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, Around, Scope
 from avtomat.core.value import value
 from avtomat.core.waiting import TaskLimits
 
@@ -61,7 +61,7 @@ class View:
 
     head: Head
     scope: Scope
-    around: Around = field(default_factory=Around)
+    around: Around = NOTHING_AROUND
     values: Mapping[str, Json] = field(default_factory=dict)
     undos: tuple[Undo, ...] = ()
     undo_seq: int = 0

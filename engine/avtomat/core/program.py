@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
@@ -84,6 +84,10 @@ class Timeouts:
     total: Amount | None = None
 
 
+NO_TIMEOUTS: Final = Timeouts()
+"""Those of most tasks."""
+
+
 Sets = tuple[tuple[str, Template], ...]
 """Names of job variables and their new values, in file order."""
 
@@ -144,7 +148,7 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
 
 

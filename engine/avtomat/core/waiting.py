@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
 from avtomat.core.awaited_decision import OnApproval
@@ -29,6 +29,8 @@ class TaskLimits:
 
     def as_json(self) -> dict[str, int]:
         """The limits that there are, in milliseconds."""
+        if self is NO_LIMITS:
+            return {}
         limits = {
             "queue": span_ms(self.queue),
             "timeout": span_ms(self.attempt),
@@ -46,6 +48,10 @@ class TaskLimits:
             heartbeat=_span(record, "heartbeat"),
             total_at=from_ms(record["total_at"]) if "total_at" in record else None,
         )
+
+
+NO_LIMITS: Final = TaskLimits()
+"""Those of most tasks."""
 
 
 @value

@@ -75,13 +75,13 @@ class Played:
     of decisions. `stopped` says why it did not come to its end; `refused` why there is no job at all.
     """
 
+    join_errors: Mapping[tuple[str, int], str]
     row: JobRow | None = None
     entries: Sequence[Mapping[str, Json]] = ()
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
     unused_signals: Mapping[int, str] = field(default_factory=dict)
     unused_decisions: Sequence[Unused] = ()
-    join_errors: Mapping[tuple[str, int], str]
     stopped: CaseStopped | None = None
     refused: RequestRefused | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import replace
 
 from avtomat.core.flow import contract_error, fail, go_on, leave
 from avtomat.core.formula import Check, Json, Template
@@ -23,7 +23,7 @@ from avtomat.core.messages import (
     TaskTimedOut,
 )
 from avtomat.core.model import Error
-from avtomat.core.program import Compensation, Part, Requirements, RetryPolicy, Timeouts
+from avtomat.core.program import NO_TIMEOUTS, Compensation, Part, Requirements, RetryPolicy, Timeouts
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
 from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
@@ -46,7 +46,7 @@ class TaskState(ActiveState):
     params: Template
     requirements: Requirements | None = None
     priority: int | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
     expects: Check | None = None
     compensate: Compensation | None = None

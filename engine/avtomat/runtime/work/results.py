@@ -50,9 +50,9 @@ def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
         if body.get("given_back") is True:
             return AttemptReturned(attempt=None, worker=worker, beside=beside)
         return LeaseLost(attempt=None, gave_up=True, worker=worker, beside=beside)
-    wrong = next((name for name in _MAPS if not isinstance(body.get(name), dict | None)), None)
-    if wrong is not None:
-        return _unusable("CONTRACT_VIOLATION_ERROR", wrong, "a map", body[wrong], body)
+    for name in _MAPS:
+        if (told := body.get(name)) is not None and not isinstance(told, dict):
+            return _unusable("CONTRACT_VIOLATION_ERROR", name, "a map", told, body)
     own = "success" if word == "success" else str(status)
     return TaskSucceeded(
         attempt=None,
