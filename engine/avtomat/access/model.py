@@ -8,6 +8,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+_PATTERN_SIGNS: Final = frozenset("*?")
+
 Digest: TypeAlias = bytes
 """The SHA-256 of a token."""
 
@@ -99,6 +101,11 @@ class WorkerEntry:
 
     ids: str
     kinds: tuple[str, ...] | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is for more than one id."""
+        return not _PATTERN_SIGNS.isdisjoint(self.ids)
 
     def is_for(self, worker: str) -> bool:
         """Whether a worker of this id may come with a token of this entry."""

@@ -27,7 +27,7 @@ from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
-from avtomat.api.workers.sockets import SOCKET, SocketRoute
+from avtomat.api.workers.sockets import NAMELESS_SOCKET, SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
@@ -96,7 +96,7 @@ class App:
         self.router: Router[Handler] = Router(
             [
                 *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
-                *workers.keep([("GET", SOCKET, self._socket.serve)]),
+                *workers.keep([("GET", path, self._socket.serve) for path in (SOCKET, NAMELESS_SOCKET)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
                 *clients.keep(SignalRoutes(engine.signals, settings).routes()),
                 *clients.keep(ApprovalRoutes(engine.approvals, settings).routes()),

@@ -34,6 +34,9 @@ class Dispatcher:
         self.heartbeat = registrations.heartbeat
         self.connect = registrations.connect
         self.disconnect = registrations.disconnect
+        self.connect_nameless = registrations.connect_nameless
+        self.disconnect_nameless = registrations.disconnect_nameless
+        self.holder = registrations.holder
         self.revoked = registrations.revoked
         self.kinds_polled = registrations.kinds_polled
         self.leaving = registrations.leaving

@@ -103,7 +103,8 @@ class Polls:
         try:
             while True:
                 await self._learn_requirements()
-                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
+                named = (*asked.kinds, *standing.told) if standing.told and asked.kinds else asked.kinds
+                kinds = asked.allowed(seat.takes(named))[:KINDS_PER_POLL_MAX]
                 self._queues.look(standing, kinds, seat.profile)
                 if gone():
                     return []
