@@ -255,6 +255,8 @@ class Dispatcher:
     events: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
     sends: dict[str, Callable[[Mapping[str, Json]], None]] = field(default_factory=dict)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[str, str] = field(default_factory=dict)
+    nameless: int = 0
     broken: Exception | None = None
 
     async def register(self, body: Mapping[str, Json]) -> None:
@@ -295,6 +297,15 @@ class Dispatcher:
 
     def disconnect(self, worker: str, send: Callable[[Mapping[str, Json]], None]) -> None:
         del self.sends[worker]
+
+    def connect_nameless(self, send: Callable[[Mapping[str, Json]], None], is_for: Callable[[str], bool]) -> None:
+        self.nameless += 1
+
+    def disconnect_nameless(self, send: Callable[[Mapping[str, Json]], None]) -> None:
+        self.nameless -= 1
+
+    def holder(self, task_id: str) -> str | None:
+        return self.held.get(task_id)
 
 
 @dataclass

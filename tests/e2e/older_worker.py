@@ -1,7 +1,7 @@
 """A worker made with avtomatika-worker of the time before 1.0b8 (`worker.task`), which is not ours.
 
-Kinds of task: echo, review (a status of its own), decline (a failure with a code), crash (an exception), slow (progress,
-then waits to be cancelled; with `{"seconds": n}` it ends by itself).
+Kinds of task: echo, review (a status of its own), decline (a failure with a code), crash (an exception), slow
+(progress, then waits to be cancelled; with `{"seconds": n}` it ends by itself).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def slow(params: Json, task_id: str, job_id: str, send_progress: Any, **_m
     await send_progress(task_id, job_id, 0.5, "half")
     try:
         await asyncio.wait_for(asyncio.Event().wait(), params.get("seconds"))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return {"status": "success", "data": {"waited": True}}
     raise AssertionError("nobody sets this event")
 

@@ -21,16 +21,13 @@ from typing import Any
 from avtomatika_worker import Worker
 
 
-
 def has_room(kind: str) -> bool:
     """The worker's own word on whether it takes this kind now."""
     full = os.environ.get("WORKER_FULL")
     return kind != "echo" or full is None or not Path(full).exists()
 
 
-worker = Worker(
-    worker_type="rxon-e2e", capacity_checker=has_room, **json.loads(os.environ.get("WORKER_OPTIONS", "{}"))
-)
+worker = Worker(worker_type="rxon-e2e", capacity_checker=has_room, **json.loads(os.environ.get("WORKER_OPTIONS", "{}")))
 
 
 @worker.skill("echo")

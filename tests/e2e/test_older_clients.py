@@ -44,7 +44,10 @@ states:
     transitions:
       - {when: status == 'needs_review', to: done}
       - {to: wrong}
-  decline: {task: decline, next: wrong, catch: [{errors: [CARD_DECLINED], to: done, set: {answer: "{{ error.message }}"}}]}
+  decline:
+    task: decline
+    next: wrong
+    catch: [{errors: [CARD_DECLINED], to: done, set: {answer: "{{ error.message }}"}}]
   crash: {task: crash, params: {text: boom}, retry: quick, next: wrong}
   slow:
     task: slow
