@@ -56,6 +56,8 @@ class Assignment:
     deadline: int | None
     timestamp: int | None
     traceparent: str | None
+    is_forged: bool = False
+    """It is not signed by the engine, though it ought to be."""
 
     def deadline_at(self, now: float) -> datetime | None:
         """Return the deadline by the clock that reads `now` on receipt; the two clocks need not agree."""

@@ -152,6 +152,8 @@ class RunningTasks:
         handler = self._handlers.get(execution.assignment.kind)
         if handler is None:
             raise TaskError("PERMANENT_ERROR", f"this worker has no task {execution.assignment.kind!r}")
+        if execution.assignment.is_forged:
+            raise TaskError("SECURITY_ERROR", "the task is not signed by the engine's secret: nothing was done")
         try:
             return await handler.call(execution.assignment.params, execution.context)
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # they would end the worker, not the task

@@ -25,6 +25,7 @@ from avtomat_worker.waiting import Clock, SystemClock
 logger = logging.getLogger(__name__)
 
 WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_YES = frozenset({"1", "true", "yes", "on"})
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,7 +36,8 @@ class Worker:
     `url` is the engine's address. `token` is this worker's secret; default: the environment's AVTOMAT_WORKER_TOKEN.
     `worker_id` names it, alone among all workers; default: host, process and chance. One that is the same after a
     restart gets the lost tasks of its former life back into the queue at once. `concurrency` is how many tasks run at
-    a time.
+    a time. With `signing` (AVTOMAT_WORKER_SIGNING) messages are signed with the token; with the engine's `task_secret`
+    (AVTOMAT_TASK_SECRET) tasks that are not signed by it are failed unworked.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Worker:
         worker_id: str | None = None,
         concurrency: int = 10,
         limits: Limits | None = None,
+        signing: bool | None = None,
+        task_secret: str | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -57,6 +61,10 @@ class Worker:
         self.worker_id = _checked_id(worker_id) if worker_id is not None else _invented_id()
         self.concurrency = concurrency
         self._token = token if token is not None else os.environ.get("AVTOMAT_WORKER_TOKEN")
+        self._signing = os.environ.get("AVTOMAT_WORKER_SIGNING") in _YES if signing is None else signing
+        self._task_secret = task_secret or os.environ.get("AVTOMAT_TASK_SECRET") or None
+        if self._signing and not self._token:
+            raise ValueError("signing needs a token: messages are signed with it")
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
@@ -92,7 +100,7 @@ class Worker:
             raise ValueError("the worker has no tasks: decorate a function with @worker.task('kind')")
         if self._session is not None:
             raise RuntimeError("the worker is serving already")
-        async with EngineClient(self.url, worker_id=self.worker_id, token=self._token, limits=self._limits) as client:
+        async with self._new_client() as client:
             self._loop = asyncio.get_running_loop()
             self._session = self._new_session(client)
             try:
@@ -124,6 +132,16 @@ class Worker:
         self.stop()
         if self._serving is not None:
             await self._serving
+
+    def _new_client(self) -> EngineClient:
+        return EngineClient(
+            self.url,
+            worker_id=self.worker_id,
+            token=self._token,
+            limits=self._limits,
+            signing=self._signing,
+            task_secret=self._task_secret,
+        )
 
     def _new_session(self, client: EngineClient) -> Session:
         return Session(

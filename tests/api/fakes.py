@@ -320,7 +320,7 @@ class FakeEngine:
     approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     programs: Any = None
-    store: Any = None
+    store: Any = field(default_factory=MemoryStore)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)

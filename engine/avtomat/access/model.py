@@ -97,10 +97,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEntry:
-    """Workers whose ids fit `ids` (an id, or a pattern). `kinds` are names and patterns of tasks (None: all)."""
+    """Workers whose ids fit `ids` (an id, or a pattern). `kinds` are names and patterns of tasks (None: all). Their
+    messages must be signed if they `must_sign`; who `must_exchange` gets nothing but short-lived tokens for their own.
+    """
 
     ids: str
     kinds: tuple[str, ...] | None = None
+    must_sign: bool = False
+    must_exchange: bool = False
 
     @property
     def is_pattern(self) -> bool:

@@ -11,12 +11,13 @@ from avtomat.api.clients.jobs import JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
-from avtomat.api.http.auth import client_guard, worker_guard
+from avtomat.api.http.auth import OpenGuard, client_guard, own_token_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routing import Router
+from avtomat.api.http.worker_tokens import WorkerTokens
 from avtomat.api.openapi.rights import rights
 from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
@@ -27,6 +28,8 @@ from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
+from avtomat.api.workers.exchange import ExchangeRoutes
+from avtomat.api.workers.signed import Signatures
 from avtomat.api.workers.sockets import NAMELESS_SOCKET, SOCKET, SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
@@ -82,9 +85,13 @@ class App:
         settings = engine.settings
         counts, presence, access = RequestCounts(), Presence(), engine.access
         access.listen(presence.revoke)
-        self._socket = SocketRoute(engine.dispatcher, settings)
+        signatures = Signatures(engine.store.now_ms)
+        self._socket = SocketRoute(engine.dispatcher, settings, signatures)
         clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits, rights())
-        workers = WorkersDoor(worker_guard(settings, access), counts, presence)
+        life_s = round(settings.worker_token_life.total_seconds())
+        tokens = WorkerTokens(settings.worker_token_secret, life_s, engine.store.now_ms)
+        workers = WorkersDoor(worker_guard(settings, access, tokens), counts, presence)
+        exchange = ExchangeRoutes(tokens, own_token_guard(settings, access))
         everybody = ClientsDoor(None, counts, presence, engine.limits, {})
         sessions = Sessions(settings.client_token)
         pages = PagesDoor(client_guard(settings, access), sessions, counts)
@@ -95,7 +102,8 @@ class App:
         )
         self.router: Router[Handler] = Router(
             [
-                *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
+                *workers.keep(WorkerRoutes(engine.dispatcher, settings, signatures).routes()),
+                *WorkersDoor(OpenGuard(), counts, presence).keep(exchange.routes()),
                 *workers.keep([("GET", path, self._socket.serve) for path in (SOCKET, NAMELESS_SOCKET)]),
                 *clients.keep(JobRoutes(engine.clients, settings).routes()),
                 *clients.keep(SignalRoutes(engine.signals, settings).routes()),
@@ -109,7 +117,7 @@ class App:
                 *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
                 *pages.keep(others.routes()),
                 *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
-                *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
+                *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, signatures, *collectors])).routes()),
             ]
         )
         self._elsewhere_of_workers = workers.wrap("*", WORKERS, self._refuse)

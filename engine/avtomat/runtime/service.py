@@ -84,6 +84,7 @@ class Service:
             self.queues,
             Secrets(settings.secrets, environ=os.environ),
             lease=settings.lease,
+            task_secret=settings.task_secret,
         )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)

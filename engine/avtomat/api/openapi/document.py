@@ -13,6 +13,7 @@ from avtomat.api.openapi.deciding import DECIDING, LINKS
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi.schemas import SCHEMAS, ref
+from avtomat.api.openapi.working import WORKING
 from avtomat.core.formula import Json
 from avtomat.runtime.jobs.clients import STATUS_WORDS
 
@@ -155,75 +156,7 @@ OPERATIONS: Final = (
         answers={200: "Blueprint"},
         refusals=(404, 422, 503),
     ),
-    Operation(
-        method="post",
-        path="/_worker/workers/register",
-        id="registerWorker",
-        door="worker",
-        summary="Make a worker known",
-        body="Map",
-        answers={200: "Map"},
-        refusals=(503,),
-    ),
-    Operation(
-        method="patch",
-        path="/_worker/workers/{worker}",
-        id="heartbeat",
-        door="worker",
-        summary="Say that a worker lives, and what it works on",
-        text="404: the worker is not known and must register again.",
-        body="Map",
-        body_required=False,
-        answers={200: "Map"},
-        refusals=(404, 503),
-    ),
-    Operation(
-        method="get",
-        path="/_worker/workers/{worker}/tasks/next",
-        id="pollTasks",
-        door="worker",
-        summary="Wait for tasks and take them under a lease",
-        parameters=(
-            Parameter(name="timeout", text="Seconds to wait; 30 if unset.", schema={"type": "number"}),
-            Parameter(name="available_skills", text="Kinds of task, with commas.", schema={"type": "string"}),
-            Parameter(name="max", text="How many at most; the answer is a list then.", schema={"type": "integer"}),
-            Parameter(name="nonce", text="The same again gets the same tasks again.", schema={"type": "string"}),
-            Parameter(
-                name="holding", text="Ids of all tasks it has; others are taken back.", schema={"type": "string"}
-            ),
-        ),
-        answers={200: ("Map", "Maps"), 204: None},
-        refusals=(400, 429),
-    ),
-    Operation(
-        method="post",
-        path="/_worker/tasks/result",
-        id="deliverResult",
-        door="worker",
-        summary="Deliver the result of a task, or a list of them",
-        body=("Map", "Maps"),
-        answers={200: ("Map", "Maps")},
-        refusals=(429,),
-    ),
-    Operation(
-        method="post",
-        path="/_worker/events",
-        id="tellEvent",
-        door="worker",
-        summary="Tell an event, such as progress",
-        body="Map",
-        answers={200: "Map"},
-        refusals=(503,),
-    ),
-    Operation(
-        method="get",
-        path="/_worker/ws/{worker}",
-        id="openSocket",
-        door="worker",
-        summary="Hold a WebSocket on which commands come at once",
-        answers={101: None},
-        refusals=(400,),
-    ),
+    *WORKING,
     Operation(
         method="get",
         path="/healthz",

@@ -13,6 +13,7 @@ from avtomat.api.http.requests import Request, single_header
 from avtomat.api.workers.allowed import refuse_other_worker, worker_of
 from avtomat.api.workers.messages import check_id, read_event
 from avtomat.api.workers.older import is_progress, progress_event
+from avtomat.api.workers.signed import EVENT_WITHOUT, Signatures
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -22,8 +23,9 @@ from avtomat.runtime.work.seats import Send
 class SocketOwner:
     """One socket on its way to being a worker's. Raises RequestRefused for an id that its token is not for."""
 
-    def __init__(self, dispatcher: Dispatcher, request: Request, send: Send) -> None:
+    def __init__(self, dispatcher: Dispatcher, request: Request, send: Send, signatures: Signatures) -> None:
         self._dispatcher = dispatcher
+        self._signatures = signatures
         self._caller = request.caller
         self._send = send if "worker" in request.parts else _in_both_forms(send)
         self._worker = _named(request)
@@ -43,7 +45,10 @@ class SocketOwner:
             self._dispatcher.disconnect(self._worker, self._send)
 
     def event(self, told: Json) -> dict[str, Json]:
-        """What the socket tells, as an event. Raises RequestRefused where it is none, or of another worker."""
+        """What the socket tells, as an event. Raises RequestRefused where it is none, of another worker, or not signed
+        by it though it ought to be.
+        """
+        self._signatures.check(self._caller, told, self._worker, without=EVENT_WITHOUT)
         if is_progress(told):
             told = progress_event(told, self._owner(told))
         event = read_event(told)

@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from avtomat.api.http import bodies
 from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
+from avtomat.api.workers.signed import Signatures
 from avtomat.api.workers.socket_budget import SocketBudget
 from avtomat.api.workers.socket_owner import SocketOwner
 from avtomat.core.formula import Json
@@ -35,8 +36,9 @@ COMMANDS_PENDING_MAX: Final = 1_000
 class SocketRoute:
     """The route of the sockets, and those that are open."""
 
-    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, signatures: Signatures) -> None:
         self._dispatcher = dispatcher
+        self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._open: set[web.WebSocketResponse] = set()
 
@@ -50,7 +52,7 @@ class SocketRoute:
             except asyncio.QueueFull:
                 writing.cancel()
 
-        owner = SocketOwner(self._dispatcher, request, send)
+        owner = SocketOwner(self._dispatcher, request, send, self._signatures)
         socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
         try:
             await socket.prepare(request)

@@ -26,6 +26,7 @@ class Dispatcher:
         vault: Secrets,
         *,
         lease: timedelta,
+        task_secret: str | None = None,
     ) -> None:
         lease_ms = round(lease.total_seconds() * 1000)
         registrations = Registrations(store, queues, lease_ms=lease_ms)
@@ -43,7 +44,7 @@ class Dispatcher:
         settling = Settling(store, executor, scopes, registrations, vault)
         self.result = settling.result
         self.event = settling.event
-        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)
+        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms, task_secret=task_secret)
         self.poll = polls.poll
         self.release = polls.release
         self.weigh = polls.weigh

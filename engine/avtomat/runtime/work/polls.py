@@ -72,6 +72,7 @@ class Polls:
         settling: Settling,
         *,
         lease_ms: int,
+        task_secret: str | None,
     ) -> None:
         self._store = store
         self._scopes = scopes
@@ -80,6 +81,7 @@ class Polls:
         self._registrations = registrations
         self._settling = settling
         self._lease_ms = lease_ms
+        self._task_secret = task_secret
         self._strides: Mapping[str, int] = EQUAL
         self._learning = asyncio.Lock()
 
@@ -182,7 +184,7 @@ class Polls:
         if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
             await self._scopes.keep(loaded, handout.task_id)
         try:
-            task = payload(handout, self._vault, self._store.now_ms())
+            task = payload(handout, self._vault, self._store.now_ms(), self._task_secret)
         except SecretError as missing:
             event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
             said = dumps(answer_as_json(event))
