@@ -36,6 +36,7 @@ states:
       - {when: input.kind == 'say', to: say}
       - {when: input.kind == 'warm', to: warm}
       - {when: input.kind == 'cheap', to: cheap}
+      - {when: input.kind == 'tell', to: tell}
       - {to: wrong}
   echo:
     task: echo
@@ -66,6 +67,12 @@ states:
     catch: [{errors: [ANY], to: done, set: {answer: "{{ error }}"}}]
   warm: {task: warm, set: {answer: warm}, next: done}
   cheap: {task: echo, worker: {max_cost: 1}, set: {answer: cheap}, next: done}
+  tell:
+    parallel:
+      worker: {task: tell, params: {type: news, payload: {n: 7}}}
+      news: {start: hear, states: {hear: {signal: news, next: end}}}
+    set: {answer: "{{ output.news }}"}
+    next: done
   done: {succeed: "{{ data.answer }}"}
   wrong: {fail: {code: WRONG, message: this way leads nowhere}}
 """
@@ -131,6 +138,12 @@ def test_its_results_statuses_and_failures_are_understood(
     job = ended(engine, kind)
 
     assert (job["status"], job["result"]) == ("finished", result), worker.log
+
+
+def test_its_event_is_a_signal_for_its_job(engine: EngineProcess, worker: ForeignWorker) -> None:
+    job = ended(engine, "tell")
+
+    assert (job["status"], job["result"]) == ("finished", {"n": 7}), worker.log
 
 
 def test_its_exception_is_a_failure_that_is_tried_again(engine: EngineProcess, worker: ForeignWorker) -> None:

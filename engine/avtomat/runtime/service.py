@@ -102,6 +102,7 @@ class Service:
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        self.dispatcher.events.send = self.signals.send
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.work.events import WorkerEvents
 from avtomat.runtime.work.polls import Polls
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
@@ -43,7 +44,8 @@ class Dispatcher:
         self.leaving = registrations.leaving
         settling = Settling(store, executor, scopes, registrations, vault)
         self.result = settling.result
-        self.event = settling.event
+        self.events = WorkerEvents(store, registrations)
+        self.event = self.events.event
         polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms, task_secret=task_secret)
         self.poll = polls.poll
         self.release = polls.release

@@ -147,6 +147,11 @@ class Registrations:
         """The worker to which this attempt was handed here."""
         return next((worker for worker, seat in self.seats if task_id in seat.held), None)
 
+    def holds(self, worker: str, task_id: str) -> bool:
+        """Whether this attempt was handed to the worker here, and is not known to be dead."""
+        seat = self.seats.find(worker)
+        return seat is not None and task_id in seat.held
+
     def revoked(self, attempts: Sequence[Revoked]) -> None:
         """Attempts that workers hold are dead: tell those whose socket is here; the others learn it by heartbeat."""
         for attempt in attempts:
