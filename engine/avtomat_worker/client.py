@@ -95,6 +95,8 @@ class EngineClient:
         }
         if poll.holding is not None:
             query["holding"] = ",".join(poll.holding)
+        if poll.hot is not None:
+            query["hot_skills"] = ",".join(poll.hot)
         path = f"/workers/{self._worker_id}/tasks/next"
         wait_s = poll.timeout_s + self._limits.request_timeout_s
         answer = await self._request("GET", path, query=query, timeout_s=wait_s)

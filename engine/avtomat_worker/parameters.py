@@ -67,7 +67,10 @@ def parameters_of(function: Callable[..., Any]) -> Parameters:
             required += [parameter.name] * (parameter.default is parameter.empty)
     whole = keys.pop(WHOLE, None)
     if whole and (keys or rest):
-        raise TypeError(f"{function!r}: `params` takes the params as a whole, so no other parameter can take a key")
+        raise TypeError(
+            f"{function!r}: `params` takes the params as a whole, so no other parameter can take a key; beside it "
+            "there may be one that is annotated TaskContext, which has job_id, task_id and the like"
+        )
     return Parameters(context_name=context_name, whole=whole, keys=keys, required=tuple(required), rest=rest)
 
 

@@ -11,14 +11,15 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from avtomat_worker.client import EngineClient
-from avtomat_worker.handlers import Handler, handler_of
+from avtomat_worker.handlers import Handler, Middleware, handler_of
 from avtomat_worker.limits import Limits
+from avtomat_worker.offer import Offer, found_here
 from avtomat_worker.session import Session
 from avtomat_worker.waiting import Clock, SystemClock
 
@@ -28,6 +29,7 @@ WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _YES = frozenset({"1", "true", "yes", "on"})
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+M = TypeVar("M", bound=Middleware)
 
 
 class Worker:
@@ -38,6 +40,10 @@ class Worker:
     restart gets the lost tasks of its former life back into the queue at once. `concurrency` is how many tasks run at
     a time. With `signing` (AVTOMAT_WORKER_SIGNING) messages are signed with the token; with the engine's `task_secret`
     (AVTOMAT_TASK_SECRET) tasks that are not signed by it are failed unworked.
+
+    `registration` are further members of what the worker tells of itself, such as `worker_type` and `capabilities`
+    with `cost_per_skill` and `extra`, or others than those that it finds by itself (`resources`, `installed_software`).
+    `takes(kind)` says whether it takes tasks of this kind now.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Worker:
         limits: Limits | None = None,
         signing: bool | None = None,
         task_secret: str | None = None,
+        registration: Mapping[str, Any] | None = None,
+        takes: Callable[[str], bool] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -68,24 +76,74 @@ class Worker:
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
+        self._offer = Offer(about=dict(registration or {}), takes=takes)
+        self._around: list[Middleware] = []
         self._handlers: dict[str, Handler] = {}
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    def task(self, kind: str) -> Callable[[Function], Function]:
+    def task(
+        self,
+        kind: str,
+        *,
+        at_once: int | None = None,
+        group: str | None = None,
+        skill: Mapping[str, Any] | None = None,
+    ) -> Callable[[Function], Function]:
         """Let the decorated function do the tasks of `kind`; it stays what it was, and can be called in tests.
 
-        Raises TypeError for a signature that params cannot fit, ValueError for a kind that is taken or misspelt.
+        At most `at_once` of them run at a time (None: as many as the worker does); kinds of one `group` count together
+        against the limits of `limit_groups`. `skill` is told of it at registration, `version` and `output_statuses`,
+        say. Raises TypeError for a signature that params cannot fit, ValueError for a kind that is taken or misspelt.
         """
+        if at_once is not None and at_once < 1:
+            raise ValueError(f"at_once is at least 1, not {at_once}")
 
         def register(function: Function) -> Function:
             if kind in self._handlers:
                 raise ValueError(f"the task {kind!r} has a function already")
-            self._handlers[kind] = handler_of(kind, function)
+            self._handlers[kind] = handler_of(kind, function, skill)
+            if group is not None:
+                self._offer.groups[kind] = group
+            if at_once is not None:
+                self._offer.limits[kind] = at_once
             return function
 
         return register
+
+    def limit_groups(self, limits: Mapping[str, int]) -> None:
+        """Run at most so many tasks of each group at a time."""
+        self._offer.group_limits.update(limits)
+
+    def middleware(self, function: M) -> M:
+        """Call the decorated async function around each task: with its params, its TaskContext and `proceed`, which
+        goes on with the task and returns what it returns. The one that was added first is outermost.
+        """
+        self._around.append(function)
+        return function
+
+    def hot(self, *kinds: str) -> None:
+        """Say that tasks of these kinds start faster here than elsewhere, as their models are loaded, say: the engine
+        prefers this worker for them. Any thread may call it.
+        """
+        self._tell_hot(lambda: self._offer.hot.update(kinds))
+
+    def cold(self, *kinds: str) -> None:
+        """Say that this is so no longer."""
+        self._tell_hot(lambda: self._offer.hot.difference_update(kinds))
+
+    def _tell_hot(self, change: Callable[[], None]) -> None:
+        session, loop = self._session, self._loop
+        if session is None or loop is None:
+            change()
+            return
+
+        def tell() -> None:
+            change()
+            session.warmth_changed()
+
+        loop.call_soon_threadsafe(tell)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; the first lets running tasks finish, a second one ends at once.
@@ -100,6 +158,7 @@ class Worker:
             raise ValueError("the worker has no tasks: decorate a function with @worker.task('kind')")
         if self._session is not None:
             raise RuntimeError("the worker is serving already")
+        self._offer.about = {**found_here(), **self._offer.about}
         async with self._new_client() as client:
             self._loop = asyncio.get_running_loop()
             self._session = self._new_session(client)
@@ -152,6 +211,8 @@ class Worker:
             limits=self._limits,
             clock=self._clock,
             rng=self._rng,
+            offer=self._offer,
+            around=tuple(self._around),
         )
 
     async def _serve_with_signals(self) -> None:
