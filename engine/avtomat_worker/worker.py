@@ -145,6 +145,16 @@ class Worker:
 
         loop.call_soon_threadsafe(tell)
 
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The functions by their kinds."""
+        return self._handlers
+
+    @property
+    def around(self) -> tuple[Middleware, ...]:
+        """The middleware, outermost first."""
+        return tuple(self._around)
+
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; the first lets running tasks finish, a second one ends at once.
 

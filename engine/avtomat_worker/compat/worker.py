@@ -54,6 +54,11 @@ class Worker(Collector):
         self._native.limit_groups({**(task_type_limits or {}), **(skill_type_limits or {})})
 
     @property
+    def native(self) -> NativeWorker:
+        """The worker of this SDK that does the work."""
+        return self._native
+
+    @property
     def _task_handlers(self) -> dict[str, dict[str, Any]]:
         """The name of before 1.0b8."""
         return self._skill_handlers
