@@ -31,7 +31,7 @@ Start = Callable[[int], subprocess.Popen[bytes]]
 
 
 class Supervisor:
-    """`start(number)` starts the process of this number; `watched` is a folder whose Python code is followed, if any."""
+    """`start(number)` starts the process of this number; `watched` is a folder whose Python code is followed."""
 
     def __init__(self, start: Start, processes: int, watched: Path | None) -> None:
         self._start = start
