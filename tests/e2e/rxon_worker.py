@@ -5,7 +5,7 @@ is set by the package's own environment variables: ORCHESTRATOR_URL, WORKER_ID, 
 arguments of Worker, as JSON. While the file that WORKER_FULL names is there, its capacity checker takes no `echo`.
 
 Kinds of task: echo, review (a status of its own), decline (a failure with a code), crash (an exception), scalar (an
-output that is no map), say (what its params say, as the result), slow (progress, then waits to be cancelled; with
+output that is not a map), say (what its params say, as the result), slow (progress, then waits to be cancelled; with
 `{"seconds": n}` it ends by itself), warm (is hot for `echo` from then on), tell (sends an event of its own).
 """
 

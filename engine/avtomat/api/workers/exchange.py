@@ -6,15 +6,14 @@ no worker out. All of them end at once when the worker's own token does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import worker_answer
 from avtomat.api.http.auth import Caller, TokenGuard
 from avtomat.api.http.bodies import json_body
-from avtomat.api.http.doors import Route
 from avtomat.api.http.requests import Request, single_header
+from avtomat.api.http.routes import Route, Routes
 from avtomat.api.http.worker_tokens import WorkerTokens
 from avtomat.api.workers.allowed import refuse_other_worker
 from avtomat.api.workers.messages import check_id
@@ -31,10 +30,6 @@ class ExchangeRoutes:
     def __init__(self, tokens: WorkerTokens, own: TokenGuard | None) -> None:
         self._tokens = tokens
         self._own = own
-
-    def routes(self) -> Sequence[Route]:
-        """Both prove by themselves who asks."""
-        return ("POST", TOKEN, self.exchange), ("POST", REFRESH, self.refresh)
 
     async def exchange(self, request: Request) -> Answer:
         """A pair of tokens for the worker's own, for the worker that X-Worker-ID names."""
@@ -71,6 +66,32 @@ class ExchangeRoutes:
         answer = worker_answer({**told, "worker_id": worker})
         answer.set("Cache-Control", "no-store")
         return answer
+
+
+ROUTES: Final = Routes(
+    ExchangeRoutes,
+    (
+        Route(
+            "POST",
+            TOKEN,
+            ExchangeRoutes.exchange,
+            id="exchangeWorkerToken",
+            summary="Get a short-lived token for a worker's own, for the worker that X-Worker-ID names",
+            answers={200: "Map"},
+            refusals=(400, 404),
+        ),
+        Route(
+            "POST",
+            REFRESH,
+            ExchangeRoutes.refresh,
+            id="refreshWorkerToken",
+            summary="Get the next pair of tokens for the refresh_token of one",
+            body="Map",
+            answers={200: "Map"},
+            refusals=(404,),
+        ),
+    ),
+)
 
 
 def _worker_of(request: Request, caller: Caller) -> str:
