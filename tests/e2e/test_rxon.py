@@ -268,6 +268,7 @@ def test_a_worker_that_is_hot_gets_the_task_though_another_one_waits_longer(lone
     assert "rxon-9" not in str(history)
 
 
+@pytest.mark.nightly
 def test_what_it_finished_while_the_store_was_away_is_delivered_later(tmp_path: Path, fresh_redis: RedisServer) -> None:
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows/rxon.yaml").write_text(BLUEPRINT)
