@@ -50,7 +50,12 @@ class Handler:
         return {**skill, "description": text.splitlines()[0], **self.told} if text else {**skill, **self.told}
 
 
-def handler_of(kind: str, function: Callable[..., Any], told: Mapping[str, Json] | None = None) -> Handler:
+def handler_of(
+    kind: str,
+    function: Callable[..., Any],
+    told: Mapping[str, Json] | None = None,
+    provided: Mapping[type, Any] | None = None,
+) -> Handler:
     """Compile a handler. Raises ValueError or TypeError, with what to do, when it could never work."""
     if not KIND.fullmatch(kind):
         raise ValueError(f"a kind of task is 1 to 128 letters, digits, '_', '-' and '.', not {kind!r}")
@@ -58,7 +63,7 @@ def handler_of(kind: str, function: Callable[..., Any], told: Mapping[str, Json]
     return Handler(
         kind=kind,
         function=function,
-        parameters=parameters_of(function),
+        parameters=parameters_of(function, provided),
         is_async=inspect.iscoroutinefunction(called),
         told={name: each for name, each in (told or {}).items() if name != "name"},
     )

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from avtomat_worker.client import EngineClient
+from avtomat_worker.context import TaskContext
 from avtomat_worker.handlers import Handler, Middleware, handler_of
 from avtomat_worker.limits import Limits
 from avtomat_worker.offer import Offer, found_here
@@ -78,6 +79,7 @@ class Worker:
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
         self._offer = Offer(about=dict(registration or {}), takes=takes)
         self._around: list[Middleware] = []
+        self._provided: dict[type, Any] = {}
         self._handlers: dict[str, Handler] = {}
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,7 +105,7 @@ class Worker:
         def register(function: Function) -> Function:
             if kind in self._handlers:
                 raise ValueError(f"the task {kind!r} has a function already")
-            self._handlers[kind] = handler_of(kind, function, skill)
+            self._handlers[kind] = handler_of(kind, function, skill, self._provided)
             if group is not None:
                 self._offer.groups[kind] = group
             if at_once is not None:
@@ -111,6 +113,16 @@ class Worker:
             return function
 
         return register
+
+    def provide(self, value: object, as_type: type | None = None) -> None:
+        """Give this value, a client of a database, say, to every parameter that is annotated with its type, of
+        functions that are decorated later. `as_type` is another type that it stands for. Raises ValueError for one that
+        is taken.
+        """
+        wanted = as_type or type(value)
+        if wanted in self._provided or wanted is TaskContext or wanted.__module__ == "builtins":
+            raise ValueError(f"{wanted.__name__} is taken: params, the context or another value are given for it")
+        self._provided[wanted] = value
 
     def limit_groups(self, limits: Mapping[str, int]) -> None:
         """Run at most so many tasks of each group at a time."""

@@ -64,6 +64,39 @@ async def test_failures_are_seen(kind: str, params: Any, code: str) -> None:
     assert isinstance(done.raised, KeyError) == (kind == "break")
 
 
+class Database:
+    name = "orders"
+
+
+class Replica(Database):
+    name = "replica"
+
+
+async def test_a_parameter_gets_what_is_provided_for_its_type() -> None:
+    own = Worker("http://127.0.0.1:1")
+    own.provide(Replica(), Database)
+
+    @own.task("a")
+    def a(n: int, database: Database) -> list[Any]:
+        return [n, database.name]
+
+    @own.task("b")
+    def b(params: Any, store: Database, context: TaskContext) -> list[Any]:
+        return [params, store.name, context.kind]
+
+    assert (await run_task(own, "a", {"n": 1})).data == [1, "replica"]
+    assert (await run_task(own, "b", [2])).data == [[2], "replica", "b"]
+    refused = await run_task(own, "a", {"n": 1, "database": "mine"})
+    assert refused.error is not None
+    assert "unknown key 'database'" in refused.error.message
+
+
+@pytest.mark.parametrize(("value", "as_type"), [("text", None), ({}, None), (Database(), TaskContext)])
+def test_what_params_and_the_context_are_given_for_cannot_be_provided(value: Any, as_type: type | None) -> None:
+    with pytest.raises(ValueError, match="is taken"):
+        Worker("http://127.0.0.1:1").provide(value, as_type)
+
+
 async def test_a_kind_that_is_not_done_is_a_mistake_of_the_test() -> None:
     with pytest.raises(KeyError):
         await run_task(worker, "nothing")
