@@ -67,6 +67,7 @@ class Polls:
         settling: Settling,
         *,
         lease_ms: int,
+        task_secret: str | None,
     ) -> None:
         self._store = store
         self._scopes = scopes
@@ -75,6 +76,7 @@ class Polls:
         self._registrations = registrations
         self._settling = settling
         self._lease_ms = lease_ms
+        self._task_secret = task_secret
         self._strides: Mapping[str, int] = EQUAL
         self._learning = asyncio.Lock()
 
@@ -101,7 +103,8 @@ class Polls:
             while True:
                 if self._queues.unread:
                     await self._learn_requirements()
-                kinds, may_do = seat.takes(asked.kinds), asked.may_do
+                named = (*asked.kinds, *standing.told) if standing.told and asked.kinds else asked.kinds
+                kinds, may_do = seat.takes(named), asked.may_do
                 if may_do is not None:
                     kinds = tuple([kind for kind in kinds if may_do(kind)])
                 self._queues.look(standing, kinds[:KINDS_PER_POLL_MAX], seat.profile)
@@ -178,7 +181,7 @@ class Polls:
                 if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
                     await self._scopes.keep(loaded, handout.task_id)
                 try:
-                    task = payload(handout, self._vault, self._store.now_ms())
+                    task = payload(handout, self._vault, self._store.now_ms(), self._task_secret)
                 except SecretError as missing:
                     await self._fail(asked.worker, handout, missing)
                 else:
