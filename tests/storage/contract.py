@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
-from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
+from tests.storage.contract_jobs import Agreement, Commits, Creation, Listings, Programs
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
@@ -19,6 +19,7 @@ CONTRACT = (
     Commits,
     Listings,
     Programs,
+    Agreement,
     Polling,
     Leases,
     LateResults,

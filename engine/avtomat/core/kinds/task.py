@@ -106,10 +106,9 @@ def answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Atte
         bad = take_effect(walk, state, waiting, event)
         if bad is None:
             return go_on(walk, leave(walk, state, event.output, event.status))
-        waiting, error = replace(waiting, owes=True), bad
-    else:
-        error = error_of_attempt(event)
-    error = replace(error, state=walk.place, attempt=event.attempt)
+        error = replace(bad, state=walk.place, attempt=event.attempt)
+        return replace(_retry_or_fail(walk, state, replace(waiting, owes=True), error), unfit=True)
+    error = replace(error_of_attempt(event), state=walk.place, attempt=event.attempt)
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)

@@ -21,6 +21,7 @@ from avtomat.storage.memory import mail as memory_mail
 from avtomat.storage.memory import reads as memory_reads
 from avtomat.storage.memory.dump import dump
 from avtomat.storage.memory.state import Job, Partition, Program, Registration
+from avtomat.storage.memory.topics import Topic
 from avtomat.storage.port.answers import (
     Below,
     Committed,
@@ -102,6 +103,7 @@ class MemoryStore:
         self._workers: dict[str, Registration] = {}
         self._current: dict[str, bytes] = {}
         self._current_number = 0
+        self._agreed: dict[str, Topic] = {}
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -155,6 +157,17 @@ class MemoryStore:
         self._current |= {name: record for name, record in changes.items() if name not in refused}
         self._current_number += len(refused) < len(changes)
         return refused
+
+    @_step
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        known = self._agreed.get(topic, Topic())
+        return None if seen == known.number else (known.number, dict(known.records))
+
+    @_step
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        return self._agreed.setdefault(topic, Topic()).change(changes, was)
 
     # jobs
 

@@ -182,6 +182,7 @@ class Due:
 
     `number` is the attempt, the visit or 0. `returned` counts how often it was given out without an answer, this time
     included. For mail: the oldest of the scope that may be given out. `loaded` is the scope (None when over 16 kB).
+    For times of an attempt that a worker holds: `task_id` and `worker`.
     """
 
     kind: DueKind
@@ -191,6 +192,8 @@ class Due:
     returned: int
     mail: Mail | None = None
     loaded: Loaded | None = None
+    task_id: str = ""
+    worker: str = ""
 
 
 class Delivered(StrEnum):

@@ -110,6 +110,16 @@ class Store(Protocol):
         Returns the names that have another record, which stays.
         """
 
+    # what replicas agree on beside jobs: records by topic and name, and for each topic a number that moves with them
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The topic's number and all its records; None when the number is `seen` still. It is 0 where none was ever."""
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace the records of these names where the record is the one in `was` (not there: none), in one step; an
+        empty one is taken away. Returns the names that have another record, which stays.
+        """
+
     # jobs
 
     async def create(self, new: NewJob) -> Created:

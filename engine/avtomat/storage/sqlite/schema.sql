@@ -275,3 +275,11 @@ CREATE TABLE IF NOT EXISTS counters (
     PRIMARY KEY (client, period)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS counters_until ON counters (partition, until_ms);
+
+-- What replicas agree on beside jobs; `agreed_number <topic>` in avtomat_meta moves with each topic.
+CREATE TABLE IF NOT EXISTS agreed (
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (topic, name)
+) STRICT, WITHOUT ROWID;
