@@ -342,7 +342,8 @@ class Change:
     The scope's open task and timer are gone with it, unless `keeps` or `dispatch` or what the scope waits for says
     otherwise. `trail` lists the states that were entered, in order, the one that the scope now stands in last. `close`
     lists forks of this scope whose bodies are cancelled where they still run. `status` is the job's new word, `reason`
-    why. `undos` are noted, those of entry `undone_seq` have run. `unfit`: a worker gave an output that `expects` refuses.
+    why. `undos` are noted, those of entry `undone_seq` have run. `unfit`: a worker gave an output that `expects`
+    refuses.
     """
 
     scope: Scope

@@ -41,6 +41,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.caller import Caller, Times
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
@@ -79,12 +80,14 @@ class Service:
         self._scopes = Scopes(self.store, self.programs, kept)
         self._executor = Executor(self.store, self._scopes, self._waiters)
         secrets = Secrets(settings.secrets, environ=os.environ)
+        self.trust = Trust(self.store, self.queues, settings, self.measures.tally.breakers)
         self.dispatcher = Dispatcher(
             self.store,
             self._executor,
             self._scopes,
             self.queues,
             secrets,
+            self.trust,
             lease=settings.lease,
         )
         self._caller = self._make_caller()
@@ -117,7 +120,7 @@ class Service:
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
-        timers = Timers(self.store, self._executor)
+        timers = Timers(self.store, self._executor, self.trust.note)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
         self._reloader = Reloader(
@@ -170,6 +173,7 @@ class Service:
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""
         self._duties.wake()
+        self.trust.wake()
 
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
@@ -293,7 +297,10 @@ class Service:
             "following what is current": self._reloader.run,
             "taking calls": self._caller.run,
             "keeping calls": self._caller.keep,
+            "keeping reputations": self.trust.reputations.run,
         }
+        if self.trust.breakers.are_kept:
+            duties["keeping breakers"] = self.trust.breakers.run
         if self.access.has_files:
             duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
         if self._history is not None:
@@ -335,6 +342,7 @@ class Service:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
         self._scopes.clear()
         self.programs.look_again()
+        self.trust.look_again()
         self.queues.look_again()
         self._waiters.tell_all()
 

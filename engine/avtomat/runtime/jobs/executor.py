@@ -57,8 +57,9 @@ DECISIONS_MAX = 20
 
 @value
 class Handled:
-    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing. `kept`
-    is the scope before a decision that was written.
+    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing.
+
+    `kept` is the scope before a decision that was written.
     """
 
     answer: Committed

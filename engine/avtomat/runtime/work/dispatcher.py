@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.polls import Polls
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
@@ -24,11 +25,13 @@ class Dispatcher:
         scopes: Scopes,
         queues: Queues,
         vault: Secrets,
+        trust: Trust,
         *,
         lease: timedelta,
     ) -> None:
         lease_ms = round(lease.total_seconds() * 1000)
-        registrations = Registrations(store, queues, lease_ms=lease_ms)
+        registrations = Registrations(store, queues, trust.reputations, lease_ms=lease_ms)
+        trust.reputations.listen(registrations.regarded)
         self.seats = registrations.seats
         self.register = registrations.register
         self.heartbeat = registrations.heartbeat
@@ -37,10 +40,10 @@ class Dispatcher:
         self.revoked = registrations.revoked
         self.kinds_polled = registrations.kinds_polled
         self.leaving = registrations.leaving
-        settling = Settling(store, executor, scopes, registrations, vault)
+        settling = Settling(store, executor, scopes, registrations, vault, trust.note)
         self.result = settling.result
         self.event = settling.event
-        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)
+        polls = Polls(store, scopes, queues, vault, registrations, settling, trust.breakers.admit, lease_ms=lease_ms)
         self.poll = polls.poll
         self.release = polls.release
         self.weigh = polls.weigh

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from avtomat.core.formula import Json
@@ -17,7 +17,7 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.handout import payload
-from avtomat.runtime.work.matchmaker import Standing
+from avtomat.runtime.work.matchmaker import Standing, kind_of
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.results import OPEN_ATTEMPT
@@ -35,6 +35,9 @@ TASKS_PER_POLL_MAX = 100
 """So many attempts are looked at in one step of the store, where others wait meanwhile."""
 
 NONCE_BYTES = 6
+
+Admit = Callable[[str, str, str], Awaitable[bool]]
+"""Whether an attempt of a kind whose breaker is not closed may go to this worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Polls:
         vault: Secrets,
         registrations: Registrations,
         settling: Settling,
+        admit: Admit,
         *,
         lease_ms: int,
     ) -> None:
@@ -79,6 +83,7 @@ class Polls:
         self._vault = vault
         self._registrations = registrations
         self._settling = settling
+        self._admit = admit
         self._lease_ms = lease_ms
         self._strides: Mapping[str, int] = EQUAL
         self._learning = asyncio.Lock()
@@ -133,18 +138,22 @@ class Polls:
         asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
         repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
         for partition, names in (repeated | asking).items():
-            claim, taken = self._queues.claim(partition, names), None
-            try:
-                taken, tasks = await self._claim(partition, asked, seat, names)
-            finally:
-                self._queues.answered(claim, taken)
+            with self._queues.passing(names) as (open_names, probe):
+                if not open_names and partition not in repeated:
+                    continue
+                tasks_max = 1 if probe is not None else seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
+                claim, taken = self._queues.claim(partition, open_names), None
+                try:
+                    taken, tasks = await self._claim(partition, asked, seat, open_names, tasks_max)
+                finally:
+                    self._queues.answered(claim, taken)
             if tasks:
-                seat.merit.took(len(tasks))
+                seat.merit.took(len(tasks), self._lease_ms / 1000)
                 return tasks
         return []
 
     async def _claim(
-        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
@@ -153,7 +162,6 @@ class Polls:
         """
         unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
-        tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
@@ -170,11 +178,26 @@ class Polls:
             is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
             if taken and asked.nonce:
                 seat.brought = partition, asked.nonce
+            if self._queues.shut:
+                handouts = await self._let_through(asked.worker, seat, handouts)
             ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
             return None if taken and is_repeat else taken, [task for task in ready if task is not None]
         except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
+
+    async def _let_through(self, worker: str, seat: Seat, handouts: Sequence[Handout]) -> list[Handout]:
+        """Those that the breakers of their kinds let go to the worker, or that it has already; the others go back."""
+        through, refused = [], []
+        for handout in handouts:
+            kind, task_id = kind_of(handout.queue), handout.task_id
+            is_open = kind not in self._queues.shut or task_id in seat.held
+            if is_open or await self._admit(kind, task_id, worker):
+                through.append(handout)
+            else:
+                refused.append(task_id)
+        await self.release(worker, refused)
+        return through
 
     async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
