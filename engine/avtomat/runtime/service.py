@@ -118,7 +118,13 @@ class Service:
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(
-            self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
+            self.store,
+            self._scopes,
+            self.clients,
+            self.dispatcher,
+            histories,
+            self.trust,
+            draining=lambda: self._draining,
         )
         timers = Timers(self.store, self._executor, self.trust.note)
         self._relay: Relay | None = None

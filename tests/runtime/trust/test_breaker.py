@@ -92,6 +92,12 @@ def test_one_probe_goes_out_after_its_time_and_no_other() -> None:
     assert probed(Breaker(), "needless", "w1", NOW) is None
 
 
+def test_a_probe_that_was_given_back_may_go_to_another_worker() -> None:
+    again = probed(probing(), "probe", "w2", NOW + 31_000)
+    assert again is not None
+    assert (again.probe, again.prober, again.log) == ("probe", "w2", probing().log)
+
+
 @pytest.mark.parametrize("word", [Word.WELL, Word.OWN, Word.CONTRACT, Word.MALFORMED])
 def test_a_probe_that_is_answered_closes_it(word: Word) -> None:
     breaker = answered(probing(), end(word), RULES, NOW + 31_000)

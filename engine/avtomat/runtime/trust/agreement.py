@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
@@ -26,6 +27,7 @@ class Agreement:
         self._store = store
         self._topic = topic
         self._number = 0
+        self._asking = asyncio.Lock()
         self.records: Mapping[str, bytes] = {}
 
     def look_again(self) -> None:
@@ -34,6 +36,10 @@ class Agreement:
 
     async def follow(self) -> bool:
         """Read the records if there are others. Returns whether there were."""
+        async with self._asking:
+            return await self._follow()
+
+    async def _follow(self) -> bool:
         found = await repeat(lambda: self._store.agreed(self._topic, self._number))
         if found is None:
             return False
@@ -44,22 +50,28 @@ class Agreement:
         """Let `change` say what stands under each of these names; where another replica changed one meanwhile, it is
         asked again. A change whose answer was lost may be made twice. Raises StoreError.
         """
-        left = list(names)
-        for _ in range(TRIES_MAX):
-            wanted = {name: change(name, self.records.get(name)) for name in left}
-            changes = {name: record for name, record in wanted.items() if record is not None}
-            changes = {name: record for name, record in changes.items() if record != self.records.get(name, b"")}
-            if not changes:
-                return
-            was = {name: self.records[name] for name in changes if name in self.records}
-            left = await self._agree(changes, was)
-            done = {name: record for name, record in changes.items() if name not in left}
-            self.records = {name: record for name, record in {**self.records, **done}.items() if record}
-            if not left:
-                return
-            self._number = UNKNOWN
-            await self.follow()
+        left: Collection[str] = names
+        async with self._asking:
+            for _ in range(TRIES_MAX):
+                left = await self._change(left, change)
+                if not left:
+                    return
+                self._number = UNKNOWN
+                await self._follow()
         raise StoreNotExecuted(f"what is agreed on {self._topic} kept changing; the call may be repeated")
 
-    async def _agree(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
-        return await repeat(lambda: self._store.agree(self._topic, changes, was))
+    async def _change(self, names: Collection[str], change: Change) -> list[str]:
+        """Try it once; the names that another replica changed."""
+        wanted = {name: change(name, self.records.get(name)) for name in names}
+        changes = {
+            name: record
+            for name, record in wanted.items()
+            if record is not None and record != self.records.get(name, b"")
+        }
+        if not changes:
+            return []
+        was = {name: self.records[name] for name in changes if name in self.records}
+        left = await repeat(lambda: self._store.agree(self._topic, changes, was))
+        done = {name: record for name, record in changes.items() if name not in left}
+        self.records = {name: record for name, record in {**self.records, **done}.items() if record}
+        return left

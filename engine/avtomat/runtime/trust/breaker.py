@@ -182,7 +182,9 @@ def counted(breaker: Breaker, more: Counts, rules: Rules, now_ms: int) -> Breake
 
 
 def probed(breaker: Breaker, task_id: str, worker: str, now_ms: int) -> Breaker | None:
-    """This attempt is the probe; None: there is to be none now."""
+    """This attempt is the probe, or still is, where a worker had given it back; None: there is to be none now."""
+    if breaker.state is State.PROBING and breaker.probe == task_id:
+        return replace(breaker, prober=worker)
     if breaker.state is not State.OPEN or now_ms < breaker.probe_at_ms:
         return None
     text = f"worker {worker} has the probe {task_id}"
