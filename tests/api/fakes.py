@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,9 @@ from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Decider
 from avtomat.runtime.people.links import Claim
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.polls import Poll
+from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
@@ -333,9 +336,12 @@ class FakeEngine:
     restored: list[tuple[str, str]] = field(default_factory=list)
     access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
     limits: Limits = field(init=False)
+    workers: Any = None
+    trust: Trust = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
+        self.trust = Trust(MemoryStore(), Queues(1), self.settings, Counter())
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)

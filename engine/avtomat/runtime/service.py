@@ -37,6 +37,7 @@ from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.people.workers import Workers
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
@@ -126,6 +127,7 @@ class Service:
             self.trust,
             draining=lambda: self._draining,
         )
+        self.workers = Workers(self.store, self.dispatcher, self.trust.reputations)
         timers = Timers(self.store, self._executor, self.trust.note)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from avtomat.core.formula import Json
@@ -82,6 +82,10 @@ class Reputations:
     def on_probation(self) -> int:
         """How many workers are on probation."""
         return sum(score < self._probation.below for score in self._scores.values())
+
+    def known(self) -> Collection[str]:
+        """The workers of which something is kept."""
+        return self._agreed.records.keys()
 
     def shown(self, worker: str) -> dict[str, Json]:
         """What people see of a worker's reputation."""
