@@ -14,7 +14,7 @@ from avtomat.api.openapi.incoming import INCOMING
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi.schemas import SCHEMAS, ref
-from avtomat.api.openapi.trusting import TRUST_SCHEMAS, TRUSTING
+from avtomat.api.openapi.trusting import TRUSTING
 from avtomat.core.formula import Json
 from avtomat.runtime.jobs.clients import STATUS_WORDS
 
@@ -297,7 +297,7 @@ def openapi_document() -> dict[str, Json]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **TRUST_SCHEMAS},
+            "schemas": SCHEMAS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "clientToken": {"type": "apiKey", "in": "header", "name": "X-Client-Token"},

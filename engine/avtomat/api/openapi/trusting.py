@@ -6,6 +6,7 @@ from typing import Final
 
 from avtomat.access.model import Scope
 from avtomat.api.openapi.operation import Operation
+from avtomat.core.formula import Json
 
 TRUSTING: Final = (
     Operation(
@@ -55,7 +56,7 @@ TRUSTING: Final = (
     ),
 )
 
-TRUST_SCHEMAS: Final = {
+TRUST_SCHEMAS: Final[dict[str, Json]] = {
     "Nothing": {"type": "object", "additionalProperties": False, "maxProperties": 0},
     "Worker": {
         "type": "object",
