@@ -12,6 +12,7 @@ from tests.storage.contract_jobs import Agreement, Commits, Creation, Listings, 
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
+from tests.storage.contract_sticky import Sticky
 from tests.storage.contract_work import LateResults, Leases, Polling, Workers
 
 CONTRACT = (
@@ -23,6 +24,7 @@ CONTRACT = (
     Polling,
     Leases,
     LateResults,
+    Sticky,
     Workers,
     Counters,
     DueMembers,

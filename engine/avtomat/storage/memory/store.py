@@ -281,10 +281,14 @@ class MemoryStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         part = self._parts[partition]
-        taken = memory_attempts.poll(part, worker, queues, nonce, max_tasks, lease_ms, strides, self.now_ms())
+        now_ms = self.now_ms()
+        taken = memory_attempts.poll(
+            part, worker, queues, nonce, max_tasks, lease_ms, strides, now_ms, reserved=reserved
+        )
         return self._told(part, taken)
 
     @_step
@@ -418,8 +422,11 @@ class MemoryStore:
         for wakeups in self._wakeups:
             for queue in part.woken:
                 wakeups.queue(part.number, queue)
+            for worker in part.woken_workers:
+                wakeups.reserved(part.number, worker)
             for job in part.changed:
                 wakeups.job(job)
         part.woken.clear()
+        part.woken_workers.clear()
         part.changed.clear()
         return answer

@@ -210,7 +210,7 @@ class Delivered(StrEnum):
 class OpenTask:
     """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked (queued, but the
     job is paused or quarantined). `due_ms` is when it is queued (delayed), or when its queue, attempt or total deadline
-    passes; None when it has none.
+    passes; None when it has none. `worker` has it, or, while it is delayed, is the one for which it is reserved.
     """
 
     task_id: str
@@ -296,6 +296,7 @@ class Wakeups:
     lost    messages may have been missed: look again
     broken  this store cannot be used any more by this process; once, and every call raises this error from now on
     elsewhere  the change of this job, which `job` tells next, was made at another replica
+    reserved  an attempt is reserved for a worker (its partition and the worker)
     deaf    other replicas' messages do not come from now on (True), or come again (False; `lost` follows)
     """
 
@@ -305,3 +306,4 @@ class Wakeups:
     broken: Callable[[StoreError], None] = lambda _: None
     elsewhere: Callable[[str], None] = lambda _: None
     deaf: Callable[[bool], None] = lambda _: None
+    reserved: Callable[[int, str], None] = lambda *_: None

@@ -20,6 +20,8 @@ class Dispatch:
     `not_before_ms` in the future keeps the task delayed (in no queue) until then; the store moves it by itself.
     `queue_ms` runs from the moment it is queued; `attempt_ms` and `lease_ms` from the claim; `total_at_ms` is absolute.
     `lease_ms` None: the poller's. `requirements` is kept once per queue, for replicas that must judge workers.
+    `sticky` names tasks that one worker should have, the last that took one of them: for STICKY_GRACE_MS the task is
+    delayed, and reserved for that worker alone. A retry names none.
     """
 
     task_id: str
@@ -33,6 +35,7 @@ class Dispatch:
     attempt_ms: int | None = None
     lease_ms: int | None = None
     total_at_ms: int | None = None
+    sticky: str = ""
 
 
 @value

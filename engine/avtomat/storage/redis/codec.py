@@ -158,6 +158,7 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
     to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
     for number in (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms):
         to.append("" if number is None else number)
+    to.append(named(task.sticky))
     if task.body is not None:
         to += ("body", task.body)
     if task.requirements is not None:

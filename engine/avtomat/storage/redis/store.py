@@ -319,11 +319,13 @@ class RedisStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         names = (codec.named(worker), codec.named(nonce))
         packed = "".join(f"{client}\n{stride}\n" for client, stride in strides.items())
-        reply = await self._run("poll", partition, *names, max_tasks, lease_ms, packed, *dict.fromkeys(queues))
+        asked = (max_tasks, lease_ms, packed, "1" if reserved else "")
+        reply = await self._run("poll", partition, *names, *asked, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:

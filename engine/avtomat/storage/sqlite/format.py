@@ -19,6 +19,8 @@ FORMAT: Final = 3
 
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 NOTE_TIME: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('clock_ms', ?)"
+_HAS_STICKY: Final = "SELECT count(*) FROM pragma_table_info('attempts') WHERE name = 'sticky'"
+_ADD_STICKY: Final = "ALTER TABLE attempts ADD COLUMN sticky TEXT"
 _IF_MISSING: Final = "IF NOT EXISTS"
 _META: Final = "SELECT value FROM avtomat_meta WHERE name = ?"
 _OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE finished_ms IS NULL"
@@ -32,7 +34,11 @@ def create(db: sqlite3.Connection, partitions: int) -> None:
 
 
 def add_missing(db: sqlite3.Connection) -> None:
-    """Make the tables of this format that came after it: a file that lacks them has nothing that would be in them."""
+    """Make the tables and columns of this format that came after it: a file that lacks them has nothing that would be
+    in them.
+    """
+    if not db.execute(_HAS_STICKY).fetchone()[0]:
+        db.execute(_ADD_STICKY)
     for statement in _statements():
         if _IF_MISSING in statement:
             db.execute(statement)

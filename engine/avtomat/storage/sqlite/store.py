@@ -232,9 +232,12 @@ class SqliteStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides)
+        return await self._write(
+            claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides, reserved=reserved
+        )
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""
