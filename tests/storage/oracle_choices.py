@@ -133,6 +133,7 @@ class Choices:
             attempt_ms=self.a_span(rng),
             lease_ms=rng.choice((None, None, OWN_LEASE_MS)),
             total_at_ms=self.a_time(rng) if chance(rng, 4) else None,
+            sticky=rng.choice(("", "", "ann", "bob")) if not again else "",
         )
 
     def _can_retry(self, job: str, path: str) -> bool:

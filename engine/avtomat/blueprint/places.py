@@ -52,6 +52,9 @@ def _places_of_job(blueprint: BlueprintSpec) -> Iterator[Place]:
     usual_timeout = part_of(blueprint.defaults, "timeout")
     if usual_timeout is not None:
         yield from _times(usual_timeout, root, None)
+    usual_sticky = part_of(part_of(blueprint.defaults, "worker"), "sticky")
+    if usual_sticky is not None:
+        yield Place(node=usual_sticky, moment=Moment.SUBMIT, machine=root)
 
 
 def _places_of_hook(hook: Node, root: MachineSpec) -> Iterator[Place]:
@@ -114,5 +117,7 @@ def _places_of_undo(undo: Mapping, machine: MachineSpec, state: StateSpec) -> It
         yield from _times(timeout, machine, state)
     if (params := undo.items.get("params")) is not None:
         yield Place(node=params, moment=Moment.UNDO, machine=machine, state=state, secrets=True)
+    if (sticky := part_of(undo.items.get("worker"), "sticky")) is not None:
+        yield Place(node=sticky, moment=Moment.UNDO, machine=machine, state=state)
     for node, secrets in parts_of_call(undo.items.get("call")):
         yield Place(node=node, moment=Moment.UNDO, machine=machine, state=state, secrets=secrets)

@@ -21,13 +21,16 @@ from avtomat.core.waiting import TaskLimits
 
 @value
 class TaskBody:
-    """What a worker is to do: the same for all attempts of a visit."""
+    """What a worker is to do: the same for all attempts of a visit. `sticky` is a text by which the worker is preferred
+    that had the last such task of this kind; empty: none is.
+    """
 
     kind: str
     params: Json
     secrets: tuple[SecretRef, ...] = ()
     requirements: Requirements | None = None
     priority: int = 5
+    sticky: str = ""
 
 
 @value

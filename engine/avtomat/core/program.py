@@ -143,6 +143,7 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
+    sticky: Template | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: tuple[RetryPolicy, ...] = ()
 

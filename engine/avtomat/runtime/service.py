@@ -324,6 +324,7 @@ class Service:
             lost=self._news_lost,
             deaf=self._waiters.deaf,
             broken=self._store_broken,
+            reserved=self.dispatcher.reserved,
         )
         for number in range(1, STORE_TRIES + 1):
             try:

@@ -24,7 +24,7 @@ from avtomat.core.messages import (
 from avtomat.core.model import Error
 from avtomat.core.program import Compensation, Requirements, RetryPolicy, Timeouts
 from avtomat.core.retry import try_after
-from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
+from avtomat.core.taskwork import error_of_attempt, returned_again, sticky_text, task_limits
 from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
 from avtomat.core.value import value
 from avtomat.core.waiting import OnTask, OnUndo
@@ -44,6 +44,7 @@ class TaskState(State):
     kind: str
     params: Template
     requirements: Requirements | None = None
+    sticky: Template | None = None
     priority: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     retry: tuple[RetryPolicy, ...] = ()
@@ -64,15 +65,16 @@ class TaskState(State):
             secrets=rendered.secrets,
             requirements=self.requirements,
             priority=walk.head.priority if self.priority is None else self.priority,
+            sticky="" if self.sticky is None else sticky_text(walk, self.sticky, names),
         )
         return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
 
     def parts(self) -> Iterator[Part]:
         """See `State`."""
-        yield from parts_of(self.params)
+        yield from parts_of(self.params, self.sticky)
         yield from parts_of_times(self.timeouts)
         if self.compensate is not None:
-            yield from parts_of(self.compensate.params, self.compensate.when)
+            yield from parts_of(self.compensate.params, self.compensate.when, self.compensate.sticky)
             yield from parts_of_times(self.compensate.timeouts)
 
     @property

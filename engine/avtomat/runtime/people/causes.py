@@ -185,6 +185,14 @@ def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> d
     return cause(place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
 
 
+def worker_awaited(place: Place, task: OpenTask) -> dict[str, Json]:
+    """A task waits a moment for the worker that had the last one of its `sticky` text."""
+    until, kind = None if task.due_ms is None else format_time(from_ms(task.due_ms)), kind_of(task)
+    text = f"{kind} waits until {until} for worker {task.worker}, which had the last task of the same `sticky` text"
+    hint = "after that time any worker that fits may take it"
+    return cause(place, "worker_awaited", text, hint, kind=kind, worker=task.worker, until=until)
+
+
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from avtomat.core.value import value
 from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.histories import Histories
-from avtomat.runtime.jobs.jobview import scope_of_row, status_word
+from avtomat.runtime.jobs.jobview import is_reserved, scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.people import causes
@@ -174,6 +174,8 @@ class Explainer:
             return causes.moving(place)
         if task.phase == "leased":
             return causes.running(place, task, self._dispatcher.leaving().get(task.worker or ""))
+        if is_reserved(task):
+            return causes.worker_awaited(place, task)
         if task.phase == "delayed":
             return causes.delayed(place, task, await self._error_before(facts.row, task))
         kind = causes.kind_of(task)

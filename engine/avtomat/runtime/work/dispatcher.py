@@ -38,6 +38,7 @@ class Dispatcher:
         self.connect = registrations.connect
         self.disconnect = registrations.disconnect
         self.revoked = registrations.revoked
+        self.reserved = registrations.reserved
         self.kinds_polled = registrations.kinds_polled
         self.leaving = registrations.leaving
         settling = Settling(store, executor, scopes, registrations, vault, trust.note)

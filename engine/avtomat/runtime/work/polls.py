@@ -137,28 +137,35 @@ class Polls:
         queues = standing.queues
         asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
         repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
-        for partition, names in (repeated | asking).items():
+        apart = {} if seat.merit.is_full else {partition: queues for partition in seat.reserved if queues}
+        for partition, names in (repeated | asking | apart).items():
             with self._queues.passing(names) as (open_names, probe):
                 if not open_names and partition not in repeated:
                     continue
                 tasks_max = 1 if probe is not None else seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
                 claim, taken = self._queues.claim(partition, open_names), None
+                seat.reserved.discard(partition)
                 try:
-                    taken, tasks = await self._claim(partition, asked, seat, open_names, tasks_max)
+                    taken, tasks = await self._claim(
+                        partition, asked, seat, open_names, tasks_max, reserved=partition in apart
+                    )
                 finally:
                     self._queues.answered(claim, taken)
             if tasks:
+                if partition in apart:
+                    seat.reserved.add(partition)  # there may be more
                 seat.merit.took(len(tasks), self._lease_ms / 1000)
                 return tasks
         return []
 
     async def _claim(
-        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
         A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
-        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None); nor is it
+        where some may have been reserved for the worker, and so in no queue.
         """
         unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
@@ -172,10 +179,11 @@ class Polls:
                     max_tasks=tasks_max,
                     lease_ms=self._lease_ms,
                     strides=self._strides,
+                    reserved=reserved,
                 )
             )
             taken = {handout.queue for handout in handouts}
-            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
+            is_repeat = reserved or unanswered is not None or any(each.task_id in seat.held for each in handouts)
             if taken and asked.nonce:
                 seat.brought = partition, asked.nonce
             if self._queues.shut:

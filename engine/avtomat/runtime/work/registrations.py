@@ -100,6 +100,14 @@ class Registrations:
             else:
                 self._queues.reorder(standing)
 
+    def reserved(self, partition: int, worker: str) -> None:
+        """An attempt is reserved for this worker: its polls here look."""
+        seat = self.seats.find(worker)
+        if seat is not None:
+            seat.reserved.add(partition)
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
     def regarded(self, worker: str) -> None:
         """The worker has another reputation: so may its polls have other places."""
         seat = self.seats.find(worker)

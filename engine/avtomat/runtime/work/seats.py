@@ -52,7 +52,8 @@ class Seat:
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
     each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
-    that it stops (LEAVING). `merit` is what counts when several workers wait.
+    that it stops (LEAVING). In the partitions of `reserved` attempts may be reserved for it. `merit` is what counts
+    when several workers wait.
     """
 
     profile: Profile
@@ -71,6 +72,7 @@ class Seat:
     brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
     leaving: str | None = None
+    reserved: set[int] = field(default_factory=set)
     is_kept: bool = True
 
     def hold(self, task_id: str, nonce: str) -> None:
