@@ -39,8 +39,8 @@ def test_it_asks_nothing_of_workers() -> None:
 
 
 def test_an_own_worker_takes_the_place_of_that_of_the_defaults() -> None:
-    text = "defaults: {worker: {sticky: usual}}\nstates: {a: {task: t, next: b}, b: {task: t, worker: {type: x}, next: end}}"
-    job = begun(text)
+    states = "states: {a: {task: t, next: b}, b: {task: t, worker: {type: x}, next: end}}"
+    job = begun(f"defaults: {{worker: {{sticky: usual}}}}\n{states}")
     assert sticky_of(job) == "usual"
 
     job.tell(TaskSucceeded(attempt=1))
@@ -64,9 +64,8 @@ def test_what_cannot_be_rendered_is_an_error_of_the_state_before_any_attempt() -
 
 
 def test_an_undo_keeps_its_text_with_its_params() -> None:
-    job = begun(
-        "states: {a: {task: t, next: b, compensate: {task: u, worker: {sticky: '{{ output }}'}}}, b: {task: t, next: end}}"
-    )
+    undo = "{task: u, worker: {sticky: '{{ output }}'}}"
+    job = begun(f"states: {{a: {{task: t, next: b, compensate: {undo}}}, b: {{task: t, next: end}}}}")
 
     job.tell(TaskSucceeded(attempt=1, output="shelf"))
 
