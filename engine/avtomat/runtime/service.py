@@ -198,6 +198,7 @@ class Service:
         await self._caller.stop()
         await self._duties.stop()
         self._executor.stop()
+        await self.trust.stop()
         await self.limits.stop()
         if self._history is not None:
             await self._history.close()

@@ -9,6 +9,7 @@ of which nothing is heard recovers by itself. Of a worker without a fault nothin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.value import value
-from avtomat.runtime.trust.outcomes import FAULTS, Outcome, Word
+from avtomat.runtime.trust.outcomes import Outcome, Word
 from avtomat.storage.port.codec import dumps, loads
 
 BENEFIT: Final = 20.0
@@ -46,16 +47,18 @@ class Heard:
     bad: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
-    def with_one(self, outcome: Outcome, at_ms: int) -> Heard:
-        """One more."""
-        word = outcome.word
-        if word not in FAULTS:
-            return replace(self, good=self.good + 1)
-        fault = Fault(at_ms=at_ms, word=word.value, kind=outcome.kind, task_id=outcome.task_id)
+    def with_fault(self, outcome: Outcome, at_ms: int) -> Heard:
+        """One fault more."""
+        word = outcome.word.value
+        fault = Fault(at_ms=at_ms, word=word, kind=outcome.kind, task_id=outcome.task_id)
+        return self.followed_by(Heard(bad={word: 1}, faults=(fault,)))
+
+    def followed_by(self, later: Heard) -> Heard:
+        """Both together."""
         return Heard(
-            good=self.good,
-            bad={**self.bad, word.value: self.bad.get(word.value, 0) + 1},
-            faults=(*self.faults, fault)[-FAULTS_SHOWN_MAX:],
+            good=self.good + later.good,
+            bad=Counter(self.bad) + Counter(later.bad),
+            faults=(*self.faults, *later.faults)[-FAULTS_SHOWN_MAX:],
         )
 
 

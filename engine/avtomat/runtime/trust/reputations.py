@@ -9,8 +9,8 @@ killed replica takes with it.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
 from avtomat.core.formula import Json
@@ -61,8 +61,8 @@ class Reputations:
         self._store = store
         self._probation = probation
         self._agreed = Agreement(store, TOPIC)
-        self._heard: OrderedDict[str, Heard] = OrderedDict()
-        self._faulty: set[str] = set()
+        self._good: dict[str, int] = {}
+        self._faulty: dict[str, Heard] = {}
         self._scores: dict[str, float] = {}
         self._news = asyncio.Event()
         self._changed: Callable[[str], None] = lambda _: None
@@ -104,17 +104,20 @@ class Reputations:
         """Look at once: the clock was turned by hand."""
         self._news.set()
 
+    def well(self, worker: str) -> None:
+        """An attempt of the worker has ended, and not by its fault."""
+        good = self._good
+        if worker not in good and len(good) >= HEARD_OF_MAX:
+            del good[next(iter(good))]
+        good[worker] = good.get(worker, 0) + 1
+
     def note(self, outcome: Outcome) -> None:
         """An attempt of the worker has ended."""
         worker = outcome.worker
-        heard = self._heard.get(worker)
-        if heard is None:
-            heard = _NOTHING
-            if len(self._heard) >= HEARD_OF_MAX:
-                self._faulty.discard(self._heard.popitem(last=False)[0])
-        self._heard[worker] = heard.with_one(outcome, self._store.now_ms())
-        if outcome.word in FAULTS:
-            self._faulty.add(worker)
+        if outcome.word not in FAULTS:
+            self.well(worker)
+        elif worker in self._faulty or len(self._faulty) < HEARD_OF_MAX:
+            self._faulty[worker] = self._faulty.get(worker, _NOTHING).with_fault(outcome, self._store.now_ms())
 
     # --- the duty -----------------------------------------------------------------------------------------------------
 
@@ -131,30 +134,39 @@ class Reputations:
     async def keep(self) -> None:
         """Bring this replica and the store together."""
         await self._agreed.follow()
-        told = self._to_tell()
+        told = {worker: self._take(worker) for worker in self._to_tell()}
         if told:
-            heard = {worker: self._heard.pop(worker) for worker in told}
-            self._faulty -= heard.keys()
             try:
-                await self._agreed.change(heard, lambda worker, record: self._replaced(record, heard[worker]))
+                await self._agreed.change(told, lambda worker, record: self._replaced(record, told[worker]))
             except Exception:
-                self._heard = OrderedDict({**heard, **self._heard})
-                self._faulty |= {worker for worker, each in heard.items() if each.bad}
+                for worker, heard in told.items():
+                    self._put_back(worker, heard)
                 raise
         await self._forget()
         self._learn()
+
+    def _take(self, worker: str) -> Heard:
+        """What was heard of a worker, to be told."""
+        return replace(self._faulty.pop(worker, _NOTHING), good=self._good.pop(worker, 0))
+
+    def _put_back(self, worker: str, heard: Heard) -> None:
+        """It could not be told: the next time."""
+        self._good[worker] = self._good.get(worker, 0) + heard.good
+        if heard.bad:
+            self._faulty[worker] = heard.followed_by(self._faulty.get(worker, _NOTHING))
 
     def _to_tell(self) -> list[str]:
         """Workers of which something was heard that changes their reputation."""
         if not self._faulty and not self._agreed.records:
             return []
-        known = [worker for worker in self._agreed.records if worker in self._heard and worker not in self._faulty]
+        known = [worker for worker in self._agreed.records if worker in self._good and worker not in self._faulty]
         noticed = [worker for worker in known if self._gains(worker) >= NOTICED]
         return [*self._faulty, *noticed][:TOLD_AT_ONCE_MAX]
 
     def _gains(self, worker: str) -> float:
         standing, now_ms = standing_of(self._agreed.records[worker]), self._store.now_ms()
-        better = after(standing, self._heard[worker], self._probation.half_life_ms, now_ms)
+        heard = Heard(good=self._good[worker])
+        better = after(standing, heard, self._probation.half_life_ms, now_ms)
         return self._score(better, now_ms) - self._score(standing, now_ms)
 
     def _replaced(self, record: bytes | None, heard: Heard) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
-from avtomat.core.messages import Event
+from avtomat.core.messages import Event, TaskSucceeded
 from avtomat.core.timestamp import span_ms
+from avtomat.errors import StoreError
 from avtomat.runtime.jobs.executor import Handled
 from avtomat.runtime.trust.breaker import Rules
 from avtomat.runtime.trust.breakers import Breakers
@@ -14,6 +16,8 @@ from avtomat.runtime.trust.reputations import Probation, Reputations
 from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class Trust:
@@ -34,6 +38,11 @@ class Trust:
 
     def note(self, handled: Handled, event: Event | None, worker: str, task_id: str) -> None:
         """An event was handled: learn from it if it was the end of an attempt."""
+        if type(event) is TaskSucceeded and not self.breakers.are_kept:
+            change = handled.change
+            if change is not None and not change.unfit:  # as nearly all are
+                self.reputations.well(worker)
+                return
         outcome = outcome_of(handled, event, worker, task_id)
         if outcome is not None:
             self.reputations.note(outcome)
@@ -43,6 +52,15 @@ class Trust:
         """Look at once: the clock was turned by hand."""
         self.reputations.wake()
         self.breakers.wake()
+
+    async def stop(self) -> None:
+        """Tell what was heard and not yet told, as far as the store can be reached."""
+        try:
+            await self.reputations.keep()
+            if self.breakers.are_kept:
+                await self.breakers.keep()
+        except StoreError as away:
+            log.warning("what was heard last of workers is lost: %s", away.message)
 
     def look_again(self) -> None:
         """What is known here may be of another store."""
