@@ -139,24 +139,33 @@ class Polls:
         repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
         apart = {} if seat.merit.is_full else {partition: queues for partition in seat.reserved if queues}
         for partition, names in (repeated | asking | apart).items():
-            with self._queues.passing(names) as (open_names, probe):
-                if not open_names and partition not in repeated:
-                    continue
-                tasks_max = 1 if probe is not None else seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
-                claim, taken = self._queues.claim(partition, open_names), None
-                seat.reserved.discard(partition)
-                try:
-                    taken, tasks = await self._claim(
-                        partition, asked, seat, open_names, tasks_max, reserved=partition in apart
-                    )
-                finally:
-                    self._queues.answered(claim, taken)
+            seat.reserved.discard(partition)
+            room, is_apart = seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX)), partition in apart
+            if not self._queues.shut:
+                tasks = await self._ask(partition, asked, seat, names, room, reserved=is_apart)
+            else:
+                with self._queues.passing(names) as (open_names, probe):
+                    if not open_names and partition not in repeated:
+                        continue
+                    room = room if probe is None else 1
+                    tasks = await self._ask(partition, asked, seat, open_names, room, reserved=is_apart)
             if tasks:
-                if partition in apart:
+                if is_apart:
                     seat.reserved.add(partition)  # there may be more
                 seat.merit.took(len(tasks), self._lease_ms / 1000)
                 return tasks
         return []
+
+    async def _ask(
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
+    ) -> list[dict[str, Json]]:
+        """Ask the store for tasks of these queues, and note what is known of them by its answer."""
+        claim, taken = self._queues.claim(partition, names), None
+        try:
+            taken, tasks = await self._claim(partition, asked, seat, names, tasks_max, reserved=reserved)
+        finally:
+            self._queues.answered(claim, taken)
+        return tasks
 
     async def _claim(
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool

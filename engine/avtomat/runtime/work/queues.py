@@ -109,12 +109,9 @@ class Queues:
 
     @contextmanager
     def passing(self, queues: Sequence[str]) -> Iterator[tuple[Sequence[str], str | None]]:
-        """Those of the queues that may be asked now; where a probe of a kind is to go out those of this kind alone, and
-        the kind. Meanwhile nobody else here asks for it.
+        """Those of the queues that may be asked now, while the breaker of some kind is not closed; where a probe of a
+        kind is to go out those of this kind alone, and the kind. Meanwhile nobody else here asks for it.
         """
-        if not self.shut:
-            yield queues, None
-            return
         kinds = (kind_of(queue) for queue in queues)
         probe = next((kind for kind in kinds if kind in self._probes and kind not in self._probing), None)
         if probe is None:
