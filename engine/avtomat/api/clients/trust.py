@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
+from avtomat.access.model import Scope
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.errors import RequestRefused
 from avtomat.runtime.people.workers import Workers
 from avtomat.runtime.trust.breakers import Breakers
@@ -27,15 +27,6 @@ class TrustRoutes:
         self._workers = workers
         self._breakers = breakers
         self._body_bytes_max = settings.body_bytes_max
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (
-            ("GET", WORKERS, self.list_workers),
-            ("GET", WORKERS + "/{worker}", self.show_worker),
-            ("GET", BREAKERS, self.list_breakers),
-            ("POST", BREAKERS + "/{kind}/reset", self.reset),
-        )
 
     async def list_workers(self, request: Request) -> Answer:
         """All workers."""
@@ -58,3 +49,52 @@ class TrustRoutes:
         if await optional_json_body(request, self._body_bytes_max) != {}:
             raise RequestRefused("the body is an empty map, or none", status=422, code="request.invalid", pointer="")
         return json_answer(await self._breakers.reset(request.parts["kind"], request.caller.name))
+
+
+ROUTES: Final = Routes(
+    TrustRoutes,
+    (
+        Route(
+            "GET",
+            WORKERS,
+            TrustRoutes.list_workers,
+            id="listWorkers",
+            summary="List workers and their reputation",
+            answers={200: "WorkerList"},
+            refusals=(422, 503),
+            scopes=(Scope.VIEWER,),
+        ),
+        Route(
+            "GET",
+            WORKERS + "/{worker}",
+            TrustRoutes.show_worker,
+            id="getWorker",
+            summary="Read what is known of a worker",
+            answers={200: "Worker"},
+            refusals=(404, 422, 503),
+            scopes=(Scope.VIEWER,),
+        ),
+        Route(
+            "GET",
+            BREAKERS,
+            TrustRoutes.list_breakers,
+            id="listBreakers",
+            summary="List the breakers of kinds of task",
+            answers={200: "BreakerList"},
+            refusals=(422, 503),
+            scopes=(Scope.VIEWER,),
+        ),
+        Route(
+            "POST",
+            BREAKERS + "/{kind}/reset",
+            TrustRoutes.reset,
+            id="resetBreaker",
+            summary="Close a breaker at once",
+            answers={200: "Breaker"},
+            refusals=(404, 422, 503),
+            body="Nothing",
+            body_required=False,
+            scopes=(Scope.OPERATOR,),
+        ),
+    ),
+)

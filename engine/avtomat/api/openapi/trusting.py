@@ -1,60 +1,10 @@
-"""Describe workers, their reputation and the breakers of kinds of task over HTTP."""
+"""Hold the JSON Schemas of workers, their reputation and the breakers of kinds of task, as clients get them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from avtomat.access.model import Scope
-from avtomat.api.openapi.operation import Operation
 from avtomat.core.formula import Json
-
-TRUSTING: Final = (
-    Operation(
-        method="get",
-        path="/api/v1/workers",
-        id="listWorkers",
-        door="client",
-        scopes=(Scope.VIEWER,),
-        summary="List workers and their reputation",
-        text="Those that are registered, and those of which a fault is known; the first 1,000 by name.",
-        answers={200: "WorkerList"},
-        refusals=(422, 503),
-    ),
-    Operation(
-        method="get",
-        path="/api/v1/workers/{worker}",
-        id="getWorker",
-        door="client",
-        scopes=(Scope.VIEWER,),
-        summary="Read what is known of a worker",
-        answers={200: "Worker"},
-        refusals=(404, 422, 503),
-    ),
-    Operation(
-        method="get",
-        path="/api/v1/breakers",
-        id="listBreakers",
-        door="client",
-        scopes=(Scope.VIEWER,),
-        summary="List the breakers of kinds of task",
-        text="Those of kinds of which an attempt failed lately, or whose breaker changed within a week.",
-        answers={200: "BreakerList"},
-        refusals=(422, 503),
-    ),
-    Operation(
-        method="post",
-        path="/api/v1/breakers/{kind}/reset",
-        id="resetBreaker",
-        door="client",
-        scopes=(Scope.OPERATOR,),
-        summary="Close a breaker at once",
-        text="It counts anew from then on.",
-        body="Nothing",
-        body_required=False,
-        answers={200: "Breaker"},
-        refusals=(404, 422, 503),
-    ),
-)
 
 TRUST_SCHEMAS: Final[dict[str, Json]] = {
     "Nothing": {"type": "object", "additionalProperties": False, "maxProperties": 0},

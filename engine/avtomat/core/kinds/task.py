@@ -108,9 +108,9 @@ def answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Atte
         bad = take_effect(walk, state, waiting, event)
         if bad is None:
             return go_on(walk, leave(walk, state, event.output, event.status))
-        error = replace(bad, state=walk.place, attempt=event.attempt)
+        error = replace(bad, state=walk.place, attempt=waiting.attempt)
         return replace(_retry_or_fail(walk, state, replace(waiting, owes=True), error), unfit=True)
-    error = replace(error_of_attempt(event), state=walk.place, attempt=event.attempt)
+    error = replace(error_of_attempt(event), state=walk.place, attempt=waiting.attempt)
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)
@@ -124,7 +124,7 @@ def take_effect(walk: Walk, state: TaskState, waiting: OnTask, event: TaskSuccee
         return None
     error = contract_error("the output is not what `expects` describes", problems)
     if not waiting.owes:
-        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=event.attempt))
+        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=waiting.attempt))
     return error
 
 

@@ -9,7 +9,7 @@ first in each; ties are for the caller, who serves the worker that has waited lo
     best_value    the lowest cost divided by the worker's reputation
     overflow      the cheapest with fewer than three attempts in hand; where all have more, the fewest
 
-A cost that is not told comes after all others, and a worker on probation after all that are not.
+A cost that is not given comes after all others, and a worker on probation after all that are not.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _HOT: Final = 0.0
 _ON_PROBATION: Final = 4.0
 _FULL: Final = 8.0
 PLAIN: Final[Rank] = (_COLD, inf)
-"""The place of a worker that told neither costs nor what it is hot for, by the default strategy."""
+"""The place of a worker that gave neither costs nor what it is hot for, by the default strategy."""
 
 
 @dataclass(slots=True)
 class Merit:
-    """What counts of one worker when several wait: its costs and the kinds that it is hot for, as it told them; the
+    """What counts of one worker when several wait: its costs and the kinds that it is hot for, as it gave them; the
     attempts that it has in hand, as seen here; its reputation. `number` is its place since it was last given something.
 
     On probation it may have `few` attempts in hand (0: it is not on probation). Those that it was given long ago, by
