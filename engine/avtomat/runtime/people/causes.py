@@ -185,14 +185,6 @@ def delayed(waiter: Waiter, task: OpenTask, error: Mapping[str, Json] | None) ->
     return cause(waiter, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
 
 
-def worker_awaited(waiter: Waiter, task: OpenTask) -> dict[str, Json]:
-    """A task waits a moment for the worker that had the last one of its `sticky` text."""
-    until, kind = None if task.due_ms is None else format_time(from_ms(task.due_ms)), kind_of(task)
-    text = f"{kind} waits until {until} for worker {task.worker}, which had the last task of the same `sticky` text"
-    hint = "after that time any worker that fits may take it"
-    return cause(waiter, "worker_awaited", text, hint, kind=kind, worker=task.worker, until=until)
-
-
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
@@ -260,28 +252,6 @@ def queued(
     if few:
         hint += "; why a worker is on probation: avtomat workers show NAME"
     return cause(waiter, "queued", text, hint, kind=kind, others=others, workers=names, probation=list(few))
-
-
-def breaker_open(waiter: Waiter, breaker: Mapping[str, Json]) -> dict[str, Json]:
-    """The breaker of the task's kind lets nothing out."""
-    kind, probe = breaker["kind"], breaker["probe"]
-    text = f"the breaker of {kind} is open since {breaker['since']}, because {breaker['reason']}; "
-    if probe is None:
-        text = f"{text}the next probe goes out at {breaker['next_probe_at']}"
-    else:
-        text = f"the breaker of {kind} is open since {breaker['since']}; worker {probe['worker']} has the probe"
-    hint = f"it closes when a probe ends well; once {kind} is mended: avtomat breakers reset {kind}"
-    return cause(
-        waiter,
-        "breaker_open",
-        text,
-        hint,
-        kind=kind,
-        since=breaker["since"],
-        reason=breaker["reason"],
-        next_probe_at=breaker["next_probe_at"],
-        probe=probe,
-    )
 
 
 def _call_queued(waiter: Waiter, others: int) -> dict[str, Json]:

@@ -21,7 +21,7 @@ from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import is_reserved, scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.people import causes
+from avtomat.runtime.people import causes, withheld
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
@@ -175,13 +175,13 @@ class Explainer:
         if task.phase == "leased":
             return causes.running(waiter, task, self._dispatcher.leaving().get(task.worker or ""))
         if is_reserved(task):
-            return causes.worker_awaited(waiter, task)
+            return withheld.worker_awaited(waiter, task)
         if task.phase == "delayed":
             return causes.delayed(waiter, task, await self._error_before(facts.row, task))
         kind = causes.kind_of(task)
         breaker = self._trust.breakers.of(kind)
         if breaker is not None:
-            return causes.breaker_open(waiter, breaker_as_json(kind, breaker))
+            return withheld.breaker_open(waiter, breaker_as_json(kind, breaker))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
         others = max(0, facts.queued.get(f"queue:{task.queue}", 1) - 1)
         return causes.queued(waiter, task, asked, facts.workers, others)
