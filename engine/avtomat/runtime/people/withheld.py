@@ -1,4 +1,4 @@
-"""Word the causes for which a task is held back from workers: the breaker of its kind, and a worker that is preferred."""
+"""Word the causes for which a task is held back from workers: a breaker that is open, a worker that is preferred."""
 
 from __future__ import annotations
 
