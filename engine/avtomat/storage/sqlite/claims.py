@@ -42,8 +42,9 @@ UPDATE attempts SET phase = 'leased', since_ms = ?1, worker = ?2, nonce = ?3, le
 WHERE task_id = ?5 RETURNING partition, queue, n, path, attempt, total_at_ms, attempt_at_ms, lease_until_ms, sticky"""
 
 _RESERVED: Final = """
-SELECT a.task_id, a.queue, a.priority, a.path, a.n, j.status FROM attempts a JOIN jobs j ON j.n = a.n
-WHERE a.partition = ? AND a.worker = ? AND a.phase = 'delayed' ORDER BY a.since_ms, j.job || a.path"""
+SELECT a.since_ms, j.job || a.path, a.task_id, a.queue, a.priority, a.path, a.n, j.status
+FROM attempts a JOIN jobs j ON j.n = a.n
+WHERE a.partition = ? AND a.worker = ? AND a.phase = 'delayed' ORDER BY a.since_ms LIMIT 200"""
 
 _PLACE: Final = "UPDATE attempts SET place = ? WHERE task_id = ?"
 
@@ -95,7 +96,7 @@ def poll(
 def _take_reserved(step: Step, partition: int, worker: str, queues: Sequence[str], limit: int) -> list[str]:
     """The attempts of these queues that are reserved for this worker, the oldest first, each with its place now."""
     wanted, taken = frozenset(queues), list[str]()
-    for task_id, queue, priority, path, n, status in step.db.execute(_RESERVED, (partition, worker)).fetchall():
+    for _, _, task_id, queue, priority, path, n, status in sorted(step.db.execute(_RESERVED, (partition, worker))):
         if queue in wanted and status not in PARKED and len(taken) < limit and not _is_closed(step, path, n):
             step.db.execute(_PLACE, (step.place(partition, priority), task_id))
             taken.append(task_id)

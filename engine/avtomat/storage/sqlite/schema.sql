@@ -294,4 +294,4 @@ CREATE TABLE IF NOT EXISTS sticky (
     PRIMARY KEY (partition, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sticky_until ON sticky (partition, until_ms);
-CREATE INDEX IF NOT EXISTS attempts_reserved ON attempts (partition, worker) WHERE phase = 'delayed' AND worker IS NOT NULL;
+CREATE INDEX IF NOT EXISTS attempts_reserved ON attempts (partition, worker, since_ms) WHERE phase = 'delayed' AND worker IS NOT NULL;
