@@ -156,6 +156,55 @@ class Settings:
             "doc": "How long a queued task must wait to count as much as one of the next higher priority; at most 30d.",
         },
     )
+    breaker_rate: int = field(
+        default=0,
+        metadata={
+            "kind": number(0, 100),
+            "doc": "Share of a kind's attempts, in percent, that must fail within `breaker_window` for its breaker to "
+            "open; then nothing of the kind is handed out for a while. 0: there are no breakers.",
+        },
+    )
+    breaker_attempts_min: int = field(
+        default=20,
+        metadata={
+            "kind": number(1, 1_000_000),
+            "doc": "So many attempts of a kind must have ended within `breaker_window` before its breaker may open.",
+        },
+    )
+    breaker_window: timedelta = field(
+        default=timedelta(minutes=1),
+        metadata={"kind": SPAN, "doc": "How long the end of an attempt counts for the breaker of its kind."},
+    )
+    breaker_open_for: timedelta = field(
+        default=timedelta(seconds=30),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a breaker is open before one attempt is handed out as a probe; if that ends well it "
+            "closes.",
+        },
+    )
+    reputation_half_life: timedelta = field(
+        default=timedelta(hours=1),
+        metadata={
+            "kind": SPAN,
+            "doc": "In this span what is known of a worker's attempts, good and bad, comes to count half as much.",
+        },
+    )
+    probation_below: int = field(
+        default=50,
+        metadata={
+            "kind": number(0, 99),
+            "doc": "Reputation, in percent, below which a worker is on probation: it gets a task only when no other "
+            "worker waits for it, and few at a time. 0: none ever is.",
+        },
+    )
+    probation_tasks: int = field(
+        default=1,
+        metadata={
+            "kind": number(1, 1_000),
+            "doc": "Tasks that a worker on probation has at a time, as far as one replica knows.",
+        },
+    )
     drain: timedelta = field(
         default=timedelta(seconds=25),
         metadata={"kind": SPAN, "doc": "How long a stopping engine waits for requests that are under way."},

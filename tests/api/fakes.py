@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
@@ -18,7 +19,10 @@ from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Decider
 from avtomat.runtime.people.links import Claim
+from avtomat.runtime.people.workers import Workers
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.polls import Poll
+from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
@@ -324,6 +328,12 @@ class Dispatcher:
     def holder(self, task_id: str) -> str | None:
         return self.held.get(task_id)
 
+    def kinds_polled(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def leaving(self) -> dict[str, str]:
+        return {}
+
 
 @dataclass
 class FakeEngine:
@@ -344,9 +354,13 @@ class FakeEngine:
     restored: list[tuple[str, str]] = field(default_factory=list)
     access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
     limits: Limits = field(init=False)
+    workers: Workers = field(init=False)
+    trust: Trust = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
+        self.trust = Trust(MemoryStore(), Queues(1), self.settings, Counter())
+        self.workers = Workers(MemoryStore(), cast("Any", self.dispatcher), self.trust.reputations)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)

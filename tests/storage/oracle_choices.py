@@ -135,6 +135,7 @@ class Choices:
             lease_ms=rng.choice((None, None, OWN_LEASE_MS)),
             total_at_ms=self.a_time(rng) if chance(rng, 4) else None,
             undoable=chance(rng, 2),
+            sticky=rng.choice(("", "", "ann", "bob")) if not again else "",
         )
 
     def _can_retry(self, job: str, path: str) -> bool:

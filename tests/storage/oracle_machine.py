@@ -242,7 +242,8 @@ class OracleMachine(Choices, RuleBasedStateMachine):
         queues = rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c")))
         wish = {"nonce": nonce, "max_tasks": rng.choice((1, 2, MANY)), "lease_ms": LEASE_MS}
         strides = rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1}))
-        self.run(lambda store: store.poll(partition, worker, list(queues), **wish, strides=strides))
+        reserved = chance(rng, 2)
+        self.run(lambda store: store.poll(partition, worker, list(queues), **wish, strides=strides, reserved=reserved))
 
     def speak_of_attempts(self, rng: Random) -> None:
         """Heartbeat, or release."""

@@ -11,6 +11,7 @@ from avtomat.api.clients.blueprints import BLUEPRINTS, BlueprintRoutes
 from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
+from avtomat.api.clients.trust import TrustRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import OpenGuard, client_guard, own_token_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, WorkersDoor
@@ -46,6 +47,8 @@ from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.people.workers import Workers
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
@@ -70,6 +73,8 @@ class Served(Protocol):
     dispatcher: Dispatcher
     access: AccessKeeper
     limits: Limits
+    workers: Workers
+    trust: Trust
 
     def readiness(self) -> tuple[bool, Mapping[str, Json]]:
         """Whether this replica should get requests, and what is to be known about it."""
@@ -104,7 +109,13 @@ class App:
         can_leave, actions = sessions.are_opened, rights_of_actions(may)
         jobs = JobPages(engine.clients, engine.explainer, engine.programs, actions, can_leave=can_leave)
         others = EnginePages(
-            engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
+            engine.clients,
+            engine.programs,
+            engine.store,
+            engine.trust,
+            engine.readiness,
+            engine.reload_problems,
+            can_leave=can_leave,
         )
         routes = (
             WorkerRoutes(engine.dispatcher, settings, signatures),
@@ -114,6 +125,7 @@ class App:
             SignalRoutes(engine.signals, settings),
             ApprovalRoutes(engine.approvals, settings),
             OperatingRoutes(engine.operators, engine.explainer, settings),
+            TrustRoutes(engine.workers, engine.trust.breakers, settings),
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
             HookRoutes(engine.hooks, settings),
             ApprovingRoutes(engine.approvals, settings.public_url),

@@ -87,6 +87,16 @@ COMMANDS: Final = {
         "List the blueprints of an engine, or make an earlier version current again",
         ("avtomat blueprints list", "avtomat blueprints restore hello 4f0c2a9be1d3"),
     ),
+    "workers": Command(
+        "avtomat.cli.workers",
+        "List the workers of an engine, or show one with its reputation",
+        ("avtomat workers list", "avtomat workers show gpu-7"),
+    ),
+    "breakers": Command(
+        "avtomat.cli.breakers",
+        "List the breakers of kinds of task, or close one at once",
+        ("avtomat breakers list", "avtomat breakers reset charge-card"),
+    ),
     "tokens": Command(
         "avtomat.cli.tokens",
         "Make, list and revoke tokens of clients.toml and workers.toml",

@@ -148,6 +148,7 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
+    sticky: Template | None = None
     timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
 

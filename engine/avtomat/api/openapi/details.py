@@ -56,6 +56,13 @@ DETAILS: Final[Mapping[str, Details]] = {
             _TRACE,
         ),
     ),
+    "listWorkers": Details(
+        text="Those that are registered, and those of which a fault is known; the first 1,000 by name."
+    ),
+    "listBreakers": Details(
+        text="Those of kinds of which an attempt failed lately, or whose breaker changed within a week."
+    ),
+    "resetBreaker": Details(text="It counts anew from then on."),
     "listJobs": Details(
         text="A status that an open job derives from what it waits for filters each page, which may then be short.",
         parameters=(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from avtomat.api.clients.submissions import LABELS_MAX, PRIORITY_MAX, SUBMISSIONS_MAX
+from avtomat.api.openapi.trusting import TRUST_SCHEMAS
 from avtomat.core.formula import Json
 from avtomat.runtime.jobs.clients import STATUS_WORDS
 
@@ -266,5 +267,6 @@ SCHEMAS: Final[dict[str, Json]] = {
     "Problem": _PROBLEM,
     "Map": _MAP,
     "Maps": _list("Map"),
+    **TRUST_SCHEMAS,
 }
 """All components by name."""

@@ -60,11 +60,15 @@ DECISIONS_MAX = 20
 
 @value
 class Handled:
-    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing."""
+    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing.
+
+    `kept` is the scope before a decision that was written.
+    """
 
     answer: Committed
     change: Change | None = None
     ignored: str = ""
+    kept: Kept | None = None
 
 
 @value
@@ -293,7 +297,7 @@ class Executor:
             self._begin(after, written.writes, answer.begins)
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
-        return Handled(answer=answer, change=change)
+        return Handled(answer=answer, change=change, kept=kept)
 
     def _publish(self, kept: Kept, change: Change, writes: Writes) -> None:
         """Keep what is true now, and tell timers and those who wait for the job."""

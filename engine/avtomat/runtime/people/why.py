@@ -18,13 +18,15 @@ from avtomat.core.value import value
 from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.histories import Histories
-from avtomat.runtime.jobs.jobview import scope_of_row, status_word
+from avtomat.runtime.jobs.jobview import is_reserved, scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.people import causes
+from avtomat.runtime.people import causes, withheld
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.trust.breaker import as_json as breaker_as_json
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
@@ -61,6 +63,7 @@ class Explainer:
         clients: ClientOperations,
         dispatcher: Dispatcher,
         histories: Histories,
+        trust: Trust,
         *,
         draining: Callable[[], bool],
     ) -> None:
@@ -69,6 +72,7 @@ class Explainer:
         self._clients = clients
         self._dispatcher = dispatcher
         self._histories = histories
+        self._trust = trust
         self._draining = draining
 
     async def why(self, job_id: str, client: str | None) -> dict[str, Json] | None:
@@ -114,6 +118,7 @@ class Explainer:
                 registered=kinds_of(record),
                 polled=polled.get(name),
                 leaving=leaving.get(name),
+                few=self._trust.reputations.tasks_of(name),
             )
             for name in sorted({*records, *polled})
             for record in [records.get(name, {})]
@@ -169,8 +174,14 @@ class Explainer:
             return causes.moving(waiter)
         if task.phase == "leased":
             return causes.running(waiter, task, self._dispatcher.leaving().get(task.worker or ""))
+        if is_reserved(task):
+            return withheld.worker_awaited(waiter, task)
         if task.phase == "delayed":
             return causes.delayed(waiter, task, await self._error_before(facts.row, task))
+        kind = causes.kind_of(task)
+        breaker = self._trust.breakers.of(kind)
+        if breaker is not None:
+            return withheld.breaker_open(waiter, breaker_as_json(kind, breaker))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
         others = max(0, facts.queued.get(f"queue:{task.queue}", 1) - 1)
         return causes.queued(waiter, task, asked, facts.workers, others)

@@ -278,7 +278,8 @@ class Matchmaker:
         if "#" in queue:
             strategy = self._asked.get(queue, _NOTHING).get("strategy")
             place = rank(strategy, merit, kind_of(queue))
-            standing.is_by_merit = standing.is_by_merit or strategy in BY_MERIT
-        elif merit.costs or merit.hot:
+            standing.is_by_merit = standing.is_by_merit or strategy in BY_MERIT or merit.few > 0
+        elif merit.costs or merit.hot or merit.few:
             place = rank(None, merit, queue)
+            standing.is_by_merit = standing.is_by_merit or merit.few > 0
         line.join(standing, place)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
@@ -17,7 +17,7 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.handout import payload
-from avtomat.runtime.work.matchmaker import Standing
+from avtomat.runtime.work.matchmaker import Standing, kind_of
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.seats import Seat
@@ -34,6 +34,9 @@ TASKS_PER_POLL_MAX = 100
 """So many attempts are looked at in one step of the store, where others wait meanwhile."""
 
 NONCE_BYTES = 6
+
+Admit = Callable[[str, str, str], Awaitable[bool]]
+"""Whether an attempt of a kind whose breaker is not closed may go to this worker."""
 
 
 @value
@@ -65,6 +68,7 @@ class Polls:
         vault: Secrets,
         registrations: Registrations,
         settling: Settling,
+        admit: Admit,
         *,
         lease_ms: int,
         task_secret: str | None,
@@ -75,6 +79,7 @@ class Polls:
         self._vault = vault
         self._registrations = registrations
         self._settling = settling
+        self._admit = admit
         self._lease_ms = lease_ms
         self._task_secret = task_secret
         self._strides: Mapping[str, int] = EQUAL
@@ -134,32 +139,51 @@ class Polls:
     async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
         queues = standing.queues
         asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
-        repeated = seat.repeated_in(asked.nonce)
-        if repeated and queues:
-            asking = dict.fromkeys(repeated, queues) | asking
-        for partition, names in asking.items():
-            claim, taken = self._queues.claim(partition, names), None
-            try:
-                taken, tasks = await self._claim(partition, asked, seat, names)
-            finally:
-                self._queues.answered(claim, taken)
+        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
+        apart = {partition: queues for partition in seat.reserved if queues} if seat.reserved else {}
+        if seat.merit.is_full:
+            apart = {}
+        for partition, names in (repeated | asking | apart if repeated or apart else asking).items():
+            is_apart, room = partition in apart, seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
+            seat.reserved.discard(partition)
+            if not self._queues.shut:
+                tasks = await self._ask(partition, asked, seat, names, room, reserved=is_apart)
+            else:
+                with self._queues.passing(names) as (open_names, probe):
+                    if not open_names and partition not in repeated:
+                        continue
+                    room = room if probe is None else 1
+                    tasks = await self._ask(partition, asked, seat, open_names, room, reserved=is_apart)
             if tasks:
-                seat.merit.took(len(tasks))
+                if is_apart:
+                    seat.reserved.add(partition)  # there may be more
+                seat.merit.took(len(tasks), self._lease_ms / 1000)
                 return tasks
         return []
 
+    async def _ask(
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
+    ) -> list[dict[str, Json]]:
+        """Ask the store for tasks of these queues, and note what is known of them by its answer."""
+        claim, taken = self._queues.claim(partition, names), None
+        try:
+            taken, tasks = await self._claim(partition, asked, seat, names, tasks_max, reserved=reserved)
+        finally:
+            self._queues.answered(claim, taken)
+        return tasks
+
     async def _claim(
-        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
         A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
-        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None). Secrets
-        are put in now; an attempt of which one is missing fails.
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None); nor is it
+        where some may have been reserved for the worker, and so in no queue. Secrets are put in now; an attempt of
+        which one is missing fails.
         """
         unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
-        tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
@@ -170,14 +194,16 @@ class Polls:
                     max_tasks=tasks_max,
                     lease_ms=self._lease_ms,
                     strides=self._strides,
+                    reserved=reserved,
                 )
             )
             if handouts and asked.nonce:
                 seat.brought = partition, asked.nonce
-            taken, tasks, is_repeat = set[str](), list[dict[str, Json]](), unanswered is not None
+            taken, tasks, is_repeat = set[str](), list[dict[str, Json]](), reserved or unanswered is not None
             for handout in handouts:
                 taken.add(handout.queue)
                 is_repeat = is_repeat or handout.task_id in seat.held
+            for handout in await self._let_through(asked.worker, seat, handouts) if self._queues.shut else handouts:
                 if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
                     await self._scopes.keep(loaded, handout.task_id)
                 try:
@@ -191,6 +217,19 @@ class Polls:
             seat.unanswered.append((partition, nonce))
             raise
         return None if taken and is_repeat else taken, tasks
+
+    async def _let_through(self, worker: str, seat: Seat, handouts: Sequence[Handout]) -> list[Handout]:
+        """Those that the breakers of their kinds let go to the worker, or that it has already; the others go back."""
+        through, refused = [], []
+        for handout in handouts:
+            kind, task_id = kind_of(handout.queue), handout.task_id
+            is_open = kind not in self._queues.shut or task_id in seat.held
+            if is_open or await self._admit(kind, task_id, worker):
+                through.append(handout)
+            else:
+                refused.append(task_id)
+        await self.release(worker, refused)
+        return through
 
     async def _fail(self, worker: str, handout: Handout, missing: SecretError) -> None:
         """One of the task's secrets cannot be had: the attempt fails, and the worker gets nothing."""

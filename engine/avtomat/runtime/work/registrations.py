@@ -10,6 +10,7 @@ from functools import partial
 
 from avtomat.core.formula import Json
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.trust.reputations import Reputations
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.seats import LEAVING, Seat, Seats, Send
 from avtomat.storage.port.answers import Revoked
@@ -44,8 +45,9 @@ _SKILLS = ("supported_skills", "available_skills", "hot_skills", "skills_hash")
 class Registrations:
     """The workers near one replica."""
 
-    def __init__(self, store: Store, queues: Queues, *, lease_ms: int) -> None:
+    def __init__(self, store: Store, queues: Queues, reputations: Reputations, *, lease_ms: int) -> None:
         self._store = store
+        self._reputations = reputations
         self._queues = queues
         self._lease_ms = lease_ms
         self._known_ms = max(lease_ms, REGISTRATION_MS_MIN)
@@ -107,12 +109,42 @@ class Registrations:
 
     def moved(self, seat: Seat) -> None:
         """What the worker does has changed: so may the places of its polls."""
-        for standing in seat.standings:
-            self._queues.reorder(standing)
+        for standing in tuple(seat.standings):
+            if seat.merit.few:
+                self._queues.recall(standing)
+            else:
+                self._queues.reorder(standing)
+
+    def reserved(self, partition: int, worker: str) -> None:
+        """An attempt is reserved for this worker: its polls here look."""
+        seat = self.seats.find(worker)
+        if seat is not None:
+            seat.reserved.add(partition)
+            for standing in tuple(seat.standings):
+                self._queues.recall(standing)
+
+    def regarded(self, worker: str) -> None:
+        """The worker has another reputation: so may its polls have other places."""
+        seat = self.seats.find(worker)
+        if seat is not None:
+            self._regard(worker, seat)
+
+    def _regard(self, worker: str, seat: Seat) -> None:
+        merit, score, few = seat.merit, self._reputations.of(worker), self._reputations.tasks_of(worker)
+        if (merit.reputation, merit.few) == (score, few):
+            return
+        is_turned = merit.few != few
+        merit.reputation, merit.few = score, few
+        for standing in tuple(seat.standings):
+            if is_turned:
+                self._queues.recall(standing)
+            else:
+                self._queues.reorder(standing)
 
     def seat_of_poller(self, worker: str, kinds: tuple[str, ...]) -> Seat:
         """The seat of a worker that polls for these kinds, with what is known here of it."""
         seat = self.seats.of(worker)
+        self._regard(worker, seat)
         seat.polled_kinds, seat.polled_ms = seat.takes(kinds), seat.heard_ms
         return seat
 

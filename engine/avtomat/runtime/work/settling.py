@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import LeaseLost, TaskFailed, WorkerAnswer
+from avtomat.core.messages import Event, WorkerAnswer
 from avtomat.core.reads import secrets_read
 from avtomat.core.scope import ROOT
-from avtomat.runtime.jobs.executor import Executor
+from avtomat.runtime.jobs.executor import Executor, Handled
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.work.blanking import blanked, says_words
 from avtomat.runtime.work.registrations import Registrations
@@ -20,23 +19,28 @@ from avtomat.storage.port.rules import is_task_id, job_of_task
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import ResultCause
 
-_SPOILT: Final = frozenset(
-    {"INTERNAL_ERROR", "DEPENDENCY_ERROR", "RESOURCE_EXHAUSTED_ERROR", "CONTRACT_VIOLATION_ERROR", "SECURITY_ERROR"}
-)
-"""Errors of the worker rather than of what it was asked to do."""
+Note = Callable[[Handled, Event | None, str, str], None]
+"""Is told what became of an event, of which worker and which attempt it was."""
 
 
 class Settling:
     """The ends of attempts, as workers tell them to one replica."""
 
     def __init__(
-        self, store: Store, executor: Executor, scopes: Scopes, registrations: Registrations, vault: Secrets
+        self,
+        store: Store,
+        executor: Executor,
+        scopes: Scopes,
+        registrations: Registrations,
+        vault: Secrets,
+        note: Note,
     ) -> None:
         self._store = store
         self._executor = executor
         self._scopes = scopes
         self._registrations = registrations
         self._vault = vault
+        self._note = note
 
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
@@ -55,8 +59,8 @@ class Settling:
         if seat is not None and cause.task_id in seat.held:
             del seat.held[cause.task_id]
             seat.merit.let_go()
-            seat.merit.ended(well=not _is_spoilt(event))
             self._registrations.moved(seat)
+        self._note(handled, event, event.worker, cause.task_id)
         return verdict(handled.answer)
 
     async def _blanked(self, event: WorkerAnswer, job: str, task_id: str) -> WorkerAnswer:
@@ -64,13 +68,3 @@ class Settling:
         kept = await self._scopes.at(job, ROOT, None, task_id)
         names = frozenset[str]() if kept is None else secrets_read(kept.program, kept.scope)
         return blanked(event, self._vault, names)
-
-
-def _is_spoilt(event: WorkerAnswer) -> bool:
-    """Whether the worker, and not the task, is to blame for how the attempt ended."""
-    match event:
-        case TaskFailed():
-            return event.code in _SPOILT
-        case LeaseLost():
-            return True
-    return False

@@ -57,6 +57,13 @@ AGEING_MS: Final = 60_000
 EQUAL: Final[Mapping[str, int]] = {}
 """No client has a stride of its own."""
 
+STICKY_GRACE_MS: Final = 2_000
+STICKY_KEPT_MS: Final = 3_600_000
+"""How long a task is reserved for the worker that took the last one of its name, and how long that is remembered."""
+
+STICKY_NAMES_MAX: Final = 10_000
+"""Of so many names a partition remembers it; then those go that were heard of longest ago."""
+
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 200
@@ -108,6 +115,16 @@ class Store(Protocol):
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace the records of these names where the record is the one in `was` (not there: none), in one step.
         Returns the names that have another record, which stays.
+        """
+
+    # what replicas agree on beside jobs: records by topic and name, and for each topic a number that moves with them
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The topic's number and all its records; None when the number is `seen` still. It is 0 where none was ever."""
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace the records of these names where the record is the one in `was` (not there: none), in one step; an
+        empty one is taken away. Returns the names that have another record, which stays.
         """
 
     # jobs
@@ -241,6 +258,7 @@ class Store(Protocol):
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Take up to `max_tasks` attempts from these queues, in the order of their places over all of them; each gets
         a lease in this step. A place is when an attempt was queued, less the store's `ageing_ms` for each step of
@@ -248,6 +266,10 @@ class Store(Protocol):
 
         Of a queue for which several clients wait, the first attempt of the client whose turn it is counts
         (`rules.whose_turn`). An attempt of a client named in `strides` moves it on so far, of others `rules.STRIDE`.
+
+        With `reserved`, attempts of these queues that are reserved for this worker come first, the oldest before
+        others; of those that wait for the same time, by job and path. Each attempt with a `sticky` name that is taken
+        makes this worker the one of the name. A step that reserves one calls `Wakeups.reserved` at every replica.
 
         The same nonce of the same worker again (not empty) returns what is still leased under it; when nothing is, it
         takes afresh. Tasks of paused or quarantined jobs are not given out. A claim that leaves a queue non-empty

@@ -176,6 +176,7 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
     to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
     times = (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms)
     to += _NO_TIMES if times == _NEVER else ["" if time is None else time for time in times]
+    to.append(named(task.sticky) if task.sticky else "")
     if task.undoable:
         to.append("undoable")
     if task.body is not None:

@@ -50,7 +50,8 @@ log = logging.getLogger(__name__)
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
 CURRENT_PARTITION: Final = 0
-"""Registrations and what is current belong to no job; they live with the first partition."""
+"""Registrations, what is current and what else replicas agree on belong to no job; they live with the first partition.
+"""
 
 
 class RedisStore:
@@ -151,12 +152,22 @@ class RedisStore:
         number, pairs = (await self._run("current", CURRENT_PARTITION, seen))[1:]
         if number == seen:
             return None
-        return number, {name.decode(): record for name, record in zip(pairs[::2], pairs[1::2], strict=True)}
+        return number, _by_name(pairs)
 
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
         args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
         return [name.decode() for name in (await self._run("put_current", CURRENT_PARTITION, *args))[1]]
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        number, pairs = (await self._run("agreed", CURRENT_PARTITION, topic, seen))[1:]
+        return None if number == seen else (number, _by_name(pairs))
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
+        return [name.decode() for name in (await self._run("agree", CURRENT_PARTITION, topic, *args))[1]]
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -261,11 +272,13 @@ class RedisStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         names = (codec.named(worker), codec.named(nonce))
         packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
-        reply = await self._run("poll", partition, *names, max_tasks, lease_ms, packed, *dict.fromkeys(queues))
+        asked = (max_tasks, lease_ms, packed, "1" if reserved else "")
+        reply = await self._run("poll", partition, *names, *asked, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
@@ -365,3 +378,7 @@ def _by_partition(task_ids: Sequence[str]) -> dict[int, list[str]]:
     for task_id in task_ids:
         parts[partition_of(task_id)].append(task_id)
     return parts
+
+
+def _by_name(pairs: Sequence[bytes]) -> dict[str, bytes]:
+    return {name.decode(): record for name, record in answers.pairs(pairs)}

@@ -35,7 +35,7 @@ from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
-from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records
+from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records, topics
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
 from avtomat.storage.sqlite import trim as trims
@@ -149,6 +149,14 @@ class SqliteStore:
         """Replace some of them."""
         return await self._write(records.put_current, changes, was)
 
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        return await self._read(topics.agreed, topic, seen)
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        return await self._write(topics.agree, topic, changes, was)
+
     # jobs
 
     async def create(self, new: NewJob) -> Created:
@@ -224,9 +232,12 @@ class SqliteStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides)
+        return await self._write(
+            claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides, reserved=reserved
+        )
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""

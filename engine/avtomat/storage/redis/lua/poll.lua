@@ -1,7 +1,8 @@
 -- Take attempts out of queues, by their places over all of them; each gets a lease in this step. Of a queue for which
 -- several clients wait, the first attempt of the one whose turn it is counts (rules.whose_turn).
 --
--- ARGV  2 worker, 3 nonce ('' none), 4 how many at most, 5 lease in ms, 6 strides (client LF stride LF, …), 7… queues
+-- ARGV  2 worker, 3 nonce ('' none), 4 how many at most, 5 lease in ms, 6 strides (client LF stride LF, …),
+--       7 1: those that are reserved for this worker come first, 8… queues
 -- Returns {now, {{t (TASK), body, loaded or false, job, path}, …}}
 --
 -- n:<worker> LF <nonce>  text: the refs that were given out under it, LF after each
@@ -40,7 +41,7 @@ end
 local handouts = taken_before()
 if #handouts > 0 then return { now, handouts } end
 
-local OF_QUEUE, STRIDE = '\n', 1000000
+local OF_QUEUE, STRIDE, RESERVED_LOOKED_AT = '\n', 1000000, 200
 local lines = {}
 
 local function scope_of_ref(ref)
@@ -122,24 +123,48 @@ end
 
 local function claim(scope)
   local task = scope.task
+  S.unreserve(scope)
   task.span = tonumber(task.lease_ms) and task.lease_ms or lease_ms
   task.phase, task.since, task.worker, task.nonce = 'leased', now, worker, nonce
   task.lease_until, task.queue_at = now + task.span, ''
   task.attempt_at = tonumber(task.attempt_ms) and now + task.attempt_ms or ''
+  if (task.sticky or '') ~= '' then S.stick(task.sticky, worker) end
   S.count_lease(scope.job, 1)
   call('INCR', P .. 'lc')
   S.arm_task(scope)
   return handout(scope)
 end
 
-for place = 7, #ARGV do
+local refs = {}
+
+local function claim_reserved()
+  local key, wanted = P .. 'rs:' .. worker, {}
+  for place = 8, #ARGV do wanted[ARGV[place]] = true end
+  for _, ref in ipairs(call('ZRANGE', key, 0, RESERVED_LOOKED_AT - 1)) do
+    local id, path = S.split_ref(ref)
+    local job = S.job_of(id)
+    local scope = job and S.scope_of(job, path)
+    local task = scope and scope.task
+    if not task or task.phase ~= 'delayed' or task.worker ~= worker then
+      call('ZREM', key, ref)
+    elseif #handouts < tonumber(ARGV[4]) and wanted[task.queue] and not S.is_parked(job)
+      and (path == '/' or not S.closed_because(job, path)) then
+      task.order = S.next_place(task.priority)
+      handouts[#handouts + 1] = claim(scope)
+      refs[#refs + 1] = ref
+    end
+  end
+end
+
+if ARGV[7] == '1' then claim_reserved() end
+
+for place = 8, #ARGV do
   local clients = call('SMEMBERS', P .. 'qc:' .. ARGV[place])
   local line = { queue = ARGV[place], heads = {}, count = 0, is_alone = #clients == 1 }
   for _, client in ipairs(clients) do look(line, client) end
   lines[#lines + 1] = line
 end
 
-local refs = {}
 while #handouts < tonumber(ARGV[4]) do
   local line, client = first()
   if not line then break end
