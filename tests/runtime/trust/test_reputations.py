@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from avtomat.core.formula import Json
+from avtomat.errors import RequestRefused
 from avtomat.runtime.work.polls import Poll
 from tests.runtime.bench import PATIENCE_S
 from tests.runtime.fleet import until
@@ -244,7 +245,8 @@ async def claim_everywhere(pair: Pair, worker: str) -> None:
         await replica.dispatcher.heartbeat(worker, {"worker_id": worker, "status": "idle", **told})
         await replica.dispatcher.heartbeat(worker, record)
         event = {"event_id": "e1", "worker_id": worker, "event_type": "reputation", "payload": CLAIM, **told}
-        await replica.dispatcher.event(event)
+        with pytest.raises(RequestRefused):  # it is for no attempt
+            await replica.dispatcher.event(event)
         await replica.dispatcher.event({**event, "event_type": "progress", "target_task_id": "none"})
         await replica.dispatcher.poll(Poll(worker=worker, kinds=("reputation",), timeout_s=0, hot=()), lambda: False)
 
