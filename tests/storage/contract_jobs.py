@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from avtomat.storage.port.answers import Query
+from avtomat.storage.port.answers import Query, Shared
 from avtomat.storage.port.writes import DueCause, HeadChange, MailCause, ResultCause, ScopeEnd
 from avtomat.storage.proof.dump import shown
 from tests.storage.world import FAILED, FINISHED, QUEUE, WORKER, World, change, mail, near, result, retry, task
@@ -350,6 +350,24 @@ class Programs:
         found = await store.current(number)
         assert found is not None
         assert found[1] == {"a": b"2", "b": b"1", "c": b"2"}
+
+    async def test_shared_records_of_another_kind_stand_apart_and_can_be_removed(self, world: World) -> None:
+        store, kind = world.store, Shared.SCHEDULE
+        assert await store.put_current({"a": b"blueprint"}, {}) == []
+        assert await store.current(0, kind) is None
+        assert await store.put_current({"a": b"1", "b": b"1"}, {}, kind) == []
+        found = await store.current(0, kind)
+        assert found is not None
+        assert found[1] == {"a": b"1", "b": b"1"}
+        assert await store.put_current({"a": b"", "b": b""}, {"a": b"1", "b": b"2"}, kind) == ["b"]
+        left = await store.current(found[0], kind)
+        assert left is not None
+        assert left[1] == {"b": b"1"}
+        assert await store.put_current({"a": b"3"}, {"a": b"1"}, kind) == ["a"]
+        assert await store.put_current({"a": b"3"}, {}, kind) == []
+        blueprints = await store.current(0)
+        assert blueprints is not None
+        assert blueprints[1] == {"a": b"blueprint"}
 
     async def test_a_change_of_what_is_current_that_nobody_takes_moves_no_number(self, world: World) -> None:
         await world.store.put_current({"a": b"1"}, {})

@@ -35,6 +35,7 @@ from avtomat.storage.port.answers import (
     Outcome,
     Page,
     Query,
+    Shared,
     Taken,
     Wakeups,
 )
@@ -93,6 +94,7 @@ class MemoryStore:
         self._turns = turns
         self._clock = StoreClock()
         self._own_ms = clock or self._clock.now_ms
+        self._wall_ms = clock or self._clock.wall_ms
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
         self._parts = [
@@ -100,8 +102,8 @@ class MemoryStore:
             for number in range(partitions)
         ]
         self._workers: dict[str, Registration] = {}
-        self._current: dict[str, bytes] = {}
-        self._current_number = 0
+        self._shared: dict[Shared, dict[str, bytes]] = {kind: {} for kind in Shared}
+        self._shared_numbers = dict.fromkeys(Shared, 0)
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -116,6 +118,10 @@ class MemoryStore:
         """The clock with its offset, never backwards."""
         self._now_ms = max(self._now_ms, self._own_ms() + self._offset_ms())
         return self._now_ms
+
+    def wall_ms(self) -> int:
+        """The system's time, or what tests give in its place."""
+        return self._wall_ms() + self._offset_ms()
 
     def trouble(self) -> StoreError | None:
         """Nothing is ever known to be wrong."""
@@ -144,16 +150,21 @@ class MemoryStore:
         return next(found, None)
 
     @_step
-    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
-        """The records of what is current."""
-        return None if seen == self._current_number else (self._current_number, dict(self._current))
+    async def current(self, seen: int, kind: Shared = Shared.BLUEPRINT) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a kind."""
+        number = self._shared_numbers[kind]
+        return None if seen == number else (number, dict(self._shared[kind]))
 
     @_step
-    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+    async def put_current(
+        self, changes: Mapping[str, bytes], was: Mapping[str, bytes], kind: Shared = Shared.BLUEPRINT
+    ) -> list[str]:
         """Replace some of them."""
-        refused = [name for name in changes if self._current.get(name) != was.get(name)]
-        self._current |= {name: record for name, record in changes.items() if name not in refused}
-        self._current_number += len(refused) < len(changes)
+        records = self._shared[kind]
+        refused = [name for name in changes if records.get(name) != was.get(name)]
+        taken = {name: record for name, record in changes.items() if name not in refused}
+        self._shared[kind] = {name: record for name, record in {**records, **taken}.items() if record}
+        self._shared_numbers[kind] += len(refused) < len(changes)
         return refused
 
     # jobs

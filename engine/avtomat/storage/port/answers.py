@@ -159,6 +159,13 @@ class Held:
     until_ms: int
 
 
+class Shared(StrEnum):
+    """What replicas share records of: which version of a blueprint is current, and how far its schedules are."""
+
+    BLUEPRINT = "blueprint"
+    SCHEDULE = "schedule"
+
+
 class DueKind(StrEnum):
     """What came due: times of an attempt (queue, attempt, lease, total), a visit's timer, the job's deadline or
     start, a scope that may begin, mail, the rest of a clean-up (which the store does itself when `sweep` is called

@@ -39,6 +39,7 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Shared,
     Taken,
     Wakeups,
 )
@@ -79,6 +80,11 @@ class Store(Protocol):
     def now_ms(self) -> int:
         """The store's clock as this replica knows it; never backwards within this object."""
 
+    def wall_ms(self) -> int:
+        """The time of day as this replica knows it: the store's clock, but where that goes on after the system's was
+        turned back. What people write as a time of day is held to it.
+        """
+
     def gauges(self) -> Mapping[str, float]:
         """Numbers of this kind of store, for metrics: how far its clock is before the system's (`clock_ahead_seconds`),
         how often that one jumped (`clock_jumps`), and what else it has.
@@ -100,14 +106,16 @@ class Store(Protocol):
     async def program(self, digest: str) -> str | None:
         """The canonical form."""
 
-    # what is current: a record for each name of a blueprint, and a number that moves with every change of them
+    # records that replicas share: of each kind one for a name, and a number that moves with every change of them
 
-    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+    async def current(self, seen: int, kind: Shared = Shared.BLUEPRINT) -> tuple[int, Mapping[str, bytes]] | None:
         """The number and all records; None when the number is `seen` still. A store without any has the number 0."""
 
-    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
-        """Replace the records of these names where the record is the one in `was` (not there: none), in one step.
-        Returns the names that have another record, which stays.
+    async def put_current(
+        self, changes: Mapping[str, bytes], was: Mapping[str, bytes], kind: Shared = Shared.BLUEPRINT
+    ) -> list[str]:
+        """Replace the records of these names where the record is the one in `was` (not there: none), in one step; an
+        empty one removes it. Returns the names that have another record, which stays.
         """
 
     # jobs

@@ -31,6 +31,7 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Shared,
     Taken,
     Wakeups,
 )
@@ -52,8 +53,11 @@ log = logging.getLogger(__name__)
 TURNED_BACK_MIN_MS: Final = 2_000
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
-CURRENT_PARTITION: Final = 0
-"""Registrations and what is current belong to no job; they live with the first partition."""
+SHARED_PARTITION: Final = 0
+"""Registrations and shared records belong to no job; they live with the first partition."""
+
+_SHARED: Final = {Shared.BLUEPRINT: "c", Shared.SCHEDULE: "s"}
+"""The letter by which current.lua knows a kind."""
 
 
 @cache
@@ -93,6 +97,7 @@ class RedisStore:
         self._watching: asyncio.Task[None] | None = None
         self._clock = StoreClock(times=self._times, offset_ms=self._offset_ms)
         self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
+        self.wall_ms = self._clock.wall_ms
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -193,17 +198,19 @@ class RedisStore:
                 return str(text.decode())
         return None
 
-    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
-        """The records of what is current."""
-        number, pairs = (await self._run("current", CURRENT_PARTITION, seen))[1:]
+    async def current(self, seen: int, kind: Shared = Shared.BLUEPRINT) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a kind."""
+        number, pairs = (await self._run("current", SHARED_PARTITION, _SHARED[kind], seen))[1:]
         if number == seen:
             return None
         return number, {name.decode(): record for name, record in zip(pairs[::2], pairs[1::2], strict=True)}
 
-    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+    async def put_current(
+        self, changes: Mapping[str, bytes], was: Mapping[str, bytes], kind: Shared = Shared.BLUEPRINT
+    ) -> list[str]:
         """Replace some of them."""
         args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
-        return [name.decode() for name in (await self._run("put_current", CURRENT_PARTITION, *args))[1]]
+        return [name.decode() for name in (await self._run("put_current", SHARED_PARTITION, _SHARED[kind], *args))[1]]
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from avtomat.storage.port.answers import HistoryEntry
+from avtomat.storage.port.answers import HistoryEntry, Shared
 from avtomat.storage.port.writes import Mail, Post
 from avtomat.storage.sqlite.writer import Step
 
@@ -18,12 +18,36 @@ _PROGRAM: Final = """
 SELECT p.canonical FROM avtomat_meta m JOIN programs p ON p.partition < m.value AND p.digest = ?
 WHERE m.name = 'partitions' LIMIT 1"""
 
-_CURRENT_NUMBER: Final = "SELECT value FROM avtomat_meta WHERE name = 'current_number'"
-_CURRENT: Final = "SELECT name, record FROM current"
-_ONE_CURRENT: Final = "SELECT record FROM current WHERE name = ?"
-_PUT_CURRENT: Final = "INSERT OR REPLACE INTO current VALUES (?, ?)"
-_COUNT_CURRENT: Final = """
-INSERT INTO avtomat_meta VALUES ('current_number', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"""
+_SHARED_NUMBER: Final = "SELECT value FROM avtomat_meta WHERE name = ?"
+_COUNT_SHARED: Final = "INSERT INTO avtomat_meta VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+
+
+class _Table(NamedTuple):
+    """The statements for one kind of shared records, and the name of its number."""
+
+    number: str
+    every: str
+    one: str
+    put: str
+    remove: str
+
+
+_SHARED: Final = {
+    Shared.BLUEPRINT: _Table(
+        "current_number",
+        "SELECT name, record FROM current",
+        "SELECT record FROM current WHERE name = ?",
+        "INSERT OR REPLACE INTO current VALUES (?, ?)",
+        "DELETE FROM current WHERE name = ?",
+    ),
+    Shared.SCHEDULE: _Table(
+        "schedules_number",
+        "SELECT name, record FROM schedules",
+        "SELECT record FROM schedules WHERE name = ?",
+        "INSERT OR REPLACE INTO schedules VALUES (?, ?)",
+        "DELETE FROM schedules WHERE name = ?",
+    ),
+}
 
 _PUT_WORKER: Final = "INSERT OR REPLACE INTO workers VALUES (?, ?, NULL, ?)"
 _TOUCH_WORKER: Final = """
@@ -69,24 +93,27 @@ def program(db: sqlite3.Connection, digest: str) -> str | None:
     return None if row is None else row[0]
 
 
-def current(db: sqlite3.Connection, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+def current(db: sqlite3.Connection, seen: int, kind: Shared) -> tuple[int, Mapping[str, bytes]] | None:
     """See `Store.current`. A change between the two reads is in the records, and seen again with its number."""
-    row: tuple[int] | None = db.execute(_CURRENT_NUMBER).fetchone()
+    table = _SHARED[kind]
+    row: tuple[int] | None = db.execute(_SHARED_NUMBER, (table.number,)).fetchone()
     number = 0 if row is None else row[0]
-    return None if number == seen else (number, dict(db.execute(_CURRENT)))
+    return None if number == seen else (number, dict(db.execute(table.every)))
 
 
-def put_current(step: Step, records: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+def put_current(step: Step, records: Mapping[str, bytes], was: Mapping[str, bytes], kind: Shared) -> list[str]:
     """See `Store.put_current`."""
-    refused = []
+    table, refused = _SHARED[kind], []
     for name, record in records.items():
-        row: tuple[bytes] | None = step.db.execute(_ONE_CURRENT, (name,)).fetchone()
-        if (None if row is None else row[0]) == was.get(name):
-            step.db.execute(_PUT_CURRENT, (name, record))
-        else:
+        row: tuple[bytes] | None = step.db.execute(table.one, (name,)).fetchone()
+        if (None if row is None else row[0]) != was.get(name):
             refused.append(name)
+        elif record:
+            step.db.execute(table.put, (name, record))
+        else:
+            step.db.execute(table.remove, (name,))
     if len(refused) < len(records):
-        step.db.execute(_COUNT_CURRENT)
+        step.db.execute(_COUNT_SHARED, (table.number,))
     return refused
 
 

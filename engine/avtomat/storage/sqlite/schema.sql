@@ -265,6 +265,10 @@ CREATE INDEX outbox_partition ON outbox (partition, position);
 
 CREATE TABLE workers (worker TEXT PRIMARY KEY, record BLOB NOT NULL, usage BLOB, until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
+-- How far schedules are, by `blueprint/name`; `schedules_number` in avtomat_meta moves with it. A file from before there
+-- were schedules gets the table when it is opened.
+CREATE TABLE IF NOT EXISTS schedules (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
 -- What a client has taken in a period. A file from before there were counters gets the table when it is opened.
 CREATE TABLE IF NOT EXISTS counters (
     client TEXT NOT NULL,

@@ -28,6 +28,7 @@ from avtomat.storage.port.answers import (
     Loaded,
     Page,
     Query,
+    Shared,
     Taken,
     Wakeups,
 )
@@ -81,6 +82,7 @@ class SqliteStore:
         self._ageing_ms = ageing_ms
         self._clock = clock or StoreClock(offset_ms=offset_ms)
         self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
+        self.wall_ms = self._clock.wall_ms
         self._broken: Callable[[StoreError], None] | None = None
         self._opened: OpenFile | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -141,13 +143,15 @@ class SqliteStore:
         """The canonical form."""
         return await self._read(records.program, digest)
 
-    async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
-        """The records of what is current."""
-        return await self._read(records.current, seen)
+    async def current(self, seen: int, kind: Shared = Shared.BLUEPRINT) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a kind."""
+        return await self._read(records.current, seen, kind)
 
-    async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+    async def put_current(
+        self, changes: Mapping[str, bytes], was: Mapping[str, bytes], kind: Shared = Shared.BLUEPRINT
+    ) -> list[str]:
         """Replace some of them."""
-        return await self._write(records.put_current, changes, was)
+        return await self._write(records.put_current, changes, was, kind)
 
     # jobs
 
