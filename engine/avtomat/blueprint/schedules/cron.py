@@ -223,7 +223,7 @@ def _step(field: Field, found: re.Match[str], bounds: tuple[int, int], at: int) 
         hint = f"write {low}, or a step up to {high - low}"
         if field.low == 0 and field.high > 7 and int(text) > field.high:
             hint += "; the steps begin anew with each " + ("hour" if field.high == 59 else "day")
-        raise CronFault(message, hint, place, len(text))
+        raise CronFault(message, hint, at, len(found[0]))
     return int(text)
 
 

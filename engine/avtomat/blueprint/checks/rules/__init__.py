@@ -17,6 +17,7 @@ from avtomat.blueprint.checks.rules import (
     machines,
     names,
     people,
+    schedules,
     schemas,
     values,
     variables,
@@ -69,6 +70,10 @@ RULES: tuple[Rule, ...] = (
     schemas.schemas_are_valid,
     people.choices_can_be_told_apart,
     people.reminders_leave_time,
+    schedules.schedules_can_be_told_apart,
+    schedules.times_come,
+    schedules.runs_do_not_contradict,
+    schedules.inputs_fit,
     later.only_what_is_built,
 )
 

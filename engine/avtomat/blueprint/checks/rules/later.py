@@ -16,7 +16,7 @@ from avtomat.blueprint.spec import StateSpec, entries_of, part_of
 from avtomat.blueprint.yaml.nodes import Node
 
 STATE_KEYS = ("callback",)
-JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
+JOB_KEYS = frozenset({"concurrency", "search"})
 
 
 WORKER_KEYS = ("sticky",)
