@@ -37,6 +37,9 @@ from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.duty import Schedules
+from avtomat.runtime.schedules.making import Maker
+from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
@@ -87,6 +90,7 @@ class Service:
         )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
+        admission = self._admission()
         self.clients = ClientOperations(
             self.store,
             self._executor,
@@ -94,12 +98,16 @@ class Service:
             self.programs,
             self._waiters,
             histories,
-            self._admission(),
+            admission,
             self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(self._executor, admission, config=settings.config, retention=settings.retention_span)
+        outcomes = self.measures.tally.schedule_runs
+        self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
+        self.schedules = ScheduleOperations(self.store, self._schedules, maker)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
@@ -159,6 +167,7 @@ class Service:
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""
         self._duties.wake()
+        self._schedules.wake()
 
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
@@ -282,6 +291,7 @@ class Service:
             "following what is current": self._reloader.run,
             "taking calls": self._caller.run,
             "keeping calls": self._caller.keep,
+            "running schedules": self._schedules.run,
         }
         if self.access.has_files:
             duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
@@ -312,6 +322,7 @@ class Service:
 
     def _job_changed(self, job: str) -> None:
         self._executor.job_changed(job)
+        self._schedules.job_changed(job)
         self._heard_by(job)
 
     def _store_broken(self, error: StoreError) -> None:
@@ -324,6 +335,7 @@ class Service:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
         self._scopes.clear()
         self.programs.look_again()
+        self._schedules.look_again()
         self.queues.look_again()
         self._waiters.tell_all()
 

@@ -314,8 +314,8 @@ BAD_CRON = Code(
 BAD_TIME_ZONE = Code(
     number="AVT442",
     title="An unknown time zone",
-    about="Time zones have the names of the IANA database, such as `Europe/Berlin`. An offset such as `+02:00` is none: "
-    "it would be wrong for half of the year.",
+    about="Time zones have the names of the IANA database, such as `Europe/Berlin`. An offset such as `+02:00` is "
+    "none: it would be wrong for half of the year.",
 )
 BAD_SCHEDULES = Code(
     number="AVT443",
@@ -338,8 +338,8 @@ LONG_JITTER = Code(
 MADE_UP_IN_VAIN = Code(
     number="AVT446",
     title="Missed runs that push each other aside",
-    about="`catch_up: all` makes up for all missed runs at once. With `overlap: skip` only the first of them would become "
-    "a job, with `replace` only the last.",
+    about="`catch_up: all` makes up for all missed runs at once. With `overlap: skip` only the first of them would "
+    "become a job, with `replace` only the last.",
     severity=Severity.WARNING,
 )
 

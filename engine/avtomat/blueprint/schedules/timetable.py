@@ -2,8 +2,8 @@
 
 A line whose minute and hour are numbers names times of day. One that a clock leaves out when it is put forward is the
 moment right after the gap, one that it shows twice when it is put back is the first. A line with `*` or a step in its
-minute or hour runs at each moment at which the clock shows a time that fits: never in a gap, twice where the clock shows
-it twice.
+minute or hour runs at each moment at which the clock shows a time that fits: never in a gap, twice where the clock
+shows it twice.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ class Timetable:
         end = until
         for back in _BACK:
             start = max(after, until - back)
-            earlier = [*takewhile(lambda each: each <= end, self.all_after(start))] if start < end else []
-            found = [*earlier, *found][-most:]
+            found = [*self._between(start, end), *found][-most:]
             if len(found) >= most or start <= after:
                 break
             end = start
         return found
+
+    def _between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        return takewhile(lambda each: each <= until, self.all_after(after) if after < until else ())
 
     # --- times of day -------------------------------------------------------------------------------------------------
 
