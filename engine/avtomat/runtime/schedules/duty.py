@@ -38,7 +38,11 @@ FINISHED_BY_OTHERS_MS: Final = 5_000
 LOOK_AT_OPEN_EVERY_MS: Final = 10_000
 """A run that waits looks this often whether the job before it has ended, even when no news come."""
 
-AT_ONCE: Final = 50
+DECIDED_AT_ONCE: Final = 50
+AT_ONCE: Final = 0
+LOOKED_AT: Final = 1
+"""Times that have come: of a schedule of which there are news, and of one that is looked at because of them."""
+
 Answer = TypeVar("Answer")
 
 
@@ -74,8 +78,9 @@ class Schedules:
 
     def look_at(self, *names: str) -> None:
         """Look at these at once."""
-        self._looks.update(dict.fromkeys(names, 0))
-        self._sooner.set()
+        if names:
+            self._looks.update(dict.fromkeys(names, AT_ONCE))
+            self._sooner.set()
 
     def look_again(self) -> None:
         """Messages may be missing, or it is another store: read all."""
@@ -146,8 +151,8 @@ class Schedules:
         changes.update(dict.fromkeys(gone))
         if changes:
             await self.records.put(changes)
-        at_once = {name for name, at_ms in self._looks.items() if at_ms == 0}
-        self._looks = {name: 0 if name in at_once else self._next_look(name, now_ms) for name in self.rules}
+        at_once = {name for name, at_ms in self._looks.items() if at_ms == AT_ONCE}
+        self._looks = {name: AT_ONCE if name in at_once else self._next_look(name, now_ms) for name in self.rules}
         self._note_awaited()
 
     def record_for(self, rule: Rule, now_ms: int) -> Record:
@@ -167,6 +172,7 @@ class Schedules:
 
     async def _decide(self, names: Sequence[str], now_ms: int) -> None:
         """Decide the runs of some schedules that are due, and make their jobs."""
+        self._looks.update(dict.fromkeys(names, LOOKED_AT))
         known = self.records.known
         mine = [name for name in names if name in known and known[name].since_ms <= self.rules[name].since_ms]
         open_now = dict(zip(mine, await _gathered(self._still_open(known[name]) for name in mine), strict=True))
@@ -183,7 +189,7 @@ class Schedules:
         written = await self.records.put(changes)
         self._count(before, written)
         for name in names:
-            self._looks[name] = self._next_look(name, now_ms) if name in mine else now_ms + FOLLOW_EVERY_MS
+            self._look_later(name, now_ms, is_mine=name in mine)
         await _gathered(self._cancel(job, name) for name, jobs in cancels.items() for job in jobs)
         await self.finish([name for name in mine if name in written or self._is_left_behind(name, now_ms)], now_ms)
 
@@ -230,7 +236,10 @@ class Schedules:
                 self._tell(name, left[name])
             left = {name: left[name] for name in changes if name not in written}
         for name, _ in found:
-            self._looks[name] = self._next_look(name, now_ms)
+            self._look_later(name, now_ms)
+        self._note_awaited()
+        # A job may have ended before anybody knew that a run waits for it.
+        self.look_at(*(name for name, _ in found if name in self.records.known and self.records.known[name].waiting))
 
     async def _cancel(self, job: str, name: str) -> None:
         """Cancel a job for a run that takes its place; one that ends anyway does so."""
@@ -239,6 +248,11 @@ class Schedules:
             await self._operators.cancel(job, None, CLIENT, reason, key=f"replaced:{job}")
         except RequestRefused as refused:
             log.debug("job %s is not cancelled: %s", job, refused.message)
+
+    def _look_later(self, name: str, now_ms: int, *, is_mine: bool = True) -> None:
+        """Look at a schedule when something is due next, unless it is to be looked at once since."""
+        if self._looks.get(name) != AT_ONCE:
+            self._looks[name] = self._next_look(name, now_ms) if is_mine else now_ms + FOLLOW_EVERY_MS
 
     def _next_look(self, name: str, now_ms: int) -> int:
         """When a schedule is to be looked at next."""
@@ -283,8 +297,8 @@ def _is_old(run: Run, now_ms: int) -> bool:
 
 
 def _in_batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), AT_ONCE):
-        yield names[start : start + AT_ONCE]
+    for start in range(0, len(names), DECIDED_AT_ONCE):
+        yield names[start : start + DECIDED_AT_ONCE]
 
 
 async def _gathered(calls: Iterable[Awaitable[Answer]]) -> list[Answer]:

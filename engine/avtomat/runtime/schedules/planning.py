@@ -72,11 +72,13 @@ def first_record(rule: Rule, now_ms: int) -> Record:
 
 
 def followed(rule: Rule, record: Record, now_ms: int) -> Record:
-    """The record for another version of the blueprint: a changed line or zone counts from the change on, and nothing
+    """The record for a later version of the blueprint: a changed line or zone counts from the change on, and nothing
     that was decided before is lost.
     """
+    if record.since_ms >= rule.since_ms:
+        return record
     if record.rule == rule.line:
-        return record if record.since_ms >= rule.since_ms else replace(record, since_ms=rule.since_ms)
+        return replace(record, since_ms=rule.since_ms)
     done_ms = max(record.done_ms, min(rule.since_ms, now_ms))
     return replace(record, rule=rule.line, since_ms=rule.since_ms, done_ms=done_ms)
 
