@@ -25,7 +25,16 @@ states:
 finally: {task: sweep}
 """
 TOKEN = "c" * 40
-PAGES = ("/ui/jobs", "/ui/incidents", "/ui/blueprints", "/ui/blueprints/pay", "/ui/workers", "/ui/queues", "/ui/engine")
+PAGES = (
+    "/ui/jobs",
+    "/ui/incidents",
+    "/ui/blueprints",
+    "/ui/blueprints/pay",
+    "/ui/workers",
+    "/ui/queues",
+    "/ui/engine",
+    "/ui/schedules",
+)
 
 
 class Tags(HTMLParser):

@@ -9,6 +9,7 @@ from avtomat.api.clients.approvals import ApprovalRoutes
 from avtomat.api.clients.blueprints import BlueprintRoutes
 from avtomat.api.clients.jobs import JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
+from avtomat.api.clients.schedules import ScheduleRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
@@ -26,6 +27,7 @@ from avtomat.api.ui.door import PagesDoor, Sessions
 from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
+from avtomat.api.ui.schedules import SchedulePages
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
 from avtomat.api.workers.sockets import SOCKET, SocketRoute
 from avtomat.core.formula import Json
@@ -38,6 +40,7 @@ from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
@@ -58,6 +61,7 @@ class Served(Protocol):
     programs: Programs
     store: Store
     approvals: Approvals
+    schedules: ScheduleOperations
     dispatcher: Dispatcher
     access: AccessKeeper
     limits: Limits
@@ -104,10 +108,12 @@ class App:
                 *clients.keep(
                     BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
                 ),
+                *clients.keep(ScheduleRoutes(engine.schedules, settings).routes()),
                 *pages.keep(EntryRoutes(sessions).routes(), open_to_all=True),
                 *pages.keep(jobs.routes()),
                 *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
                 *pages.keep(others.routes()),
+                *pages.keep(SchedulePages(engine.schedules, can_leave=can_leave).routes()),
                 *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
                 *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
             ]

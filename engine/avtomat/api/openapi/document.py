@@ -12,6 +12,7 @@ from avtomat.api.clients.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX, S
 from avtomat.api.openapi.deciding import DECIDING, LINKS
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
+from avtomat.api.openapi.scheduling import SCHEDULING
 from avtomat.api.openapi.schemas import SCHEMAS, ref
 from avtomat.core.formula import Json
 from avtomat.runtime.jobs.clients import STATUS_WORDS
@@ -155,6 +156,7 @@ OPERATIONS: Final = (
         answers={200: "Blueprint"},
         refusals=(404, 422, 503),
     ),
+    *SCHEDULING,
     Operation(
         method="post",
         path="/_worker/workers/register",

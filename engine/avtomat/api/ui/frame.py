@@ -24,6 +24,7 @@ _WAYS: Final = (
     ("Incidents", "/ui/incidents"),
     ("Jobs", "/ui/jobs"),
     ("Blueprints", "/ui/blueprints"),
+    ("Schedules", "/ui/schedules"),
     ("Workers", "/ui/workers"),
     ("Queues", "/ui/queues"),
     ("Engine", "/ui/engine"),

@@ -25,6 +25,9 @@ from avtomat.runtime.people import causes
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Place, Worker
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.making import CLIENT as SCHEDULE_CLIENT
+from avtomat.runtime.schedules.making import LABEL as SCHEDULE_LABEL
+from avtomat.runtime.schedules.making import LABEL_OF_TIME as TIME_LABEL
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
@@ -79,7 +82,7 @@ class Explainer:
         if row is None:
             return None
         status = status_word(row.status, scope_of_row(row).waiting, row.tasks)
-        return {"job_id": job_id, "status": status, "causes": await self._causes(row)}
+        return {"job_id": job_id, "status": status, "causes": await self._causes(row), **_made_by(row)}
 
     async def _causes(self, row: JobRow) -> Causes:
         place = Place(job=row.job, scope=ROOT, state=row.state or None)
@@ -260,3 +263,12 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
             return {"code": "TIMEOUT_ERROR", "message": "it took longer than its timeout"}
         case _:
             return {"code": "CONTRACT_VIOLATION_ERROR", "message": "its output is not what `expects` describes"}
+
+
+def _made_by(row: JobRow) -> dict[str, Json]:
+    """The schedule that made a job, and the time for which it did."""
+    if row.client != SCHEDULE_CLIENT:
+        return {}
+    labels = loads(row.head).get("labels", {})
+    name = f"{row.blueprint}/{labels.get(SCHEDULE_LABEL, '')}"
+    return {"schedule": {"name": name, "scheduled_for": labels.get(TIME_LABEL)}}
