@@ -20,7 +20,7 @@ from avtomat.blueprint.schedules.cron import Cron, ceil_to_minute, parse_cron
 
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
-_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=31), timedelta(days=400), timedelta(days=36_500))
+_BACK: Final = (timedelta(hours=1), timedelta(days=1), timedelta(days=31), timedelta(days=400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Timetable:
         """
         found: list[datetime] = []
         end = until
-        for back in _BACK:
+        for back in (*_BACK, until - after):
             start = max(after, until - back)
             found = [*self._between(start, end), *found][-most:]
             if len(found) >= most or start <= after:
