@@ -77,14 +77,15 @@ class Decisions:
 
 @value
 class Case:
-    """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`;
-    `approvals` are decisions by path in the same order.
+    """One job, of `schedule` if there is one. `layers` are answers by kind or path, those of the case itself first,
+    then those of `defaults`; `approvals` are decisions by path in the same order.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
 
     name: Name
     now: datetime = NOW
+    schedule: Name | None = None
     input: Json
     input_span: Span
     config: Mapping[str, Json]

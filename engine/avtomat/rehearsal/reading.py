@@ -110,9 +110,15 @@ class _Reader:
         name, given, expect = name_of(part_of(node, "name")), part_of(node, "input"), part_of(node, "expect")
         assert name is not None
         self._check_expect(expect)
+        schedule = name_of(part_of(node, "schedule"))
+        if schedule is not None and given is not None:
+            message = "the input of this job is that of its schedule"
+            hint = "leave out `input`, or `schedule`"
+            self.findings.append(codes_tests.INPUT_BESIDE_SCHEDULE.at(span_of_key(node, "input"), message, hint))
         return Case(
             name=name,
             now=self._time(part_of(node, "now"), now),
+            schedule=schedule,
             input=_merged(part_of(defaults, "input"), given, otherwise={}),
             input_span=name.span if given is None else given.span,
             config=_merged(part_of(defaults, "config"), part_of(node, "config"), otherwise={}),
@@ -203,6 +209,7 @@ class _Reader:
     # --- values -------------------------------------------------------------------------------------------------------
 
     def _check_expect(self, expect: Node | None) -> None:
+        self._time(part_of(expect, "scheduled_for"), NOW)
         elapsed = part_of(expect, "elapsed")
         for node in (elapsed, *(bound for _, bound in entries_of(elapsed))):
             self._span(node)

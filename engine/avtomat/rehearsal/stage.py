@@ -45,6 +45,9 @@ from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.asking import Questions
 from avtomat.runtime.people.links import Links
+from avtomat.runtime.schedules.making import submission_of
+from avtomat.runtime.schedules.planning import Rule
+from avtomat.runtime.schedules.record import Outcome, Run
 from avtomat.runtime.time.timers import Timers
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.results import cause_of, event_of
@@ -108,6 +111,7 @@ class _Stage:
         self._case = case
         self._script = Script(case)
         self._now_ms = to_ms(case.now)
+        self._asked = self._submission()
         self._latest_ms = min(self._now_ms + DURATION_MAX // timedelta(milliseconds=1), LATEST_MS)
         self._store = store = VisitQueues(clock=lambda: self._now_ms)
         self._programs = Programs(store, build_program)
@@ -137,7 +141,7 @@ class _Stage:
         await self._programs.swap({self._program.name: self._program})
         stopped = None
         try:
-            await self._submit(Submission(blueprint=self._program.name, input=self._case.input, client=WORKER))
+            await self._submit(self._asked)
             while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
@@ -145,6 +149,17 @@ class _Stage:
         except CaseStopped as ended:
             stopped = ended
         return await self._played(stopped)
+
+    def _submission(self) -> Submission:
+        """What a client sends, or a schedule at its next run, to which the clock is turned."""
+        name = None if self._case.schedule is None else self._case.schedule.text
+        schedule = next((each for each in self._program.schedules if each.name == name), None)
+        if schedule is None:
+            return Submission(blueprint=self._program.name, input=self._case.input, client=WORKER)
+        rule = Rule(self._program, schedule, 0, RETENTION)
+        due_ms = rule.next_ms(self._now_ms) or self._now_ms
+        self._now_ms = rule.begins_ms(due_ms)
+        return submission_of(rule, Run(due_ms=due_ms, at_ms=self._now_ms, outcome=Outcome.STARTING))
 
     async def _submit(self, asked: Submission) -> None:
         given = input_of(self._program, asked)

@@ -49,7 +49,7 @@ class Maker:
             is_over = now_ms - run.at_ms > REFUSED_FOR_NOW_MS
             return _refused(run, refused.message) if is_over else run
         try:
-            asked = _submission(rule, run)
+            asked = submission_of(rule, run)
             given = input_of(rule.program, asked)
             now = self._executor.now()
             begun = begin(run.job, rule.program, asked, given, now, config=self._config, retention=self.retention)
@@ -62,10 +62,11 @@ class Maker:
 
 def new_job_of(rule: Rule, partitions: int, run: Run) -> str:
     """An id for a run's job."""
-    return new_job_id(_submission(rule, run), partitions)
+    return new_job_id(submission_of(rule, run), partitions)
 
 
-def _submission(rule: Rule, run: Run) -> Submission:
+def submission_of(rule: Rule, run: Run) -> Submission:
+    """A run as what a client would send."""
     return Submission(
         blueprint=rule.program.name,
         input=rule.schedule.input,
