@@ -11,6 +11,7 @@ from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
+from avtomat.runtime.incoming.hooks import Taken
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
@@ -197,6 +198,22 @@ class Signals:
 
 
 @dataclass
+class Hooks:
+    """Takes the requests of every hook whose header X-Token is right, and notes them."""
+
+    taken: list[tuple[str, str, Json]] = field(default_factory=list)
+
+    def admit(self, blueprint: str, name: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
+        if headers.get("x-token") != "right":
+            raise RequestRefused("that is not the token", status=401, code="hook.signature")
+        return blueprint, name
+
+    async def take(self, admitted: tuple[str, str], body: Json) -> Taken:
+        self.taken.append((*admitted, body))
+        return Taken(status="accepted", job_id="00" + "a" * 24)
+
+
+@dataclass
 class Approvals:
     """Asks whether the state `ok` of every job is all right, and notes what was decided. No link is one of it."""
 
@@ -339,6 +356,7 @@ class FakeEngine:
     approvals: Approvals = field(init=False)
     schedules: Schedules = field(default_factory=Schedules)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    hooks: Hooks = field(init=False)
     programs: Any = None
     store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
@@ -352,6 +370,7 @@ class FakeEngine:
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)
+        self.hooks = Hooks()
         self.approvals = Approvals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:

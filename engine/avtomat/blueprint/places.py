@@ -6,7 +6,17 @@ from collections.abc import Iterator
 
 from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.readings import Moment, Place
-from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, flag, part_of, parts_of_call
+from avtomat.blueprint.spec import (
+    TEMPLATES_OF_HOOK,
+    Arm,
+    BlueprintSpec,
+    MachineSpec,
+    StateSpec,
+    entries_of,
+    flag,
+    part_of,
+    parts_of_call,
+)
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar
 from avtomat.core.program import FINALLY
 
@@ -35,11 +45,22 @@ def _places_of_job(blueprint: BlueprintSpec) -> Iterator[Place]:
         yield Place(node=key, moment=Moment.SUBMIT, machine=root)
     for _name, node in entries_of(blueprint.part("search")):
         yield Place(node=node, moment=Moment.SEARCH, machine=root)
+    for _name, hook in entries_of(blueprint.part("on")):
+        yield from _places_of_hook(hook, root)
     for arm in blueprint.catch:
         yield from _places_of_arm(arm, Moment.CATCH, root, None)
     usual_timeout = part_of(blueprint.defaults, "timeout")
     if usual_timeout is not None:
         yield from _times(usual_timeout, root, None)
+
+
+def _places_of_hook(hook: Node, root: MachineSpec) -> Iterator[Place]:
+    when = part_of(hook, "when")
+    if isinstance(when, Scalar):
+        yield Place(node=when, moment=Moment.HOOK, machine=root, is_guard=True)
+    for part in TEMPLATES_OF_HOOK:
+        if (node := part_of(hook, part)) is not None:
+            yield Place(node=node, moment=Moment.HOOK, machine=root)
 
 
 def _places_of_state(machine: MachineSpec, state: StateSpec) -> Iterator[Place]:

@@ -23,6 +23,7 @@ class Moment(StrEnum):
     """When a formula is evaluated; which names there are depends on it."""
 
     SUBMIT = "when the job is submitted"
+    HOOK = "when a request of a hook comes"
     SEARCH = "when the job is listed"
     ENTER = "when the state is entered"
     LEAVE = "when the state is left"

@@ -23,7 +23,7 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
-from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentSignal
+from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentRequest, SentSignal
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
 LATER = ("children", "callbacks")
@@ -111,16 +111,17 @@ class _Reader:
         assert name is not None
         self._check_expect(expect)
         schedule = name_of(part_of(node, "schedule"))
-        if schedule is not None and given is not None:
-            message = "the input of this job is that of its schedule"
-            hint = "leave out `input`, or `schedule`"
-            self.findings.append(codes_tests.INPUT_BESIDE_SCHEDULE.at(span_of_key(node, "input"), message, hint))
+        for key in ("input", "hook") if schedule is not None else ():
+            if part_of(node, key) is not None:
+                message, hint = "the input of this job is that of its schedule", f"leave out `{key}`, or `schedule`"
+                self.findings.append(codes_tests.INPUT_BESIDE_SCHEDULE.at(span_of_key(node, key), message, hint))
         return Case(
             name=name,
             now=self._time(part_of(node, "now"), now),
             schedule=schedule,
             input=_merged(part_of(defaults, "input"), given, otherwise={}),
             input_span=name.span if given is None else given.span,
+            hook=self._hook(part_of(node, "hook")),
             config=_merged(part_of(defaults, "config"), part_of(node, "config"), otherwise={}),
             secrets=_merged(part_of(defaults, "secrets"), part_of(node, "secrets"), otherwise={}),
             layers=(self._layer(node), usual),
@@ -128,6 +129,13 @@ class _Reader:
             approvals=(self._decisions(part_of(node, "approvals")), self._decisions(part_of(defaults, "approvals"))),
             expect=expect if isinstance(expect, Mapping) else None,
         )
+
+    def _hook(self, node: Node | None) -> SentRequest | None:
+        name = name_of(part_of(node, "name"))
+        if name is None:
+            return None
+        headers = {key.lower(): str(value_of(text)) for key, text in entries_of(part_of(node, "headers"))}
+        return SentRequest(name=name, body=value_of(part_of(node, "body")), headers=headers)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

@@ -30,11 +30,12 @@ from avtomat.core.waiting import OnUndo
 from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.calls import call_answered, unfit_call
-from avtomat.rehearsal.cases import Answer, Case
+from avtomat.rehearsal.cases import Answer, Case, SentRequest
 from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.incoming.mapping import Arrived, what_is_asked
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
@@ -111,7 +112,7 @@ class _Stage:
         self._case = case
         self._script = Script(case)
         self._now_ms = to_ms(case.now)
-        self._asked = self._submission()
+        self._run = self._run_of_schedule()
         self._latest_ms = min(self._now_ms + DURATION_MAX // timedelta(milliseconds=1), LATEST_MS)
         self._store = store = VisitQueues(clock=lambda: self._now_ms)
         self._programs = Programs(store, build_program)
@@ -141,7 +142,7 @@ class _Stage:
         await self._programs.swap({self._program.name: self._program})
         stopped = None
         try:
-            await self._submit(self._asked)
+            await self._submit(self._asked())
             while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
@@ -150,16 +151,32 @@ class _Stage:
             stopped = ended
         return await self._played(stopped)
 
-    def _submission(self) -> Submission:
-        """What a client sends, or a schedule at its next run, to which the clock is turned."""
+    def _run_of_schedule(self) -> Submission | None:
+        """What the case's schedule asks for at its next run, to which the clock is turned."""
         name = None if self._case.schedule is None else self._case.schedule.text
         schedule = next((each for each in self._program.schedules if each.name == name), None)
         if schedule is None:
-            return Submission(blueprint=self._program.name, input=self._case.input, client=WORKER)
+            return None
         rule = Rule(self._program, schedule, 0, RETENTION)
         due_ms = rule.next_ms(self._now_ms) or self._now_ms
         self._now_ms = rule.begins_ms(due_ms)
         return submission_of(rule, Run(due_ms=due_ms, at_ms=self._now_ms, outcome=Outcome.STARTING))
+
+    def _asked(self) -> Submission:
+        """What a client sends, a hook, or a schedule."""
+        if self._run is not None:
+            return self._run
+        given = self._case.input if self._case.hook is None else self._mapped(self._case.hook)
+        return Submission(blueprint=self._program.name, input=given, client=WORKER)
+
+    def _mapped(self, sent: SentRequest) -> Json:
+        """The input that the hook makes of its request."""
+        arrived = Arrived(body=sent.body, headers=sent.headers, at=self._executor.now())
+        asked = what_is_asked(self._program, sent.name.text, arrived, self._case.config)
+        if asked is None:
+            text = f"the hook {sent.name.text} takes the request and starts no job: its `when` does not hold"
+            raise RequestRefused(text, status=422, code="hook.ignored")
+        return asked.value
 
     async def _submit(self, asked: Submission) -> None:
         given = input_of(self._program, asked)

@@ -21,6 +21,7 @@ from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.admission import Admission
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
@@ -80,12 +81,13 @@ class Service:
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
         self._executor = Executor(self.store, self._scopes, self._waiters)
+        secrets = Secrets(settings.secrets, environ=os.environ)
         self.dispatcher = Dispatcher(
             self.store,
             self._executor,
             self._scopes,
             self.queues,
-            Secrets(settings.secrets, environ=os.environ),
+            secrets,
             lease=settings.lease,
         )
         self._caller = self._make_caller()
@@ -109,6 +111,15 @@ class Service:
         self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
         self.schedules = ScheduleOperations(self.store, self._schedules, maker)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        self.hooks = Hooks(
+            self.clients,
+            self.signals,
+            self.programs,
+            secrets,
+            self._executor.now,
+            settings.config,
+            self.measures.tally.hooks,
+        )
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(

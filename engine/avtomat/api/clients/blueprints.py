@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import refuse_blueprint
+from avtomat.api.clients.jobs import may_see, refuse_blueprint
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer, tagged_answer
 from avtomat.api.http.bodies import json_body
@@ -55,9 +55,7 @@ class BlueprintRoutes:
         caller = request.caller
         if caller.reads is None:
             return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
-        own = [
-            each for each in self._clients.blueprints() if caller.client is None or caller.client.may_use(each["name"])
-        ]
+        own = [each for each in self._clients.blueprints() if may_see(caller, each["name"])]
         return tagged_answer(request, {"blueprints": own, "problems": []})
 
     async def show(self, request: Request) -> Answer:

@@ -161,6 +161,11 @@ def _submission_of(request: Request, body: Json, key: str | None, pointer: str =
     )
 
 
+def may_see(caller: Caller, name: str) -> bool:
+    """Whether a blueprint is shown to this caller: all are to who sees all jobs, else those that they may use."""
+    return caller.reads is None or caller.client is None or caller.client.may_use(name)
+
+
 def refuse_blueprint(caller: Caller, name: str) -> None:
     """Refuse a blueprint that this client may not use, in the same words whether there is one or not."""
     if caller.client is not None and not caller.client.may_use(name):

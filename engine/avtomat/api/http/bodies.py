@@ -56,16 +56,17 @@ async def json_body(request: Request, bytes_max: int) -> Json:
     raw = await read_body(request, bytes_max)
     if not raw:
         raise RequestRefused("the body is empty; JSON was expected", status=400, code="request.json")
-    return await _value_of(request, raw)
+    return await value_of(request, raw)
 
 
 async def optional_json_body(request: Request, bytes_max: int) -> Json:
     """The same; an empty body is an empty map."""
     raw = await read_body(request, bytes_max)
-    return await _value_of(request, raw) if raw else {}
+    return await value_of(request, raw) if raw else {}
 
 
-async def _value_of(request: Request, raw: bytes) -> Json:
+async def value_of(request: Request, raw: bytes) -> Json:
+    """The value of a body that was read. RequestRefused: 400 or 415."""
     require_json(request)
     of_body = request.claims
     if len(raw) <= LIGHT_BYTES and not of_body:

@@ -82,7 +82,7 @@ class ClientsDoor:
                     if caller.token is not None:
                         answer = await self._limited(request, caller.token, handler, scopes)
                     else:
-                        _refuse_out_of_scope(caller, scopes)
+                        refuse_out_of_scope(caller, scopes)
                         answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
@@ -106,7 +106,7 @@ class ClientsDoor:
         try:
             if request.caller.client is not None:
                 await self._limits.spend_request(request.caller.client)
-            _refuse_out_of_scope(request.caller, scopes)
+            refuse_out_of_scope(request.caller, scopes)
             return await handler(request)
         finally:
             self._presence.leave(token, request.end)
@@ -119,7 +119,8 @@ class ClientsDoor:
             answer.set("RateLimit", standing)
 
 
-def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+def refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+    """Refuse a caller who has none of these scopes; None: any caller will do."""
     if scopes is None or not scopes.isdisjoint(caller.scopes):
         return
     needed = " or ".join(scope for scope in Scope if scope in scopes and scope is not Scope.ADMIN)

@@ -10,6 +10,7 @@ from typing import Final
 from avtomat.access.model import Scope
 from avtomat.api.clients.jobs import HISTORY_PAGE_MAX, PAGE_DEFAULT, PAGE_MAX, SUBMIT
 from avtomat.api.openapi.deciding import DECIDING, LINKS
+from avtomat.api.openapi.incoming import INCOMING
 from avtomat.api.openapi.operating import OPERATING
 from avtomat.api.openapi.operation import Operation, Parameter, idempotency_key
 from avtomat.api.openapi.scheduling import SCHEDULING
@@ -269,6 +270,7 @@ OPERATIONS: Final = (
     Operation(
         method="get", path="/docs", id="docs", door="public", summary="This description to read", answers={200: None}
     ),
+    *INCOMING,
     *LINKS,
     Operation(
         method="get", path="/docs.css", id="docsStyle", door="public", summary="The look of /docs", answers={200: None}

@@ -274,6 +274,10 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         *("job_id", "state", "scope", "visit", "choice", "by", "status"),
     ),
+    "HookTaken": _object(
+        {"status": {"type": "string", "enum": ["accepted", "repeated", "ignored"]}, "job_id": _TEXT, "reason": _TEXT},
+        "status",
+    ),
     "Reason": _wish(),
     "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
     "Rerun": _wish(

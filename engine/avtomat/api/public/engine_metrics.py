@@ -60,6 +60,7 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     yield _counters_by("calls", "Calls that this process made, by what came of them.", tally.calls)
     text = "Runs of schedules that this process decided, by what became of them."
     yield _counters_by("schedule_runs", text, tally.schedule_runs)
+    yield _counters_by("hooks", "Requests of hooks to this process, by what became of them.", tally.hooks)
     yield _counters_by("commits", "Commits by what the store answered.", tally.commits)
     yield _counters_by("results", "Workers' results by what became of them.", tally.results)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from avtomat.access.model import Scope
+from avtomat.api.clients.jobs import refuse_blueprint
 from avtomat.api.clients.operating import TEXT_CHARACTERS_MAX
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.requests import Request
@@ -18,28 +20,33 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.schedules.operations import ScheduleOperations
 
 _HERE: Final = "/ui/schedules"
+_ONE: Final = _HERE + "/{blueprint}/{name}"
 _EMPTY: Final = joined(
     "No blueprint has a schedule. Write one: ", element("code", "schedule: [{name: nightly, cron: '0 6 * * *'}]")
 )
 
 
 class SchedulePages:
-    """The list, one schedule, and the forms on its page."""
+    """The list, one schedule, and the forms on its page, which are for who has one of the scopes `acting`."""
 
-    def __init__(self, schedules: ScheduleOperations, *, can_leave: bool) -> None:
+    def __init__(self, schedules: ScheduleOperations, acting: frozenset[Scope], *, can_leave: bool) -> None:
         self._schedules = schedules
+        self._acting = acting
         self._can_leave = can_leave
 
     def routes(self) -> Sequence[PageRoute]:
-        """All of them."""
-        one = _HERE + "/{blueprint}/{name}"
-        return (("GET", _HERE, self.list), ("GET", one, self.show), ("POST", one + "/{action}", self.act))
+        """Those that show."""
+        return (("GET", _HERE, self.list), ("GET", _ONE, self.show))
 
-    async def list(self, _request: Request) -> Answer:
+    def routes_of_actions(self) -> Sequence[PageRoute]:
+        """Those to which forms are sent."""
+        return (("POST", _ONE + "/{action}", self.act),)
+
+    async def list(self, request: Request) -> Answer:
         """All of them, one a line."""
         rows = [_row(each) for each in await self._schedules.list()]
         heads = ("Schedule", "Blueprint", "When", "Next", "Last run", "")
-        return self._page("Schedules", element("h1", "Schedules"), table(heads, rows, _EMPTY))
+        return self._page(request, "Schedules", element("h1", "Schedules"), table(heads, rows, _EMPTY))
 
     async def show(self, request: Request) -> Answer:
         """One of them: its next ten times, its last runs."""
@@ -53,7 +60,7 @@ class SchedulePages:
             element("p", link("Schedules", "schedules"), class_="lead"),
             element("h1", name, " · ", link(blueprint, "blueprints", blueprint)),
             _lead(shown),
-            _actions(shown),
+            None if self._acting.isdisjoint(request.caller.scopes) else _actions(shown),
             element("h2", "Next"),
             table((f"In {zone}", ""), following, "It never comes again."),
             element("h2", "Last runs"),
@@ -61,11 +68,12 @@ class SchedulePages:
             element("h2", "Input"),
             value_view("input", shown["input"], f"/api/v1/schedules/{blueprint}/{name}"),
         )
-        return self._page(f"{blueprint}/{name}", *content)
+        return self._page(request, f"{blueprint}/{name}", *content)
 
     async def act(self, request: Request) -> Answer:
         """Do what a form asks for, and show what it led to."""
         blueprint, name, action = (request.parts[part] for part in ("blueprint", "name", "action"))
+        refuse_blueprint(request.caller, blueprint)
         form, by = await form_of(request), request.caller.name
         match action:
             case "pause":
@@ -79,8 +87,9 @@ class SchedulePages:
                 raise RequestRefused("there is no such action", status=404, code="request.no_route")
         return redirect(f"{_HERE}/{blueprint}/{name}")
 
-    def _page(self, title: str, *content: Child) -> Answer:
-        return html_answer(page(title, *content, here=_HERE, live=True, can_leave=self._can_leave))
+    def _page(self, request: Request, title: str, *content: Child) -> Answer:
+        sees_all, leaves = request.caller.reads is None, request.caller.name if self._can_leave else None
+        return html_answer(page(title, *content, here=_HERE, live=True, sees_all=sees_all, leaves=leaves))
 
 
 def _row(each: Mapping[str, Json]) -> tuple[Child, ...]:

@@ -303,6 +303,13 @@ BAD_REQUEST = Code(
     about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is told "
     "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
 )
+BAD_HOOK = Code(
+    number="AVT432",
+    title="A hook that cannot be taken",
+    about="A request of a hook starts a job with `input`, or sends the `signal` to the `job` that is named, with "
+    "`key` and `payload`. `verify` says how its sender is known: `header` belongs to the scheme `token`, and "
+    "`tolerance` to those whose signatures bear a time, `standard` and `stripe`.",
+)
 
 BAD_CRON = Code(
     number="AVT441",

@@ -32,6 +32,12 @@ UNKNOWN_STATE = Code(
     about="`path` lists states of the outermost machine, `compensated` paths of states that have `compensate`.",
 )
 
+UNKNOWN_HOOK = Code(
+    number="AVT610",
+    title="No such hook that starts a job",
+    about="`hook` of a case plays a request of one of the blueprint's hooks that start a job; it stands instead of "
+    "`input`. What a hook that sends a signal does is played by `signals`.",
+)
 UNKNOWN_SIGNAL = Code(
     number="AVT606",
     title="A signal for which the blueprint does not wait",

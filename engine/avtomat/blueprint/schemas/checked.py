@@ -57,6 +57,7 @@ _FOREIGN_FORMATS = {
 }  # fmt: skip
 _OTHER_DIALECT = re.compile(r"(?:[^\\\[]|\\[^sSbB]|\[(?!\[?:))*(\\[sSbB]|\[\[?:\w+:\])")
 """What two dialects of patterns understand differently beyond ASCII."""
+_NAME_ALONE = re.compile(r"[(\[]?\s*([A-Za-z_]\w{0,63})\s*[)\]]?")
 _PATTERN_HINT = "patterns are those of RE2, as in matches(): no looking around, no references back"
 
 
@@ -192,7 +193,8 @@ def _value_faults(key: str, value: Node) -> Iterator[SchemaFault]:
     elif key == "pattern" and isinstance(value.value, str) and (problem := regex_problem(value.value)):
         yield SchemaFault(span=value.span, message=problem, hint=_PATTERN_HINT)
     elif key == "required" and not isinstance(value, Sequence):
-        hint = "write a list beside properties: required: [order_id]"
+        named = _NAME_ALONE.fullmatch(value.text) if isinstance(value, Scalar) else None
+        hint = f"write a list beside properties: required: [{named[1] if named else 'order_id'}]"
         yield SchemaFault(span=value.span, message="`required` is a list of keys", hint=hint)
     elif key == "$ref" and not str(value.value).startswith("#"):
         hint = "write what it stands for, or put it under $defs: {$ref: '#/$defs/name'}"

@@ -12,6 +12,7 @@ from avtomat.blueprint.checks.rules import (
     calls,
     data_flow,
     durations,
+    hooks,
     later,
     literals,
     machines,
@@ -74,6 +75,9 @@ RULES: tuple[Rule, ...] = (
     schedules.times_come,
     schedules.runs_do_not_contradict,
     schedules.inputs_fit,
+    hooks.hooks_do_one_thing,
+    hooks.hooks_are_verified,
+    hooks.signals_of_hooks_are_awaited,
     later.only_what_is_built,
 )
 

@@ -78,7 +78,7 @@ def _machine_with(subject: Subject, place: Place, name: str) -> MachineSpec | No
 
 def _may_come_before(subject: Subject, place: Place, machine: MachineSpec, name: str) -> bool:
     """Whether there is a way from the state to where the formula is evaluated."""
-    if place.state is None or place.moment in {Moment.SEARCH, Moment.ITEM}:
+    if place.state is None or place.moment in {Moment.SEARCH, Moment.ITEM, Moment.HOOK}:
         return True
     here = place.state.name
     if machine is not place.machine:

@@ -15,6 +15,8 @@ from avtomat.blueprint.spec import entries_of, part_of
 from avtomat.core.program import FINALLY
 
 EVERYWHERE = ("input", "data", "outputs", "job", "config")
+OF_HOOKS = ("body", "headers")
+"""What there is of a request, beside `config`, in the formulas of a hook."""
 ALL_NAMES = (*EVERYWHERE, "output", "status", "error", "item", "index", "secrets", "callback", "failures", "failed")
 FIELDS = {
     "job": ("id", "blueprint", "version", "created_at", "labels", "parent_id"),
@@ -32,6 +34,12 @@ _FOREIGN = {
     "workflow": "job", "execution": "job", "run": "job", "None": "null", "True": "true", "False": "false",
 }  # fmt: skip
 """Names of other systems, and what they are called here."""
+
+_FOREIGN_OF_HOOKS = {
+    **dict.fromkeys(("payload", "event", "json", "message", "request"), "body"),
+    "header": "headers",
+}
+"""What a request is called in other systems."""
 
 _CODES: dict[str, Code] = {
     "expression.syntax": codes.EXPRESSION_SYNTAX,
@@ -79,7 +87,7 @@ def names_are_in_scope(subject: Subject) -> Iterator[Finding]:
             name = use.path[0]
             if name in there:
                 continue
-            known = name in ALL_NAMES or name in _item_names(subject)
+            known = name in ALL_NAMES or name in OF_HOOKS or name in _item_names(subject)
             code = codes.NAME_NOT_HERE if known else codes.UNKNOWN_NAME
             message = f"`{name}` is not there {_moment_words(reading.place)}" if known else f"unknown name `{name}`"
             hint = _why_not_here(name, subject, reading.place) if known else _hint_on(name, use, subject, there)
@@ -90,6 +98,8 @@ def names_are_in_scope(subject: Subject) -> Iterator[Finding]:
 
 def names_at(subject: Subject, place: Place) -> frozenset[str]:
     """The names that a formula at this place may read."""
+    if place.moment is Moment.HOOK:
+        return frozenset({*OF_HOOKS, "config"})
     if place.moment is Moment.SUBMIT:
         return frozenset({"input", "job", "config"})
     names = {*EVERYWHERE, *place.machine.items, *(("item", "index") if place.machine.items else ())}
@@ -149,6 +159,7 @@ _WHERE = {
     "secrets": "secrets stand in params, and in headers, auth and body of a call",
     "callback": "it needs callback: true on this state",
     "error": "it is there in a catch, and in the states that a catch leads to",
+    **dict.fromkeys(OF_HOOKS, "it is there in the hooks of `on`; a job has what `input` of its hook made of it"),
     "failures": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
     "failed": "it is there in the arms of a foreach, and of a parallel whose `join` can be met without all",
 }
@@ -157,6 +168,9 @@ _WHERE = {
 
 def _why_not_here(name: str, subject: Subject, place: Place) -> str:
     state = place.state
+    if place.moment is Moment.HOOK:
+        hint = "a hook has body, headers and config"
+        return "what a request brings is `body`" if name in {"input", "data"} else hint
     match name:
         case "output" if place.moment is Moment.ENTER:
             return "it is there when the state is left; of a state before write outputs.name"
@@ -190,6 +204,8 @@ def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> 
     for prefix, known in prefixes:
         if name in known and prefix in there:
             return f"write {prefix}.{name}{rest}"
+    if OF_HOOKS[0] in there and name in _FOREIGN_OF_HOOKS:
+        return f"write {_FOREIGN_OF_HOOKS[name]}{rest}"
     if name in _FOREIGN:
         return f"write {_FOREIGN[name]}{rest}"
     return nearest_hint(name, there) or f"a text stands in quotes: '{name}'; names here: {listed(sorted(there))}"
