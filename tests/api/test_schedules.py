@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,6 +69,16 @@ async def test_schedules_are_listed_with_their_next_times(site: Site) -> None:
     assert (nightly["paused"], nightly["runs"], nightly["open"], nightly["waiting"]) == (None, [], [], [])
     assert (await site.get(ONE)).json == nightly
     assert (await site.get("/api/v1/schedules?blueprint=other")).json == {"schedules": []}
+
+
+async def test_a_schedule_has_the_members_that_the_page_shows(site: Site) -> None:
+    page = (Path(__file__).parents[2] / "docs/http-api.md").read_text("utf-8")
+    [shown] = [json.loads(each) for each in re.findall(r"```\n(\{.*?)```", page, re.DOTALL) if '"catch_up"' in each]
+    await site.post(ONE + "/trigger")
+    real = (await site.get(ONE)).json
+
+    assert list(real) == list(shown)
+    assert list(real["runs"][0]) == list(shown["runs"][0])
 
 
 async def test_a_schedule_is_paused_and_goes_on(site: Site) -> None:

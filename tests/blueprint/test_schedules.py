@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
+from avtomat.blueprint.compiler import examine_text
 from avtomat.blueprint.language.limits import EvaluationError
 from avtomat.blueprint.language.zones import local_time
 from avtomat.blueprint.schedules.cron import CronFault, parse_cron
@@ -120,3 +123,20 @@ def test_a_delay_is_below_its_bound_and_always_the_same() -> None:
     assert all(timedelta() <= each < most for each in delays)
     assert len(delays) > 900
     assert delay_of("a", timedelta()) == timedelta()
+
+
+PAGE = Path(__file__).parents[2] / "docs/language/schedules.md"
+ROW = re.compile(r"\| `([^`]+)` \| ([\w/]+) \| (\d{4}[-\dT:]+)Z \| ([^|]+) \|")
+
+
+def test_the_moments_on_the_page_about_schedules_are_these() -> None:
+    rows = ROW.findall(PAGE.read_text("utf-8"))
+    assert len(rows) == 8
+    for line, zone, after, moments in rows:
+        expected = [each.strip() for each in moments.split(",")]
+        assert shown(line, zone, after, len(expected)) == expected, line
+
+
+def test_the_blueprint_on_the_page_about_schedules_is_right() -> None:
+    [blueprint] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert examine_text(blueprint).findings == ()
