@@ -110,6 +110,7 @@ class Schedules:
             await self._follow_programs(now_ms)
         elif self.rules and not 0 <= self._follow_at_ms - now_ms <= FOLLOW_EVERY_MS:
             await self._follow(now_ms)
+        self._looks = {name: at_ms for name, at_ms in self._looks.items() if name in self.rules}
         due = [name for name, at_ms in self._looks.items() if at_ms <= now_ms]
         if due:
             await self.records.follow()
@@ -221,7 +222,8 @@ class Schedules:
 
     async def finish(self, names: Iterable[str], now_ms: int) -> None:
         """Make the jobs of runs that are starting, and write down what came of them."""
-        found = [(name, run) for name in names for run in self.records.known[name].starting]
+        here = [name for name in names if name in self.rules and name in self.records.known]
+        found = [(name, run) for name in here for run in self.records.known[name].starting]
         done = await _gathered(self._maker.make(self.rules[name], run, now_ms) for name, run in found)
         left: dict[str, list[Run]] = {}
         for (name, _), run in zip(found, done, strict=True):
@@ -256,10 +258,10 @@ class Schedules:
 
     def _next_look(self, name: str, now_ms: int) -> int:
         """When a schedule is to be looked at next."""
-        record = self.records.known.get(name)
-        if record is None:
+        record, rule = self.records.known.get(name), self.rules.get(name)
+        if record is None or rule is None:
             return now_ms + FOLLOW_EVERY_MS
-        times = [next_look_ms(self.rules[name], record, now_ms) or now_ms + FOLLOW_EVERY_MS]
+        times = [next_look_ms(rule, record, now_ms) or now_ms + FOLLOW_EVERY_MS]
         times += [max(run.at_ms, now_ms) + FINISHED_BY_OTHERS_MS for run in record.starting]
         if record.waiting:
             times.append(now_ms + LOOK_AT_OPEN_EVERY_MS)

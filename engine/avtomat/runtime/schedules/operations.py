@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,8 +41,12 @@ class ScheduleOperations:
         """All of them, or those of a blueprint, by name."""
         await self._schedules.records.follow()
         now_ms = self._store.wall_ms()
-        rules = sorted(self._schedules.rules.items())
-        return [self._shown(rule, now_ms) for _, rule in rules if blueprint in (None, rule.program.name)]
+        shown = []
+        for _, rule in sorted(self._schedules.rules.items()):
+            if blueprint in (None, rule.program.name):
+                shown.append(self._shown(rule, now_ms))
+                await asyncio.sleep(0)  # the next times of a thousand take a while, and jobs go on meanwhile
+        return shown
 
     async def show(self, blueprint: str, name: str) -> dict[str, Json]:
         """One of them. RequestRefused: 404 schedule.not_found."""
@@ -96,10 +101,14 @@ class ScheduleOperations:
         await self._schedules.trim_open(rule.id, OPEN_MAX // 2)
         await self._schedules.records.change(rule.id, begun)
         await self._schedules.finish([rule.id], now_ms)
-        done = [each for each in self._schedules.records.known[rule.id].runs if each.token == run.token]
+        done = [each for each in self._runs_of(rule) if each.token == run.token]
         if done and done[-1].outcome is Outcome.REFUSED:
             raise RequestRefused(f"no job was made: {done[-1].why}", status=422, code="schedule.refused")
         return (done[-1].job if done else run.job), True
+
+    def _runs_of(self, rule: Rule) -> tuple[Run, ...]:
+        record = self._schedules.records.known.get(rule.id)
+        return () if record is None else record.runs
 
     # --- showing ------------------------------------------------------------------------------------------------------
 
