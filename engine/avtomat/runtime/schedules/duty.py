@@ -118,6 +118,12 @@ class Schedules:
                 await self._decide(some, now_ms)
             self._note_awaited()
 
+    async def refresh(self) -> None:
+        """Know the schedules of what is current now, and how far they are."""
+        if self._programs.current is not self._seen:
+            await self._follow_programs(self._store.wall_ms())
+        await self.records.follow()
+
     async def _follow_programs(self, now_ms: int) -> None:
         """Take over the schedules of what is current: new ones begin, changed ones count from the change, and those
         that are gone stop.

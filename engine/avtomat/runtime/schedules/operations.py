@@ -39,7 +39,7 @@ class ScheduleOperations:
 
     async def list(self, blueprint: str | None = None) -> list[dict[str, Json]]:
         """All of them, or those of a blueprint, by name."""
-        await self._schedules.records.follow()
+        await self._schedules.refresh()
         now_ms = self._store.wall_ms()
         shown = []
         for _, rule in sorted(self._schedules.rules.items()):
@@ -50,13 +50,12 @@ class ScheduleOperations:
 
     async def show(self, blueprint: str, name: str) -> dict[str, Json]:
         """One of them. RequestRefused: 404 schedule.not_found."""
-        rule = self._rule(blueprint, name)
-        await self._schedules.records.follow()
+        rule = await self._rule(blueprint, name)
         return self._shown(rule, self._store.wall_ms())
 
     async def pause(self, blueprint: str, name: str, by: str, reason: str = "") -> dict[str, Json]:
         """No run begins from now on, and none that waits does. One that is paused already stays as it is."""
-        rule, now_ms = self._rule(blueprint, name), self._store.wall_ms()
+        rule, now_ms = await self._rule(blueprint, name), self._store.wall_ms()
 
         def paused(record: Record | None) -> Record:
             record = self._schedules.record_for(rule, now_ms) if record is None else record
@@ -67,7 +66,7 @@ class ScheduleOperations:
 
     async def resume(self, blueprint: str, name: str) -> dict[str, Json]:
         """Go on from now: nothing is made up for."""
-        rule, now_ms = self._rule(blueprint, name), self._store.wall_ms()
+        rule, now_ms = await self._rule(blueprint, name), self._store.wall_ms()
 
         def resumed(record: Record | None) -> Record:
             record = self._schedules.record_for(rule, now_ms) if record is None else record
@@ -80,7 +79,7 @@ class ScheduleOperations:
         one. The same `key` of the same person is the same job. RequestRefused: 404 schedule.not_found, 409
         schedule.busy with OPEN_MAX jobs open, 422 schedule.refused with why, 503 while no new jobs are taken.
         """
-        rule, now_ms = self._rule(blueprint, name), self._store.wall_ms()
+        rule, now_ms = await self._rule(blueprint, name), self._store.wall_ms()
         token = secrets.token_hex(16) if key is None else sha256(f"{by}\0{key}".encode()).hexdigest()[:TOKEN_DIGITS]
         first = Run(due_ms=now_ms, at_ms=now_ms, outcome=Outcome.STARTING, by=by, token=f"by-hand:{token}")
         known = await repeat(lambda: self._store.key(CLIENT, rule.key_of(first)))
@@ -112,7 +111,8 @@ class ScheduleOperations:
 
     # --- showing ------------------------------------------------------------------------------------------------------
 
-    def _rule(self, blueprint: str, name: str) -> Rule:
+    async def _rule(self, blueprint: str, name: str) -> Rule:
+        await self._schedules.refresh()
         rule = self._schedules.rules.get(f"{blueprint}/{name}")
         if rule is None:
             meant = did_you_mean(f"{blueprint}/{name}"[:80], self._schedules.rules)
