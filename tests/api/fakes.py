@@ -123,10 +123,10 @@ class Clients:
 
 @dataclass
 class Operators:
-    """Cancels jobs at once, notes every other wish, and refuses to resume."""
+    """Cancels jobs at once, notes every other request, and refuses to resume."""
 
     clients: Clients
-    wishes: list[OperatorEvent] = field(default_factory=list)
+    requests: list[OperatorEvent] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     compensates: list[bool] = field(default_factory=list)
 
@@ -153,7 +153,7 @@ class Operators:
         self.keys.append(key)
         if isinstance(event, ResumeRequested):
             raise RequestRefused("nothing was changed: the job is not paused", status=409, code="job.state", hint="no")
-        self.wishes.append(event)
+        self.requests.append(event)
         return self.clients.jobs_by_id.get(job_id)
 
     async def rerun(

@@ -14,16 +14,17 @@ from avtomat.api.clients.schedules import SCHEDULE, SCHEDULES, ScheduleRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
-from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
+from avtomat.api.http.doors import ClientsDoor, WorkersDoor
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Handler, served_by
 from avtomat.api.http.routing import Router
-from avtomat.api.openapi.rights import rights
+from avtomat.api.public.about import PublicRoutes
 from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
-from avtomat.api.public.operations import PublicRoutes
+from avtomat.api.table import CLIENT, PUBLIC, WORKER, rights
 from avtomat.api.ui.acting import ActionRoutes, rights_of_actions
 from avtomat.api.ui.door import PagesDoor
 from avtomat.api.ui.engine import EnginePages
@@ -32,7 +33,7 @@ from avtomat.api.ui.jobs import JobPages
 from avtomat.api.ui.schedules import SchedulePages
 from avtomat.api.ui.sessions import Sessions
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
-from avtomat.api.workers.sockets import SOCKET, SocketRoute
+from avtomat.api.workers.sockets import SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
@@ -92,11 +93,10 @@ class App:
         counts, presence, access = RequestCounts(), Presence(), engine.access
         access.listen(presence.revoke)
         self._socket = SocketRoute(engine.dispatcher, settings)
-        may = rights()
-        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits, may)
+        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits)
         workers = WorkersDoor(worker_guard(settings, access), counts, presence)
-        everybody = ClientsDoor(None, counts, presence, engine.limits, {})
-        sessions = Sessions(settings, access)
+        everybody = ClientsDoor(None, counts, presence, engine.limits)
+        sessions, may = Sessions(settings, access), rights()
         pages = PagesDoor(client_guard(settings, access), sessions, counts, engine.limits)
         can_leave, actions = sessions.are_opened, rights_of_actions(may)
         jobs = JobPages(engine.clients, engine.explainer, engine.programs, actions, can_leave=can_leave)
@@ -104,18 +104,23 @@ class App:
             engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
         )
         schedules = SchedulePages(engine.schedules, may["POST", SCHEDULE + "/trigger"], can_leave=can_leave)
+        routes = (
+            WorkerRoutes(engine.dispatcher, settings),
+            self._socket,
+            JobRoutes(engine.clients, settings),
+            SignalRoutes(engine.signals, settings),
+            ApprovalRoutes(engine.approvals, settings),
+            OperatingRoutes(engine.operators, engine.explainer, settings),
+            BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
+            ScheduleRoutes(engine.schedules, settings),
+            HookRoutes(engine.hooks, settings),
+            ApprovingRoutes(engine.approvals, settings.public_url),
+            PublicRoutes(engine.readiness, Metrics([counts, *collectors])),
+        )
         self.router: Router[Handler] = Router(
             [
-                *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
-                *workers.keep([("GET", SOCKET, self._socket.serve)]),
-                *clients.keep(JobRoutes(engine.clients, settings).routes()),
-                *clients.keep(SignalRoutes(engine.signals, settings).routes()),
-                *clients.keep(ApprovalRoutes(engine.approvals, settings).routes()),
-                *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
-                *clients.keep(
-                    BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
-                ),
-                *clients.keep(ScheduleRoutes(engine.schedules, settings).routes()),
+                *workers.keep(served_by(routes, WORKER)),
+                *clients.keep(served_by(routes, CLIENT)),
                 *pages.keep(EntryRoutes(sessions).routes(), None),
                 *pages.keep(jobs.routes(), may["GET", JOBS]),
                 *pages.keep(ActionRoutes(engine.operators, engine.signals, actions).routes(), frozenset(Scope)),
@@ -123,9 +128,7 @@ class App:
                 *pages.keep(others.routes(), frozenset({Scope.VIEWER})),
                 *pages.keep(schedules.routes(), may["GET", SCHEDULES]),
                 *pages.keep(schedules.routes_of_actions(), may["POST", SCHEDULE + "/trigger"]),
-                *everybody.keep(HookRoutes(engine.hooks, settings).routes()),
-                *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
-                *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
+                *everybody.keep(served_by(routes, PUBLIC)),
             ]
         )
         self._elsewhere_of_workers = workers.wrap("*", WORKERS, self._refuse)

@@ -206,7 +206,7 @@ class _Stage:
         await self._let_bodies_begin()
         await self._people.hear(JOB)
         if self._store.commits > DECISIONS_MAX:
-            message = f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made"
+            message = f"the job does not end: more than {DECISIONS_MAX:,} decisions were made"
             raise self._endless(message, "let the answers lead out of the loop")
         if self._cancelled:
             await self._store.release(WORKER, self._cancelled)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, refuse_blueprint
 from avtomat.api.clients.operating import TEXT_CHARACTERS_MAX
 from avtomat.api.clients.submissions import read_key
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request, single_header
-from avtomat.errors import RequestRefused
+from avtomat.api.http.routes import Route, Routes
 from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.settings import Settings
 
@@ -28,16 +29,6 @@ class ScheduleRoutes:
     def __init__(self, schedules: ScheduleOperations, settings: Settings) -> None:
         self._schedules = schedules
         self._body_bytes_max = settings.body_bytes_max
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (
-            ("GET", SCHEDULES, self.list),
-            ("GET", SCHEDULE, self.show),
-            ("POST", SCHEDULE + "/pause", self.pause),
-            ("POST", SCHEDULE + "/resume", self.resume),
-            ("POST", SCHEDULE + "/trigger", self.trigger),
-        )
 
     async def list(self, request: Request) -> Answer:
         """All of them, or those of a blueprint."""
@@ -80,12 +71,55 @@ class ScheduleRoutes:
 
     async def _reason(self, request: Request) -> str:
         """The only field that a body may have."""
-        body = await optional_json_body(request, self._body_bytes_max)
-        if not isinstance(body, dict) or not body.keys() <= {"reason"}:
-            text = "the body is a map with reason, or nothing"
-            raise RequestRefused(text, status=422, code="request.invalid", pointer="")
+        body = fields_of(await optional_json_body(request, self._body_bytes_max), ("reason",))
         reason = body.get("reason", "")
         if not isinstance(reason, str) or len(reason) > TEXT_CHARACTERS_MAX:
-            text = f"reason is a text of at most {TEXT_CHARACTERS_MAX} characters"
-            raise RequestRefused(text, status=422, code="request.invalid", pointer="/reason")
+            raise invalid(f"reason is a text of at most {TEXT_CHARACTERS_MAX} characters", "/reason")
         return reason
+
+
+def _action(
+    name: str, handler: Callable[[ScheduleRoutes, Request], Awaitable[Answer]], summary: str
+) -> Route[ScheduleRoutes, Answer]:
+    return Route(
+        "POST",
+        f"{SCHEDULE}/{name}",
+        handler,
+        id=f"{name}Schedule",
+        summary=summary,
+        scopes=(Scope.OPERATOR,),
+        body="Reason",
+        body_required=False,
+        answers={202: "Triggered"} if name == "trigger" else {200: "Schedule"},
+        refusals=(404, 409, 422, 503) if name == "trigger" else (404, 422, 503),
+    )
+
+
+ROUTES: Final = Routes(
+    ScheduleRoutes,
+    (
+        Route(
+            "GET",
+            SCHEDULES,
+            ScheduleRoutes.list,
+            id="listSchedules",
+            summary="List the schedules of the blueprints in use",
+            scopes=(Scope.VIEWER,),
+            answers={200: "Schedules"},
+            refusals=(422, 503),
+        ),
+        Route(
+            "GET",
+            SCHEDULE,
+            ScheduleRoutes.show,
+            id="getSchedule",
+            summary="Read a schedule: its next times, and what became of its last runs",
+            scopes=(Scope.VIEWER,),
+            answers={200: "Schedule"},
+            refusals=(404, 422, 503),
+        ),
+        _action("pause", ScheduleRoutes.pause, "Let no run of a schedule begin"),
+        _action("resume", ScheduleRoutes.resume, "Let a paused schedule go on"),
+        _action("trigger", ScheduleRoutes.trigger, "Make a job of a schedule now, with its input"),
+    ),
+)

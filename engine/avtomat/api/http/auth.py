@@ -118,7 +118,7 @@ class TokenGuard:
         headers = request.headers
         for name in ("Authorization", *self._headers):
             if len(headers.getall(name, ())) > 1:
-                text = f"the header {name} stands there more than once"
+                text = f"the header {name} is given more than once"
                 raise RequestRefused(text, status=400, code="auth.repeated")
         said = headers.get("Authorization")
         if said is not None:
@@ -149,7 +149,7 @@ class LocalGuard:
             )
         origin = headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != host:
-            raise RequestRefused("pages of another origin may not ask here", status=403, code="csrf.failed")
+            raise RequestRefused("requests from pages of another origin are refused", status=403, code="csrf.failed")
         return ADMIN
 
 

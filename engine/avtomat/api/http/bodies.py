@@ -89,18 +89,18 @@ def require_json(request: Request) -> None:
     kind = request.headers.get("Content-Type", "")
     if kind != _JSON and kind.partition(";")[0].strip().lower() != _JSON:
         raise RequestRefused(
-            f"the body is said to be {kind or 'nothing'}; {_JSON} was expected",
+            f"the Content-Type is {kind or 'missing'}; {_JSON} is expected",
             status=415,
             code="request.media_type",
             hint=f"send the header Content-Type: {_JSON}",
         )
     if ";" in kind and (charset := _charset_of(kind)) not in {"utf-8", "utf8"}:
-        text = f"the body is said to be in {charset[:40]}; JSON is in utf-8"
+        text = f"the charset is {charset[:40]}; JSON is in utf-8"
         raise RequestRefused(text, status=415, code="request.media_type", hint="leave the charset out")
 
 
 def _charset_of(kind: str) -> str:
-    """The charset that a media type names, in small letters; utf-8 when it names none."""
+    """The charset that a media type names, in lower-case letters; utf-8 when it names none."""
     for parameter in kind.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
@@ -112,7 +112,7 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     """The whole body. Nothing is read of one that says that it is too large."""
     headers = request.headers
     if headers.get("Content-Encoding", "identity") != "identity":
-        raise RequestRefused("compressed bodies are not taken", status=415, code="request.encoding")
+        raise RequestRefused("compressed bodies are not accepted", status=415, code="request.encoding")
     content = request.content
     if content.is_eof():
         raw = content.read_nowait()

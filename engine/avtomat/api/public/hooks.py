@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import read_body, value_of
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.incoming.hooks import ACCEPTED, Hooks, Taken
@@ -26,10 +26,6 @@ class HookRoutes:
         self._hooks = hooks
         self._body_bytes_max = settings.body_bytes_max
 
-    def routes(self) -> Sequence[ClientRoute]:
-        """The one of all hooks."""
-        return (("POST", HOOK, self.receive),)
-
     async def receive(self, request: Request) -> Answer:
         """Take one request: 202 once its job or signal is stored, 200 when it was taken before or changes nothing."""
         refuse_unknown(query_of(request))
@@ -41,8 +37,28 @@ class HookRoutes:
         return json_answer(_told(taken), status=202 if taken.status == ACCEPTED else 200)
 
 
+ROUTES: Final = Routes(
+    HookRoutes,
+    (
+        Route(
+            "POST",
+            HOOK,
+            HookRoutes.receive,
+            id="receiveHook",
+            summary="Take a request of another system: it starts a job, or sends one a signal",
+            body="Map",
+            answers={
+                200: "HookTaken",
+                202: "HookTaken",
+                **dict.fromkeys((400, 401, 404, 408, 409, 413, 415, 422, 429, 503), None),
+            },
+        ),
+    ),
+)
+
+
 def _headers_of(request: Request) -> Mapping[str, str]:
-    """The headers by their names in small letters; one that comes several times as RFC 9110, 5.3, joins them."""
+    """The headers by their names in lower case; one that comes several times as RFC 9110, 5.3, joins them."""
     headers: dict[str, str] = {}
     for name, text in request.headers.items():
         key, text = name.lower(), text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # noqa: PLW2901

@@ -141,7 +141,7 @@ def _actions_at(status: str) -> Iterator[tuple[str, str, str]]:
     elif status == "quarantined":
         yield "retry", "Retry", "try again what failed"
     else:
-        yield "pause", "Pause", "hold it where it stands"
+        yield "pause", "Pause", "pause it"
     yield "cancel", "Cancel", "end it, after undoing what it did"
 
 

@@ -15,9 +15,10 @@ from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import page_answer
 from avtomat.api.http.auth import Caller, Guard, LocalGuard
 from avtomat.api.http.bodies import read_body
-from avtomat.api.http.doors import ClientLimits, Handler, refuse_out_of_scope
+from avtomat.api.http.doors import ClientLimits, refuse_out_of_scope
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
+from avtomat.api.http.routes import Handler
 from avtomat.api.public.metrics import RequestCounts
 from avtomat.api.ui.frame import POLICY, page
 from avtomat.api.ui.markup import Markup, element
@@ -126,4 +127,4 @@ def _demand_own_origin(request: Request) -> None:
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     own = origin is not None and origin.partition("://")[2] == request.headers.get("Host", "")
     if not own or site not in (None, "same-origin"):
-        raise RequestRefused("pages of another origin may not ask here", status=403, code="csrf.failed")
+        raise RequestRefused("requests from pages of another origin are refused", status=403, code="csrf.failed")

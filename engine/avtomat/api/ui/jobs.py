@@ -98,7 +98,7 @@ class JobPages:
                 groups.setdefault((status, job["blueprint"], job["error_code"] or "–"), []).append(job)
         rows = [_incident(key, jobs) for key, jobs in sorted(groups.items(), key=lambda each: -len(each[1]))]
         parked = sum(len(jobs) for (status, _, _), jobs in groups.items() if status == "quarantined")
-        lead = f"{parked} parked for somebody to look" if parked else "Nothing is parked."
+        lead = f"{parked} parked for an operator" if parked else "Nothing is parked."
         heads = ("Status", "Blueprint", "Error", "Jobs", "Newest")
         content = (element("h1", "Incidents"), element("p", lead, class_="lead"), table(heads, rows, "All is well."))
         return self._page(request, "Incidents", *content, here="/ui/incidents", live=True)

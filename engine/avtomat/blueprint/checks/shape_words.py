@@ -166,7 +166,7 @@ _LITERAL = "names are literal: a template cannot stand here"
 
 
 def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
-    """What to write for a value that should be a name: of a blueprint in small letters, of an error in capitals."""
+    """What to write for a value that should be a name: of a blueprint in lower case, of an error in capitals."""
     if not {"errors", "error"}.isdisjoint(path):
         return error_code_hint(str(node.value))
     if "{{" in str(node.value):

@@ -217,7 +217,7 @@ class Builder:
         return _mapping_of(keys, items, merged, event.start_mark, following.end_mark)
 
     def _mapping_without_keys(self, event: Event, ending: Event, key: Node) -> Scalar:
-        """A map whose key is no text: in practice a template without quotes; stand in for it as a text."""
+        """A map whose key is not a text: in practice a template without quotes; stand in for it as a text."""
         start, end = event.start_mark, ending.end_mark
         written = self.text[start.index : end.index]
         if written.startswith("{{"):

@@ -60,7 +60,7 @@ _BEGINNING = re.compile(r"\s*(data|input|outputs)\.([A-Za-z_]\w*)")
 def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
     """`set: {n: data.n + 1}` sets a text; told only where such a variable, input or output is declared."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
+        for scalar in () if reading.site.is_guard else texts_of(reading.site.node):
             if "." in scalar.text and "{{" not in scalar.text and _is_expression(subject, scalar.text):
                 message = f"{scalar.text[:40]} is a text here, word for word"
                 hint = "if its value is meant write " + quoted("{{ " + scalar.text + " }}")
@@ -93,7 +93,7 @@ _FOREIGN_CHARS_MAX = 1_000
 def templates_are_our_own(subject: Subject) -> Iterator[Finding]:
     """A value such as `${{ x }}` is a template in another system, and a text here."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
+        for scalar in () if reading.site.is_guard else texts_of(reading.site.node):
             text = scalar.text
             if len(text) <= _FOREIGN_CHARS_MAX and _SIGNS.search(text):
                 yield from _foreign(scalar)

@@ -1,4 +1,4 @@
-"""Rules about formulas: they can be read, and the names in them are there at their places."""
+"""Rules about formulas: they can be read, and the names in them are there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from avtomat.blueprint.findings.finding import Code, Finding
 from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.language.faults import Fault, Read
 from avtomat.blueprint.language.spelling import listed, nearest_hint
-from avtomat.blueprint.readings import Moment, Place, Reading
+from avtomat.blueprint.readings import FormulaSite, Moment, Reading
 from avtomat.blueprint.spec import entries_of, part_of
 from avtomat.core.program import FINALLY
 
@@ -82,37 +82,37 @@ def code_of(fault: Fault) -> Code:
 def names_are_in_scope(subject: Subject) -> Iterator[Finding]:
     """Every formula reads only names that are there when it is evaluated."""
     for reading in subject.readings.all:
-        there = names_at(subject, reading.place) if reading.uses else EVERYWHERE
+        there = names_at(subject, reading.site) if reading.uses else EVERYWHERE
         for use in reading.uses:
             name = use.path[0]
             if name in there:
                 continue
             known = name in ALL_NAMES or name in OF_HOOKS or name in _item_names(subject)
             code = codes.NAME_NOT_HERE if known else codes.UNKNOWN_NAME
-            message = f"`{name}` is not there {_moment_words(reading.place)}" if known else f"unknown name `{name}`"
-            hint = _why_not_here(name, subject, reading.place) if known else _hint_on(name, use, subject, there)
+            message = f"`{name}` is not there {_moment_words(reading.site)}" if known else f"unknown name `{name}`"
+            hint = _why_not_here(name, subject, reading.site) if known else _hint_on(name, use, subject, there)
             yield subject.finding_in(
                 reading, code, use.pointer, use.offset, length=len(name), message=message, hint=hint
             )
 
 
-def names_at(subject: Subject, place: Place) -> frozenset[str]:
-    """The names that a formula at this place may read."""
-    if place.moment is Moment.HOOK:
+def names_at(subject: Subject, site: FormulaSite) -> frozenset[str]:
+    """The names that a formula at this site may read."""
+    if site.moment is Moment.HOOK:
         return frozenset({*OF_HOOKS, "config"})
-    if place.moment is Moment.SUBMIT:
+    if site.moment is Moment.SUBMIT:
         return frozenset({"input", "job", "config"})
-    names = {*EVERYWHERE, *place.machine.items, *(("item", "index") if place.machine.items else ())}
-    if place.machine.items and "item" not in place.machine.items:
+    names = {*EVERYWHERE, *site.machine.items, *(("item", "index") if site.machine.items else ())}
+    if site.machine.items and "item" not in site.machine.items:
         names.discard("item")
-    state = place.state
-    if _is_after_a_catch(subject, place):
+    state = site.state
+    if _is_after_a_catch(subject, site):
         names.add("error")
-    if place.secrets:
+    if site.secrets:
         names.add("secrets")
-    if place.callback:
+    if site.callback:
         names.add("callback")
-    match place.moment:
+    match site.moment:
         case Moment.CATCH:
             names.add("error")
             if state is not None and kind_of(state).has_failures(state):
@@ -124,24 +124,24 @@ def names_at(subject: Subject, place: Place) -> frozenset[str]:
             names |= {"status"} if kind_of(state).has_status(state) else set()
             names |= {"failures", "failed"} if kind_of(state).has_failures(state) else set()
         case Moment.ITEM if state is not None:
-            names |= {"output", "index", *_own_item(subject, place)}
+            names |= {"output", "index", *_own_item(subject, site)}
         case _:
             pass
     return frozenset(names)
 
 
-def _is_after_a_catch(subject: Subject, place: Place) -> bool:
+def _is_after_a_catch(subject: Subject, site: FormulaSite) -> bool:
     """Whether a catch leads to the state, or to a block that it stands in."""
-    name = None if place.state is None else place.state.name
-    for machine in subject.blueprint.around(place.machine):
+    name = None if site.state is None else site.state.name
+    for machine in subject.blueprint.around(site.machine):
         if name in subject.after_a_catch[machine.address]:
             return True
         name = machine.owner
     return False
 
 
-def _own_item(subject: Subject, place: Place) -> tuple[str, ...]:
-    inner = place.state.inner.values() if place.state is not None else ()
+def _own_item(subject: Subject, site: FormulaSite) -> tuple[str, ...]:
+    inner = site.state.inner.values() if site.state is not None else ()
     return tuple(subject.blueprint.machines[address].items[-1] for address in inner)
 
 
@@ -149,10 +149,10 @@ def _item_names(subject: Subject) -> frozenset[str]:
     return frozenset(item for machine in subject.machines for item in machine.items)
 
 
-def _moment_words(place: Place) -> str:
-    if place.moment is Moment.LEAVE and place.state is not None and not kind_of(place.state).has_output(place.state):
-        return f"after {kind_of(place.state).called}"
-    return str(place.moment)
+def _moment_words(site: FormulaSite) -> str:
+    if site.moment is Moment.LEAVE and site.state is not None and not kind_of(site.state).has_output(site.state):
+        return f"after {kind_of(site.state).called}"
+    return str(site.moment)
 
 
 _WHERE = {
@@ -166,17 +166,17 @@ _WHERE = {
 """Where the names are that the language has, by name."""
 
 
-def _why_not_here(name: str, subject: Subject, place: Place) -> str:
-    state = place.state
-    if place.moment is Moment.HOOK:
+def _why_not_here(name: str, subject: Subject, site: FormulaSite) -> str:
+    state = site.state
+    if site.moment is Moment.HOOK:
         hint = "a hook has body, headers and config"
         return "what a request brings is `body`" if name in {"input", "data"} else hint
     match name:
-        case "output" if place.moment is Moment.ENTER:
+        case "output" if site.moment is Moment.ENTER:
             return "it is there when the state is left; of a state before write outputs.name"
-        case "output" if place.moment is Moment.UNDO:
+        case "output" if site.moment is Moment.UNDO:
             return "with after: attempted the undo is noted before there is an output"
-        case "output" | "status" if place.moment is Moment.CATCH:
+        case "output" | "status" if site.moment is Moment.CATCH:
             return "the state failed; error.code, error.message and error.details say why"
         case "output":
             return "of a state before write outputs.name"
@@ -184,10 +184,10 @@ def _why_not_here(name: str, subject: Subject, place: Place) -> str:
             return "a parallel with join: any has a status, the winner's name; other blocks have none"
         case "status":
             return "there is a status after task and approval"
-        case "error" if _is_in_finally(subject, place):
-            return "how the job ends is told by job.error; `error` is there after a catch within `finally`"
+        case "error" if _is_in_finally(subject, site):
+            return "job.error says how the job ends; `error` is there after a catch within `finally`"
         case "item" | "index":
-            items = place.machine.items
+            items = site.machine.items
             return f"the item is called {items[-1]} here" if items else "it is there inside the do of a foreach"
         case "data" | "outputs":
             return "at that time there is only input, job and config"
@@ -211,8 +211,8 @@ def _hint_on(name: str, use: Read, subject: Subject, there: Collection[str]) -> 
     return nearest_hint(name, there) or f"a text stands in quotes: '{name}'; names here: {listed(sorted(there))}"
 
 
-def _is_in_finally(subject: Subject, place: Place) -> bool:
-    return any(machine.address == FINALLY for machine in subject.blueprint.around(place.machine))
+def _is_in_finally(subject: Subject, site: FormulaSite) -> bool:
+    return any(machine.address == FINALLY for machine in subject.blueprint.around(site.machine))
 
 
 def _state_names(subject: Subject) -> set[str]:
@@ -224,7 +224,7 @@ def fields_exist(subject: Subject) -> Iterator[Finding]:
     for reading in subject.readings.all:
         for use in reading.uses:
             fields = FIELDS.get(use.path[0])
-            if use.path[0] == "job" and _is_in_finally(subject, reading.place):
+            if use.path[0] == "job" and _is_in_finally(subject, reading.site):
                 fields = (*FIELDS["job"], *AT_THE_END)
             if fields is None or len(use.path) < 2 or use.path[1] in fields or use.guarded:
                 continue

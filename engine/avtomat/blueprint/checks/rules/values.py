@@ -29,7 +29,7 @@ _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit"
 
 
 def durations_can_be_read(subject: Subject) -> Iterator[Finding]:
-    """Every duration that is no template is one."""
+    """Every duration that is not a template is one."""
     for node in _durations(subject):
         text = text_of(node)
         if text is not None and "{{" not in text and parse_duration(text) is None:
