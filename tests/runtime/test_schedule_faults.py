@@ -100,3 +100,26 @@ async def test_a_run_has_one_job_whatever_goes_wrong(
     assert await times(replica) == ["2026-03-28T01:00:00.000Z", "2026-03-29T01:00:00.000Z"]
     await replica.stop()
     await shared.end()
+
+
+async def test_a_pause_that_comes_while_a_run_is_decided_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "sample.yaml").write_text(text(NIGHTLY, "work: {task: work}"))
+    clock = StandingClock()
+    turn(clock, BEGAN.timestamp() * 1000)
+    store, faults = faulty(MemoryStore(offset_ms=clock.offset))
+    replica = await replica_on(store, tmp_path)
+    await replica._duties.stop()
+    turn(clock, at(28, 1).timestamp() * 1000)
+    await decided(replica, clock, 1)
+    turn(clock, (at(28, 1) + timedelta(days=1)).timestamp() * 1000)
+    faults.next("show", Fault.LATE)
+
+    looking = asyncio.create_task(replica._schedules.look())
+    await faults.held.wait()
+    await replica.schedules.pause("sample", "nightly", "ann")
+    faults.let_go()
+    await looking
+
+    shown = await replica.schedules.show("sample", "nightly")
+    assert (shown["paused"]["by"], shown["waiting"]) == ("ann", [])
+    await replica.stop()

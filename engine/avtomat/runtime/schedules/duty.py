@@ -157,7 +157,7 @@ class Schedules:
         gone = [name for name in known if name not in self.rules and self._is_gone(name)]
         changes.update(dict.fromkeys(gone))
         if changes:
-            await self.records.put(changes)
+            await self.records.put(changes, known)
         at_once = {name for name, at_ms in self._looks.items() if at_ms == AT_ONCE}
         self._looks = {name: AT_ONCE if name in at_once else self._next_look(name, now_ms) for name in self.rules}
         self._note_awaited()
@@ -193,7 +193,7 @@ class Schedules:
             if planned.record != known[name]:
                 changes[name] = planned.record
         before = {name: known[name] for name in changes}
-        written = await self.records.put(changes)
+        written = await self.records.put(changes, known)
         self._count(before, written)
         for name in names:
             self._look_later(name, now_ms, is_mine=name in mine)
@@ -239,7 +239,7 @@ class Schedules:
             known = self.records.known
             changes = {name: _settled(known[name], runs) for name, runs in left.items() if name in known}
             changes = {name: record for name, record in changes.items() if record != known[name]}
-            written = await self.records.put(changes)
+            written = await self.records.put(changes, known)
             for name in written:
                 self._tell(name, left[name])
             left = {name: left[name] for name in changes if name not in written}

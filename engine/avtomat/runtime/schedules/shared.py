@@ -45,20 +45,25 @@ class SharedRecords:
             self._raw = raw
             return True
 
-    async def put(self, changes: Mapping[str, Record | None]) -> set[str]:
-        """Replace these where they are as this replica knows them (None removes). Returns the names for which that was
-        so; all are read afterwards.
+    async def put(self, changes: Mapping[str, Record | None], before: Mapping[str, Record]) -> set[str]:
+        """Replace these where they are the ones of `before`, as `known` had them when it was decided (None removes).
+        Returns the names for which that was so; all are read afterwards.
         """
         done: set[str] = set()
         names = [*changes]
         for start in range(0, len(names), WRITTEN_AT_ONCE):
-            some = {name: _bytes(changes[name]) for name in names[start : start + WRITTEN_AT_ONCE]}
+            # What others changed here meanwhile is another object, and what is known is what was read with it.
+            some = {
+                name: _bytes(changes[name])
+                for name in names[start : start + WRITTEN_AT_ONCE]
+                if self.known.get(name) is before.get(name)
+            }
             was = {name: self._raw[name] for name in some if name in self._raw}
 
             async def write(some: Mapping[str, bytes] = some, was: Mapping[str, bytes] = was) -> list[str]:
                 return await self._store.put_current(some, was, Shared.SCHEDULE)
 
-            refused = set(await repeat(write))
+            refused = set(await repeat(write)) if some else set()
             await self.follow()
             # A repeat of a write whose answer was lost is refused, because it was done.
             done |= {name for name, raw in some.items() if name not in refused or self._raw.get(name, b"") == raw}
@@ -70,7 +75,7 @@ class SharedRecords:
         for _ in range(TRIES_MAX):
             before = self.known.get(name)
             after = make(before)
-            if after == before or name in await self.put({name: after}):
+            if after == before or name in await self.put({name: after}, {} if before is None else {name: before}):
                 return after
         raise StoreBusy(f"the schedule {name} changed all the time")
 
