@@ -62,7 +62,7 @@ def changes(zone: str) -> list[tuple[datetime, timedelta]]:
     """When the clocks of a zone were put, to the minute, and by how much."""
     found, at = [], BEGIN
     while at < END:
-        end = at + timedelta(hours=6)
+        end = at + timedelta(days=1)
         if offset(end, zone) != offset(at, zone):
             low, high = at, end
             while high - low > timedelta(minutes=1):
