@@ -25,8 +25,8 @@ class Answer:
     """
 
     span: Span
-    when: Condition | None = None
     body: Mapping[str, Json]
+    when: Condition | None = None
     server: Mapping[str, Json] | None = None
     takes_ms: int = 0
     silent: bool = False
@@ -94,7 +94,6 @@ class Case:
     """
 
     name: Name
-    now: datetime = NOW
     schedule: Name | None = None
     input: Json
     input_span: Span
@@ -102,9 +101,10 @@ class Case:
     config: Mapping[str, Json]
     secrets: Mapping[str, str]
     layers: tuple[Mapping[str, Answers], ...]
+    expect: MappingNode | None
+    now: datetime = NOW
     signals: tuple[SentSignal, ...] = ()
     approvals: tuple[Mapping[str, Decisions], ...] = ({}, {})
-    expect: MappingNode | None
 
 
 @value
