@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
@@ -183,7 +183,7 @@ class Schedules:
         known = self.records.known
         mine = [name for name in names if name in known and known[name].since_ms <= self.rules[name].since_ms]
         open_now = dict(zip(mine, await _gathered(self._still_open(known[name]) for name in mine), strict=True))
-        changes: dict[str, Record | None] = {}
+        changes: dict[str, Record] = {}
         cancels: dict[str, tuple[str, ...]] = {}
         for name in mine:
             rule = self.rules[name]
@@ -198,7 +198,9 @@ class Schedules:
         for name in names:
             self._look_later(name, now_ms, is_mine=name in mine)
         await _gathered(self._cancel(job, name) for name, jobs in cancels.items() for job in jobs)
-        await self.finish([name for name in mine if name in written or self._is_left_behind(name, now_ms)], now_ms)
+        claimed = {run.job for name in changes for run in changes[name].starting if run not in known[name].starting}
+        names = [name for name in mine if name in written or self._is_left_behind(name, now_ms)]
+        await self.finish(names, now_ms, lambda run: run.job in claimed or _is_old(run, now_ms))
 
     async def trim_open(self, name: str, most: int) -> None:
         """Forget jobs that have ended where so many are thought to be open."""
@@ -226,10 +228,10 @@ class Schedules:
         record = self.records.known.get(name)
         return record is not None and any(_is_old(run, now_ms) for run in record.starting)
 
-    async def finish(self, names: Iterable[str], now_ms: int) -> None:
-        """Make the jobs of runs that are starting, and write down what came of them."""
+    async def finish(self, names: Iterable[str], now_ms: int, is_own: Callable[[Run], bool]) -> None:
+        """Make the jobs of runs that are starting and `is_own`, and write down what came of them."""
         here = [name for name in names if name in self.rules and name in self.records.known]
-        found = [(name, run) for name in here for run in self.records.known[name].starting]
+        found = [(name, run) for name in here for run in self.records.known[name].starting if is_own(run)]
         done = await _gathered(self._maker.make(self.rules[name], run, now_ms) for name, run in found)
         left: dict[str, list[Run]] = {}
         for (name, _), run in zip(found, done, strict=True):

@@ -99,7 +99,7 @@ class ScheduleOperations:
 
         await self._schedules.trim_open(rule.id, OPEN_MAX // 2)
         await self._schedules.records.change(rule.id, begun)
-        await self._schedules.finish([rule.id], now_ms)
+        await self._schedules.finish([rule.id], now_ms, lambda each: each.token == run.token)
         done = [each for each in self._runs_of(rule) if each.token == run.token]
         if done and done[-1].outcome is Outcome.REFUSED:
             raise RequestRefused(f"no job was made: {done[-1].why}", status=422, code="schedule.refused")
