@@ -336,6 +336,36 @@ class Dispatcher:
 
 
 @dataclass
+class Schedules:
+    """Takes down what is asked of schedules; there is one, `nightly` of `hello`."""
+
+    taken: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def list(self, blueprint: str | None = None) -> list[dict[str, Json]]:
+        return [await self.show("hello", "nightly")] if blueprint in (None, "hello") else []
+
+    async def show(self, blueprint: str, name: str) -> dict[str, Json]:
+        if (blueprint, name) != ("hello", "nightly"):
+            raise RequestRefused("there is no such schedule", status=404, code="schedule.not_found")
+        shown = {"blueprint": "hello", "name": "nightly", "cron": "0 2 * * *", "timezone": "UTC", "input": {}}
+        fixed = {"overlap": "skip", "catch_up": "none", "jitter": None, "paused": None}
+        return {**shown, **fixed, "next": [], "waiting": [], "open": [], "runs": []}
+
+    async def pause(self, blueprint: str, name: str, by: str, reason: str = "") -> dict[str, Json]:
+        self.taken.append(("pause", by, reason))
+        return await self.show(blueprint, name)
+
+    async def resume(self, blueprint: str, name: str) -> dict[str, Json]:
+        self.taken.append(("resume",))
+        return await self.show(blueprint, name)
+
+    async def trigger(self, blueprint: str, name: str, by: str, key: str | None = None) -> tuple[str, bool]:
+        self.taken.append(("trigger", by))
+        await self.show(blueprint, name)
+        return "job1", True
+
+
+@dataclass
 class FakeEngine:
     """What the doors need of an engine."""
 
@@ -345,6 +375,7 @@ class FakeEngine:
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
     approvals: Approvals = field(init=False)
+    schedules: Schedules = field(default_factory=Schedules)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     hooks: Hooks = field(init=False)
     programs: Any = None

@@ -163,6 +163,11 @@ def test_scopes_hold_what_they_are_said_to_hold() -> None:
     assert opened[Scope.VIEWER] >= reading
     assert not opened[Scope.VIEWER] & (verbs | {"submitJob", "restoreBlueprint"})
     assert opened[Scope.OPERATOR] >= reading | verbs
+    seen, done = {"listSchedules", "getSchedule"}, {"pauseSchedule", "resumeSchedule", "triggerSchedule"}
+    assert opened[Scope.VIEWER] >= seen
+    assert not opened[Scope.CLIENT] & (seen | done)
+    assert not opened[Scope.AUTHOR] & done
+    assert opened[Scope.OPERATOR] >= seen | done
     assert not opened[Scope.OPERATOR] & {"submitJob", "restoreBlueprint"}
     assert opened[Scope.AUTHOR] >= reading | {"restoreBlueprint"}
     assert not opened[Scope.AUTHOR] & (verbs | {"submitJob"})

@@ -10,6 +10,7 @@ from avtomat.api.clients.approvals import ApprovalRoutes
 from avtomat.api.clients.blueprints import BLUEPRINTS, BlueprintRoutes
 from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
+from avtomat.api.clients.schedules import SCHEDULE, SCHEDULES, ScheduleRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.clients.trust import TrustRoutes
 from avtomat.api.http.answer import Answer
@@ -31,6 +32,7 @@ from avtomat.api.ui.door import PagesDoor
 from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
+from avtomat.api.ui.schedules import SchedulePages
 from avtomat.api.ui.sessions import Sessions
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
 from avtomat.api.workers.exchange import ExchangeRoutes
@@ -48,6 +50,7 @@ from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.people.workers import Workers
+from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
@@ -70,6 +73,7 @@ class Served(Protocol):
     programs: Programs
     store: Store
     approvals: Approvals
+    schedules: ScheduleOperations
     dispatcher: Dispatcher
     access: AccessKeeper
     limits: Limits
@@ -117,6 +121,7 @@ class App:
             engine.reload_problems,
             can_leave=can_leave,
         )
+        schedules = SchedulePages(engine.schedules, may["POST", SCHEDULE + "/trigger"], can_leave=can_leave)
         routes = (
             WorkerRoutes(engine.dispatcher, settings, signatures),
             ExchangeRoutes(tokens, own_token_guard(settings, access)),
@@ -127,6 +132,7 @@ class App:
             OperatingRoutes(engine.operators, engine.explainer, settings),
             TrustRoutes(engine.workers, engine.trust.breakers, settings),
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
+            ScheduleRoutes(engine.schedules, settings),
             HookRoutes(engine.hooks, settings),
             ApprovingRoutes(engine.approvals, settings.public_url),
             PublicRoutes(engine.readiness, Metrics([counts, signatures, *collectors])),
@@ -141,6 +147,8 @@ class App:
                 *pages.keep(ActionRoutes(engine.operators, engine.signals, actions).routes(), frozenset(Scope)),
                 *pages.keep(others.routes_of_blueprints(), may["GET", BLUEPRINTS]),
                 *pages.keep(others.routes(), frozenset({Scope.VIEWER})),
+                *pages.keep(schedules.routes(), may["GET", SCHEDULES]),
+                *pages.keep(schedules.routes_of_actions(), may["POST", SCHEDULE + "/trigger"]),
                 *everybody.keep(served_by(routes, PUBLIC)),
             ]
         )

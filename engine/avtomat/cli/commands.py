@@ -66,6 +66,15 @@ COMMANDS: Final = {
             "avtomat approvals decide 00a7f8 accept --choice approve --comment 'as agreed'",
         ),
     ),
+    "schedule": Command(
+        "avtomat.cli.schedule",
+        "List, pause and trigger the schedules of an engine; print the next times of a file",
+        (
+            "avtomat schedule next workflows/nightly_report.yaml -n 5",
+            "avtomat schedule list",
+            "avtomat schedule pause nightly_report/nightly --reason 'stocktaking'",
+        ),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",

@@ -33,6 +33,7 @@ class Tally:
     commits: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    schedule_runs: Counter[str] = field(default_factory=Counter)
     hooks: Counter[str] = field(default_factory=Counter)
     breakers: Counter[str] = field(default_factory=Counter)
 

@@ -39,6 +39,9 @@ from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.people.workers import Workers
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.duty import Schedules
+from avtomat.runtime.schedules.making import Maker
+from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
@@ -89,6 +92,7 @@ class Service:
         )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
+        admission = self._admission()
         self.clients = ClientOperations(
             self.store,
             self._executor,
@@ -96,12 +100,16 @@ class Service:
             self.programs,
             self._waiters,
             histories,
-            self._admission(),
+            admission,
             self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(self._executor, admission, config=settings.config, retention=settings.retention_span)
+        outcomes = self.measures.tally.schedule_runs
+        self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
+        self.schedules = ScheduleOperations(self.store, self._schedules, maker)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
         self.dispatcher.events.send = self.signals.send
         tally, now = self.measures.tally.hooks, self._executor.now
@@ -165,6 +173,7 @@ class Service:
         """The store's clock was turned by hand: look at once what is due."""
         self._duties.wake()
         self.trust.wake()
+        self._schedules.wake()
 
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
@@ -300,6 +309,7 @@ class Service:
             "taking calls": self._caller.run,
             "keeping calls": self._caller.keep,
             "keeping reputations": self.trust.reputations.run,
+            "running schedules": self._schedules.run,
         }
         if self.trust.breakers.are_kept:
             duties["keeping breakers"] = self.trust.breakers.run
@@ -333,6 +343,7 @@ class Service:
 
     def _job_changed(self, job: str) -> None:
         self._executor.job_changed(job)
+        self._schedules.job_changed(job)
         self._heard_by(job)
 
     def _store_broken(self, error: StoreError) -> None:
@@ -346,5 +357,6 @@ class Service:
         self._scopes.clear()
         self.programs.look_again()
         self.trust.look_again()
+        self._schedules.look_again()
         self.queues.look_again()
         self._waiters.tell_all()

@@ -110,6 +110,16 @@ DETAILS: Final[Mapping[str, Details]] = {
     "restoreBlueprint": Details(
         text="It stays until the file changes; the first digits of the version are enough.",
     ),
+    "listSchedules": Details(
+        parameters=(Parameter(name="blueprint", text="Only those of this blueprint.", schema={"type": "string"}),)
+    ),
+    "pauseSchedule": Details(text="Runs that wait are dropped, and jobs that run go on."),
+    "resumeSchedule": Details(text="From now on: nothing is made up for."),
+    "triggerSchedule": Details(
+        text="Whatever runs, and whether or not it is paused. 409 `schedule.busy` with 100 of its jobs open, 422 "
+        "`schedule.refused` when its input does not fit.",
+        parameters=(_idempotency_key("The same key of the same person is the same job, for as long as it is kept."),),
+    ),
     "receiveHook": Details(
         text="A hook is one of `on` in its blueprint, whose `verify` says how requests are signed. 202 once the job or "
         "the signal is stored; 200 for what was taken before, and for what changes nothing.",

@@ -25,6 +25,9 @@ from avtomat.runtime.people import causes, withheld
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.making import CLIENT as SCHEDULE_CLIENT
+from avtomat.runtime.schedules.making import LABEL as SCHEDULE_LABEL
+from avtomat.runtime.schedules.making import LABEL_OF_TIME as TIME_LABEL
 from avtomat.runtime.trust.breaker import as_json as breaker_as_json
 from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -83,7 +86,7 @@ class Explainer:
         if row is None:
             return None
         status = status_word(row.status, scope_of_row(row).waiting, row.tasks)
-        return {"job_id": job_id, "status": status, "causes": await self._causes(row)}
+        return {"job_id": job_id, "status": status, "causes": await self._causes(row), **_made_by(row)}
 
     async def _causes(self, row: JobRow) -> Causes:
         waiter = Waiter(job=row.job, scope=ROOT, state=row.state or None)
@@ -271,3 +274,12 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
             return {"code": "TIMEOUT_ERROR", "message": "it took longer than its timeout"}
         case _:
             return {"code": "CONTRACT_VIOLATION_ERROR", "message": "its output is not what `expects` describes"}
+
+
+def _made_by(row: JobRow) -> dict[str, Json]:
+    """The schedule that made a job, and the time for which it did."""
+    if row.client != SCHEDULE_CLIENT:
+        return {}
+    labels = loads(row.head).get("labels", {})
+    name = f"{row.blueprint}/{labels.get(SCHEDULE_LABEL, '')}"
+    return {"schedule": {"name": name, "scheduled_for": labels.get(TIME_LABEL)}}

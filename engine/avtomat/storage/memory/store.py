@@ -72,6 +72,7 @@ class MemoryStore:
         self.turns = turns
         self._clock = StoreClock()
         self._own_ms = clock or self._clock.now_ms
+        self._wall_ms = clock or self._clock.wall_ms
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
         self._parts = [
@@ -95,6 +96,10 @@ class MemoryStore:
         """The clock with its offset, never backwards."""
         self._now_ms = max(self._now_ms, self._own_ms() + self._offset_ms())
         return self._now_ms
+
+    def wall_ms(self) -> int:
+        """The system's time, or what tests give in its place."""
+        return self._wall_ms() + self._offset_ms()
 
     def trouble(self) -> StoreError | None:
         """Nothing is ever known to be wrong."""

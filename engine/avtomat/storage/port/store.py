@@ -86,6 +86,11 @@ class Store(Protocol):
     def now_ms(self) -> int:
         """The store's clock as this replica knows it; never backwards within this object."""
 
+    def wall_ms(self) -> int:
+        """The time of day as this replica knows it: the store's clock, but where that goes on after the system's was
+        turned back. What people write as a time of day is held to it.
+        """
+
     def gauges(self) -> Mapping[str, float]:
         """Numbers of this kind of store, for metrics: how far its clock is before the system's (`clock_ahead_seconds`),
         how often that one jumped (`clock_jumps`), and what else it has.

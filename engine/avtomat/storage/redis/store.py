@@ -82,6 +82,7 @@ class RedisStore:
         self._run, self._run_for, self._run_everywhere = runner.run, runner.run_for, runner.run_everywhere
         self._clock = runner.clock
         self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
+        self.wall_ms = self._clock.wall_ms
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
 

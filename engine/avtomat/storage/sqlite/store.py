@@ -81,6 +81,7 @@ class SqliteStore:
         self._ageing_ms = ageing_ms
         self._clock = clock or StoreClock(offset_ms=offset_ms)
         self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
+        self.wall_ms = self._clock.wall_ms
         self._broken: Callable[[StoreError], None] | None = None
         self._opened: OpenFile | None = None
         self._watching: asyncio.Task[None] | None = None

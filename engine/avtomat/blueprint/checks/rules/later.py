@@ -15,7 +15,7 @@ from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import StateSpec, entries_of, part_of
 
 STATE_KEYS = ("callback",)
-JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
+JOB_KEYS = frozenset({"concurrency", "search"})
 HINT = "leave it out for now"
 
 

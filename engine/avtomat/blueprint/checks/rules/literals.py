@@ -33,6 +33,7 @@ _WHY = {
     "worker": "what is asked of workers is literal, because the queue is chosen by it; only `sticky` may be a template",
     "retry": "policies are literal",
     "policies": "policies are literal",
+    "schedule": "it is literal; in the job `job.labels.scheduled_for` is the time for which it was made",
 }
 
 
