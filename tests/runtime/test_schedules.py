@@ -475,5 +475,5 @@ async def test_nothing_is_asked_of_the_store_while_a_thousand_schedules_have_not
     clock.advance(2_000)
     await schedules.look()
 
-    assert faults.calls == ["current"]
+    assert faults.calls == ["agreed"]
     await replica.stop()
