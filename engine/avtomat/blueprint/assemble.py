@@ -22,6 +22,7 @@ from avtomat.blueprint.spec import (
     StateSpec,
     entries_of,
     part_of,
+    text_of,
 )
 from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Template
@@ -78,6 +79,8 @@ class _Assembler:
             priority=whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
+            runs=frozenset(text_of(state.part("run")) or "" for state in self.blueprint.states if state.kind == "run"),
+            own_priority="priority" in content,
         )
 
     def _finally_time(self) -> Amount | None:
@@ -119,6 +122,4 @@ class _Assembler:
         )
 
     def _state(self, state: StateSpec) -> State:
-        assemble_state = kind_of(state).assemble
-        assert assemble_state is not None, f"states of the kind {state.kind} are refused before they get here"
-        return assemble_state(self.parts, state)
+        return kind_of(state).assemble(self.parts, state)

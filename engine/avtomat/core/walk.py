@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from avtomat.core.amounts import AuthorError, kind_of_value
 from avtomat.core.duration import parse_span
+from avtomat.core.family import StartJob
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import Error, Head, Ref, Status
@@ -57,6 +58,8 @@ class Walk:
         self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
         self.undos: list[Undo] = []
+        self.jobs: list[StartJob] = []
+        self.refused = view.refused
         self.noted = view.undos
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
@@ -322,6 +325,7 @@ class Walk:
             close=self._left(waiting),
             status=self.status,
             undos=tuple(self.undos),
+            jobs=tuple(self.jobs),
         )
 
     def end(self, ended: ScopeEnded) -> Change:
@@ -355,6 +359,7 @@ class Walk:
             status=status,
             reason=reason,
             undos=tuple(self.undos),
+            jobs=tuple(self.jobs),
         )
 
     def _left(self, waiting: Waiting) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
 from avtomat.runtime.jobs.admission import Admission
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
@@ -76,7 +77,8 @@ class Service:
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
-        self._executor = Executor(self.store, self._scopes, self._waiters)
+        children = Children(self.programs.by_digest, retention=settings.retention_span)
+        self._executor = Executor(self.store, self._scopes, self._waiters, children)
         self.dispatcher = Dispatcher(
             self.store,
             self._executor,
@@ -96,8 +98,8 @@ class Service:
             histories,
             self._admission(),
             self.limits,
+            children=children,
             config=settings.config,
-            retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)

@@ -39,6 +39,9 @@ class State:
     HAS_OUTPUT: ClassVar[bool] = True
     """Whether it leaves an output of its own in `outputs`."""
 
+    HOLDS_JOBS: ClassVar[bool] = False
+    """Whether it waits for jobs that it began, which undo themselves before the job ends badly."""
+
     name: str
     transitions: tuple[Transition, ...] = ()
     sets: Sets = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
@@ -16,11 +15,12 @@ from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.byte_budget import ByteBudget, Claim
 from avtomat.runtime.jobs.admission import Admission, not_now
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import error_code_of, job_of_row, refs_of, scope_of_row, status_word
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
+from avtomat.runtime.jobs.submission import Family, Submission, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
@@ -85,8 +85,8 @@ class ClientOperations:
         admission: Admission,
         limits: Limits,
         *,
+        children: Children,
         config: Mapping[str, Json],
-        retention: timedelta,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -96,8 +96,8 @@ class ClientOperations:
         self._histories = histories
         self._admission = admission
         self._limits = limits
+        self._children = children
         self._config = config
-        self._retention = retention
         self._filling = ByteBudget(FILLED_AT_ONCE_BYTES_MAX, wait_s=FILLING_WAIT_S)
 
     # --- submitting --------------------------------------------------------------------------------------------------
@@ -160,7 +160,9 @@ class ClientOperations:
         self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
     ) -> Created:
         now = self._executor.now()
-        beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
+        if program.runs:
+            asked = replace(asked, family=Family(runs=self._programs.family_of(program)))
+        beginning = await self._children.begin(job, program, asked, given, now, self._config)
         if filling is not None:
             filling.shrink(beginning.kept.head_size)
         return await self._executor.create(beginning)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from avtomat.core.awaited_child import OnChild
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
@@ -33,6 +34,7 @@ from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
 from avtomat.runtime.jobs.joining import Joined, complete
@@ -40,7 +42,7 @@ from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, Begun, Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
@@ -83,10 +85,11 @@ class Listeners:
 class Executor:
     """Decides and commits, for all jobs of this replica."""
 
-    def __init__(self, store: Store, scopes: Scopes, waiters: Waiters) -> None:
+    def __init__(self, store: Store, scopes: Scopes, waiters: Waiters, children: Children) -> None:
         self._store = store
         self._scopes = scopes
         self._waiters = waiters
+        self._children = children
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
         self._changed_meanwhile: set[str] = set()
@@ -197,11 +200,13 @@ class Executor:
             joined = await complete(self._store, kept, event)
             event = joined.event
         view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
-        decision = decide(kept.program, view, event, now)
+        decision, begun = decide(kept.program, view, event, now), NOTHING_BEGUN
+        if isinstance(decision, Change) and decision.jobs:
+            decision, begun = await self._children.decide(kept, view, event, now, decision)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            written = _encode(kept, decision, event, now, beside, _given(event, cause))
+            written = _encode(kept, decision, event, now, beside, _given(event, cause), begun)
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large), event=event)
@@ -261,6 +266,8 @@ class Executor:
         after = _after(kept, change, written)
         self._publish(after, change, written.writes)
         self._begin(after, written.writes, answer.begins)
+        if _tells_family(kept, change):
+            self.mail_came()
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
         return Handled(answer=answer, change=change)
@@ -273,7 +280,7 @@ class Executor:
         else:
             self._scopes.drop(kept)
             if kept.scope.path == ROOT and self._waiters.awaited(kept.head.job):
-                whole = not any(isinstance(value, Ref) for value in kept.scope.outputs.values())
+                whole = not (kept.head.runs or any(isinstance(value, Ref) for value in kept.scope.outputs.values()))
                 now = from_ms(writes.at_ms)
                 ended = ended_job(kept.head, kept.scope, change.ended, now) if whole else None
                 self._waiters.tell(kept.head.job, ended)
@@ -329,6 +336,7 @@ def _encode(
     now: datetime,
     beside: Mapping[str, bytes],
     given: Given | None = None,
+    begun: Begun = NOTHING_BEGUN,
 ) -> Written:
     return encode(
         change,
@@ -341,6 +349,7 @@ def _encode(
         around=kept.around,
         beside=beside,
         given=given,
+        begun=begun,
     )
 
 
@@ -364,10 +373,25 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
     )
 
 
+def _tells_family(kept: Kept, change: Change) -> bool:
+    """Whether the store may have mailed another job with this commit: the parent of one that ended, or a child that is
+    left.
+    """
+    if change.ended is not None and kept.scope.path == ROOT and kept.head.parent_id is not None:
+        return True
+    left = isinstance(kept.scope.waiting, OnChild) and change.scope.waiting != kept.scope.waiting
+    return bool(kept.program.runs) and (left or bool(change.close) or change.ended is not None)
+
+
 def due_of(writes: Writes) -> int | None:
-    """When the store must be asked for what came due because of this write; None when it set no time."""
+    """When the store must be asked for what came due because of this write; None when it set no time. Of a job that
+    begins with it that is at once where bodies begin, or where it has ended.
+    """
     dispatch = writes.dispatch
     times = [writes.timer_ms]
+    for new in (*writes.jobs, *(() if dispatch is None or dispatch.child is None else (dispatch.child,))):
+        is_due = new.writes.fork is not None or new.writes.end is not None
+        times += [new.writes.at_ms if is_due else due_of(new.writes), new.deadline_ms]
     if dispatch is not None:
         times += [dispatch.not_before_ms, dispatch.total_at_ms]
         if dispatch.queue_ms is not None:

@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 from hashlib import blake2b
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from orjson import Fragment
 
+from avtomat.core.family import StartJob
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
 from avtomat.core.model import Error, Ref, Status
 from avtomat.core.program import Limits, Requirements
-from avtomat.core.scope import Around, Scope
+from avtomat.core.scope import ROOT, Around, Scope
 from avtomat.core.timestamp import span_ms, to_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnUnwind
@@ -25,7 +27,8 @@ from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
 from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
-from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, SignalWait, Writes
+from avtomat.storage.port.store import DECLINED
+from avtomat.storage.port.writes import Dispatch, HeadChange, NewJob, ScopeEnd, SignalWait, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
@@ -43,6 +46,9 @@ FAILURE_MARK = b"!"
 
 FAILURE_PART_BYTES_MAX = 1_000
 """An error that is kept there has so much of its message at most, and no details that are longer."""
+
+RUN: Final = RESERVED + "run"
+"""The queue, which nobody polls, of attempts that children are at work on."""
 
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
@@ -87,6 +93,20 @@ class Written:
     record: Mapping[str, Json]
 
 
+@value
+class Begun:
+    """The jobs that a decision begins: the one that the scope waits for, as `order` says, at work on the attempt
+    `task_id`; and others.
+    """
+
+    task_id: str = ""
+    order: StartJob | None = None
+    child: NewJob | None = None
+    jobs: tuple[NewJob, ...] = ()
+
+
+NOTHING_BEGUN: Final = Begun()
+
 P = ParamSpec("P")
 
 
@@ -119,9 +139,11 @@ def encode(
     around: Around,
     beside: Mapping[str, bytes],
     given: Given | None = None,
+    begun: Begun = NOTHING_BEGUN,
 ) -> Written:
     """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
-    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave.
+    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave, `begun` the jobs
+    that begin with it.
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
@@ -134,6 +156,8 @@ def encode(
         entry["dispatch"] = _dispatch_entry(change.dispatch)
     if change.ended is not None:
         entry["ended"] = change.ended.status
+    if change.jobs:
+        entry["jobs"] = [_job_entry(order) for order in change.jobs]
     now_ms = to_ms(now)
     fork = None
     if change.fork is not None:
@@ -147,18 +171,19 @@ def encode(
         state=scope.state or "",
         record=dumps(entry) if before else _with(dumps(entry), "set", body),
         at_ms=now_ms,
-        dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
-        dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
+        dead_because=DECLINED if event.get("compensate") is False else _DEAD_BECAUSE.get(event["type"], "ended"),
+        dispatch=_held(begun) if change.dispatch is None else _dispatch(change.dispatch, job, trace),
         timer_ms=_timer(change, now_ms),
         signal=None if change.keeps else _signal(change),
         timer_by_wall=change.scope.waiting is not None and change.scope.waiting.by_wall,
         fork=fork,
         close=tuple(fork_path(scope.path, number) for number in change.close),
-        end=None if change.ended is None else _end(change.ended, given),
+        end=None if change.ended is None else _end(change.ended, given, is_root=scope.path == ROOT),
         head=None if change.status is None else _head_change(change.status, change.reason),
         undo=encode_undos(change.undos),
         undone_seq=change.undone_seq,
         keeps_task=change.keeps,
+        jobs=begun.jobs,
         values=values,
         shared=_shared(body, before, given),
     )
@@ -286,6 +311,21 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
     )
 
 
+def _held(begun: Begun) -> Dispatch | None:
+    """The attempt that a child is at work on."""
+    if begun.child is None or begun.order is None:
+        return None
+    return Dispatch(
+        task_id=begun.task_id, attempt=begun.order.attempt, queue=RUN, priority=0, body=b"", child=begun.child
+    )
+
+
+def _job_entry(order: StartJob) -> dict[str, Json]:
+    """A job that begins with the commit, as history tells it."""
+    entry: dict[str, Json] = {"job": order.job, "blueprint": order.blueprint, "version": order.digest}
+    return {**entry, "detached": True} if order.detached else {**entry, "attempt": order.attempt}
+
+
 def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
     """A task that is offered, as history tells it."""
     entry: dict[str, Json] = {"attempt": order.attempt}
@@ -296,12 +336,12 @@ def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
     return entry
 
 
-def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
+def _end(ended: ScopeEnded, given: Given | None, *, is_root: bool) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
         output=_left(ended, given),
-        error=_error(ended.error),
+        error=_error(ended.error) if is_root or ended.error is None else dumps(ended.error.as_record()),
     )
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from avtomat.storage.memory.mail import unwind
+from avtomat.storage.memory.mail import deliver, put, unwind
 from avtomat.storage.memory.reads import loaded_if_small
-from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Queued, Scope
+from avtomat.storage.memory.state import Attempt, Job, Letter, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
-from avtomat.storage.port.rules import STRIDE, earliest, job_of_task, turns_after
-from avtomat.storage.port.writes import Dispatch
+from avtomat.storage.port.rules import STRIDE, child_mail, earliest, job_of_task, left_mail, turns_after
+from avtomat.storage.port.writes import Dispatch, ScopeEnd
 
 
 def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
     """Open an attempt of the scope's visit: delayed until its time, or in its queue at once."""
     source = _source(scope, dispatch)
     is_early = dispatch.not_before_ms is not None and dispatch.not_before_ms > now_ms
+    phase = Phase.DELAYED if is_early else Phase.QUEUED
     attempt = Attempt(
         task_id=dispatch.task_id,
         path=scope.path,
@@ -28,15 +29,16 @@ def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, no
         queue=source.queue,
         priority=source.priority,
         body=source.body or b"",
-        phase=Phase.DELAYED if is_early else Phase.QUEUED,
+        phase=phase if dispatch.child is None else Phase.CHILD,
         since_ms=now_ms,
         total_at_ms=dispatch.total_at_ms,
+        worker=None if dispatch.child is None else dispatch.child.job,
     )
     if dispatch.requirements is not None:
         part.requirements[attempt.queue] = dispatch.requirements
     scope.task = scope.last = attempt
     job.attempts[attempt.task_id] = attempt
-    if is_early:
+    if is_early or attempt.is_child:
         job.arm_attempt(attempt)
     else:
         put_in_queue(part, job, attempt, now_ms)
@@ -71,8 +73,15 @@ def end_by_result(part: Partition, job: Job, attempt: Attempt, result_hash: str,
 
 
 def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> list[Revoked]:
-    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live."""
+    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live; a child
+    is told.
+    """
     job.scopes[attempt.path].task = None
+    if attempt.phase is Phase.CHILD:
+        attempt.phase, attempt.why, attempt.ended_ms, attempt.holds = Phase.ENDED, why, now_ms, True
+        job.arm_attempt(attempt)
+        leave_child(part, attempt, why, now_ms)
+        return []
     if attempt.phase is not Phase.LEASED:
         part.unqueue(job, attempt)
         del job.attempts[attempt.task_id]
@@ -83,6 +92,28 @@ def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> 
     attempt.holds = attempt.lease_until_ms > now_ms
     job.arm_attempt(attempt)
     return [Revoked(task_id=attempt.task_id, worker=attempt.worker or "")]
+
+
+def leave_child(part: Partition, attempt: Attempt, why: str, now_ms: int) -> None:
+    """Tell a child that nobody waits for it any more."""
+    child = part.jobs.get(attempt.worker or "")
+    if child is not None:
+        deliver(part, child, left_mail(why), now_ms)
+
+
+def child_ended(part: Partition, task_id: str, end: ScopeEnd, now_ms: int) -> None:
+    """A job ended that answers this attempt: it is the attempt's result, if the attempt is still open."""
+    parent = part.jobs.get(job_of_task(task_id))
+    attempt = None if parent is None else parent.attempts.get(task_id)
+    if parent is None or attempt is None:
+        return
+    if attempt.is_open:
+        end_by_result(part, parent, attempt, "", now_ms)
+        left = end.output if end.error is None else end.error
+        mail = child_mail(attempt.path, task_id, attempt.worker or "", end.status, left)
+        put(parent, parent.scopes[attempt.path], Letter(mail=mail, order=part.next_order()), now_ms)
+    elif attempt.holds:
+        lease_seen_over(part, parent, attempt, now_ms)
 
 
 def lease_seen_over(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
@@ -165,7 +196,7 @@ def held(part: Partition, worker: str, task_id: str, now_ms: int) -> tuple[Job, 
     """The attempt, if it is leased to this worker, or was when it died."""
     job = part.jobs.get(job_of_task(task_id))
     attempt = None if job is None else job.attempt(task_id, now_ms)
-    if job is None or attempt is None or attempt.worker != worker or attempt.why == "result":
+    if job is None or attempt is None or attempt.worker != worker or attempt.why == "result" or attempt.is_child:
         return None
     return None if attempt.phase in {Phase.DELAYED, Phase.QUEUED} else (job, attempt)
 

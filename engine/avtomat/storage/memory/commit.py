@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avtomat.storage.memory.attempts import end_by_result, kill, lease_seen_over, open_attempt
+from avtomat.storage.memory.attempts import child_ended, end_by_result, kill, lease_seen_over, leave_child, open_attempt
 from avtomat.storage.memory.joins import close, scope_ended, start_fork
 from avtomat.storage.memory.mail import (
     find,
@@ -25,6 +25,7 @@ from avtomat.storage.memory.reads import loaded
 from avtomat.storage.memory.state import Attempt, Job, Letter, Member, Partition, Phase, Scope
 from avtomat.storage.port.answers import Committed, Created, HistoryEntry, Outcome, Revoked
 from avtomat.storage.port.rules import LOST_REASONS, PARKED, ROOT, cause_word, partition_of, result_mail
+from avtomat.storage.port.store import DECLINED
 from avtomat.storage.port.writes import Cause, DueCause, HeadChange, MailCause, NewJob, ResultCause, ScopeEnd, Writes
 
 TASK_LIMITS = frozenset({"queue", "attempt", "lease", "total"})
@@ -92,7 +93,7 @@ def _judge_result(part: Partition, job: Job, path: str, cause: ResultCause, now_
         return Committed(outcome=Outcome.DUPLICATE if is_same else Outcome.MISMATCH)
     if attempt.phase in {Phase.DELAYED, Phase.QUEUED}:
         return Committed(outcome=Outcome.LOST, reason="released")
-    if attempt.worker != cause.worker:
+    if attempt.worker != cause.worker or attempt.is_child:
         return Committed(outcome=Outcome.MISMATCH)
     if attempt.phase is Phase.LEASED:
         return attempt
@@ -191,10 +192,16 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
     _record_undo(job, writes)
     if writes.head is not None:
         _change_head(part, job, writes.head)
+    if writes.dead_because == DECLINED:
+        for attempt in [attempt for attempt in job.attempts.values() if attempt.is_child and attempt.holds]:
+            leave_child(part, attempt, DECLINED, now_ms)
     written = _replace_waiting(part, job, scope, writes, now_ms)
     if writes.end is not None:
         _end(part, job, path, writes.end, writes.dead_because, written, now_ms)
     mailed = job.mailed
+    child = None if writes.dispatch is None else writes.dispatch.child
+    for new in (*(() if child is None else (child,)), *writes.jobs):
+        create(part, new, now_ms)
     for post in writes.posts:
         if partition_of(post.job) == part.number:
             send(part, post, now_ms)
@@ -293,6 +300,8 @@ def _end(
     written.begins = ()
     if path == ROOT:
         _end_job(part, job, end)
+        if job.new.answers is not None:
+            child_ended(part, job.new.answers, end, now_ms)
     else:
         written.begins = tuple(scope_ended(part, job, path, end, now_ms))
 

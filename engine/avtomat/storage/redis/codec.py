@@ -47,12 +47,13 @@ def client_key(client: str, key: str | None) -> str:
 
 
 def create_arguments(new: NewJob) -> list[Argument]:
-    """What create.lua takes."""
+    """What create.lua takes: a job as parts/beginning.lua begins it."""
     client, blueprint, digest, key = named(new.client), named(new.blueprint), named(new.digest), named(new.key or "")
-    retention, parent, body_hash = new.retention_ms, named(new.parent or ""), named(new.body_hash)
+    retention, body_hash, needs = new.retention_ms, named(new.body_hash), " ".join(new.needs)
+    family = f"{named(new.parent or '')}\n{named(new.answers or '')}\n{named(needs)}\n"
     arguments: list[Argument] = [
         new.job,
-        f"{client}\n{blueprint}\n{digest}\n{body_hash}\n{retention}\n{key}\n{parent}\n",
+        f"{client}\n{blueprint}\n{digest}\n{body_hash}\n{retention}\n{key}\n{family}",
         new.head,
         client_key(new.client, new.key),
         optional(new.deadline_ms or None),
@@ -141,6 +142,15 @@ def _add_writes(to: list[Argument], writes: Writes, partition: int, *, is_root: 
     _add_rest(to, writes)
     for post in writes.posts:
         _add_post(to, post, partition)
+    if writes.dispatch is not None and writes.dispatch.child is not None:
+        _add_begun(to, "child", writes.dispatch.child)
+    for new in writes.jobs:
+        _add_begun(to, "job", new)
+
+
+def _add_begun(to: list[Argument], word: str, new: NewJob) -> None:
+    arguments = create_arguments(new)
+    to += (word, len(arguments), *arguments)
 
 
 def _add_rest(to: list[Argument], writes: Writes) -> None:

@@ -50,7 +50,11 @@ _DROP: Final = "DELETE FROM attempts WHERE task_id = ?"
 _QUEUE: Final = """
 UPDATE attempts SET phase = ?, since_ms = ?, place = ?, queue_at_ms = ?, attempt_at_ms = NULL, lease_until_ms = NULL,
     worker = NULL, nonce = NULL, progress = NULL WHERE task_id = ?"""
-_LIVE: Final = "SELECT count(*) FROM attempts WHERE task_id >= ? AND task_id < ? AND phase IN ('leased', 'held')"
+_LIVE: Final = """
+SELECT count(*) FROM attempts WHERE task_id >= ? AND task_id < ? AND phase IN ('leased', 'held', 'child')"""
+_CHILD: Final = "UPDATE attempts SET worker = ? WHERE task_id = ?"
+_HELD_CHILDREN: Final = """
+SELECT worker FROM attempts WHERE task_id >= ? AND task_id < ? AND phase = 'held' AND lease_until_ms IS NULL"""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,11 @@ class Attempt:
     lease_until_ms: int | None
     total_at_ms: int | None
 
+    @property
+    def is_child(self) -> bool:
+        """Whether a job is at work on it, or was."""
+        return self.phase == "child" or (self.worker is not None and self.lease_until_ms is None)
+
     def is_remembered(self, now: int) -> bool:
         """Whether the store still knows this attempt, however long it takes to clean up."""
         return self.ended_ms is None or self.phase == "held" or now < self.ended_ms + ENDED_ATTEMPT_KEPT_MS
@@ -94,7 +103,7 @@ def get(db: sqlite3.Connection, task_id: str, now: int) -> Attempt | None:
 def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
     """Open an attempt in the scope's queue: delayed, queued, or parked with its job. The row is the caller's."""
     delayed = task.not_before_ms is not None and task.not_before_ms > step.now
-    phase = "delayed" if delayed else "parked" if spot.parked else "queued"
+    phase = "child" if task.child else "delayed" if delayed else "parked" if spot.parked else "queued"
     not_before = task.not_before_ms if delayed else None
     queue_at = None if delayed or task.queue_ms is None else step.now + task.queue_ms
     assert spot.priority is not None
@@ -110,7 +119,7 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             spot.queue,
             spot.client,
             spot.priority,
-            0 if delayed else step.place(spot.partition, spot.priority),
+            0 if delayed or task.child else step.place(spot.partition, spot.priority),
             phase,
             step.now,
             not_before,
@@ -121,6 +130,8 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             task.total_at_ms,
         ),
     )
+    if task.child is not None:
+        step.db.execute(_CHILD, (task.child.job, task.task_id))
     if phase == "queued":
         assert spot.queue is not None
         step.moved[spot.partition, spot.queue] += 1
@@ -189,6 +200,14 @@ def end(step: Step, spot: Spot, task_id: str, why: str) -> list[Revoked]:
     """
     attempt = get(step.db, task_id, step.now)
     assert attempt is not None
+    if attempt.phase == "ended":
+        return []
+    if attempt.phase == "child":
+        assert attempt.worker is not None
+        step.db.execute(_END, ("held", why, step.now, task_id))
+        note_extras(step.db, spot)
+        step.left[attempt.worker] = why
+        return []
     if attempt.phase != "leased":
         step.db.execute(_DROP, (task_id,))
         if attempt.phase == "queued":
@@ -209,8 +228,18 @@ def end(step: Step, spot: Spot, task_id: str, why: str) -> list[Revoked]:
     return [Revoked(task_id=task_id, worker=attempt.worker)]
 
 
+def use_child(step: Step, attempt: Attempt) -> None:
+    """End an attempt by the end of its child. The scope's row and the due member are the caller's."""
+    step.db.execute(_USE, ("", step.now, attempt.task_id))
+
+
+def held_children(db: sqlite3.Connection, job: str) -> list[str]:
+    """The children that nobody waits for any more, and that have not ended."""
+    return [worker for (worker,) in db.execute(_HELD_CHILDREN, of_job(job))]
+
+
 def let_go(step: Step, attempt: Attempt) -> None:
-    """The worker of a held attempt was heard of, or its lease has ended: it is no longer live."""
+    """The worker of a held attempt was heard of, its lease has ended, or its child: it is no longer live."""
     step.db.execute(_LET_GO, (attempt.task_id,))
     step.db.execute(_NOT_DEAD, (attempt.n, attempt.path, f"dead {attempt.task_id}"))
 

@@ -203,7 +203,7 @@ def progress(step: Step, worker: str, task_id: str, note: bytes) -> bool:
 def _held(step: Step, worker: str, task_id: str) -> Attempt | None:
     """The attempt, if it is leased to this worker, or was when it died."""
     attempt = attempts.get(step.db, task_id, step.now)
-    if attempt is None or attempt.worker != worker or attempt.why == "result":
+    if attempt is None or attempt.worker != worker or attempt.why == "result" or attempt.is_child:
         return None
     return attempt
 

@@ -14,7 +14,7 @@ function S.judge_ended(job, path, worker, hash)
   if record.why == 'result' then
     return S.refused(record.hash == hash and record.worker == worker and 'duplicate' or 'mismatch')
   end
-  if record.worker ~= worker then return S.refused('mismatch') end
+  if record.worker ~= worker or S.is_childs(record) then return S.refused('mismatch') end
   S.end_live_lease(job, ARGV[6], record)
   S.unwind(job)
   return S.refused(S.how_dead(record.why), record.why)
