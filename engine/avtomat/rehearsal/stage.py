@@ -35,12 +35,13 @@ from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signal, Signals
-from avtomat.runtime.jobs.submission import Submission, begin, input_of
+from avtomat.runtime.jobs.submission import Submission, input_of
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.asking import Questions
@@ -113,7 +114,8 @@ class _Stage:
         self._programs = Programs(store, build_program)
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(store, self._programs, kept)
-        self._executor = Executor(store, self._scopes, Waiters())
+        self._children = Children(self._programs.by_digest, retention=RETENTION)
+        self._executor = Executor(store, self._scopes, Waiters(), self._children)
         self._executor.listen(Listeners(revoked=self._cancel, due_at=lambda _: None))
         self._timers = Timers(store, self._executor)
         self._vault = Secrets({name: InlineSecret(text=text) for name, text in case.secrets.items()}, environ={})
@@ -149,7 +151,7 @@ class _Stage:
     async def _submit(self, asked: Submission) -> None:
         given = input_of(self._program, asked)
         now, config = self._executor.now(), self._case.config
-        beginning = begin(JOB, self._program, asked, given, now, config=config, retention=RETENTION)
+        beginning = await self._children.begin(JOB, self._program, asked, given, now, config)
         await self._executor.create(beginning)
 
     async def _played(self, stopped: CaseStopped | None) -> Played:

@@ -75,6 +75,7 @@ class RunState(State):
             digest=digest,
             input={} if self.input is None else walk.render(self.input, walk.names()).value,
             visit=walk.visit,
+            place=walk.place,
             attempt=attempt,
             detached=detached,
         )
