@@ -39,6 +39,10 @@ def _limit(default: int, most: int) -> Parameter:
     return Parameter(name="limit", text="How many at most.", schema=schema)
 
 
+_STATUS_FILTER: Final = Parameter(
+    name="status", text="Only these.", schema={"type": "string", "enum": sorted(STATUS_WORDS)}
+)
+_BLUEPRINT_FILTER: Final = Parameter(name="blueprint", text="Only jobs of this blueprint.", schema={"type": "string"})
 _JOB: Final = "/api/v1/jobs/{job}"
 _READING: Final = (Scope.CLIENT, Scope.VIEWER)
 
@@ -66,8 +70,13 @@ OPERATIONS: Final = (
         summary="List jobs, newest first",
         text="A status that an open job derives from what it waits for filters each page, which may then be short.",
         parameters=(
-            Parameter(name="status", text="Only these.", schema={"type": "string", "enum": sorted(STATUS_WORDS)}),
-            Parameter(name="blueprint", text="Only jobs of this blueprint.", schema={"type": "string"}),
+            _STATUS_FILTER,
+            _BLUEPRINT_FILTER,
+            Parameter(
+                name="parent",
+                text="Only jobs that this job began; `none`: only those that no job began.",
+                schema={"type": "string"},
+            ),
             _limit(PAGE_DEFAULT, PAGE_MAX),
             _CURSOR,
         ),
@@ -111,6 +120,17 @@ OPERATIONS: Final = (
         summary="Read a job's history, oldest first",
         parameters=(_limit(PAGE_MAX, HISTORY_PAGE_MAX), _HISTORY_CURSOR),
         answers={200: "History"},
+        refusals=(404, 422, 503),
+    ),
+    Operation(
+        method="get",
+        path=_JOB + "/children",
+        id="listChildren",
+        door="client",
+        scopes=_READING,
+        summary="List the jobs that a job began, newest first",
+        parameters=(_STATUS_FILTER, _BLUEPRINT_FILTER, _limit(PAGE_DEFAULT, PAGE_MAX), _CURSOR),
+        answers={200: "JobPage"},
         refusals=(404, 422, 503),
     ),
     Operation(

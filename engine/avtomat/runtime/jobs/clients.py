@@ -42,6 +42,9 @@ FILLED_AT_ONCE_BYTES_MAX = 256 * 1024 * 1024
 
 FILLING_WAIT_S = 5.0
 
+CHILDREN_SHOWN_MAX = 20
+"""So many of its children a job shows with it."""
+
 WAITING_WORDS = frozenset(
     {
         "pending",
@@ -287,8 +290,14 @@ class ClientOperations:
         refs = refs_of(scope_of_row(row))
         texts = {name: await self._scopes.text(row.job, ref) for name, ref in refs.items()}
         head = await self.head_of(row)
+        page = await self._children_of(row.job) if head.runs else None
         values = {name: loads(text) for name, text in texts.items()}
-        return job_of_row(row, head, {**scope_of_row(row).outputs, **values})
+        return {**job_of_row(row, head, {**scope_of_row(row).outputs, **values}), **(page or {})}
+
+    async def _children_of(self, job: str) -> dict[str, Json]:
+        """The newest jobs that the job began, and the cursor of those before them."""
+        jobs, cursor = await self.jobs(Query(parent=job, limit=CHILDREN_SHOWN_MAX))
+        return {"children": {"jobs": jobs, "next_cursor": cursor}}
 
     async def head_of(self, row: JobRow) -> Head:
         """What holds for the whole job, its input included."""
@@ -338,6 +347,7 @@ def _summary(row: JobRow) -> dict[str, Json]:
         "finished_at": None if row.finished_ms is None else format_time(from_ms(row.finished_ms)),
         "labels": fixed.get("labels", {}),
         "priority": fixed.get("priority", 5),
+        **({"parent_id": fixed["parent_id"]} if "parent_id" in fixed else {}),
     }
 
 
