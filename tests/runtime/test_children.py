@@ -301,7 +301,7 @@ async def test_a_cancel_reaches_the_child_and_its_undos_come_first(house: House)
     assert (await house.job(job))["status"] == "compensating"
     why = await house.replicas[1].explainer.why(job, None)
     assert why is not None
-    assert [each["cause"] for each in why["causes"]][0] == "children_awaited"
+    assert why["causes"][0]["cause"] == "children_awaited"
     assert {each.get("job") for each in why["causes"][1:]} == {child}
     await house.answer(undo)
     assert (await house.ended(child))["status"] == "cancelled"

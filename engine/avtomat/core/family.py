@@ -16,7 +16,8 @@ PARTITION_DIGITS = 2
 class StartJob:
     """Begin a job of this version of a blueprint, under the id `job`, for a visit of the scope that decided so.
 
-    The scope waits for it, unless it is `detached`; `attempt` counts the jobs that the visit began. `place` is the path of its state, for people.
+    The scope waits for it, unless it is `detached`; `attempt` counts the jobs that the visit began. `place` is the path
+    of its state, for people.
     """
 
     job: str
