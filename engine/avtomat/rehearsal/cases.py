@@ -78,7 +78,7 @@ class Decisions:
 @value
 class Case:
     """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`;
-    `approvals` are decisions by path in the same order.
+    `approvals` are decisions by path in the same order, `children` answers by path or blueprint.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
@@ -92,6 +92,7 @@ class Case:
     layers: tuple[Mapping[str, Answers], ...]
     signals: tuple[SentSignal, ...] = ()
     approvals: tuple[Mapping[str, Decisions], ...] = ({}, {})
+    children: tuple[Mapping[str, Answers], ...] = ({}, {})
     expect: MappingNode | None
 
 

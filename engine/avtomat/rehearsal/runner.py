@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from avtomat.blueprint.compiler import Examined, examine_text
@@ -18,6 +18,7 @@ from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.rehearsal.cases import Case, CaseFile
 from avtomat.rehearsal.coverage import Coverage, coverage_of
+from avtomat.rehearsal.family import beside
 from avtomat.rehearsal.judging import Outcome, judge, outcome_of
 from avtomat.rehearsal.marks import Mark, marks_in, observed
 from avtomat.rehearsal.naming import check_names
@@ -100,10 +101,12 @@ def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: 
         of_blueprint = [finding.in_file(str(file)) for finding in wrong]
         return _refused(path, [*read.findings, refused], of_blueprint, str(file))
     assert read.root is not None
-    findings = [*read.findings, *check_names(read.root, program)]
+    children = beside(file, program)
+    findings = [*read.findings, *check_names(read.root, program, children)]
     if any(finding.code.severity is Severity.ERROR for finding in findings):
         return _refused(path, findings, (), str(file))
-    return _run_cases(path, read, examined, [case for case in tests.cases if chosen(case.name.text)], str(file))
+    cases = [case for case in tests.cases if chosen(case.name.text)]
+    return _run_cases(path, read, examined, cases, str(file), children)
 
 
 def _refused(
@@ -116,7 +119,14 @@ def _refused(
     return FileReport(file=str(path), blueprint=blueprint, diagnostics=(*own, *more))
 
 
-def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[Case], blueprint: str) -> FileReport:
+def _run_cases(
+    path: Path,
+    read: ReadTests,
+    examined: Examined,
+    cases: Sequence[Case],
+    blueprint: str,
+    children: Mapping[str, Program],
+) -> FileReport:
     assert examined.blueprint is not None
     seen: set[Mark] = set()
     program = observed(examined.program(), seen)
@@ -124,7 +134,7 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
 
     def run(case: Case) -> CaseReport:
         begun = time.perf_counter()
-        played = play(program, case)
+        played = play(program, case, children)
         seen.update(marks_in(played.entries, program, played.join_errors))
         outcome = outcome_of(played)
         found = tuple(finding.in_file(str(path)) for finding in judge(case, played, outcome, read.source))

@@ -26,7 +26,7 @@ from avtomat.core.waiting import Waiting
 from avtomat.core.walk import Walk
 
 DEPTH_MAX = 10
-"""So many jobs may stand above a job."""
+"""So many jobs may stand above a job, or fewer by the limit `depth` of its blueprint."""
 
 JOBS_AT_ONCE_MAX = 100
 """So many detached jobs one decision may begin."""
@@ -63,8 +63,9 @@ class RunState(State):
 
     def order(self, walk: Walk, attempt: int, *, detached: bool = False) -> StartJob:
         """The job to begin for this attempt. Raises AuthorError where there can be none."""
-        if walk.head.depth >= DEPTH_MAX:
-            raise AuthorError("LIMIT_EXCEEDED", f"jobs run jobs more than {DEPTH_MAX} levels deep")
+        depth = min(DEPTH_MAX, walk.program.limits.depth)
+        if walk.head.depth >= depth:
+            raise AuthorError("LIMIT_EXCEEDED", f"jobs run jobs more than {depth} levels deep")
         digest = walk.head.runs.get(self.run)
         if digest is None:
             text = f"there was no blueprint {self.run} when the job began"

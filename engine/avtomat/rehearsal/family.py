@@ -1,0 +1,133 @@
+"""Play the children of a job: what the case says of them, or their own blueprints where it says nothing.
+
+A child that is played is a job as any other, whose program is made up: it takes its time, and ends as the case says. So
+all that passes between a job and its children is that of production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from avtomat.blueprint.compiler import examine_text
+from avtomat.blueprint.files import find_blueprints, read_file
+from avtomat.core.family import StartJob
+from avtomat.core.flow import end_badly, end_well, go_on
+from avtomat.core.kinds.state import State, Step
+from avtomat.core.messages import Decision
+from avtomat.core.model import Error
+from avtomat.core.program import Machine, Program
+from avtomat.core.value import value
+from avtomat.core.waiting import OnTimer, Waiting
+from avtomat.core.walk import Walk
+from avtomat.diagnostics import Diagnostic
+from avtomat.rehearsal.cases import Answer
+from avtomat.rehearsal.script import CaseStopped, Script
+from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.jobs.children import Children
+
+PLAYED = "played"
+"""What stands for the version of a blueprint whose children are played."""
+
+
+@value
+class PlayedState(State):
+    """Takes its time, and ends the job as the answer says."""
+
+    answer: Answer
+
+    def enter(self, walk: Walk) -> Step:
+        """Begin, or end at once."""
+        if not self.answer.takes_ms:
+            return self._end(walk)
+        return walk.wait_for(OnTimer(until=walk.now + timedelta(milliseconds=self.answer.takes_ms)))
+
+    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+        """It took so long."""
+        del waiting
+        return go_on(walk, self._end(walk))
+
+    def _end(self, walk: Walk) -> Step:
+        body = self.answer.body
+        if body["status"] != "failure":
+            return end_well(walk, body.get("data"))
+        return end_badly(walk, Error.from_json({"state": PLAYED, **body["error"]}))
+
+
+class StagePrograms(Programs):
+    """The programs of a rehearsal, those that are made up among them."""
+
+    def add(self, program: Program) -> None:
+        """Know one more."""
+        self._keep(program)
+
+
+class PlayedChildren(Children):
+    """Makes the jobs of a rehearsal. `beside` are blueprints that may be run, by name; `stopped` says why the case
+    cannot go on.
+    """
+
+    def __init__(
+        self, programs: StagePrograms, script: Script, beside: Mapping[str, Program], *, retention: timedelta
+    ) -> None:
+        super().__init__(programs.by_digest, retention=retention)
+        self._programs = programs
+        self._script = script
+        self._beside = beside
+        self._played: dict[int, Program] = {}
+        self.stopped: CaseStopped | None = None
+
+    async def program(self, order: StartJob) -> Program:
+        """The program of a child: made up, or its own."""
+        try:
+            answer = self._script.answer_child(order, is_real=order.blueprint in self._beside)
+        except CaseStopped as stopped:
+            self.stopped = self.stopped or stopped
+            raise
+        return self._beside[order.blueprint] if answer is None else self._made_up(order.blueprint, answer)
+
+    def _made_up(self, name: str, answer: Answer) -> Program:
+        program = self._played.get(id(answer))
+        if program is None:
+            states: dict[str, State] = {PLAYED: PlayedState(name=PLAYED, answer=answer)}
+            machines = {"": Machine(start=PLAYED, states=states)}
+            digest = f"{PLAYED}:{len(self._played)}"
+            program = self._played[id(answer)] = Program(name=name, digest=digest, canonical="{}", machines=machines)
+            self._programs.add(program)
+        return program
+
+
+def beside(file: Path, program: Program) -> dict[str, Program]:
+    """The blueprints that stand beside this one and that it, or one of them, runs; those with errors are left out."""
+    found: dict[str, Program] = {}
+    ahead = [*program.runs]
+    texts: list[str | bytes] | None = None
+    while ahead:
+        name = ahead.pop()
+        if name in found:
+            continue
+        texts = _texts(file.parent) if texts is None else texts
+        for text in texts:
+            run = _program_of(text, name)
+            if run is not None:
+                found[name] = run
+                ahead += run.runs
+                break
+    return found
+
+
+def _texts(folder: Path) -> list[str | bytes]:
+    files = (each for each in find_blueprints([folder]) if not isinstance(each, Diagnostic))
+    return [content for content in map(read_file, files) if not isinstance(content, Diagnostic)]
+
+
+def _program_of(text: str | bytes, name: str) -> Program | None:
+    """The program of a text, if that is the blueprint of this name and has no errors."""
+    if name not in (text if isinstance(text, str) else text.decode(errors="replace")):
+        return None
+    examined = examine_text(text)
+    if examined.name is None or examined.name.text != name or not examined.is_good:
+        return None
+    built = examined.built()
+    return built if isinstance(built, Program) else None
