@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from avtomat.core.awaited_decision import ADDRESS
+from avtomat.core.family import ChildEnded
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.messages import (
     ApprovalDecided,
@@ -37,6 +38,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
 )
+from avtomat.core.model import Error, Status
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
@@ -124,6 +126,8 @@ class Walker:
                 steps.append(lambda path=path, task=kept.task: self._work(path, task))
             if kept.timer is not None:
                 steps.append(lambda path=path: self._wake(path))
+            if kept.child is not None:
+                steps.append(lambda path=path: self._end_child(path))
             if kept.mail is not None:
                 steps.append(lambda path=path: world.read(path))
         for (owner, number), join in world.joins.items():
@@ -133,8 +137,8 @@ class Walker:
                 steps.append(lambda owner=owner, number=number: self._deliver(owner, number))
         if world.may_unwind():
             steps.append(self._unwind)
-        if world.dead_leases:
-            steps.append(self._forget_lease)
+        steps += [self._forget_lease] if world.dead_leases else []
+        steps += [self._end_left_job] if world.left_jobs else []
         if world.head.deadline is not None and (not steps or self.random.random() < 0.02):
             steps.append(lambda: world.tell(ROOT, DeadlinePassed(), at=world.head.deadline))
         return steps
@@ -167,6 +171,23 @@ class Walker:
             return AttemptReturned(attempt=task.attempt)
         details = random.choice(DETAILS)
         return TaskFailed(attempt=task.attempt, code=random.choice(CODES), message="m", details=details)
+
+    def _end_child(self, path: str) -> Decision:
+        """A child ends by itself, or somebody cancels it."""
+        job, random = self.world.scopes[path].child, self.random
+        assert job is not None
+        if random.random() >= self.failing:
+            return self.world.child_ends(
+                path, ChildEnded(job=job, status=Status.FINISHED, output=random.choice(OUTPUTS))
+            )
+        if random.random() < 0.2:
+            return self.world.child_ends(path, ChildEnded(job=job, status=Status.CANCELLED))
+        error = Error(code=random.choice((*CODES, "DEADLINE", "LIMIT_EXCEEDED")), message="m", state="a.b", attempt=2)
+        return self.world.child_ends(path, ChildEnded(job=job, status=Status.FAILED, error=error))
+
+    def _end_left_job(self) -> None:
+        """A child that nobody waits for has undone what it did."""
+        self.world.left_jobs.discard(min(self.world.left_jobs))
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
@@ -259,6 +280,7 @@ class Walker:
             ApprovalDecided(visit=scope.visit - 1, choice="approve"),
             ApprovalDecided(visit=scope.visit + 1, choice="approve"),
             *([] if isinstance(waiting, OnSignal) else [SignalReceived(name="paid", payload={"ok": True})]),
+            ChildEnded(job="another", status=Status.FINISHED),
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),
             *([] if scope.version == 0 else [ScopeBegun()]),
