@@ -14,6 +14,7 @@ from avtomat.graph.layout import Box, Plan, plan_of
 from avtomat.graph.model import Way, final_graph_of, graph_of, nodes_of
 from avtomat.graph.svg import svg_of
 from avtomat.graph.text import dot_of, mermaid_of, outline_of
+from tests.core.building import program_of
 
 WORKFLOWS = sorted(
     file for file in (Path(__file__).parents[2] / "workflows").glob("*.yaml") if not file.name.endswith(".test.yaml")
@@ -125,3 +126,15 @@ def test_finally_has_a_graph_of_its_own() -> None:
     assert last is not None
     assert [node.name for node in last.nodes] == ["sweep"]
     assert final_graph_of(program_of(POLL)) is None
+
+
+def test_a_state_that_runs_another_blueprint_is_told_apart_in_every_form() -> None:
+    graph = graph_of(
+        program_of("states: {hire: {run: account, next: tell}, tell: {run: report, detach: true, next: end}}")
+    )
+
+    assert [node.detail for node in graph.nodes] == ["run account", "run report, detached"]
+    assert 'n0[["hire (run account)"]]' in mermaid_of(graph)
+    assert 'n0 [label="hire (run account)", peripheries=2];' in dot_of(graph, "x")
+    assert "* hire (run account)" in outline_of(graph)
+    assert svg_of(graph).count('<path class="inside"') == 2
