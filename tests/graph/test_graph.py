@@ -14,7 +14,6 @@ from avtomat.graph.layout import Box, Plan, plan_of
 from avtomat.graph.model import Way, final_graph_of, graph_of, nodes_of
 from avtomat.graph.svg import svg_of
 from avtomat.graph.text import dot_of, mermaid_of, outline_of
-from tests.core.building import program_of
 
 WORKFLOWS = sorted(
     file for file in (Path(__file__).parents[2] / "workflows").glob("*.yaml") if not file.name.endswith(".test.yaml")
@@ -130,7 +129,10 @@ def test_finally_has_a_graph_of_its_own() -> None:
 
 def test_a_state_that_runs_another_blueprint_is_told_apart_in_every_form() -> None:
     graph = graph_of(
-        program_of("states: {hire: {run: account, next: tell}, tell: {run: report, detach: true, next: end}}")
+        program_of(
+            "avtomat: 1\nblueprint: x\n"
+            "states: {hire: {run: account, next: tell}, tell: {run: report, detach: true, next: end}}"
+        )
     )
 
     assert [node.detail for node in graph.nodes] == ["run account", "run report, detached"]
