@@ -149,7 +149,7 @@ class Outbox:
             await self._register()
 
     async def _refused(self, batch: list[Parcel], error: EngineRefusedError) -> None:
-        if error.is_about_the_token:  # an operator can mend it; the results are worth the wait
+        if error.is_about_the_token:  # an operator can fix it; the results are worth the wait
             await self._put_off(error)
         elif len(batch) > 1:
             self._one_by_one.update(parcel.task_id for parcel in batch)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
+from avtomat.core.hooks import Hook
 from avtomat.core.value import value
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class Program:
     retention: timedelta | None = None
     runs: frozenset[str] = frozenset()
     own_priority: bool = False
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property
     def states(self) -> Iterator[State]:

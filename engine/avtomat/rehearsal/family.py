@@ -12,6 +12,7 @@ from pathlib import Path
 
 from avtomat.blueprint.compiler import examine_text
 from avtomat.blueprint.files import find_blueprints, read_file
+from avtomat.blueprint.yaml.nodes import Span
 from avtomat.core.family import StartJob
 from avtomat.core.flow import end_badly, end_well, go_on
 from avtomat.core.kinds.state import State, Step
@@ -29,6 +30,10 @@ from avtomat.runtime.jobs.children import Children
 
 PLAYED = "played"
 """What stands for the version of a blueprint whose children are played."""
+
+
+_NOTHING = Answer(span=Span(line=1, column=1), body={"status": None}, takes_ms=10**11)
+"""What stands for a child of which nothing is known."""
 
 
 @value
@@ -79,12 +84,11 @@ class PlayedChildren(Children):
         self.stopped: CaseStopped | None = None
 
     async def program(self, order: StartJob) -> Program:
-        """The program of a child: made up, or its own."""
+        """The program of a child: made up, or its own. Where the case cannot go on, one that does nothing."""
         try:
             answer = self._script.answer_child(order, is_real=order.blueprint in self._beside)
         except CaseStopped as stopped:
-            self.stopped = self.stopped or stopped
-            raise
+            self.stopped, answer = self.stopped or stopped, _NOTHING
         return self._beside[order.blueprint] if answer is None else self._made_up(order.blueprint, answer)
 
     def _made_up(self, name: str, answer: Answer) -> Program:

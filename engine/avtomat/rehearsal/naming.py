@@ -91,6 +91,7 @@ def check_names(root: Node, program: Program, beside: Mapping[str, Program]) -> 
         yield from _signals_named(part_of(owner, "signals"), known)
         yield from _approvals_named(part_of(owner, "approvals"), known)
         yield from _children_named(part_of(owner, "children"), known)
+        yield from _hook_named(owner, program)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
@@ -181,6 +182,24 @@ def _tasks_of_child(program: Program) -> Iterator[str]:
             yield f"{program.name}:{path}"
         if isinstance(state, TaskState) and (undo := _undo_kind(state)) is not None:
             yield undo
+
+
+def _hook_named(owner: Node | None, program: Program) -> Iterator[Finding]:
+    played = part_of(owner, "hook")
+    name = part_of(played, "name")
+    if owner is None or played is None or name is None:
+        return
+    starting = sorted(each for each, hook in program.hooks.items() if hook.signal is None)
+    text = text_of(name) or ""
+    if text not in starting:
+        message = f"the blueprint has no hook `{text}` that starts a job"
+        if text in program.hooks:
+            message = f"the hook `{text}` sends a signal"
+        hint = "play it by `signals`" if text in program.hooks else _hint(text, starting)
+        yield codes.UNKNOWN_HOOK.at(name.span, message, hint)
+    if part_of(owner, "input") is not None:
+        message = "a job has `input` or `hook`, not both"
+        yield codes.UNKNOWN_HOOK.at(span_of_key(owner, "input"), message, "leave one of them out")
 
 
 def _states_named(node: Node | None, known: Collection[str], what: str) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ class Tally:
     commits: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    hooks: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered, or the question what became of a cause that changes nothing."""

@@ -20,7 +20,6 @@ from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.matchmaker import Standing
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
-from avtomat.runtime.work.results import OPEN_ATTEMPT
 from avtomat.runtime.work.seats import Seat
 from avtomat.runtime.work.settling import Settling
 from avtomat.secrets import Secrets
@@ -39,7 +38,7 @@ NONCE_BYTES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
+    """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
     `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
     nonce, which come again. `may_do` says which kinds its token allows (None: all).
@@ -183,7 +182,7 @@ class Polls:
         try:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
-            event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
+            event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
             said = dumps(answer_as_json(event))
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settling.settle(handout.job, cause, event)

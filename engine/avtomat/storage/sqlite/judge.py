@@ -195,7 +195,7 @@ def _keep_result(step: Step, spot: Spot, cause: ResultCause) -> None:
 
 
 def _put_off(step: Step, spot: Spot, judged: Judged, cause: Cause) -> None:
-    """The cause of a quarantine waits for better days, but what is given out even now is used up."""
+    """The cause of a quarantine is kept until the job goes on; one that parked jobs are given, too, is used up."""
     match judged:
         case Attempt():
             assert isinstance(cause, ResultCause)

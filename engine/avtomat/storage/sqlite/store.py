@@ -54,7 +54,7 @@ WATCH_EVERY_S: Final = 0.5
 
 
 class SqliteStore:
-    """A `Store` in a file (see ports.py for what each operation promises).
+    """A `Store` in a file (see port/store.py for what each operation promises).
 
     `offset_ms` is added to the clock, unless a `clock` is given. `group_commit_ms` is how long the writer waits for
     company while operations come together; a lone one never waits. With `outbox` history is kept for a database to take

@@ -13,6 +13,7 @@ from avtomat.blueprint.checks.rules import (
     data_flow,
     durations,
     families,
+    hooks,
     later,
     literals,
     machines,
@@ -71,6 +72,9 @@ RULES: tuple[Rule, ...] = (
     families.detached_runs_wait_for_nothing,
     people.choices_can_be_told_apart,
     people.reminders_leave_time,
+    hooks.hooks_do_one_thing,
+    hooks.hooks_are_verified,
+    hooks.signals_of_hooks_are_awaited,
     later.only_what_is_built,
 )
 
