@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from avtomat.blueprint.beside import beside
 from avtomat.blueprint.compiler import Examined, examine_text
 from avtomat.blueprint.files import is_test, is_there, read_file
 from avtomat.blueprint.findings import codes_tests as codes
@@ -18,7 +19,6 @@ from avtomat.core.value import value
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.rehearsal.cases import Case, CaseFile
 from avtomat.rehearsal.coverage import Coverage, coverage_of
-from avtomat.rehearsal.family import beside
 from avtomat.rehearsal.judging import Outcome, judge, outcome_of
 from avtomat.rehearsal.marks import Mark, marks_in, observed
 from avtomat.rehearsal.naming import check_names
