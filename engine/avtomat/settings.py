@@ -109,6 +109,31 @@ class Settings:
             "link void. Empty: no links are given out, and approvals are decided by the API and the command line.",
         },
     )
+    task_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which tasks are signed for workers that check it (`sig`); they have it as well. Empty: "
+            "tasks are not signed.",
+        },
+    )
+    worker_token_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which short-lived tokens of workers are made, the same for all replicas; another one "
+            "makes them void. Workers must not have it. Empty: none are given out.",
+        },
+    )
+    worker_token_life: timedelta = field(
+        default=timedelta(hours=1),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a short-lived token of a worker is good; it can be refreshed for 24 times as long.",
+        },
+    )
     public_url: str | None = field(
         default=None,
         metadata={

@@ -272,6 +272,8 @@ class Dispatcher:
     events: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
     sends: dict[str, Callable[[Mapping[str, Json]], None]] = field(default_factory=dict)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[str, str] = field(default_factory=dict)
+    nameless: int = 0
     broken: Exception | None = None
 
     async def register(self, body: Mapping[str, Json]) -> None:
@@ -313,6 +315,15 @@ class Dispatcher:
     def disconnect(self, worker: str, send: Callable[[Mapping[str, Json]], None]) -> None:
         del self.sends[worker]
 
+    def connect_nameless(self, send: Callable[[Mapping[str, Json]], None], is_for: Callable[[str], bool]) -> None:
+        self.nameless += 1
+
+    def disconnect_nameless(self, send: Callable[[Mapping[str, Json]], None]) -> None:
+        self.nameless -= 1
+
+    def holder(self, task_id: str) -> str | None:
+        return self.held.get(task_id)
+
 
 @dataclass
 class FakeEngine:
@@ -327,7 +338,7 @@ class FakeEngine:
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     hooks: Hooks = field(init=False)
     programs: Any = None
-    store: Any = None
+    store: Any = field(default_factory=MemoryStore)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)

@@ -26,6 +26,7 @@ from avtomat.core.messages import (
     LeaseLost,
     Limit,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     ScopeBegun,
@@ -102,6 +103,8 @@ class Walker:
         chance = self.random.random()
         if chance < 0.1:
             self._repeat_something()
+        elif self.world.is_parked and self.world.dead_leases and chance < 0.3:
+            self._end_lease()
         elif chance < 0.1 + self.meddling or self.world.is_parked:
             self._operate()
         else:
@@ -135,10 +138,13 @@ class Walker:
                 steps.append(lambda owner=owner, number=number: world.tell(world.begin(owner, number), ScopeBegun()))
             elif join.verdict is not None and not join.closed and world.scopes[owner].is_open:
                 steps.append(lambda owner=owner, number=number: self._deliver(owner, number))
-        if world.may_unwind():
-            steps.append(self._unwind)
-        steps += [self._forget_lease] if world.dead_leases else []
-        steps += [self._end_left_job] if world.left_jobs else []
+        beside = (
+            (world.may_unwind(), self._unwind),
+            (world.dead_leases, self._end_lease),
+            (world.left_jobs, self._end_left_job),
+            (world.late, world.hear_late),
+        )
+        steps += [step for possible, step in beside if possible]
         if world.head.deadline is not None and (not steps or self.random.random() < 0.02):
             steps.append(lambda: world.tell(ROOT, DeadlinePassed(), at=world.head.deadline))
         return steps
@@ -191,7 +197,7 @@ class Walker:
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
-        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else TimerFired(visit=kept.scope.visit)
+        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else self.world.timed(path)
         decision = self.world.tell(path, event, at=kept.timer)
         assert isinstance(decision, Change), "a time that came was ignored"
         return decision
@@ -225,8 +231,10 @@ class Walker:
         assert isinstance(decision, Change), "nothing was undone"
         return decision
 
-    def _forget_lease(self) -> None:
-        self.world.dead_leases -= 1
+    def _end_lease(self) -> None:
+        """A worker hears that its attempt is dead, or falls silent; or it has done its work all the same."""
+        dead = self.random.choice(self.world.dead_leases)
+        self.world.work_late(dead, self.random.choice(OUTPUTS) if self.random.random() < 0.6 else None)
 
     # --- what operators do ------------------------------------------------------------------------------------------
 
@@ -236,12 +244,16 @@ class Walker:
         if world.head.deadline is not None and random.random() < 0.1:
             world.tell(ROOT, DeadlinePassed(), at=world.head.deadline)
             return
+        if world.head.status is Status.FINISHING and random.random() < 0.2:
+            world.quarantine()
+            return
         event = random.choice(
             (
                 PauseRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 SkipRequested(output=random.choice(OUTPUTS)),
+                ReleaseRequested(by="ops"),
                 RerunRequested(state=random.choice(states)),
                 RerunRequested(state=random.choice(states), data={"n": 1, "list": [1]}),
                 CancelRequested(reason="enough", compensate=random.random() < 0.7),
@@ -249,7 +261,10 @@ class Walker:
         )
         if isinstance(event, CancelRequested) and not event.compensate:
             world.declined = True
-        if isinstance(event, SkipRequested | RerunRequested | CancelRequested) and world.leases():
+        undoes = isinstance(world.scopes[ROOT].scope.waiting, OnUndo)
+        if isinstance(event, SkipRequested | RerunRequested | ReleaseRequested | CancelRequested) and (
+            undoes or random.random() < 0.5
+        ):
             self._lose_leases()
         world.tell(ROOT, event)
         if world.ended is not None:
@@ -257,7 +272,7 @@ class Walker:
 
     def _lose_leases(self) -> None:
         """Workers hear that their task is closed, and stop."""
-        self.world.dead_leases = 0
+        self.world.dead_leases.clear()
         for kept in self.world.scopes.values():
             if kept.task is not None:
                 kept.task.leased = False

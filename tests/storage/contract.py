@@ -10,6 +10,7 @@ from tests.storage.contract_children import Children
 from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
 from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
+from tests.storage.contract_late import KeptResults, LateSuccesses
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
@@ -23,6 +24,8 @@ CONTRACT = (
     Polling,
     Leases,
     LateResults,
+    LateSuccesses,
+    KeptResults,
     Workers,
     Counters,
     DueMembers,

@@ -12,18 +12,19 @@ from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
-from avtomat.api.http.auth import client_guard, worker_guard
+from avtomat.api.http.auth import OpenGuard, client_guard, own_token_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, WorkersDoor
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routes import Handler, served_by
 from avtomat.api.http.routing import Router
+from avtomat.api.http.worker_tokens import WorkerTokens
 from avtomat.api.public.about import PublicRoutes
 from avtomat.api.public.approving import ApprovingRoutes
 from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
-from avtomat.api.table import CLIENT, PUBLIC, WORKER, rights
+from avtomat.api.table import CLIENT, EXCHANGE, PUBLIC, WORKER, rights
 from avtomat.api.ui.acting import ActionRoutes, rights_of_actions
 from avtomat.api.ui.door import PagesDoor
 from avtomat.api.ui.engine import EnginePages
@@ -31,6 +32,8 @@ from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
 from avtomat.api.ui.sessions import Sessions
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
+from avtomat.api.workers.exchange import ExchangeRoutes
+from avtomat.api.workers.signed import Signatures
 from avtomat.api.workers.sockets import SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
@@ -88,9 +91,13 @@ class App:
         settings = engine.settings
         counts, presence, access = RequestCounts(), Presence(), engine.access
         access.listen(presence.revoke)
-        self._socket = SocketRoute(engine.dispatcher, settings)
+        signatures = Signatures(engine.store.now_ms)
+        self._socket = SocketRoute(engine.dispatcher, settings, signatures)
         clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits)
-        workers = WorkersDoor(worker_guard(settings, access), counts, presence)
+        life_s = round(settings.worker_token_life.total_seconds())
+        tokens = WorkerTokens(settings.worker_token_secret, life_s, engine.store.now_ms)
+        workers = WorkersDoor(worker_guard(settings, access, tokens), counts, presence)
+        newcomers = WorkersDoor(OpenGuard(), counts, presence)
         everybody = ClientsDoor(None, counts, presence, engine.limits)
         sessions, may = Sessions(settings, access), rights()
         pages = PagesDoor(client_guard(settings, access), sessions, counts, engine.limits)
@@ -100,7 +107,8 @@ class App:
             engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
         )
         routes = (
-            WorkerRoutes(engine.dispatcher, settings),
+            WorkerRoutes(engine.dispatcher, settings, signatures),
+            ExchangeRoutes(tokens, own_token_guard(settings, access)),
             self._socket,
             JobRoutes(engine.clients, settings),
             SignalRoutes(engine.signals, settings),
@@ -109,11 +117,12 @@ class App:
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
             HookRoutes(engine.hooks, settings),
             ApprovingRoutes(engine.approvals, settings.public_url),
-            PublicRoutes(engine.readiness, Metrics([counts, *collectors])),
+            PublicRoutes(engine.readiness, Metrics([counts, signatures, *collectors])),
         )
         self.router: Router[Handler] = Router(
             [
                 *workers.keep(served_by(routes, WORKER)),
+                *newcomers.keep(served_by(routes, EXCHANGE)),
                 *clients.keep(served_by(routes, CLIENT)),
                 *pages.keep(EntryRoutes(sessions).routes(), None),
                 *pages.keep(jobs.routes(), may["GET", JOBS]),

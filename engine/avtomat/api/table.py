@@ -12,7 +12,7 @@ from avtomat.api.clients import approvals, blueprints, jobs, operating, signals
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.routes import Reply, Routes
 from avtomat.api.public import about, approving, hooks
-from avtomat.api.workers import calls, sockets
+from avtomat.api.workers import calls, exchange, sockets
 
 CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
     jobs.ROUTES,
@@ -22,6 +22,9 @@ CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
     blueprints.ROUTES,
 )
 WORKER: Final[tuple[Routes[Any, Reply], ...]] = (calls.ROUTES, sockets.ROUTES)
+EXCHANGE: Final[tuple[Routes[Any, Reply], ...]] = (exchange.ROUTES,)
+"""Asked by workers as well, which prove who they are by what they send."""
+
 PUBLIC: Final[tuple[Routes[Any, Answer], ...]] = (about.ROUTES, hooks.ROUTES, approving.ROUTES)
 
 

@@ -14,8 +14,7 @@ from avtomat.blueprint.findings.finding import Code
 from avtomat.blueprint.spec import BlueprintSpec, text_of
 from avtomat.core.kinds.blocks import ParallelState
 from avtomat.core.kinds.runs import RunState
-from avtomat.core.kinds.state import State
-from avtomat.core.program import END, Program
+from avtomat.core.program import END, Program, State
 from avtomat.diagnostics import Diagnostic
 from avtomat.suggest import did_you_mean
 

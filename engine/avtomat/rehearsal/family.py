@@ -12,10 +12,10 @@ from datetime import timedelta
 from avtomat.blueprint.yaml.nodes import Span
 from avtomat.core.family import StartJob
 from avtomat.core.flow import end_badly, end_well, go_on
-from avtomat.core.kinds.state import State, Step
+from avtomat.core.kinds.state import Step
 from avtomat.core.messages import Decision
 from avtomat.core.model import Error
-from avtomat.core.program import Machine, Program
+from avtomat.core.program import Machine, Program, State
 from avtomat.core.value import value
 from avtomat.core.waiting import OnTimer, Waiting
 from avtomat.core.walk import Walk

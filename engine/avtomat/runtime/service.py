@@ -76,7 +76,15 @@ class Service:
         children = Children(self.programs.by_digest, retention=settings.retention_span)
         self._executor = Executor(self.store, self._scopes, self._waiters, children)
         vault = Secrets(settings.secrets, environ=os.environ)
-        self.dispatcher = Dispatcher(self.store, self._executor, self._scopes, self.queues, vault, lease=settings.lease)
+        self.dispatcher = Dispatcher(
+            self.store,
+            self._executor,
+            self._scopes,
+            self.queues,
+            vault,
+            lease=settings.lease,
+            task_secret=settings.task_secret,
+        )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
         self.clients = ClientOperations(
@@ -93,6 +101,7 @@ class Service:
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        self.dispatcher.events.send = self.signals.send
         tally, now = self.measures.tally.hooks, self._executor.now
         self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
         links = Links(settings.link_secret, settings.public_url)
@@ -100,7 +109,7 @@ class Service:
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
-        timers = Timers(self.store, self._executor)
+        timers = Timers(self.store, self._executor, self._scopes)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
         self._reloader = self._make_reloader()

@@ -23,6 +23,7 @@ from avtomat.api.http.routes import Route, Routes
 from avtomat.api.workers.allowed import refuse_kinds, refuse_other_worker, worker_of
 from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.api.workers.oversized import subject_of
+from avtomat.api.workers.signed import EVENT_WITHOUT, Signatures
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused, StoreError
@@ -42,15 +43,18 @@ RESULT_RETRY_AFTER_S: Final = 20
 class WorkerRoutes:
     """The routes below /_worker that are requests."""
 
-    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, signatures: Signatures) -> None:
         self._dispatcher = dispatcher
+        self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._result_bytes_max = settings.result_bytes_max
         self._poll_timeout_max_s = settings.poll_timeout_max.total_seconds()
 
     async def register(self, request: Request) -> Answer:
         """Register a worker."""
-        body = read_registration(await json_body(request, self._body_bytes_max))
+        told = await json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, None)
+        body = read_registration(told)
         refuse_other_worker(request.caller, body["worker_id"])
         refuse_kinds(request.caller, (skill["name"] for skill in body["supported_skills"]))
         await self._dispatcher.register(body)
@@ -59,7 +63,9 @@ class WorkerRoutes:
     async def heartbeat(self, request: Request) -> Answer:
         """Extend its leases; 404 with the very words upon which clients register again."""
         worker = worker_of(request)
-        body = read_heartbeat(await optional_json_body(request, self._body_bytes_max), worker)
+        told = await optional_json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, worker)
+        body = read_heartbeat(told, worker)
         refuse_kinds(request.caller, (skill["name"] for skill in body.get("supported_skills") or ()))
         answer = await self._dispatcher.heartbeat(worker, body)
         if answer is None:
@@ -68,12 +74,12 @@ class WorkerRoutes:
 
     async def poll(self, request: Request) -> Answer:
         """Hand out tasks: one as a map, or with `max` a list; 204 when there are none."""
-        query = query_of(request)
+        query, entry = query_of(request), request.caller.worker
         holding = query.get("holding")
         asked = Poll(
             worker=worker_of(request),
             kinds=_names(query.get("available_skills", "")),
-            may_do=None if (entry := request.caller.worker) is None else entry.may_do,
+            may_do=None if entry is None else entry.may_do,
             timeout_s=seconds(
                 query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s, cut=True
             ),
@@ -82,7 +88,8 @@ class WorkerRoutes:
             hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
-        refuse_kinds(request.caller, asked.kinds)
+        if entry is not None:
+            refuse_kinds(request.caller, asked.kinds)
         try:
             tasks = await self._dispatcher.poll(asked, lambda: _is_gone(request))
         except StoreError as away:
@@ -112,7 +119,7 @@ class WorkerRoutes:
             body = await json_body(request, self._result_bytes_max)
             if isinstance(body, list):
                 return worker_answer(await self._results(request, body, sender))
-            return worker_answer(await self._dispatcher.result(_result_of(request, body, sender)))
+            return worker_answer(await self._dispatcher.result(self._result_of(request, body, sender)))
         except (StoreError, BusyRefused) as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
         except BodyTooLarge as refused:
@@ -131,15 +138,23 @@ class WorkerRoutes:
     async def _results(self, request: Request, bodies: Sequence[Json], sender: str | None) -> list[Json]:
         if len(bodies) > RESULTS_MAX:
             raise RequestRefused(f"a list has at most {RESULTS_MAX} results", status=400, code="request.invalid")
-        results = [_result_of(request, body, sender) for body in bodies]
+        results = [self._result_of(request, body, sender) for body in bodies]
         return await asyncio.gather(*map(self._dispatcher.result, results))
 
     async def event(self, request: Request) -> Answer:
         """Take an event, such as progress."""
-        event = read_event(await json_body(request, self._body_bytes_max))
+        told = await json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, None, without=EVENT_WITHOUT)
+        event = read_event(told)
         refuse_other_worker(request.caller, event["worker_id"])
         await self._dispatcher.event(event)
         return worker_answer(_EVENT_ACCEPTED)
+
+    def _result_of(self, request: Request, body: Json, sender: str | None) -> dict[str, Json]:
+        self._signatures.check(request.caller, body, sender, is_timed=False)
+        result = read_result(body, sender)
+        refuse_other_worker(request.caller, result["worker_id"])
+        return result
 
 
 _REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION}
@@ -201,12 +216,6 @@ ROUTES: Final = Routes(
         ),
     ),
 )
-
-
-def _result_of(request: Request, body: Json, sender: str | None) -> dict[str, Json]:
-    result = read_result(body, sender)
-    refuse_other_worker(request.caller, result["worker_id"])
-    return result
 
 
 def _is_gone(request: Request) -> bool:

@@ -16,10 +16,10 @@ from avtomat.core.awaited_child import OnChild
 from avtomat.core.family import ChildEnded, StartJob, child_id
 from avtomat.core.flow import fail, go_on, leave, make_error
 from avtomat.core.formula import Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import Change, Decision, Ignored
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
+from avtomat.core.messages import Change, Decision, Ignored, TimerFired
 from avtomat.core.model import Error, Status
-from avtomat.core.program import Amount, RetryPolicy
+from avtomat.core.program import Amount, Part, RetryPolicy
 from avtomat.core.retry import try_after
 from avtomat.core.value import value
 from avtomat.core.waiting import Waiting
@@ -33,7 +33,7 @@ JOBS_AT_ONCE_MAX = 100
 
 
 @value
-class RunState(State):
+class RunState(ActiveState):
     """Begins a job of the blueprint `run` and waits for its end. `timeout` is that of the visit with all attempts."""
 
     KEY = "run"
@@ -50,8 +50,9 @@ class RunState(State):
         deadline = None if span is None else walk.now + span
         return self._begin(walk, OnChild(job="", blueprint=self.run, deadline=deadline))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """The child took too long, or the next one is due."""
+        del event
         match waiting:
             case OnChild(deadline=deadline) if _passed(deadline, walk.now):
                 error = make_error(walk, "TIMEOUT_ERROR", "the child took longer than the timeout of the state")

@@ -9,11 +9,13 @@ retried for ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
+from typing import Final
 
 from avtomat.core.awaited_child import OnChild
+from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
@@ -25,6 +27,7 @@ from avtomat.core.messages import (
     ScopeBegun,
     SizeExceeded,
     TaskSucceeded,
+    TimerFired,
     View,
 )
 from avtomat.core.model import Error, Ref
@@ -37,12 +40,12 @@ from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
-from avtomat.runtime.jobs.joining import Joined, complete
+from avtomat.runtime.jobs.joining import complete, time_of_block
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import NOTHING_BEGUN, Begun, Given, Written, encode, given_of
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE, Begun, Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
@@ -72,6 +75,22 @@ class Decided:
 
     decision: Decision
     written: Written | None = None
+
+
+@value
+class Read:
+    """What was read for a decision: values that are kept by reference, by id; the event with what bodies of a block
+    left, and what of that is to be written `beside` the scope.
+    """
+
+    values: Mapping[str, Json] = field(default_factory=dict)
+    event: Event | None = None
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+
+
+_NOTHING_READ: Final = Read()
+_OF_BLOCKS: Final = (JoinDecided, TimerFired)
+"""Events that may need what bodies of a block left."""
 
 
 @value
@@ -113,8 +132,10 @@ class Executor:
             created = await repeat(lambda: self._store.create(new))
             if created.fresh:
                 self._publish(kept, beginning.change, new.writes)
-                self._begin(kept, new.writes, created.begins)
-                self._look_for_mail(created)
+                if created.begins:
+                    self._begin(kept, new.writes, created.begins)
+                if created.mailed:
+                    self.mail_came()
                 if new.start_ms is not None:
                     self._listeners.due_at(new.start_ms)
         finally:
@@ -136,7 +157,7 @@ class Executor:
 
         `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known.
         """
-        kept = await self._scopes.at(job, path, loaded, task_id)
+        kept = self._scopes.at_hand(job, path, task_id) or await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
         self._enter(job)
@@ -152,7 +173,7 @@ class Executor:
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
     def mail_came(self) -> None:
-        """Mail was delivered that no commit of this replica told of: look for it at once."""
+        """Mail was delivered: whoever asks first has it, and that may be us, so look for it at once."""
         self._listeners.due_at(self._store.now_ms())
 
     def job_changed(self, job: str) -> None:
@@ -181,7 +202,10 @@ class Executor:
     async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
-                decided = await self._decide(kept, event, cause)
+                read = _NOTHING_READ
+                if isinstance(event, _OF_BLOCKS) or self._scopes.has_refs(kept):
+                    read = await self._read(kept, event)
+                decided = await self._decide(kept, event, cause, read)
             except StoreError:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
@@ -192,21 +216,39 @@ class Executor:
             kept = await self._scopes.keep(answer.loaded)
         raise StoreNotExecuted("the job's scope kept moving; the call may be repeated")
 
-    async def _decide(self, kept: Kept, event: Event, cause: Cause) -> Decided:
-        now = from_ms(max(self._store.now_ms(), kept.updated_ms))
-        event = numbered(event, kept.scope)
-        joined: Joined | None = None
-        if isinstance(event, JoinDecided):
-            joined = await complete(self._store, kept, event)
-            event = joined.event
-        view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
+    async def _read(self, kept: Kept, event: Event) -> Read:
+        """What the decision may read and the scope does not hold itself."""
+        joined = await complete(self._store, kept, event) if isinstance(event, JoinDecided) else None
+        found: Event | None = None if joined is None else joined.event
+        if isinstance(event, TimerFired):
+            found = await time_of_block(self._store, kept, event, self._time_for(kept))
+        entering = event.state if isinstance(event, RerunRequested) else None
+        values = await self._scopes.values(kept, entering=entering)
+        if joined is not None and isinstance(found, JoinDecided) and isinstance(found.outputs, Ref):
+            values = {**values, found.outputs.id: joined.outputs}
+        return Read(values=values, event=found, beside=NOTHING_BESIDE if joined is None else joined.values)
+
+    def _time_for(self, kept: Kept) -> datetime:
+        return from_ms(max(self._store.now_ms(), kept.updated_ms))
+
+    async def _decide(self, kept: Kept, event: Event, cause: Cause, read: Read) -> Decided:
+        now = self._time_for(kept)
+        event = read.event or numbered(event, kept.scope)
+        view = View(
+            head=kept.head,
+            scope=kept.scope,
+            around=kept.around,
+            values=read.values,
+            undos=kept.undos,
+            undo_seq=kept.undo_seq,
+        )
         decision, begun = decide(kept.program, view, event, now), NOTHING_BEGUN
         if isinstance(decision, Change) and decision.jobs:
             decision, begun = await self._children.decide(kept, view, event, now, decision)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            written = _encode(kept, decision, event, now, beside, _given(event, cause), begun)
+            written = _encode(kept, decision, event, now, read.beside, _given(event, cause), begun)
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large), event=event)
@@ -214,27 +256,13 @@ class Executor:
             assert isinstance(smaller, Change)
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
 
-    async def _view(self, kept: Kept, event: Event, joined: Joined | None) -> View:
-        entering = event.state if isinstance(event, RerunRequested) else None
-        values = await self._scopes.values(kept, entering=entering)
-        if joined is not None and isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
-            values = {**values, event.outputs.id: joined.outputs}
-        return View(
-            head=kept.head,
-            scope=kept.scope,
-            around=kept.around,
-            values=values,
-            undos=kept.undos,
-            undo_seq=kept.undo_seq,
-        )
-
     # --- committing ---------------------------------------------------------------------------------------------------
 
-    async def _commit(self, kept: Kept, cause: Cause, decided: Decided) -> Committed:
+    def _commit(self, kept: Kept, cause: Cause, decided: Decided) -> Awaitable[Committed]:
         job, scope, written = kept.head.job, kept.scope, decided.written
         if written is None:
-            return await self._settle_ignored(kept, cause)
-        return await repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes))
+            return self._settle_ignored(kept, cause)
+        return repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes))
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""
@@ -258,14 +286,16 @@ class Executor:
 
     def _conclude(self, kept: Kept, decided: Decided, answer: Committed) -> Handled:
         change, written = decided.decision, decided.written
-        self._look_for_mail(answer)
+        if answer.mailed:
+            self.mail_came()
         if answer.outcome is not Outcome.OK or written is None or not isinstance(change, Change):
             self._scopes.drop(kept)
             self._waiters.tell(kept.head.job)
             return Handled(answer=answer, ignored=change.reason if isinstance(change, Ignored) else "")
         after = _after(kept, change, written)
         self._publish(after, change, written.writes)
-        self._begin(after, written.writes, answer.begins)
+        if answer.begins:
+            self._begin(after, written.writes, answer.begins)
         if _tells_family(kept, change):
             self.mail_came()
         if answer.revoked:
@@ -287,15 +317,10 @@ class Executor:
         if due is not None:
             self._listeners.due_at(due)
 
-    def _look_for_mail(self, answer: Committed | Created) -> None:
-        """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
-        if answer.mailed:
-            self.mail_came()
-
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""
         environment = kept.environment if writes.fork is None else writes.fork.environment
-        if paths and environment is not None:
+        if environment is not None:
             self._begins.add(kept, paths, environment)
 
     async def _begin_body(self, body: Body) -> None:
@@ -354,7 +379,7 @@ def _encode(
 
 
 def _after(kept: Kept, change: Change, written: Written) -> Kept:
-    """The scope as it is once `change` is committed."""
+    """The scope as it is once `change` is committed. One that has ended is not kept, and takes nothing."""
     head = kept.head if change.status is None else replace(kept.head, status=change.status)
     return Kept(
         program=kept.program,
@@ -364,7 +389,7 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
         client=kept.client,
         trace=kept.trace,
         updated_ms=written.writes.at_ms,
-        size=weight_of(written.writes.scope),
+        size=0 if change.ended is not None else weight_of(written.writes.scope),
         head_size=kept.head_size,
         around=kept.around,
         environment=kept.environment,
@@ -388,6 +413,8 @@ def due_of(writes: Writes) -> int | None:
     begins with it that is at once where bodies begin, or where it has ended.
     """
     dispatch = writes.dispatch
+    if dispatch is None and not writes.jobs:
+        return writes.timer_ms
     times = [writes.timer_ms]
     for new in (*writes.jobs, *(() if dispatch is None or dispatch.child is None else (dispatch.child,))):
         is_due = new.writes.fork is not None or new.writes.end is not None

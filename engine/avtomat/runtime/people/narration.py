@@ -230,6 +230,9 @@ def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
             said = f": {_error_text(entry['error'])}" if entry.get("error") else ""
             tone = Tone.GOOD if entry["status"] == "finished" else Tone.WORRY
             yield here, f"the job {entry['job']} is {entry['status']}{said}", tone
+        case "LateSuccess":
+            worker = f" by {entry['worker']}" if entry.get("worker") else ""
+            yield entry.get("place", ""), f"attempt {entry['attempt']} done late{worker}: its undo is noted", Tone.WORRY
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":

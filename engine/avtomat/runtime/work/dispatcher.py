@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.work.events import WorkerEvents
 from avtomat.runtime.work.polls import Polls
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
@@ -26,6 +27,7 @@ class Dispatcher:
         vault: Secrets,
         *,
         lease: timedelta,
+        task_secret: str | None = None,
     ) -> None:
         lease_ms = round(lease.total_seconds() * 1000)
         registrations = Registrations(store, queues, lease_ms=lease_ms)
@@ -34,13 +36,17 @@ class Dispatcher:
         self.heartbeat = registrations.heartbeat
         self.connect = registrations.connect
         self.disconnect = registrations.disconnect
+        self.connect_nameless = registrations.connect_nameless
+        self.disconnect_nameless = registrations.disconnect_nameless
+        self.holder = registrations.holder
         self.revoked = registrations.revoked
         self.kinds_polled = registrations.kinds_polled
         self.leaving = registrations.leaving
         settling = Settling(store, executor, scopes, registrations, vault)
         self.result = settling.result
-        self.event = settling.event
-        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)
+        self.events = WorkerEvents(store, registrations)
+        self.event = self.events.event
+        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms, task_secret=task_secret)
         self.poll = polls.poll
         self.release = polls.release
         self.weigh = polls.weigh

@@ -67,6 +67,7 @@ class Standing:
     is_old: bool = False
     learnt: int = 0
     queues: list[str] = field(default_factory=list)
+    told: tuple[str, ...] = ()
     profile: Profile | None = None
     turn: int = 0
     called: asyncio.Future[bool] | None = None

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
+from avtomat.core.value import value
 from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
@@ -36,7 +36,7 @@ TASKS_PER_POLL_MAX = 100
 NONCE_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Poll:
     """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
@@ -53,10 +53,6 @@ class Poll:
     holding: frozenset[str] | None = None
     may_do: Callable[[str], bool] | None = None
 
-    def allowed(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of the kinds that may be handed to it."""
-        return kinds if self.may_do is None else tuple(kind for kind in kinds if self.may_do(kind))
-
 
 class Polls:
     """The polls of workers near one replica."""
@@ -71,6 +67,7 @@ class Polls:
         settling: Settling,
         *,
         lease_ms: int,
+        task_secret: str | None,
     ) -> None:
         self._store = store
         self._scopes = scopes
@@ -79,6 +76,7 @@ class Polls:
         self._registrations = registrations
         self._settling = settling
         self._lease_ms = lease_ms
+        self._task_secret = task_secret
         self._strides: Mapping[str, int] = EQUAL
         self._learning = asyncio.Lock()
 
@@ -89,7 +87,9 @@ class Polls:
         for and did not take wakes the next one.
         """
         until = time.monotonic() + asked.timeout_s
-        seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        seat = self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        if self._registrations.is_old(seat):
+            await self._registrations.read_again(asked.worker, seat, asked.kinds)
         if asked.holding is not None:
             await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
             seat.merit.load = len(asked.holding)
@@ -101,9 +101,13 @@ class Polls:
         seat.standings.add(standing)
         try:
             while True:
-                await self._learn_requirements()
-                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
-                self._queues.look(standing, kinds, seat.profile)
+                if self._queues.unread:
+                    await self._learn_requirements()
+                named = (*asked.kinds, *standing.told) if standing.told and asked.kinds else asked.kinds
+                kinds, may_do = seat.takes(named), asked.may_do
+                if may_do is not None:
+                    kinds = tuple([kind for kind in kinds if may_do(kind)])
+                self._queues.look(standing, kinds[:KINDS_PER_POLL_MAX], seat.profile)
                 if gone():
                     return []
                 tasks = await self._take(asked, seat, standing)
@@ -130,8 +134,10 @@ class Polls:
     async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
         queues = standing.queues
         asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
-        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
-        for partition, names in (repeated | asking).items():
+        repeated = seat.repeated_in(asked.nonce)
+        if repeated and queues:
+            asking = dict.fromkeys(repeated, queues) | asking
+        for partition, names in asking.items():
             claim, taken = self._queues.claim(partition, names), None
             try:
                 taken, tasks = await self._claim(partition, asked, seat, names)
@@ -148,7 +154,8 @@ class Polls:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
 
         A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
-        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
+        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None). Secrets
+        are put in now; an attempt of which one is missing fails.
         """
         unanswered = seat.unanswered_in(partition, asked.nonce)
         nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
@@ -165,38 +172,37 @@ class Polls:
                     strides=self._strides,
                 )
             )
-            taken = {handout.queue for handout in handouts}
-            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
-            if taken and asked.nonce:
+            if handouts and asked.nonce:
                 seat.brought = partition, asked.nonce
-            ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
-            return None if taken and is_repeat else taken, [task for task in ready if task is not None]
+            taken, tasks, is_repeat = set[str](), list[dict[str, Json]](), unanswered is not None
+            for handout in handouts:
+                taken.add(handout.queue)
+                is_repeat = is_repeat or handout.task_id in seat.held
+                if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
+                    await self._scopes.keep(loaded, handout.task_id)
+                try:
+                    task = payload(handout, self._vault, self._store.now_ms(), self._task_secret)
+                except SecretError as missing:
+                    await self._fail(asked.worker, handout, missing)
+                else:
+                    seat.hold(handout.task_id, nonce)
+                    tasks.append(task)
         except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, nonce))
             raise
+        return None if taken and is_repeat else taken, tasks
 
-    async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
-        """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
-        if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
-            await self._scopes.keep(loaded, handout.task_id)
-        try:
-            task = payload(handout, self._vault, self._store.now_ms())
-        except SecretError as missing:
-            event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
-            said = dumps(answer_as_json(event))
-            cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
-            await self._settling.settle(handout.job, cause, event)
-            return None
-        seat.hold(handout.task_id, nonce)
-        return task
+    async def _fail(self, worker: str, handout: Handout, missing: SecretError) -> None:
+        """One of the task's secrets cannot be had: the attempt fails, and the worker gets nothing."""
+        event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
+        cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=dumps(answer_as_json(event)))
+        await self._settling.settle(handout.job, cause, event)
 
     async def _learn_requirements(self) -> None:
         """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
         that: they are put in line when it is known.
         """
         unread = self._queues.unread
-        if not unread:
-            return
         async with self._learning:
             while unread:
                 partition = unread.pop()

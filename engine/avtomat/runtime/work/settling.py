@@ -1,4 +1,4 @@
-"""Take what workers say of their attempts: use each result once, keep the progress that they report."""
+"""Take what workers say of how their attempts ended: use each result once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from avtomat.core.reads import secrets_read
 from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.blanking import blanked, says_words
 from avtomat.runtime.work.registrations import Registrations
-from avtomat.runtime.work.results import cause_of, event_of, progress_of, verdict
+from avtomat.runtime.work.results import cause_of, event_of, verdict
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Outcome
-from avtomat.storage.port.codec import dumps
-from avtomat.storage.port.rules import job_of_task, own_tasks
+from avtomat.storage.port.rules import is_task_id, job_of_task
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import ResultCause
 
@@ -43,19 +41,12 @@ class Settling:
     async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why."""
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
-        if not own_tasks([task_id], self._store.partitions) or job_of_task(task_id) != job:
+        if not is_task_id(task_id, self._store.partitions) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
         if self._vault.names and says_words(event):
             event = await self._blanked(event, job, task_id)
         return await self.settle(job, cause_of(task_id, worker, body, event), event)
-
-    async def event(self, body: Mapping[str, Json]) -> None:
-        """Keep the progress that a worker reports with its attempt; other events are not kept."""
-        tasks, progress = own_tasks([body.get("target_task_id")], self._store.partitions), body.get("payload")
-        if body.get("event_type") == "progress" and tasks and isinstance(progress, dict):
-            note = dumps(progress_of(progress))
-            await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
     async def settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
         """Let the job go on with how an attempt ended."""

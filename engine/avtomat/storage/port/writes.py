@@ -23,6 +23,10 @@ class Dispatch:
 
     With `child` the attempt is in no queue: that job begins in the same step and is at work on it (phase `child`, its
     id stands for the worker, no lease runs), and its end is the attempt's result; see CHILDREN in `Store.commit`.
+
+    `undoable`: what a success of the attempt did is undone if the job ends badly. Should its scope go on or be closed
+    while a worker holds it, the store keeps what the scope was until the lease is over, and a success that comes
+    meanwhile is mailed to the root with it: see `rules.late_mail`.
     """
 
     task_id: str
@@ -37,6 +41,7 @@ class Dispatch:
     lease_ms: int | None = None
     total_at_ms: int | None = None
     child: NewJob | None = None
+    undoable: bool = False
 
 
 @value
@@ -135,6 +140,9 @@ class Writes:
     leaves it. `at_ms` is the time for which was decided (0: now); the entry's `at_ms` is that, but not before the entry
     before it and not in the store's future; the job's created, updated and finished times are those of its entries.
 
+    `settled`: whatever becomes of the attempt that the scope had, no undo of it is to be noted any more (its time was
+    over, or an operator said what it did). What is closed below the scope is not meant.
+
     `shared` is a large part that several of these have in common, and the event of a result with them, unless it is
     empty: a store may carry and keep it once. It adds nothing to what is written.
 
@@ -148,6 +156,7 @@ class Writes:
     state: str = ""
     at_ms: int = 0
     keeps_task: bool = False
+    settled: bool = False
     dead_because: str = "cancelled"
     dispatch: Dispatch | None = None
     timer_ms: int | None = None
@@ -200,8 +209,8 @@ class NewJob:
 @value
 class ResultCause:
     """A worker's result of an attempt: `hash` covers status, data and error. `event` is the encoded result, so that a
-    paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted. `output` is
-    what it gave, encoded, for those who write it down elsewhere as well.
+    paused job's store can keep it as mail and the worker may be told that it is accepted. `output` is what it gave,
+    encoded, for those who write it down elsewhere as well. `success`: the worker did what it was asked to do.
     """
 
     task_id: str
@@ -209,6 +218,7 @@ class ResultCause:
     hash: str
     event: bytes
     output: bytes = field(default=b"", repr=False)
+    success: bool = False
 
 
 @value

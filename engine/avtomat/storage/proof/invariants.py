@@ -26,7 +26,7 @@ ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
 
 def violations(dump: Dump) -> list[str]:
     """All findings, each beginning with the number of its rule."""
-    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes
+    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes, scopes_left
     rules = *of_jobs, attempts_are_somewhere, owners, children
     return [finding for rule in rules for finding in rule(dump)]
 
@@ -203,16 +203,24 @@ def mailboxes(dump: Dump) -> Iterator[str]:
 
 
 def children(dump: Dump) -> Iterator[str]:
-    """I16: a job is at work on each attempt that is a child's, and no open job answers an attempt of another."""
+    """I17: a job is at work on each attempt that is a child's, and no open job answers an attempt of another."""
     attempts = {task_id: one for job in dump["jobs"].values() for task_id, one in job["attempts"].items()}
     working = {task_id: one["worker"] for task_id, one in attempts.items() if one["phase"] == "child"}
     answering = {job["answers"]: name for name, job in dump["jobs"].items() if job["status"] not in ENDED}
     for task_id, worker in working.items():
         if answering.get(task_id) != worker:
-            yield f"I16 {task_id}: {worker} is at work on it, but no open job answers it"
+            yield f"I17 {task_id}: {worker} is at work on it, but no open job answers it"
     for answered, name in answering.items():
         if answered in attempts and working.get(answered) != name:
-            yield f"I16 {name}: answers {answered}, which is not its own"
+            yield f"I17 {name}: answers {answered}, which is not its own"
+
+
+def scopes_left(dump: Dump) -> Iterator[str]:
+    """I16: a scope that was left is kept for a dead attempt of an open job, as long as its lease is live."""
+    for name, job in dump["jobs"].items():
+        for task_id, attempt in job["ended_attempts"].items():
+            if attempt["left"] is not None and (job["status"] in ENDED or not attempt["holds"]):
+                yield f"I16 {name} {task_id}: nobody is at work on it, but its scope is kept"
 
 
 def _is_body(path: str, fork: str) -> bool:

@@ -265,7 +265,7 @@ class RedisStore:
     ) -> list[Handout]:
         """Give attempts to a worker."""
         names = (codec.named(worker), codec.named(nonce))
-        packed = "".join(f"{client}\n{stride}\n" for client, stride in strides.items())
+        packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
         reply = await self._run("poll", partition, *names, max_tasks, lease_ms, packed, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
