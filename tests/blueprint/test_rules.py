@@ -134,7 +134,7 @@ def test_rules_have_names_of_their_own() -> None:
 
 
 def test_what_is_not_built_is_refused_even_in_the_smallest_use() -> None:
-    findings = examine_text(HEAD + "states:\n  a: {run: other}\n").findings
+    findings = examine_text(HEAD + "concurrency: {limit: 1}\nstates:\n  a: {task: t}\n").findings
 
     assert [finding.code.number for finding in findings] == [NOT_YET]
 

@@ -228,3 +228,26 @@ def test_a_run_needs_neither_a_web_server_nor_a_file_of_its_own(tmp_path: Path) 
 )
 def test_a_sample_is_what_the_schema_asks_for_at_least(schema: object, sample: object) -> None:
     assert sample_of(schema) == sample
+
+
+def test_blueprints_beside_are_run_as_children(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "hire.yaml").write_text(
+        "avtomat: 1\nblueprint: hire\nstates: {a: {run: account, input: {name: '{{ input.name }}'}}}\n"
+    )
+    account = tmp_path / "account.yaml"
+    account.write_text(
+        "avtomat: 1\nblueprint: account\nstates: {make: {task: make, params: {name: '{{ input.name }}'}}}\n"
+    )
+    command = ["run", str(tmp_path / "hire.yaml"), *ADA]
+
+    assert main([*command, "--exec", "make=cat"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"name": "Ada"}
+    assert "runs account as the job" in printed.err
+
+    assert main(command) == 2
+    assert "no command does the tasks of make" in capsys.readouterr().err
+
+    account.unlink()
+    assert main([*command, "--exec", "make=cat"]) == 2
+    assert "no good blueprint account stands beside" in capsys.readouterr().err

@@ -437,3 +437,48 @@ def test_a_settings_file_that_is_no_file_is_told(tmp_path: Path, capsys: pytest.
     assert main(["validate", file, "--settings", "x" * 300]) == 3
     assert main(["validate", file, "--settings", str(tmp_path / "nowhere.toml")]) == 3
     assert "Traceback" not in capsys.readouterr().err
+
+
+PARENT = "avtomat: 1\nblueprint: parent\nstates: {a: {run: good}}\n"
+
+
+def test_a_blueprint_that_another_one_runs_must_stand_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent = file_with(tmp_path, PARENT, "parent.yaml")
+    assert main(["validate", parent]) == 1
+    assert f"{parent}:3:19: error AVT502: there is no blueprint `good`" in capsys.readouterr().out
+
+    file_with(tmp_path, GOOD, "good.yaml")
+    assert main(["validate", parent]) == 0
+    assert main(["validate", str(tmp_path)]) == 0
+    assert main(["validate", str(tmp_path)]) == 0, "what is remembered says the same"
+
+
+def test_a_circle_of_blueprints_is_told_at_each_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file_with(tmp_path, PARENT, "parent.yaml")
+    file_with(tmp_path, GOOD.replace("task: t", "run: parent"), "good.yaml")
+
+    assert main(["validate", str(tmp_path)]) == 1
+
+    told = capsys.readouterr()
+    assert told.out.count("error AVT503: each job of good → parent → good runs the next one, without an end") == 2
+
+
+def test_what_stands_beside_stdin_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PARENT.encode())))
+
+    assert main(["validate", "-"]) == 0
+
+
+def test_tests_are_checked_anew_when_a_child_of_their_blueprint_changes(tmp_path: Path) -> None:
+    file_with(tmp_path, PARENT, "parent.yaml")
+    file_with(tmp_path, GOOD, "good.yaml")
+    tests = file_with(
+        tmp_path, "avtomat: 1\ntest: parent.yaml\ncases: [{name: a, tasks: {t: {output: 1}}}]\n", "parent.test.yaml"
+    )
+    assert main(["validate", tests]) == 0
+
+    file_with(tmp_path, GOOD.replace("task: t", "task: other"), "good.yaml")
+
+    assert main(["validate", tests]) == 1

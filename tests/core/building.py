@@ -171,8 +171,9 @@ class Position:
 def begun(text: str | Program, given: Json = None, *, start_at: datetime | None = None, **head: Any) -> Position:
     """Begin a job of this blueprint."""
     program = program_of(text) if isinstance(text, str) else text
+    known = {"config": {}, "runs": {name: f"digest of {name}" for name in program.runs - {"nobody"}}}
     asked = Head(
-        job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, **{"config": {}, **head}
+        job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, **{**known, **head}
     )
     completed, change = start(program, asked, NOW, start_at)
     position = Position(program, completed, change.scope, change, Around())

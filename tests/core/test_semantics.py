@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from avtomat.core.awaited_child import OnChild
 from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.duration import format_duration
+from avtomat.core.family import ChildEnded
 from avtomat.core.formula import Json
 from avtomat.core.lifecycle import mermaid
 from avtomat.core.messages import (
@@ -85,7 +87,7 @@ def wakes(job: Position, _: str) -> Decision:
         job.now = waiting.until
     elif isinstance(waiting, OnSignal) and waiting.deadline is not None:
         job.now = waiting.deadline
-    elif isinstance(waiting, OnApproval) and waiting.due_at is not None:
+    elif isinstance(waiting, OnApproval | OnChild) and waiting.due_at is not None:
         job.now = waiting.due_at
     return job.wakes()
 
@@ -98,6 +100,15 @@ def decides(job: Position, rest: str) -> Decision:
 def signal(job: Position, rest: str) -> Decision:
     name, _, payload = rest.partition(" ")
     return job.tell(SignalReceived(name=name, payload=value_of(payload)))
+
+
+def child(job: Position, rest: str) -> Decision:
+    """The child that is awaited has ended."""
+    assert isinstance(job.scope.waiting, OnChild)
+    status, _, told = rest.partition(" ")
+    error = Error(code=told, state="a.b") if status == "failed" else None
+    output = value_of(told) if status == "finished" else None
+    return job.tell(ChildEnded(job=job.scope.waiting.job, status=Status(status), output=output, error=error))
 
 
 def sunk(job: Position, code: str) -> Decision:
@@ -121,6 +132,7 @@ EVENTS: dict[str, Callable[[Position, str], Decision]] = {
     "timer": wakes,
     "signal": signal,
     "decided": decides,
+    "child": child,
     "joined": joined,
     "sunk": sunk,
     "deadline": lambda job, _: job.tell(DeadlinePassed()),
@@ -174,6 +186,11 @@ def waits(job: Position) -> str:
             time = "" if waiting.deadline is None else f" for {format_duration(waiting.deadline - job.now)}"
             again = " again" if waiting.reminders else ""
             return f"{job.scope.state}: asks {', '.join(waiting.assignees)}: {waiting.text}{time}{again}"
+        case OnChild(until=until) if until is not None:
+            return f"{job.scope.state}: timer {format_duration(until - job.now)}"
+        case OnChild() as waiting:
+            time = "" if waiting.deadline is None else f" for {format_duration(waiting.deadline - job.now)}"
+            return f"{job.scope.state}: runs {waiting.blueprint} {json.dumps(job.change.jobs[-1].input)}{time}"
         case OnFork(total=total):
             return f"{job.scope.state}: {total} bodies"
         case OnUnwind():

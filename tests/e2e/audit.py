@@ -56,6 +56,46 @@ async def audit_sagas(url: str, accepted: Mapping[str, int]) -> None:
     assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
 
 
+async def audit_families(url: str, accepted: Mapping[str, int]) -> None:
+    """Fail with everything that is wrong after jobs of the blueprint `family`, of which odd numbers end badly.
+
+    Each has its four children and no other job has any; each child ended once, and its parent heard of it once.
+    """
+    dump = await dump_of(url)
+    found = violations(dump)
+    children: dict[str, list[str]] = {}
+    for name, job in dump["jobs"].items():
+        if job["parent"] is not None:
+            children.setdefault(job["parent"], []).append(name)
+    parents = {name for name, job in dump["jobs"].items() if job["parent"] is None}
+    found += [f"{job} is lost, or was never accepted" for job in accepted.keys() ^ parents]
+    found += [f"{job} has children and is no parent" for job in children.keys() - parents]
+    for name in parents:
+        own = sorted(children.get(name, ()))
+        found += [f"{name}: {fault}" for fault in _faults_of_family(dump, name, own, accepted.get(name, 0))]
+    assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
+
+
+def _faults_of_family(dump: Dump, name: str, children: list[str], number: int) -> Iterator[str]:
+    job = dump["jobs"][name]
+    history = [(entry[2], json.loads(str(entry[4]))) for entry in job["history"] or ()]
+    if (ends := sum("ended" in entry for path, entry in history if path == "/")) != 1:
+        yield f"ended {ends} times"
+    heard = sorted(entry["job"] for _, entry in history if entry["type"] == "ChildEnded")
+    if heard != children or len(children) != 4:
+        yield f"has the children {children}, and heard of {heard}"
+    result = {"number": number, "items": [number * 10 + item for item in range(3)]}
+    wanted = ("failed", "ODD", None) if number % 2 else ("finished", None, result)
+    told = (job["status"], json.loads(job["error"] or "{}").get("code"), json.loads(job["result"] or "null"))
+    if told != wanted:
+        yield f"is {told}, not {wanted}"
+    for child in children:
+        entries = [json.loads(str(entry[4])) for entry in dump["jobs"][child]["history"] or ()]
+        used = sum(entry["type"] == "TaskSucceeded" for entry in entries)
+        if used != (2 if dump["jobs"][child]["status"] == "failed" else 1):
+            yield f"{child} is {dump['jobs'][child]['status']} and used {used} results"
+
+
 def _faults_of_saga(job: JobDump, number: int) -> Iterator[str]:
     history = [(entry[2], json.loads(str(entry[4]))) for entry in job["history"] or ()]
     used = sum(entry["type"] == "TaskSucceeded" for _, entry in history)

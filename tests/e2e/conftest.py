@@ -112,6 +112,34 @@ states:
   sink: {fail: {code: ODD}}
   done: {succeed: {number: "{{ outputs.work.lone.number }}", items: "{{ [x.number for x in outputs.work.items] }}"}}
 """,
+    "family": """\
+avtomat: 1
+blueprint: family
+states:
+  work:
+    foreach: "{{ range(3) }}"
+    do: {run: member, input: {number: "{{ input.number * 10 + item }}"}}
+    next: last
+  last: {run: member, input: {number: "{{ input.number * 10 + 9 }}", sinks: "{{ input.number % 2 == 1 }}"}, next: done}
+  done: {succeed: {number: "{{ input.number }}", items: "{{ outputs.work }}"}}
+""",
+    "member": """\
+avtomat: 1
+blueprint: member
+policies:
+  stubborn: {attempts: 20, delay: 100ms, factor: 1, jitter: none, errors: [ANY]}
+defaults: {retry: stubborn}
+states:
+  do:
+    task: echo
+    params: {number: "{{ input.number }}"}
+    compensate: {task: echo, params: {undo: "{{ input.number }}"}, retry: stubborn}
+    transitions:
+      - {when: "default(input.sinks, false)", to: sink}
+      - {to: done}
+  sink: {fail: {code: ODD}}
+  done: {succeed: "{{ outputs.do.number }}"}
+""",
     "pause": """\
 avtomat: 1
 blueprint: pause

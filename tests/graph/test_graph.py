@@ -125,3 +125,18 @@ def test_finally_has_a_graph_of_its_own() -> None:
     assert last is not None
     assert [node.name for node in last.nodes] == ["sweep"]
     assert final_graph_of(program_of(POLL)) is None
+
+
+def test_a_state_that_runs_another_blueprint_is_told_apart_in_every_form() -> None:
+    graph = graph_of(
+        program_of(
+            "avtomat: 1\nblueprint: x\n"
+            "states: {hire: {run: account, next: tell}, tell: {run: report, detach: true, next: end}}"
+        )
+    )
+
+    assert [node.detail for node in graph.nodes] == ["run account", "run report, detached"]
+    assert 'n0[["hire (run account)"]]' in mermaid_of(graph)
+    assert 'n0 [label="hire (run account)", peripheries=2];' in dot_of(graph, "x")
+    assert "* hire (run account)" in outline_of(graph)
+    assert svg_of(graph).count('<path class="inside"') == 2

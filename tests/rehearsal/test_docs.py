@@ -52,6 +52,12 @@ def test_the_example_of_approvals_is_good(tmp_path: Path) -> None:
     assert found_in(tmp_path / "offer.test.yaml") == "\n"
 
 
+def test_the_example_of_children_is_good(tmp_path: Path) -> None:
+    write(tmp_path, "hire")
+
+    assert found_in(tmp_path / "hire.test.yaml") == "\n"
+
+
 @pytest.mark.parametrize("number", range(len(CASES) - 1))
 def test_the_other_cases_are_good(folder: Path, number: int) -> None:
     assert found_in(with_cases(folder, CASES[number])) == "\n"

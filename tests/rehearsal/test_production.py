@@ -119,13 +119,18 @@ ANSWERS = (
     "{output: {n: 3, ok: true}}", "{output: null}", "{error: TRANSIENT_ERROR, takes: 3s}", "{error: OWN_CODE}",
     "{silent: true}", "{untaken: true}", "{output: {n: 0, ok: false, list: [1, null]}, takes: 20s, status: later}",
 )  # fmt: skip
+CHILDREN = (
+    "{result: {n: 3, ok: true}}", "{result: 1, takes: 50s}", "{error: OWN_CODE, takes: 3s}", "{error: DEADLINE}",
+    "[{error: TRANSIENT_ERROR}, {when: attempt == 2, result: [1, null]}]",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_any_program_comes_to_its_end_or_is_stopped_and_the_same_way_every_time(seed: int) -> None:
     random, program = Random(seed), program_of(random_blueprint(str(seed)))
     tasks = "".join(f"      {kind}: [{', '.join(random.choices(ANSWERS, k=40))}]\n" for kind in ("one", "two", "undo"))
-    case = f"  - name: c\n    input: {random.choice(INPUTS)}\n    tasks:\n{tasks}"
+    children = "".join(f"      {name}: {random.choice(CHILDREN)}\n" for name in ("other", "third", "nobody"))
+    case = f"  - name: c\n    input: {random.choice(INPUTS)}\n    tasks:\n{tasks}    children:\n{children}"
     tests = cases_of(f"avtomat: 1\ntest: x\ncases:\n{case}")
 
     (first, seen), (again, seen_again) = (rehearsed(program, tests) for _ in range(2))

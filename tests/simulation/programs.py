@@ -104,11 +104,18 @@ class _Writer:
         return f"s{self.count}"
 
     def _state(self, names: list[str], at: int, depth: int) -> dict[str, Any]:
-        kinds = [self._pass, self._wait, self._signal, self._approval, *[self._task] * (6 if self.compensates else 3)]
+        kinds = [
+            self._pass,
+            self._wait,
+            self._signal,
+            self._approval,
+            self._run,
+            *[self._task] * (6 if self.compensates else 3),
+        ]
         kinds += [self._parallel, self._foreach] if depth < DEPTH_MAX else []
         kind = self.random.choice(kinds)
         state = kind(depth)
-        works = any(key in state for key in ("task", "call", "signal", "approval", "parallel", "foreach"))
+        works = any(key in state for key in ("task", "call", "signal", "approval", "run", "parallel", "foreach"))
         guards = [*GUARDS, *(GUARDS_OF_WORK if works else ()), *(GUARDS_OF_TASKS if "task" in state else ())]
         back = names if works or "wait" in state else names[at + 1 :]
         state["transitions"] = self._ways_out(guards, back, names[at + 1], works=works)
@@ -142,7 +149,7 @@ class _Writer:
         if self.random.random() < 0.6:
             return self._task(depth)
         if self.random.random() < 0.2:
-            return self._signal(depth) if self.random.random() < 0.6 else self._approval(depth)
+            return self.random.choice((self._signal, self._approval, self._run))(depth)
         return {"states": self._machine(depth)}
 
     # --- kinds of states ----------------------------------------------------------------------------------------------
@@ -221,6 +228,19 @@ class _Writer:
             state["remind"] = random.choice(("20s", "1m"))
         if random.random() < 0.5:
             state["timeout"] = random.choice(("1m", "45s", "{{ input.pause }}", OVER))
+        return state
+
+    def _run(self, depth: int) -> dict[str, Any]:
+        random = self.random
+        state: dict[str, Any] = {"run": random.choice(("other", "other", "third", "nobody"))}
+        if random.random() < 0.6:
+            state["input"] = {"x": random.choice(self.values)}
+        if random.random() < 0.2:
+            return {**state, "detach": True}
+        if random.random() < 0.4:
+            state["timeout"] = random.choice(("1m", "45s", "{{ input.pause }}", OVER))
+        if random.random() < 0.5:
+            state["retry"] = self._retry()
         return state
 
     def _parallel(self, depth: int) -> dict[str, Any]:

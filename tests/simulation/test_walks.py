@@ -23,14 +23,14 @@ WALKS = 100
 NIGHTLY_PROGRAMS = 500
 NIGHTLY_WALKS = 200
 WAITS = {
-    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnUnwind", "OnUndo", "OnFinally",
-    "NoneType",
+    "OnTask", "OnTimer", "OnStart", "OnFork", "OnRetry", "OnSignal", "OnApproval", "OnChild", "OnUnwind", "OnUndo",
+    "OnFinally", "NoneType",
 }  # fmt: skip
 EVENTS = {
     "TaskSucceeded", "TaskFailed", "LeaseLost", "AttemptReturned", "TaskTimedOut", "TimerFired", "StartReached",
     "DeadlinePassed", "ScopeBegun", "JoinDecided", "CancelRequested", "UnwindReady", "PauseRequested",
     "ResumeRequested", "RerunRequested", "ReleaseRequested", "SkipRequested", "SignalReceived", "ApprovalDecided",
-    "LateSuccess",
+    "LateSuccess", "ChildEnded",
 }  # fmt: skip
 
 

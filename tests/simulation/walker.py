@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from avtomat.core.awaited_decision import ADDRESS
+from avtomat.core.family import ChildEnded
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.messages import (
     ApprovalDecided,
@@ -38,7 +39,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
 )
-from avtomat.core.model import Status
+from avtomat.core.model import Error, Status
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
@@ -128,6 +129,8 @@ class Walker:
                 steps.append(lambda path=path, task=kept.task: self._work(path, task))
             if kept.timer is not None:
                 steps.append(lambda path=path: self._wake(path))
+            if kept.child is not None:
+                steps.append(lambda path=path: self._end_child(path))
             if kept.mail is not None:
                 steps.append(lambda path=path: world.read(path))
         for (owner, number), join in world.joins.items():
@@ -135,12 +138,13 @@ class Walker:
                 steps.append(lambda owner=owner, number=number: world.tell(world.begin(owner, number), ScopeBegun()))
             elif join.verdict is not None and not join.closed and world.scopes[owner].is_open:
                 steps.append(lambda owner=owner, number=number: self._deliver(owner, number))
-        if world.may_unwind():
-            steps.append(self._unwind)
-        if world.dead_leases:
-            steps.append(self._end_lease)
-        if world.late:
-            steps.append(world.hear_late)
+        beside = (
+            (world.may_unwind(), self._unwind),
+            (world.dead_leases, self._end_lease),
+            (world.left_jobs, self._end_left_job),
+            (world.late, world.hear_late),
+        )
+        steps += [step for possible, step in beside if possible]
         if world.head.deadline is not None and (not steps or self.random.random() < 0.02):
             steps.append(lambda: world.tell(ROOT, DeadlinePassed(), at=world.head.deadline))
         return steps
@@ -173,6 +177,23 @@ class Walker:
             return AttemptReturned(attempt=task.attempt)
         details = random.choice(DETAILS)
         return TaskFailed(attempt=task.attempt, code=random.choice(CODES), message="m", details=details)
+
+    def _end_child(self, path: str) -> Decision:
+        """A child ends by itself, or somebody cancels it."""
+        job, random = self.world.scopes[path].child, self.random
+        assert job is not None
+        if random.random() >= self.failing:
+            return self.world.child_ends(
+                path, ChildEnded(job=job, status=Status.FINISHED, output=random.choice(OUTPUTS))
+            )
+        if random.random() < 0.2:
+            return self.world.child_ends(path, ChildEnded(job=job, status=Status.CANCELLED))
+        error = Error(code=random.choice((*CODES, "DEADLINE", "LIMIT_EXCEEDED")), message="m", state="a.b", attempt=2)
+        return self.world.child_ends(path, ChildEnded(job=job, status=Status.FAILED, error=error))
+
+    def _end_left_job(self) -> None:
+        """A child that nobody waits for has undone what it did."""
+        self.world.left_jobs.discard(min(self.world.left_jobs))
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
@@ -274,6 +295,7 @@ class Walker:
             ApprovalDecided(visit=scope.visit - 1, choice="approve"),
             ApprovalDecided(visit=scope.visit + 1, choice="approve"),
             *([] if isinstance(waiting, OnSignal) else [SignalReceived(name="paid", payload={"ok": True})]),
+            ChildEnded(job="another", status=Status.FINISHED),
             JoinDecided(number=scope.forks + 5, met=True, ok=1, failed=0),
             *([] if isinstance(waiting, OnStart) else [StartReached()]),
             *([] if scope.version == 0 else [ScopeBegun()]),

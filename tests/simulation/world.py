@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from avtomat.core.awaited_decision import ADDRESS, OnApproval
+from avtomat.core.family import ChildEnded, StartJob
 from avtomat.core.history import delta, fold
 from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.ends import FailState
@@ -44,6 +46,7 @@ from avtomat.core.program import FINALLY, RESULT, Limits, Program
 from avtomat.core.reads import outputs_read
 from avtomat.core.scope import ROOT, Around, Scope
 from avtomat.core.waiting import (
+    OnChild,
     OnFinally,
     OnFork,
     OnRetry,
@@ -62,6 +65,9 @@ from avtomat.storage.port.rules import child_path, covers, fork_path, join_word,
 from tests.core.building import NOW, around_of
 
 INLINE_BYTES = 20
+UNFIT = Error(code="INVALID_INPUT_ERROR", message="the input does not fit", details=[])
+REFUSED_EACH = 8
+"""Of so many jobs that are to begin one has an input that does not fit."""
 
 
 def _within(scope: Scope, limits: Limits) -> Scope:
@@ -105,6 +111,7 @@ class Kept:
     waits: tuple[str, str] | None = None
     waits_since: int = 0
     mail: Sent | None = None
+    child: str | None = None
     is_open: bool = True
 
 
@@ -162,11 +169,25 @@ class World:
         self.seq = 0
         self._settles = False
         self.ended: ScopeEnded | None = None
+        self.begun_jobs: set[str] = set()
+        self.left_jobs: set[str] = set()
         self.head = Head(
-            job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, config={"shop": "s"}
+            job="j1",
+            blueprint=program.name,
+            digest=program.digest,
+            input=given,
+            created_at=NOW,
+            config={"shop": "s"},
+            runs=dict.fromkeys(program.runs - {"nobody"}, "d"),
         )
-        self.head, first = start(program, self.head, self.now, start_at)
-        assert (self.head, first) == start(program, replace(self.head, deadline=None, labels={}), self.now, start_at)
+        refused: dict[int, Error] = {}
+        asked = self.head
+        self.head, first = start(program, asked, self.now, start_at)
+        while (bad := _refused(first)) is not None:
+            refused[bad.visit] = UNFIT
+            self.head, first = start(program, asked, self.now, start_at, refused)
+        again = replace(self.head, deadline=None, labels={})
+        assert (self.head, first) == start(program, again, self.now, start_at, refused)
         self.scopes[ROOT] = Kept(scope=Scope(), around=Around())
         try:
             first = replace(first, scope=_within(first.scope, program.limits))
@@ -235,6 +256,9 @@ class World:
         """Decide, twice, because the same event on the same view always gives the same Decision."""
         view = self._view(path, event)
         decision = decide(self.program, view, event, self.now)
+        while isinstance(decision, Change) and (bad := _refused(decision)) is not None:
+            view = replace(view, refused={**view.refused, bad.visit: UNFIT})
+            decision = decide(self.program, view, event, self.now)
         assert decision == decide(self.program, view, event, self.now), "decided differently"
         return decision
 
@@ -306,6 +330,33 @@ class World:
                 self.apart[outputs[name].id] = output
         return replace(scope, outputs=outputs)
 
+    # --- children ---------------------------------------------------------------------------------------------------
+
+    def child_ends(self, path: str, event: ChildEnded) -> Decision:
+        """The child that a scope waits for has ended."""
+        kept = self.scopes[path]
+        assert kept.child == event.job
+        kept.child = None
+        decision = self.tell(path, event)
+        assert isinstance(decision, Change), "the end of a child that was awaited was ignored"
+        return decision
+
+    def _leave_child(self, kept: Kept) -> None:
+        if kept.child is not None:
+            self.left_jobs.add(kept.child)
+            kept.child = None
+
+    def _set_child(self, kept: Kept, change: Change) -> None:
+        """The child that was awaited is left; then there may be another one."""
+        if kept.child is not None:
+            self.left_jobs.add(kept.child)
+        held = [order for order in change.jobs if not order.detached]
+        assert len(held) <= 1
+        kept.child = held[0].job if held else None
+        for order in change.jobs:
+            assert order.job not in self.begun_jobs, "a job was begun twice"
+            self.begun_jobs.add(order.job)
+
     # --- signals ----------------------------------------------------------------------------------------------------
 
     def send(self, to: tuple[str, str], payload: Any) -> None:
@@ -372,7 +423,8 @@ class World:
     def leases(self) -> int:
         """How many workers are at work for this job."""
         live = sum(kept.task is not None and kept.task.leased for kept in self.scopes.values())
-        return live + len(self.dead_leases)
+        awaited = sum(kept.child is not None for kept in self.scopes.values() if kept.is_open)
+        return live + len(self.dead_leases) + len(self.left_jobs) + awaited
 
     def may_unwind(self) -> bool:
         waits = isinstance(self.scopes[ROOT].scope.waiting, OnUnwind)
@@ -396,6 +448,7 @@ class World:
             self._set_task(kept, change, left)
             kept.timer = _timer(change, self.now)
             self._set_wait(kept, change.scope.waiting)
+            self._set_child(kept, change)
         elif isinstance(change.scope.waiting, OnApproval):
             kept.timer = change.scope.waiting.due_at
         if change.fork is not None:
@@ -530,6 +583,7 @@ class World:
         kept = self.scopes[path]
         kept.is_open = False
         self._set_wait(kept, None)
+        self._leave_child(kept)
         for (owner, number), join in self.joins.items():
             if owner == path and not join.closed:
                 self._close(fork_path(owner, number))
@@ -599,6 +653,7 @@ class World:
                 kept.timer = None
                 self._drop_task(kept, self._left(kept))
                 self._set_wait(kept, None)
+                self._leave_child(kept)
         for (owner, number), join in self.joins.items():
             if covers(fence, fork_path(owner, number)):
                 join.closed = True
@@ -632,6 +687,10 @@ class World:
                 assert kept.timer == waiting.due_at
                 assert kept.scope.visit == waiting.visit
                 return kept.waits == waiting.signal or (kept.mail is not None and kept.mail.to == waiting.signal)
+            case OnChild() as waiting:
+                assert kept.timer == waiting.due_at
+                assert (kept.child or "") == waiting.job
+                return (waiting.until is None) == (kept.child is not None)
             case OnFork(number=number):
                 join = self.joins[path, number]
                 return not join.closed and (join.live > 0 or join.may_begin or join.verdict is not None)
@@ -652,6 +711,11 @@ class World:
             assert fold(kept.changes) == kept.record, f"the fold of the history of {path} is not its state"
 
 
+def _refused(change: Change) -> StartJob | None:
+    """The first job of a decision whose input does not fit."""
+    return next((order for order in change.jobs if crc32(order.job.encode()) % REFUSED_EACH == 0), None)
+
+
 def _begins_undo(before: Waiting, after: Waiting) -> bool:
     """Whether an undo begins, which is a visit of its own; one that is tried again is the same visit."""
     if not isinstance(after, OnUndo):
@@ -666,7 +730,7 @@ def _timer(change: Change, now: datetime) -> datetime | None:
             return until
         case OnFork(deadline=deadline) | OnSignal(deadline=deadline) | OnFinally(deadline=deadline):
             return deadline
-        case OnApproval() as waiting:
+        case OnApproval() | OnChild() as waiting:
             return waiting.due_at
         case OnRetry(until=until, deadline=deadline):
             return until if deadline is None else min(until, deadline)

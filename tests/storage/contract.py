@@ -6,6 +6,7 @@ with an empty store, and when it is over the store's invariants are checked.
 
 from __future__ import annotations
 
+from tests.storage.contract_children import Children
 from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
 from tests.storage.contract_jobs import Agreement, Commits, Creation, Listings, Programs
@@ -36,6 +37,7 @@ CONTRACT = (
     Forks,
     Closing,
     Compensation,
+    Children,
     Mailboxes,
     Signals,
     Parking,

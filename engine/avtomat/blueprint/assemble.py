@@ -23,6 +23,7 @@ from avtomat.blueprint.spec import (
     StateSpec,
     entries_of,
     part_of,
+    text_of,
 )
 from avtomat.blueprint.yaml.nodes import Node, Scalar
 from avtomat.core.defaults import defaults_of
@@ -91,6 +92,8 @@ class _Assembler:
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
             schedules=tuple(_schedule(entry) for entry in content.get("schedule", ())),
+            runs=frozenset(text_of(state.part("run")) or "" for state in self.blueprint.states if state.kind == "run"),
+            own_priority="priority" in content,
             hooks={name: self._hook(node) for name, node in entries_of(self.blueprint.part("on"))},
         )
 
@@ -151,9 +154,7 @@ class _Assembler:
         )
 
     def _state(self, state: StateSpec) -> State:
-        assemble_state = kind_of(state).assemble
-        assert assemble_state is not None, f"states of the kind {state.kind} are refused before they get here"
-        return assemble_state(self.parts, state)
+        return kind_of(state).assemble(self.parts, state)
 
 
 def _schedule(written: Json) -> Schedule:

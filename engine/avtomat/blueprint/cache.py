@@ -32,11 +32,14 @@ Need = tuple[str, str, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What was found in a text, in no file yet, its blueprint's name with its place, and what it needs of settings."""
+    """What was found in a text, in no file yet, its blueprint's name with its place, what it needs of settings, and
+    what it runs (see `families.Run`).
+    """
 
     diagnostics: tuple[Diagnostic, ...]
     name: tuple[str, int, int] | None
     needs: tuple[Need, ...] = ()
+    runs: tuple[tuple[str, int, int, bool], ...] = ()
 
 
 class FindingsCache:
@@ -149,13 +152,14 @@ def _remove_others(file: Path) -> None:
 
 
 def _as_json(remembered: Remembered) -> Json:
-    return [[each.as_json() for each in remembered.diagnostics], remembered.name, remembered.needs]
+    return [[each.as_json() for each in remembered.diagnostics], remembered.name, remembered.needs, remembered.runs]
 
 
 def _from_json(entry: Json) -> Remembered:
-    found, name, needs = entry
+    found, name, needs, runs = entry
     return Remembered(
         diagnostics=tuple(map(Diagnostic.from_json, found)),
         name=None if name is None else (name[0], name[1], name[2]),
         needs=tuple((kind, named, line, column) for kind, named, line, column in needs),
+        runs=tuple((run, line, column, always) for run, line, column, always in runs),
     )

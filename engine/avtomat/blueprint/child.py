@@ -23,7 +23,8 @@ def main(cpu_s: int, memory_bytes: int) -> None:
     while (content := _read(sys.stdin.buffer)) is not None:
         _limit_cpu(cpu_s)
         made = compile_piece(content)
-        _answer(orjson.dumps([made.name, made.digest, made.canonical, [each.as_json() for each in made.diagnostics]]))
+        found = [each.as_json() for each in made.diagnostics]
+        _answer(orjson.dumps([made.name, made.digest, made.canonical, found, made.runs]))
 
 
 def _answer(content: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from avtomat.blueprint.compiler import Examined, examine_text
+from avtomat.blueprint.families import runs_of
 from avtomat.blueprint.registry import Compiled
 from avtomat.core.program import Program
 
@@ -18,6 +19,7 @@ def compile_piece(content: bytes) -> Compiled:
         digest=None if program is None else program.digest,
         canonical=None if program is None else program.canonical,
         diagnostics=tuple(finding.in_file("") for finding in findings),
+        runs=() if program is None or examined.blueprint is None else runs_of(examined.blueprint, program),
     )
 
 

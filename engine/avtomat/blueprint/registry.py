@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from avtomat.blueprint.families import Member, Run, findings, held_back
 from avtomat.blueprint.files import SUFFIXES, find_blueprints, is_folder, read_file
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.diagnostics import Diagnostic, Severity
@@ -26,8 +27,8 @@ CHANGED_AGAIN_NS: Final = 2_000_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
     """What came of one text: its program's digest and canonical form if it is good, its name with line and column if
-    that can be read, and what was found. The canonical form is None too where the store has it. What is not `lasting`
-    has nothing to do with the text, and may come out otherwise the next time.
+    that can be read, what was found, and what it runs. The canonical form is None too where the store has it. What is
+    not `lasting` has nothing to do with the text, and may come out otherwise the next time.
     """
 
     name: tuple[str, int, int] | None = None
@@ -35,6 +36,7 @@ class Compiled:
     canonical: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     lasting: bool = True
+    runs: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,8 @@ class Part:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
     """A folder by the names of its blueprints. `errors` has what is wrong with those that are not good; `files` the
-    name that each file stands for; `folder_errors` why the folder could not be read.
+    name that each file stands for; `folder_errors` why the folder could not be read. `missed` are names that a
+    blueprint runs and that have no file: they stay as they are.
     """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -89,6 +92,7 @@ class Registry:
     files: Mapping[str, str] = field(default_factory=dict)
     folder_errors: tuple[Diagnostic, ...] = ()
     is_whole: bool = True
+    missed: frozenset[str] = frozenset()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -163,6 +167,13 @@ def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[st
             parts[name] = Part(file=file, text=digests[file], digest=each.digest, canonical=each.canonical)
         elif wrong := tuple(problem for problem in found[file] if problem.severity is Severity.ERROR):
             errors[name] = (*errors.get(name, ()), *wrong)
+    known = set(files.values())
+    members = {name: Member(file=part.file, runs=compiled[part.file].runs) for name, part in parts.items()}
+    between = [*findings(members, known)]
+    between += held_back(members, {*errors, *(name for name, _ in between)})
+    for name, problem in between:
+        errors[name] = (*errors.get(name, ()), problem)
+        parts.pop(name, None)
     warnings = [each for some in found.values() for each in some if each.severity is not Severity.ERROR]
     return Registry(
         parts=parts,
@@ -171,6 +182,7 @@ def registry_of(texts: Texts, compiled: Mapping[str, Compiled], held: Mapping[st
         files=files,
         folder_errors=tuple(each for each in texts.unreadable if each not in unreadable),
         is_whole=texts.is_whole,
+        missed=frozenset(run[0] for each in compiled.values() for run in each.runs) - known,
     )
 
 

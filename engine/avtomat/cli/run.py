@@ -11,10 +11,12 @@ import asyncio
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import orjson
@@ -76,12 +78,12 @@ def run(args: Namespace) -> int:
     program = _compile(args.file)
     if program is None:
         return EXIT_FAILED
-    commands = by_kind(args.commands)
-    _refuse_gaps(kinds_of(program), commands)
+    commands, programs = by_kind(args.commands), [program, *_children_of(args.file, program)]
+    _refuse_gaps(dict.fromkeys(kind for each in programs for kind in kinds_of(each)), commands)
     settings = settings_of(args)
     settings = replace(settings, config={**settings.config, **args.config})
     set_up_logs(settings, level="warning")
-    ending = asyncio.run(_run(settings, program, commands, args))
+    ending = asyncio.run(_run(settings, programs, commands, args))
     _print_job(ending.job, args.form)
     return ending.exit_code
 
@@ -105,7 +107,21 @@ def _compile(file: Path) -> Program | None:
     return program if isinstance(program, Program) else None
 
 
-def _refuse_gaps(kinds: Iterable[str], commands: Mapping[str, str]) -> None:
+def _children_of(file: Path, program: Program) -> list[Program]:
+    """The blueprints that stand beside it and that its jobs may run. One that has errors, or is not there, is told."""
+    if not program.runs:
+        return []
+    from avtomat.blueprint.beside import beside
+
+    found = beside(file, program)
+    missing = sorted({name for each in (program, *found.values()) for name in each.runs} - {*found, program.name})
+    if missing:
+        hint = f"avtomat validate {file.parent} says what is wrong"
+        raise UsageError(f"no good blueprint {', '.join(missing)} stands beside {file}", hint=hint)
+    return [each for name, each in found.items() if name != program.name]
+
+
+def _refuse_gaps(kinds: Collection[str], commands: Mapping[str, str]) -> None:
     """A task without a command would wait for ever; a command without a task is a slip of the pen."""
     missing = [kind for kind in kinds if kind not in commands]
     if missing:
@@ -134,15 +150,36 @@ def _span(text: str) -> timedelta:
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
-async def _run(settings: Settings, program: Program, commands: Mapping[str, str], args: Namespace) -> Ending:
+async def _run(settings: Settings, programs: Sequence[Program], commands: Mapping[str, str], args: Namespace) -> Ending:
     """A command does a task wherever it runs, so what `worker` asks of workers is not asked here."""
     settings, withheld = replace(settings, history=None, partitions=1), secret_variables(settings)
-    async with Engine(args.file, settings=settings, concurrency=args.concurrency) as engine:
-        alone = replace(without_requirements(program), schedules=())
-        await engine.service.programs.swap({program.name: alone})
+    folder = TemporaryDirectory(prefix="avtomat-run-") if len(programs) > 1 else nullcontext()
+    with folder as family:
+        blueprints = args.file if family is None else _written(Path(family), programs)
+        return await _run_in(blueprints, settings, programs, commands, args, withheld)
+
+
+def _written(folder: Path, programs: Sequence[Program]) -> Path:
+    """A folder with these blueprints and no others: an engine takes a file alone, or a folder as a whole."""
+    for program in programs:
+        (folder / f"{program.name}.yaml").write_text(program.canonical, "utf-8")
+    return folder
+
+
+async def _run_in(
+    blueprints: Path,
+    settings: Settings,
+    programs: Sequence[Program],
+    commands: Mapping[str, str],
+    args: Namespace,
+    withheld: Collection[str],
+) -> Ending:
+    async with Engine(blueprints, settings=settings, concurrency=args.concurrency) as engine:
+        alone = [replace(without_requirements(program), schedules=()) for program in programs]
+        await engine.service.programs.swap({program.name: program for program in alone})
         for kind, command in commands.items():
             engine.task(kind)(exec_task(kind, command, withheld))
-        return await _watch(engine, await engine.submit(program.name, args.input), args)
+        return await _watch(engine, await engine.submit(programs[0].name, args.input), args)
 
 
 async def _watch(engine: Engine, job_id: str, args: Namespace) -> Ending:

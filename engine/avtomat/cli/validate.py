@@ -9,10 +9,10 @@ from __future__ import annotations
 import gc
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from avtomat.blueprint.cache import FindingsCache, Remembered, user_cache_folder
 from avtomat.blueprint.files import (
@@ -29,6 +29,11 @@ from avtomat.cli.declared import Declared, check_settings, needs_of
 from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.errors import NotFoundError, UsageError
 
+if TYPE_CHECKING:
+    from avtomat.blueprint.compiler import Examined
+    from avtomat.blueprint.families import Run
+    from avtomat.core.program import Program
+
 STDIN = Path("-")
 TOML: Final = ".toml"
 _UNNAMED: Final = Path("<stdin>")
@@ -37,6 +42,9 @@ FORMS = ("text", "json", "github", "sarif")
 
 Name = tuple[str, str, int, int]
 """A blueprint's name, and the file, line and column where it stands."""
+
+Checked = tuple[Path, Remembered]
+"""A file and what was found in it."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -111,6 +119,7 @@ def check(
     """
     diagnostics: list[Diagnostic] = []
     names: list[Name] = []
+    members: dict[str, Checked] = {}
     declared = Declared(settings)
     files = 0
     for file, content in _blueprints(paths, stdin):
@@ -124,8 +133,11 @@ def check(
             findings_cache.put(content, known)
         diagnostics += [replace(each, file=str(file)) for each in known.diagnostics]
         diagnostics += declared.missing(file, known.needs)
-        names += [] if known.name is None else [(known.name[0], str(file), known.name[1], known.name[2])]
+        if known.name is not None:
+            names.append((known.name[0], str(file), known.name[1], known.name[2]))
+            members[known.name[0]] = file, known
     diagnostics += _duplicates(names)
+    diagnostics += _between(members, findings_cache)
     for file, content in _tests(paths, stdin):
         files += 1
         if isinstance(content, Diagnostic):
@@ -192,7 +204,37 @@ def _examine(content: bytes) -> Remembered:
         diagnostics=tuple(finding.in_file("") for finding in found),
         name=None if name is None else (name.text, name.span.line, name.span.column),
         needs=() if program is None or isinstance(program, Finding) else tuple(needs_of(program, content)),
+        runs=() if program is None or isinstance(program, Finding) else _runs_of(examined, program),
     )
+
+
+def _runs_of(examined: Examined, program: Program) -> tuple[Run, ...]:
+    """What a good blueprint runs."""
+    if not program.runs or examined.blueprint is None:
+        return ()
+    from avtomat.blueprint.families import runs_of
+
+    return runs_of(examined.blueprint, program)
+
+
+def _between(checked: Mapping[str, Checked], findings_cache: FindingsCache) -> list[Diagnostic]:
+    """What is wrong between blueprints that run one another. What one runs may stand beside it, and not be checked."""
+    if not any(known.runs for _, known in checked.values()):
+        return []
+    from avtomat.blueprint.families import Member, findings
+
+    beside = dict(checked)
+    for folder in {file.parent for file, known in checked.values() if known.runs and file != _UNNAMED}:
+        for file, content in map(_read, find_blueprints([folder])):
+            if not isinstance(content, Diagnostic):
+                known = findings_cache.get(content) or _examine(content)
+                findings_cache.put(content, known)
+                if known.name is not None:
+                    beside.setdefault(known.name[0], (file, known))
+    members = {name: Member(file=str(file), runs=known.runs) for name, (file, known) in beside.items()}
+    if any(file == _UNNAMED for file, _ in checked.values()):
+        return []  # nobody knows what stands beside it
+    return [found for name, found in findings(members, beside) if name in checked]
 
 
 def _findings_of_tests(file: Path, content: bytes, findings_cache: FindingsCache) -> list[Diagnostic]:

@@ -7,7 +7,7 @@ The rules
     state that names no transition ends its machine. When any of this fails, none of it has happened: the state fails,
     and its output does not enter `outputs`.
   * A failed state is tried again by its `retry`; else its own `catch` takes the error, else the blueprint's; else the
-    job fails, or is parked. LIMIT_EXCEEDED and DEADLINE are taken by nobody.
+    job fails, or is parked. LIMIT_EXCEEDED and DEADLINE are taken by nobody, but those of a child are errors as others.
   * An error in an arm of a `catch` goes to the next list outward, never to the same one.
 """
 
@@ -97,7 +97,7 @@ def fail(walk: Walk, error: Error) -> Step:
     state, taken = walk.current, walk.snapshot()
     blueprints = walk.program.catch if walk.is_root and not walk.rescued else ()
     for arms, outermost in ((state.catch, False), (blueprints, True)):
-        if error.code in UNCATCHABLE:
+        if error.code in UNCATCHABLE and not error.handed_up:
             break
         try:
             step = _take(walk, state, arms, error)
@@ -156,7 +156,8 @@ def _end_body(walk: Walk, output: Json) -> Change:
 
 def end_failed(walk: Walk, error: Error) -> Change:
     """End the scope with an error that nothing took; a blueprint may want its job parked instead."""
-    if walk.is_root and walk.program.unhandled is Unhandled.QUARANTINE and error.code not in UNCATCHABLE:
+    is_last = error.code in UNCATCHABLE and not error.handed_up
+    if walk.is_root and walk.program.unhandled is Unhandled.QUARANTINE and not is_last:
         return walk.park(error)
     return end_badly(walk, error)
 

@@ -10,15 +10,18 @@ an event is for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
 from avtomat.core.amounts import AuthorError
+from avtomat.core.family import ChildEnded
 from avtomat.core.finishing import answer_finally, miss_finally
 from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
+from avtomat.core.kinds.runs import answer_child
 from avtomat.core.kinds.signals import answer_signal
 from avtomat.core.kinds.state import NO_TIME, ActiveState
 from avtomat.core.kinds.task import TaskState, answer_late, answer_task, take_effect, take_output
@@ -59,20 +62,29 @@ from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
-Awaited = TimerFired | JoinDecided | SignalReceived | ApprovalDecided
+NONE_REFUSED: Final[Mapping[int, Error]] = {}
+"""Each job that the decision begins can be."""
+
+Awaited = TimerFired | JoinDecided | SignalReceived | ApprovalDecided | ChildEnded
 """What a scope may have waited for, if it was no worker."""
 
 _UNBEGUN: Final = Scope()
 """The root of a job that is about to begin."""
 
 
-def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
+def start(
+    program: Program,
+    head: Head,
+    now: datetime,
+    start_at: datetime | None = None,
+    refused: Mapping[int, Error] = NONE_REFUSED,
+) -> tuple[Head, Change]:
     """Return the head completed by the blueprint (labels, deadline) and what must be written to begin the job.
 
-    With `start_at` in the future the job is accepted and enters its first state then.
+    With `start_at` in the future the job is accepted and enters its first state then. `refused` is as in `View`.
     """
     later = start_at is not None and start_at > now
-    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN, refused=refused), now)
     begins_at = start_at if start_at is not None and later else now
     try:
         walk.complete_head(_complete_head(walk, begins_at))
@@ -136,6 +148,8 @@ def _answer(walk: Walk, event: Awaited) -> Decision:
             return answer_signal(walk, event)
         case ApprovalDecided():
             return answer_approval(walk, event)
+        case ChildEnded():
+            return answer_child(walk, event)
     assert_never(event)
 
 

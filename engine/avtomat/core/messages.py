@@ -11,6 +11,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from avtomat.core.family import ChildEnded, StartJob
 from avtomat.core.formula import Json, SecretRef
 from avtomat.core.model import Error, Head, Ref, Status
 from avtomat.core.program import Requirements
@@ -59,7 +60,8 @@ class View:
     """What one decision may look at: the job's head, one scope with what is around it, and the values that it reads.
 
     `undos` are the newest that were noted and not run, while the job compensates; they were noted in entry `undo_seq`.
-    `values` holds, by id, what the scope keeps by reference and what this decision may read.
+    `values` holds, by id, what the scope keeps by reference and what this decision may read. `refused` says, by visit,
+    why the job that it would begin cannot be: this is known once the decision was tried without it.
     """
 
     head: Head
@@ -68,6 +70,7 @@ class View:
     values: Mapping[str, Json] = field(default_factory=dict)
     undos: tuple[Undo, ...] = ()
     undo_seq: int = 0
+    refused: Mapping[int, Error] = field(default_factory=dict)
 
 
 class Limit(StrEnum):
@@ -305,6 +308,7 @@ Event = (
     | JoinDecided
     | SignalReceived
     | ApprovalDecided
+    | ChildEnded
     | LateSuccess
     | SizeExceeded
     | CancelRequested
@@ -365,8 +369,8 @@ class Change:
     The scope's open task and timer are gone with it, unless `keeps` or `dispatch` or what the scope waits for says
     otherwise. `trail` lists the states that were entered, in order, the one that the scope now stands in last. `close`
     lists forks of this scope whose bodies are cancelled where they still run. `status` is the job's new word, `reason`
-    why. `undos` are noted, those of entry `undone_seq` have run. `unfit`: a worker gave an output that `expects`
-    refuses.
+    why. `undos` are noted, those of entry `undone_seq` have run. `jobs` begin with it. `unfit`: a worker gave an output
+    that `expects` refuses.
     """
 
     scope: Scope
@@ -381,6 +385,7 @@ class Change:
     undone_seq: int | None = None
     keeps: bool = False
     unfit: bool = False
+    jobs: tuple[StartJob, ...] = ()
 
 
 @value

@@ -54,6 +54,8 @@ ENGINE_CODES = frozenset(
         "WORKER_LOST",
         "CALL_FAILED",
         "COMPENSATION_FAILED",
+        "CHILD_CANCELLED",
+        "CHILD_NOT_FOUND",
     }
 )
 UNCATCHABLE = frozenset({"LIMIT_EXCEEDED", "DEADLINE"})
@@ -62,13 +64,21 @@ UNCATCHABLE = frozenset({"LIMIT_EXCEEDED", "DEADLINE"})
 
 @value
 class Error:
-    """Why something went wrong. `state` is the path of the state (`pack[3].pick`), `attempt` 0 when none was made."""
+    """Why something went wrong. `state` is the path of the state (`pack[3].pick`), `attempt` 0 when none was made.
+
+    `handed_up`: it is that of a child, so that each code can be caught. Authors and clients do not see that.
+    """
 
     code: str
     message: str = ""
     details: Json = None
     state: str = ""
     attempt: int = 0
+    handed_up: bool = False
+
+    def as_record(self) -> dict[str, Json]:
+        """Return the error as it is kept within a job."""
+        return {**self.as_json(), "handed_up": True} if self.handed_up else self.as_json()
 
     def as_json(self) -> dict[str, Json]:
         """Return the error as authors and clients see it."""
@@ -82,13 +92,14 @@ class Error:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Error:
-        """Build the error from what `as_json` gave."""
+        """Build the error from what `as_json` or `as_record` gave."""
         return cls(
             code=value["code"],
             message=value.get("message") or "",
             details=value.get("details"),
             state=value.get("state") or "",
             attempt=value.get("attempt") or 0,
+            handed_up=value.get("handed_up", False),
         )
 
 
@@ -104,7 +115,9 @@ class Ref:
 class Head:
     """What holds for the whole job. All but `status` is fixed when the job is created.
 
-    `timeout` is what the client asked for; the earlier of it and the blueprint's gives `deadline`.
+    `timeout` is what the client asked for; the earlier of it and the blueprint's gives `deadline`. `runs` are the
+    versions (digests), by name, of the blueprints that it and its children may run; `depth` is how many jobs stand
+    above it.
     """
 
     job: str
@@ -116,6 +129,8 @@ class Head:
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 5
     parent_id: str | None = None
+    depth: int = 0
+    runs: Mapping[str, str] = field(default_factory=dict)
     timeout: timedelta | None = None
     deadline: datetime | None = None
     status: Status = Status.OPEN

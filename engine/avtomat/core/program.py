@@ -171,6 +171,9 @@ class State:
     HAS_OUTPUT: ClassVar[bool] = True
     """Whether it leaves an output of its own in `outputs`."""
 
+    HOLDS_JOBS: ClassVar[bool] = False
+    """Whether it waits for jobs that it began, which undo themselves before the job ends badly."""
+
     name: str
     transitions: tuple[Transition, ...] = ()
     sets: Sets = ()
@@ -263,8 +266,9 @@ class Program:
     """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
 
     `canonical` is that form (JSON text, key order kept): what the store keeps, and what the program can be built from
-    again. `input_schema` is the author's JSON Schema, for documents; `defaults` are those that it names, `input` and
-    `result` check by it and by its fellow.
+    again. `runs` are the names of the blueprints that it runs; `own_priority`: its priority is written. `input_schema`
+    is the author's JSON Schema, for documents; `defaults` are those that it names, `input` and `result` check by it and
+    by its fellow.
     """
 
     name: str
@@ -290,6 +294,8 @@ class Program:
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None
     schedules: tuple[Schedule, ...] = ()
+    runs: frozenset[str] = frozenset()
+    own_priority: bool = False
     hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property
@@ -300,5 +306,5 @@ class Program:
 
     @property
     def compensates(self) -> bool:
-        """Whether any state has something to undo, so that a job that fails must look."""
-        return any(state.undo is not None for state in self.states)
+        """Whether any state has something to undo, or a child that has, so that a job that fails must look."""
+        return any(state.undo is not None or state.HOLDS_JOBS for state in self.states)

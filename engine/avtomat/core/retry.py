@@ -10,7 +10,7 @@ from datetime import timedelta
 from hashlib import blake2b
 
 from avtomat.core.formula import Json
-from avtomat.core.model import Error
+from avtomat.core.model import UNCATCHABLE, Error
 from avtomat.core.program import ANY, Jitter, RetryPolicy
 from avtomat.core.value import value
 
@@ -55,7 +55,8 @@ def try_after(
     and visit. `acts_once`: where no policy names the code, only what surely had no effect is tried again. A server that
     says when to come back is left alone so long (`retry_after_s` in the details of CALL_FAILED).
     """
-    if error.code in NEVER_RETRIED or _reason_of(error) in _NEVER_SENT:
+    final = error.code in NEVER_RETRIED and not (error.handed_up and error.code in UNCATCHABLE)
+    if final or _reason_of(error) in _NEVER_SENT:
         return None
     policy = policy_for(policies, error, acts_once=acts_once)
     if policy is None:

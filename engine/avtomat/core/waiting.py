@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
+from avtomat.core.awaited_child import OnChild
 from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import Error, Status
@@ -347,12 +348,25 @@ class OnFinally(Awaited):
         return self.deadline
 
 
-Waiting = OnTask | OnTimer | OnStart | OnFork | OnRetry | OnSignal | OnApproval | OnUnwind | OnUndo | OnFinally | None
+Waiting = (
+    OnTask
+    | OnTimer
+    | OnStart
+    | OnFork
+    | OnRetry
+    | OnSignal
+    | OnApproval
+    | OnChild
+    | OnUnwind
+    | OnUndo
+    | OnFinally
+    | None
+)
 """What keeps a scope where it is; None once it has ended."""
 
 _KINDS: Mapping[str, type[Awaited]] = {
     kind.FOR: kind
-    for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnUnwind, OnUndo, OnFinally)
+    for kind in (OnTask, OnTimer, OnStart, OnFork, OnRetry, OnSignal, OnApproval, OnChild, OnUnwind, OnUndo, OnFinally)
 }
 
 

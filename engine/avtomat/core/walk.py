@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from avtomat.core.amounts import AuthorError, kind_of_value
 from avtomat.core.duration import parse_span
+from avtomat.core.family import StartJob
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import Error, Head, Ref, Status
@@ -55,6 +56,8 @@ class Walk:
         self.close: tuple[int, ...] = ()
         self.trail: list[str] = []
         self.undos: list[Undo] = []
+        self.jobs: list[StartJob] = []
+        self.refused = view.refused
         self.noted = view.undos
         self.noted_seq = view.undo_seq
         self.status: Status | None = None
@@ -319,6 +322,7 @@ class Walk:
             close=self._left(waiting),
             status=self.status,
             undos=tuple(self.undos),
+            jobs=tuple(self.jobs),
         )
 
     def end(self, ended: ScopeEnded) -> Change:
@@ -352,6 +356,7 @@ class Walk:
             status=status,
             reason=reason,
             undos=tuple(self.undos),
+            jobs=tuple(self.jobs),
         )
 
     def _left(self, waiting: Waiting) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from avtomat.core.kinds.runs import RunState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import ANY, FINALLY, CatchArm, Machine, Program, State, Transition
 from avtomat.core.value import value
@@ -31,13 +32,20 @@ class Edge:
 
 @value
 class Node:
-    """A state. `id` is its address (`pack.pick`), `inner` the machines inside it, by the name of the branch."""
+    """A state. `id` is its address (`pack.pick`), `inner` the machines inside it, by the name of the branch. `runs`: it
+    runs another blueprint, and is drawn with a double border.
+    """
 
     id: str
     name: str
     kind: str
     detail: str = ""
     inner: tuple[tuple[str, Graph], ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs another blueprint."""
+        return self.kind == RunState.KEY
 
 
 @value
@@ -95,6 +103,8 @@ def _name(machine: Machine, state: State) -> str:
 
 def _detail(state: State) -> str:
     """What stands below the name."""
+    if isinstance(state, RunState):
+        return f"{state.KEY} {state.run}" if state.HOLDS_JOBS else f"{state.KEY} {state.run}, detached"
     return state.kind if isinstance(state, TaskState) and state.kind != state.name else state.KEY
 
 

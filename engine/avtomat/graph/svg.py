@@ -58,9 +58,13 @@ def _plan(plan: Plan, marks: Marks | None) -> Iterator[str]:
 
 def _box(box: Box, marks: Marks | None) -> Iterator[str]:
     word = "" if marks is None else marks.get(box.node.id, "untaken")
-    names = " ".join(filter(None, ("frame" if box.inner else "node", word)))
+    names = " ".join(filter(None, ("frame" if box.inner else "node", "run" if box.node.runs else "", word)))
     yield f'<g class="{names}"><title>{escape(box.node.id)}</title>'
     yield f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" rx="7"/>'
+    if box.node.runs:
+        sides = (box.x + 6, box.x + box.width - 6)
+        drawn = "".join(f"M{x:g} {box.y:g}v{box.height:g}" for x in sides)
+        yield f'<path class="inside" d="{drawn}"/>'
     middle = box.x + box.width / 2
     name, detail = escape(_cut(box.node.name)), escape(_cut(box.node.detail))
     if box.inner:

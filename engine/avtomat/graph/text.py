@@ -47,7 +47,8 @@ def _mermaid(graph: Graph, indent: str, numbers: _Numbers) -> Iterator[str]:
                     yield f"{indent}    end"
             yield f"{indent}end"
         else:
-            yield f"{indent}{name}[{_quoted(_title(node))}]"
+            first, last = ("[[", "]]") if node.runs else ("[", "]")
+            yield f"{indent}{name}{first}{_quoted(_title(node))}{last}"
     if graph.ends:
         yield f"{indent}{numbers.of(_end_of(graph))}((( )))"
     for edge in graph.edges:
@@ -60,7 +61,8 @@ def _dot(graph: Graph, indent: str, numbers: _Numbers) -> Iterator[str]:
     for node in graph.nodes:
         name = numbers.of(node.id)
         if not node.inner:
-            yield f"{indent}{name} [label={json.dumps(_title(node), ensure_ascii=False)}];"
+            border = ", peripheries=2" if node.runs else ""
+            yield f"{indent}{name} [label={json.dumps(_title(node), ensure_ascii=False)}{border}];"
             continue
         yield f"{indent}subgraph cluster_{name} {{ label={json.dumps(_title(node), ensure_ascii=False)}; style=dashed;"
         yield f"{indent}  {name} [shape=point, style=invis];"

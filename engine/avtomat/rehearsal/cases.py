@@ -88,7 +88,7 @@ class SentRequest:
 class Case:
     """One job, submitted with `input`, started by the request `hook`, or by a run of `schedule`. `layers` are answers
     by kind or path, those of the case itself first, then those of `defaults`; `approvals` are decisions by path in the
-    same order.
+    same order, `children` answers by path or blueprint.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
@@ -105,6 +105,7 @@ class Case:
     now: datetime = NOW
     signals: tuple[SentSignal, ...] = ()
     approvals: tuple[Mapping[str, Decisions], ...] = ({}, {})
+    children: tuple[Mapping[str, Answers], ...] = ({}, {})
 
 
 @value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avtomat.blueprint.files import read_file
+from avtomat.blueprint.files import find_blueprints, read_file
 from avtomat.diagnostics import Diagnostic
 from avtomat.rehearsal.reading import read_tests
 from avtomat.rehearsal.runner import run_file
@@ -17,7 +17,12 @@ def check_tests(file: Path, content: bytes) -> list[Diagnostic]:
 
 
 def beside(file: Path, content: bytes) -> bytes:
-    """The content of the blueprint that these tests are about; empty when it cannot be had."""
+    """The content of the blueprint that these tests are about, and of all beside it where it runs others; empty when it
+    cannot be had.
+    """
     tests = read_tests(content).tests
     found = None if tests is None else read_file(file.parent / tests.blueprint.text)
-    return found if isinstance(found, bytes) else b""
+    if not isinstance(found, bytes) or b"run" not in found:
+        return found if isinstance(found, bytes) else b""
+    others = (read_file(each) for each in find_blueprints([file.parent]) if not isinstance(each, Diagnostic))
+    return b"\0".join([found, *(each for each in others if isinstance(each, bytes))])

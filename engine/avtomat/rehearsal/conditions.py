@@ -15,6 +15,7 @@ from avtomat.core.formula import Environment, Failure, Json
 from avtomat.core.value import value
 
 NAMES_OF_ANSWERS = ("params", "attempt")
+NAMES_OF_CHILDREN = ("input", "attempt")
 NAMES_AT_THE_END = ("result", "error", "data", "input", "status", "path")
 
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from avtomat.core.formula import Environment, Failure, Formula, Json
-from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error
@@ -146,7 +145,7 @@ def _timeouts(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Mark]:
             yield scope.mark(Kind.TIMEOUT, entry["limit"])
         case "LeaseLost", "task" if not entry.get("gave_up"):
             yield scope.mark(Kind.TIMEOUT, HEARTBEAT)
-        case "TimerFired", "fork" | "retry" | "signal" | "approval" if _passed(
+        case "TimerFired", "fork" | "retry" | "signal" | "approval" | "child" if _passed(
             scope.waiting.get("deadline"), entry["at_ms"]
         ):
             yield scope.mark(Kind.TIMEOUT, VISIT)
@@ -165,6 +164,9 @@ def _error_tried_again(
     """The error after which the state is tried again; None when it is not."""
     if waiting.get("for") == "retry":
         return Error(code=join_errors.get((entry["scope"], entry["number"]), ""))
+    if waiting.get("for") == "child" and waiting.get("until") is not None and entry["type"] == "ChildEnded":
+        error = entry.get("error") or {"code": ""}
+        return Error(code="CHILD_CANCELLED") if entry["status"] == "cancelled" else Error.from_json(error)
     if waiting.get("for") != "task" or waiting["attempt"] == 1 or scope.waiting.get("for") != "task":
         return None
     match entry["type"]:
@@ -186,4 +188,4 @@ def _policies(scope: _Scope, error: Error, program: Program) -> Iterator[Mark]:
 
 
 def _retry_of(state: State) -> tuple[RetryPolicy, ...]:
-    return state.retry if isinstance(state, TaskState | ParallelState | ForeachState) else ()
+    return state.policies

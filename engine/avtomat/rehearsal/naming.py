@@ -14,6 +14,7 @@ from avtomat.blueprint.yaml.nodes import Node
 from avtomat.core.kinds.approvals import ApprovalState
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.calls import CALL, CallState, RequestTemplate
+from avtomat.core.kinds.runs import RunState
 from avtomat.core.kinds.signals import SignalState
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.program import FINALLY, Program, State
@@ -28,7 +29,8 @@ _REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE|HEAD) https?://\S+")
 @value
 class Known:
     """What a blueprint can be asked about. `tasks` are states that do something, by path, where `[]` is any item;
-    `calls` those among them that make requests.
+    `calls` those among them that make requests, `runs` those that run blueprints. `of_children` are kinds and places of
+    tasks of blueprints that stand beside this one.
     """
 
     calls: Mapping[str, TaskState]
@@ -36,6 +38,8 @@ class Known:
     states: Collection[str]
     signals: Collection[str]
     approvals: Collection[str]
+    runs: Mapping[str, RunState]
+    of_children: Collection[str]
 
     @property
     def kinds(self) -> Collection[str]:
@@ -63,8 +67,8 @@ class Known:
         return [path for path, state in (*self.tasks.items(), *self.calls.items()) if state.compensate is not None]
 
 
-def check_names(root: Node, program: Program) -> Iterator[Finding]:
-    """Findings for every name in the file that the blueprint does not have."""
+def check_names(root: Node, program: Program, beside: Mapping[str, Program]) -> Iterator[Finding]:
+    """Findings for every name in the file that the blueprint, or one `beside` it that it runs, does not have."""
     signals = {state.signal for state in program.states if isinstance(state, SignalState)}
     states = list(_states(program, "", ""))
     if FINALLY in program.machines:
@@ -76,6 +80,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         states=program.machines[""].states,
         signals=signals,
         approvals=[path for path, state in states if isinstance(state, ApprovalState)],
+        runs={path: state for path, state in states if isinstance(state, RunState)},
+        of_children=[name for child in beside.values() for name in _tasks_of_child(child)],
     )
     cases = items_of(part_of(root, "cases"))
     for owner in (part_of(root, "defaults"), *cases):
@@ -83,9 +89,10 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _calls_named(part_of(owner, "calls"), known)
         yield from _signals_named(part_of(owner, "signals"), known)
         yield from _approvals_named(part_of(owner, "approvals"), known)
+        yield from _children_named(part_of(owner, "children"), known)
     for case in cases:
+        yield from _hook_named(case, program)
         yield from _schedule_named(part_of(case, "schedule"), [each.name for each in program.schedules])
-        yield from _hook_named(owner, program)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
@@ -93,7 +100,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _states_named(part_of(expect, "path"), known.states, "a state of the outermost machine")
         finals = program.machines[FINALLY].states if FINALLY in program.machines else ()
         yield from _states_named(part_of(expect, "finally"), finals, "a state of `finally`")
-        yield from _states_named(part_of(expect, "compensated"), known.undone, "a state that has `compensate`")
+        undone = (*known.undone, *known.of_children)
+        yield from _states_named(part_of(expect, "compensated"), undone, "a state that has `compensate`")
 
 
 def _states(program: Program, address: str, place: str) -> Iterator[tuple[str, State]]:
@@ -121,7 +129,7 @@ def _undo_kind(state: TaskState) -> str | None:
 
 def _tasks_named(node: Node | None, known: Known) -> Iterator[Finding]:
     for key, _ in entries_of(node):
-        if key not in known.kinds and not _is_path(key, known.tasks):
+        if key not in known.kinds and not _is_path(key, known.tasks) and not _is_path(key, known.of_children):
             assert node is not None
             hint = _hint(key, (*known.kinds, *map(_plain, known.tasks)))
             yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint asks for no task `{key}`", hint)
@@ -162,6 +170,26 @@ def _schedule_named(node: Node | None, known: Collection[str]) -> Iterator[Findi
     if node is not None and name not in known:
         message = f"the blueprint has no schedule `{name}`"
         yield codes.UNKNOWN_SCHEDULE.at(node.span, message, _hint(name or "", known))
+
+
+def _children_named(node: Node | None, known: Known) -> Iterator[Finding]:
+    """A child is named by the blueprint that it runs, or by the path of its state."""
+    blueprints = dict.fromkeys(state.run for state in known.runs.values())
+    for key, _ in entries_of(node):
+        if key not in blueprints and not _is_path(key, known.runs):
+            assert node is not None
+            hint = _hint(key, (*blueprints, *map(_plain, known.runs)))
+            yield codes.UNKNOWN_TASK.at(span_of_key(node, key), f"the blueprint runs no blueprint `{key}`", hint)
+
+
+def _tasks_of_child(program: Program) -> Iterator[str]:
+    """What the tasks of a child can be called by: their kinds, and their places."""
+    for path, state in _states(program, "", ""):
+        if isinstance(state, TaskState) and not isinstance(state, CallState):
+            yield state.kind
+            yield f"{program.name}:{path}"
+        if isinstance(state, TaskState) and (undo := _undo_kind(state)) is not None:
+            yield undo
 
 
 def _hook_named(owner: Node | None, program: Program) -> Iterator[Finding]:

@@ -23,12 +23,13 @@ AT_REST = ENDED | {Status.QUARANTINED}
 
 
 class VisitQueues(MemoryStore):
-    """The reference store for one job. `at_rest`: the job has ended, or waits for an operator. `commits` counts what
-    was written, `join_errors` has the error's code by scope and fork.
+    """The reference store for one job, and its children. `at_rest`: the job has ended, or waits for an operator.
+    `commits` counts what was written, `join_errors` has the error's code by scope and fork.
     """
 
-    def __init__(self, *, clock: Callable[[], int]) -> None:
+    def __init__(self, job: str, *, clock: Callable[[], int]) -> None:
         super().__init__(clock=clock)
+        self._job_played = job
         self.at_rest = False
         self.commits = 0
         self.join_errors: dict[tuple[str, int], str] = {}
@@ -45,7 +46,7 @@ class VisitQueues(MemoryStore):
         """Write a decision."""
         self.commits += 1
         answer = await super().commit(job, path, version, cause, _queue_apart(path, writes))
-        if answer.outcome is Outcome.OK:
+        if answer.outcome is Outcome.OK and job == self._job_played:
             self.at_rest = self.at_rest or _rests(path, writes)
             self._hear(path, writes)
         return answer
@@ -75,14 +76,14 @@ class VisitQueues(MemoryStore):
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park the job without a decision."""
-        self.at_rest = True
+        self.at_rest = self.at_rest or job == self._job_played
         return await super().quarantine(job, path, cause, reason, record)
 
     async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
         """Give out due members."""
         found = await super().due(partition, limit, rearm_ms=rearm_ms)
         for due in found:
-            if due.mail is not None and due.mail.kind == "join":
+            if due.job == self._job_played and due.mail is not None and due.mail.kind == "join":
                 join = join_of_mail(due.mail)
                 if join.error is not None:
                     self.join_errors[due.path, join.number] = join.error.code

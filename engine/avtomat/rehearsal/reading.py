@@ -24,10 +24,16 @@ from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
 from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentRequest, SentSignal
-from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
+from avtomat.rehearsal.conditions import (
+    NAMES_AT_THE_END,
+    NAMES_OF_ANSWERS,
+    NAMES_OF_CHILDREN,
+    Condition,
+    read_condition,
+)
 
-LATER = ("children", "callbacks")
-"""Parts of the language's tests that belong to states which this version cannot run; see blueprint.rules.later."""
+LATER = ("callbacks",)
+"""Parts of the language's tests that belong to what this version cannot do; see blueprint.rules.later."""
 
 
 @value
@@ -127,6 +133,7 @@ class _Reader:
             layers=(self._layer(node), usual),
             signals=self._signals(part_of(defaults, "signals"), part_of(node, "signals")),
             approvals=(self._decisions(part_of(node, "approvals")), self._decisions(part_of(defaults, "approvals"))),
+            children=(self._children(part_of(node, "children")), self._children(part_of(defaults, "children"))),
             expect=expect if isinstance(expect, Mapping) else None,
         )
 
@@ -144,13 +151,17 @@ class _Reader:
         answers = {key: self._answers(each) for key, each in entries_of(part_of(owner, "tasks"))}
         return answers | {key: self._answers(each, of_server=True) for key, each in entries_of(part_of(owner, "calls"))}
 
-    def _answers(self, node: Node, *, of_server: bool = False) -> Answers:
-        is_list = isinstance(node, Sequence)
-        each = tuple(self._answer(one, of_server=of_server) for one in (items_of(node) if is_list else (node,)))
+    def _children(self, owner: Node | None) -> dict[str, Answers]:
+        """How children end, by path of the state or name of the blueprint."""
+        return {key: self._answers(each, names=NAMES_OF_CHILDREN) for key, each in entries_of(owner)}
+
+    def _answers(self, node: Node, *, of_server: bool = False, names: Collection[str] = NAMES_OF_ANSWERS) -> Answers:
+        is_list, nodes = isinstance(node, Sequence), items_of(node) if isinstance(node, Sequence) else (node,)
+        each = tuple(self._answer(one, of_server=of_server, names=names) for one in nodes)
         return Answers(span=node.span, each=each, is_list=is_list)
 
-    def _answer(self, node: Node, *, of_server: bool) -> Answer:
-        answer = Answer(span=node.span, when=self._when(part_of(node, "when")), body=_body(node))
+    def _answer(self, node: Node, *, of_server: bool, names: Collection[str]) -> Answer:
+        answer = Answer(span=node.span, when=self._when(part_of(node, "when"), names), body=_body(node))
         takes = self._span(part_of(node, "takes"))
         return replace(
             answer,
@@ -160,10 +171,10 @@ class _Reader:
             untaken=flag(part_of(node, "untaken")),
         )
 
-    def _when(self, node: Node | None) -> Condition | None:
+    def _when(self, node: Node | None, names: Collection[str]) -> Condition | None:
         if not isinstance(node, Scalar):
             return None
-        read = read_condition(node, NAMES_OF_ANSWERS, self.source)
+        read = read_condition(node, names, self.source)
         if isinstance(read, Condition):
             return read
         self.findings += read
@@ -249,7 +260,8 @@ def _body(node: Node) -> dict[str, Json]:
     error = value_of(part_of(node, "error"))
     if error is not None:
         return {"status": "failure", "error": {"code": error} if isinstance(error, str) else error}
-    return {"status": value_of(part_of(node, "status")), "data": value_of(part_of(node, "output"))}
+    output = part_of(node, "output") or part_of(node, "result")
+    return {"status": value_of(part_of(node, "status")), "data": value_of(output)}
 
 
 def _merged(usual: Node | None, own: Node | None, *, otherwise: Json) -> Json:

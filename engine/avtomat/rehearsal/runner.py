@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from avtomat.blueprint.beside import beside
 from avtomat.blueprint.compiler import Examined, examine_text
 from avtomat.blueprint.files import is_test, is_there, read_file
 from avtomat.blueprint.findings import codes_tests as codes
@@ -100,10 +101,12 @@ def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: 
         of_blueprint = [finding.in_file(str(file)) for finding in wrong]
         return _refused(path, [*read.findings, refused], of_blueprint, str(file))
     assert read.root is not None
-    findings = [*read.findings, *check_names(read.root, program)]
+    children = beside(file, program)
+    findings = [*read.findings, *check_names(read.root, program, children)]
     if any(finding.code.severity is Severity.ERROR for finding in findings):
         return _refused(path, findings, (), str(file))
-    return _run_cases(path, read, examined, [case for case in tests.cases if chosen(case.name.text)], str(file))
+    cases = [case for case in tests.cases if chosen(case.name.text)]
+    return _run_cases(path, read, examined, cases, str(file), children)
 
 
 def _refused(
@@ -116,7 +119,14 @@ def _refused(
     return FileReport(file=str(path), blueprint=blueprint, diagnostics=(*own, *more))
 
 
-def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[Case], blueprint: str) -> FileReport:
+def _run_cases(
+    path: Path,
+    read: ReadTests,
+    examined: Examined,
+    cases: Sequence[Case],
+    blueprint: str,
+    children: Mapping[str, Program],
+) -> FileReport:
     assert examined.blueprint is not None
     seen: set[Mark] = set()
     program = observed(examined.program(), seen)
@@ -124,7 +134,7 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
 
     def run(case: Case) -> CaseReport:
         begun = time.perf_counter()
-        played = play(program, case)
+        played = play(program, case, children)
         if case.schedule is not None:
             seen.add(Mark(Kind.SCHEDULE, "", None, case.schedule.text))
         seen.update(marks_in(played.entries, program, played.join_errors))

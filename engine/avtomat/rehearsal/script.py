@@ -14,6 +14,7 @@ from datetime import datetime
 
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
+from avtomat.core.family import StartJob
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import CALL
 from avtomat.core.value import value
@@ -25,13 +26,16 @@ _INDEX = re.compile(r"\[\d+\]")
 
 @value
 class Task:
-    """An attempt that was offered to workers. `place` is the path of its state (`pick[1]`), or what it undoes."""
+    """An attempt that was offered to workers, or a child. `place` is the path of its state (`pick[1]`), or what it
+    undoes; that of a child's task begins with the name of its blueprint (`account:make`).
+    """
 
     kind: str
     place: str
     attempt: int
     params: Json
     is_undo: bool = False
+    is_child: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -67,6 +71,20 @@ class Script:
             hint = f'add to `calls`: "{called(task.params)[-1]}": {{status: 200, body: …}}, or {{broken: true}}'
         raise CaseStopped(codes.NO_ANSWER.at(self._case.name.span, message, hint))
 
+    def answer_child(self, order: StartJob, *, is_real: bool) -> Answer | None:
+        """How this child ends; None where it is to run itself. CaseStopped: it cannot, or nothing is left to say."""
+        task = Task(kind=order.blueprint, place=order.place, attempt=order.attempt, params=order.input, is_child=True)
+        for layer in self._case.children:
+            for answers in (layer[key] for key in task.keys if key in layer):
+                found = self._take(answers, task, self._case.now)
+                if found is not None:
+                    return found
+        if is_real:
+            return None
+        message = f"nothing says how {_named(task)} ends, input {_shown(task.params)}"
+        hint = f"add to `children`: {order.blueprint}: {{result: …}}, or {{error: …}}; or put its file beside this one"
+        raise CaseStopped(codes.NO_ANSWER.at(self._case.name.span, message, hint))
+
     def _answers_for(self, task: Task) -> Iterator[Answers]:
         for layer in self._case.layers:
             yield from (layer[key] for key in task.keys if key in layer)
@@ -100,13 +118,16 @@ def plain(place: str) -> str:
 def _fits(answer: Answer, task: Task, now: datetime) -> bool:
     if answer.when is None:
         return True
-    held = answer.when.holds({"params": task.params, "attempt": task.attempt}, now)
+    given = "input" if task.is_child else "params"
+    held = answer.when.holds({given: task.params, "attempt": task.attempt}, now)
     if isinstance(held, Finding):
         raise CaseStopped(held)
     return held
 
 
 def _named(task: Task) -> str:
+    if task.is_child:
+        return f"the child {task.kind} (attempt {task.attempt} of {task.place})"
     what = f"the undo of {task.place}" if task.is_undo else task.place
     return f"the task {task.kind} (attempt {task.attempt} of {what})"
 

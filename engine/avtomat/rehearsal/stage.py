@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 
 from avtomat.blueprint.building import build_program
@@ -31,17 +31,17 @@ from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.calls import call_answered, unfit_call
 from avtomat.rehearsal.cases import Answer, Case, SentRequest
+from avtomat.rehearsal.family import PLAYED, PlayedChildren, StagePrograms
 from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
-from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.incoming.mapping import Arrived, what_is_asked
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signal, Signals
-from avtomat.runtime.jobs.submission import Submission, begin, input_of
+from avtomat.runtime.jobs.submission import Family, Submission, input_of
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.asking import Questions
@@ -59,6 +59,7 @@ from avtomat.storage.port.codec import loads, secrets_from_json
 JOB = "00000000000000000000000001"
 """The id of every job in tests: jitter and `uuid()` are derived from it."""
 
+NOTHING_BESIDE: Mapping[str, Program] = {}
 WORKER = "test"
 _SIGNAL = "signal "
 LEASE_MS = 90_000
@@ -89,9 +90,9 @@ class Played:
     refused: RequestRefused | None = None
 
 
-def play(program: Program, case: Case) -> Played:
-    """Play the case with this program."""
-    return asyncio.run(_Stage(program, case).play())
+def play(program: Program, case: Case, beside: Mapping[str, Program] = NOTHING_BESIDE) -> Played:
+    """Play the case with this program; `beside` are blueprints that its children run, by name."""
+    return asyncio.run(_Stage(program, case, beside).play())
 
 
 @value
@@ -107,18 +108,20 @@ class _Work:
 class _Stage:
     """One job, its store, its clock, and the workers."""
 
-    def __init__(self, program: Program, case: Case) -> None:
+    def __init__(self, program: Program, case: Case, beside: Mapping[str, Program]) -> None:
         self._program = program
+        self._beside = beside
         self._case = case
         self._script = Script(case)
         self._now_ms = to_ms(case.now)
         self._run = self._run_of_schedule()
         self._latest_ms = min(self._now_ms + DURATION_MAX // timedelta(milliseconds=1), LATEST_MS)
-        self._store = store = VisitQueues(clock=lambda: self._now_ms)
-        self._programs = Programs(store, build_program)
+        self._store = store = VisitQueues(JOB, clock=lambda: self._now_ms)
+        self._programs = StagePrograms(store, build_program)
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(store, self._programs, kept)
-        self._executor = Executor(store, self._scopes, Waiters())
+        self._children = PlayedChildren(self._programs, self._script, beside, retention=RETENTION)
+        self._executor = Executor(store, self._scopes, Waiters(), self._children)
         self._executor.listen(Listeners(revoked=self._cancel, due_at=lambda _: None))
         self._timers = Timers(store, self._executor, self._scopes)
         self._vault = Secrets({name: InlineSecret(text=text) for name, text in case.secrets.items()}, environ={})
@@ -139,12 +142,16 @@ class _Stage:
     async def play(self) -> Played:
         """Submit the job and let it run to where it rests."""
         await self._store.open(Wakeups(queue=self._has_work, job=lambda _: None, lost=lambda: None))
-        await self._programs.swap({self._program.name: self._program})
+        await self._programs.swap({**self._beside, self._program.name: self._program})
         stopped = None
         try:
             await self._submit(self._asked())
+            if self._children.stopped is not None:
+                raise self._children.stopped
             while not self._store.at_rest:
                 await self._step()
+                if self._children.stopped is not None:
+                    raise self._children.stopped
         except RequestRefused as refused:
             return Played(refused=refused, join_errors={})
         except CaseStopped as ended:
@@ -181,7 +188,10 @@ class _Stage:
     async def _submit(self, asked: Submission) -> None:
         given = input_of(self._program, asked)
         now, config = self._executor.now(), self._case.config
-        beginning = begin(JOB, self._program, asked, given, now, config=config, retention=RETENTION)
+        if self._program.runs:
+            known = {name: program.digest for name, program in self._beside.items()}
+            asked = replace(asked, family=Family(runs={**dict.fromkeys(self._program.runs, PLAYED), **known}))
+        beginning = await self._children.begin(JOB, self._program, asked, given, now, config)
         await self._executor.create(beginning)
 
     async def _played(self, stopped: CaseStopped | None) -> Played:
@@ -266,7 +276,9 @@ class _Stage:
         assert kept is not None
         self._demand_placeholders(handout)
         given = payload(handout, self._vault, self._now_ms)
-        place, is_undo = _place(kept, self._program)
+        place, is_undo = _place(kept)
+        if handout.job != JOB:
+            place = f"{kept.program.name}:{place}"
         return Task(kind=given["type"], place=place, attempt=handout.attempt, params=given["params"], is_undo=is_undo)
 
     def _demand_placeholders(self, handout: Handout) -> None:
@@ -285,7 +297,7 @@ class _Stage:
             return
         event = event_of({**work.body, "worker_id": WORKER})
         cause = cause_of(task_id, WORKER, work.body, event)
-        handled = await self._executor.handle(JOB, work.handout.path, cause, event, task_id=task_id)
+        handled = await self._executor.handle(work.handout.job, work.handout.path, cause, event, task_id=task_id)
         if work.task.is_undo and handled.change is not None and work.body["status"] != "failure":
             self._compensated.append(work.task.place)
 
@@ -373,10 +385,10 @@ def _record(entry: HistoryEntry) -> Mapping[str, Json]:
     return record
 
 
-def _place(kept: Kept, program: Program) -> tuple[str, bool]:
+def _place(kept: Kept) -> tuple[str, bool]:
     """The path of the state whose task this is, as errors have it; and whether the task undoes that state."""
     waiting = kept.scope.waiting
     if isinstance(waiting, OnUndo):
         return kept.undos[waiting.index].place, True
     view = View(head=kept.head, scope=kept.scope, around=kept.around)
-    return Walk(program, view, kept.head.created_at).place, False
+    return Walk(kept.program, view, kept.head.created_at).place, False

@@ -22,6 +22,7 @@ from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
 from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.admission import Admission
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
@@ -77,7 +78,8 @@ class Service:
         self._waiters = Waiters()
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
-        self._executor = Executor(self.store, self._scopes, self._waiters)
+        children = Children(self.programs.by_digest, retention=settings.retention_span)
+        self._executor = Executor(self.store, self._scopes, self._waiters, children)
         vault = Secrets(settings.secrets, environ=os.environ)
         self.trust = Trust(self.store, self.queues, settings, self.measures.tally.breakers)
         self.dispatcher = Dispatcher(
@@ -102,11 +104,18 @@ class Service:
             histories,
             admission,
             self.limits,
+            children=children,
+            config=settings.config,
+        )
+        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(
+            self._executor,
+            self.programs,
+            children,
+            admission,
             config=settings.config,
             retention=settings.retention_span,
         )
-        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
-        maker = Maker(self._executor, admission, config=settings.config, retention=settings.retention_span)
         outcomes = self.measures.tally.schedule_runs
         self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
         self.schedules = ScheduleOperations(self.store, self._schedules, maker)

@@ -30,6 +30,9 @@ SUBMIT: Final = "/api/v1/blueprints/{blueprint}/jobs"
 OLD_SUBMIT: Final = JOBS + "/{blueprint}"
 """The older address, which is no longer described."""
 
+NO_PARENT: Final = "none"
+"""In `parent`: jobs that no other job began."""
+
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 HISTORY_PAGE_MAX: Final = 1_000
@@ -110,10 +113,22 @@ class JobRoutes:
     async def list(self, request: Request) -> Answer:
         """A page of jobs, newest first."""
         query = query_of(request)
+        refuse_unknown(query, ("status", "blueprint", "parent", "limit", "cursor"))
+        return await self._page(request, query, query.get("parent"))
+
+    async def children(self, request: Request) -> Answer:
+        """A page of the jobs that this job began, newest first."""
+        query = query_of(request)
         refuse_unknown(query, ("status", "blueprint", "limit", "cursor"))
+        job_id = request.parts["job"]
+        found(await self._clients.row(job_id, request.caller.reads), job_id)
+        return await self._page(request, query, job_id)
+
+    async def _page(self, request: Request, query: Mapping[str, str], parent: str | None) -> Answer:
         wanted = Query(
             client=request.caller.reads,
             blueprint=query.get("blueprint"),
+            parent="" if parent == NO_PARENT else parent,
             limit=count(query, "limit", default=PAGE_DEFAULT, least=1, most=PAGE_MAX),
             cursor=query.get("cursor"),
         )
@@ -192,6 +207,16 @@ ROUTES: Final = Routes(
             summary="Read a job's open tasks: who works on what, since when, how far",
             scopes=_READING,
             answers={200: "Tasks"},
+            refusals=(404, 422, 503),
+        ),
+        Route(
+            "GET",
+            JOBS + "/{job}/children",
+            JobRoutes.children,
+            id="listChildren",
+            summary="List the jobs that a job began, newest first",
+            scopes=_READING,
+            answers={200: "JobPage"},
             refusals=(404, 422, 503),
         ),
     ),

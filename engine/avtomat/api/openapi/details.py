@@ -44,6 +44,11 @@ _ACTION: Final = Details(
     text="409 `job.state` with the cause when the job is not in a state for it.", parameters=(_KEY_OF_ACTION,)
 )
 
+_FILTERS: Final = (
+    Parameter(name="status", text="Only these.", schema={"type": "string", "enum": sorted(STATUS_WORDS)}),
+    Parameter(name="blueprint", text="Only jobs of this blueprint.", schema={"type": "string"}),
+)
+
 DETAILS: Final[Mapping[str, Details]] = {
     "submitJob": Details(
         text="202 and a Location once the job is stored. With `wait`: 200 and the whole job if it ends in time, even "
@@ -66,12 +71,17 @@ DETAILS: Final[Mapping[str, Details]] = {
     "listJobs": Details(
         text="A status that an open job derives from what it waits for filters each page, which may then be short.",
         parameters=(
-            Parameter(name="status", text="Only these.", schema={"type": "string", "enum": sorted(STATUS_WORDS)}),
-            Parameter(name="blueprint", text="Only jobs of this blueprint.", schema={"type": "string"}),
+            *_FILTERS,
+            Parameter(
+                name="parent",
+                text="Only jobs that this job began; `none`: only those that no job began.",
+                schema={"type": "string"},
+            ),
             _limit(PAGE_DEFAULT, PAGE_MAX),
             _CURSOR,
         ),
     ),
+    "listChildren": Details(parameters=(*_FILTERS, _limit(PAGE_DEFAULT, PAGE_MAX), _CURSOR)),
     "getJob": Details(
         text="With `wait`: once it has ended, or when the time is over. Has an ETag.", parameters=(_WAIT,)
     ),

@@ -67,6 +67,7 @@ _SUMMARY: Final = {
     "labels": _LABELS,
     "priority": _PRIORITY,
 }
+_PARENT: Final = {"type": "string", "description": "The job that began it; only of jobs that a job began."}
 _LISTED: Final = {**_SUMMARY, "error_code": _TEXT_OR_NULL}
 _ERROR: Final = _object(
     {"code": _TEXT, "message": _TEXT, "details": _ANY, "state": _TEXT, "attempt": _NUMBER}, "code", "message"
@@ -79,6 +80,11 @@ _JOB: Final = _object(
         "outputs": {"type": "object", "description": "The output of each state's last visit."},
         "result": {"description": "The result of a finished job."},
         "error": {"anyOf": [ref("Error"), {"type": "null"}]},
+        "parent_id": _PARENT,
+        "children": {
+            **ref("JobPage"),
+            "description": "The newest jobs that it began; only of jobs that may begin any.",
+        },
         "job_id": {"type": "string", "description": "The same as `id`; only in answers to a submission."},
     },
     *_SUMMARY,
@@ -89,7 +95,7 @@ _TASK: Final = _object(
         "scope": _TEXT,
         "kind": _TEXT,
         "attempt": _NUMBER,
-        "phase": {"type": "string", "enum": ["delayed", "queued", "leased", "parked"]},
+        "phase": {"type": "string", "enum": ["delayed", "queued", "leased", "parked", "child"]},
         "worker": _TEXT_OR_NULL,
         "since": _TIME,
         "lease_until": _TIME_OR_NULL,
@@ -175,6 +181,7 @@ _PROBLEM: Final = _object(
 _DATA: Final = {"type": "object", "description": "All variables of the job from now on."}
 _CAUSE: Final = _object(
     {
+        "job": {"type": "string", "description": "The job that the cause is about, where that is a child of this one."},
         "scope": {"type": "string", "description": "`/` is the job itself, `/0.3` body 3 of its first block."},
         "state": _TEXT_OR_NULL,
         "cause": {"type": "string", "examples": ["no_worker", "queued", "timer", "branches", "paused"]},
@@ -205,7 +212,10 @@ SCHEMAS: Final[dict[str, Json]] = {
     ),
     "Job": _JOB,
     "JobPage": _object(
-        {"jobs": {"type": "array", "items": _object(_LISTED, *_LISTED)}, "next_cursor": _TEXT_OR_NULL},
+        {
+            "jobs": {"type": "array", "items": _object({**_LISTED, "parent_id": _PARENT}, *_LISTED)},
+            "next_cursor": _TEXT_OR_NULL,
+        },
         "jobs",
         "next_cursor",
     ),

@@ -26,6 +26,7 @@ from avtomat.runtime.people.why import Explainer
 from avtomat.storage.port.answers import Query
 
 PAGE: Final = 50
+ALL: Final = "with children"
 GROUPED_MAX: Final = 200
 ENTRIES_MAX: Final = 1_000
 ENTRIES_SHOWN: Final = 200
@@ -64,9 +65,17 @@ class JobPages:
             return redirect(f"/ui/jobs/{asked['id'].strip()}")
         status, blueprint = asked.get("status") or None, asked.get("blueprint") or None
         status = status if status in STATUS_WORDS else None
-        query = Query(client=request.caller.reads, blueprint=blueprint, limit=PAGE, cursor=asked.get("cursor"))
+        parent = asked.get("parent") or None
+        query = Query(
+            client=request.caller.reads,
+            blueprint=blueprint,
+            parent={None: "", ALL: None}.get(parent, parent),
+            limit=PAGE,
+            cursor=asked.get("cursor"),
+        )
         jobs, cursor = await self._clients.jobs(query, status)
-        filters = {key: text for key, text in (("status", status), ("blueprint", blueprint)) if text}
+        wanted = (("status", status), ("blueprint", blueprint), ("parent", parent))
+        filters = {key: text for key, text in wanted if text}
         more = None
         if cursor is not None:
             more = element("p", element("a", "Older jobs", href="?" + urlencode({**filters, "cursor": cursor})))
@@ -79,10 +88,13 @@ class JobPages:
 
     def _filters(self, caller: Caller, chosen: Mapping[str, str]) -> Markup:
         names = [each["name"] for each in self._clients.blueprints() if may_see(caller, each["name"])]
+        parent = chosen.get("parent")
+        of_job = [] if parent in (None, ALL) else [parent]
         return element(
             "form",
             _choice("status", "any status", sorted(STATUS_WORDS), chosen.get("status")),
             _choice("blueprint", "any blueprint", names, chosen.get("blueprint")),
+            _choice("parent", "without children", [ALL, *of_job], parent),
             element("button", "Filter"),
             method="get",
             class_="act",
@@ -128,6 +140,7 @@ class JobPages:
             actions_view(job, program, why["causes"], lambda action: self._may(request, action)),
             element("div", *pictures, class_="columns"),
             None if final is None else element("details", element("summary", "finally"), final),
+            _children_view(job),
             element("h2", "Data"),
             *(value_view(name, job[name], whole) for name in ("input", "data", "outputs")),
             value_view("error", job["error"], whole, opened=True) if job["error"] else None,
@@ -187,14 +200,29 @@ def _lead(job: Mapping[str, Json]) -> Markup:
         " · changed ",
         ago(job["updated_at"]),
         f" · {labels}" if labels else None,
+        joined(" · child of ", link(job["parent_id"], "jobs", job["parent_id"])) if "parent_id" in job else None,
     )
     return element("p", "version ", *facts, class_="lead")
+
+
+def _children_view(job: Mapping[str, Json]) -> Markup | None:
+    """The newest jobs that it began, and where the others are."""
+    children = job.get("children")
+    if children is None:
+        return None
+    more = None
+    if children["next_cursor"] is not None:
+        more = element("p", link("All of them", "jobs", query="?" + urlencode({"parent": job["id"]})))
+    heads = ("Status", "Job", "Blueprint", "State", "Error", "Started", "Changed")
+    rows = [_row(child) for child in children["jobs"]]
+    return joined(element("h2", "Children"), table(heads, rows, "It has begun no job yet."), more)
 
 
 def _why_view(causes: Sequence[Mapping[str, Json]], status: str) -> Markup:
     told = [
         element(
             "p",
+            joined(link(cause["job"], "jobs", cause["job"]), " ") if cause.get("job") else None,
             element("b", f"{cause['state']}: ") if cause.get("state") else None,
             cause["text"],
             element("br"),

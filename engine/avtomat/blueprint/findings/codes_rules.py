@@ -349,6 +349,11 @@ MADE_UP_IN_VAIN = Code(
     "become a job, with `replace` only the last.",
     severity=Severity.WARNING,
 )
+DETACHED_WAITS = Code(
+    number="AVT433",
+    title="A time or a retry for a job that nobody waits for",
+    about="A `run` with `detach: true` goes on at once, so that nothing of its job can take too long or fail here.",
+)
 
 BAD_CHOICES = Code(
     number="AVT421",
@@ -360,6 +365,25 @@ DUPLICATE_BLUEPRINT = Code(
     number="AVT501",
     title="Two blueprints of the same name",
     about="Jobs are submitted by the blueprint's name, so that a name stands in one file only.",
+)
+
+MISSING_BLUEPRINT = Code(
+    number="AVT502",
+    title="A blueprint to run that is not there",
+    about="`run` names another blueprint of the same folder. Its jobs begin with the version that stands there when "
+    "the first job of the family begins.",
+)
+ENDLESS_FAMILY = Code(
+    number="AVT503",
+    title="Blueprints that run one another without an end",
+    about="Each job of such a blueprint would begin another one, whatever happens, until they stand ten deep and fail. "
+    "A circle is right where one of them may come to its end without the next.",
+)
+HELD_BACK = Code(
+    number="AVT504",
+    title="A blueprint joined with one that has errors",
+    about="Blueprints that run one another go live together, so that a job and its children always fit. As long as one "
+    "of them has errors, all keep the versions that they had.",
 )
 
 # --- what comes later ------------------------------------------------------------------------------------------------

@@ -30,8 +30,7 @@ class Kind:
     """A kind of state, by the key that makes a state one of it.
 
     `called` and `does` are for messages: `a wait` that `only waits`. `entered` gives the values with formulas that are
-    read when such a state is entered, and whether secrets may stand in them. `assemble` is None for a kind that this
-    version cannot run.
+    read when such a state is entered, and whether secrets may stand in them.
     """
 
     key: str
@@ -45,7 +44,7 @@ class Kind:
     waits: bool = False
     """Whether a time of zero means to look once and go on."""
     entered: Callable[[StateSpec], Iterator[tuple[Node, bool]]] = _nothing
-    assemble: Callable[[Parts, StateSpec], State] | None = None
+    assemble: Callable[[Parts, StateSpec], State]
 
 
 def values_of(state: StateSpec, *keys: str) -> Iterator[tuple[Node, bool]]:

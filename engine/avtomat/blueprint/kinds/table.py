@@ -9,8 +9,8 @@ from avtomat.blueprint.kinds.blocks import FOREACH, PARALLEL
 from avtomat.blueprint.kinds.calls import CALL
 from avtomat.blueprint.kinds.ends import FAIL, SUCCEED
 from avtomat.blueprint.kinds.kind import Kind
-from avtomat.blueprint.kinds.later import RUN
 from avtomat.blueprint.kinds.passing import PASS
+from avtomat.blueprint.kinds.runs import RUN
 from avtomat.blueprint.kinds.signals import SIGNAL
 from avtomat.blueprint.kinds.task import TASK
 from avtomat.blueprint.kinds.waits import WAIT

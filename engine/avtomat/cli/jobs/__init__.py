@@ -116,6 +116,9 @@ def _list_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--status", help="only jobs with this status, such as failed or waiting_for_worker")
     parser.add_argument("--blueprint", help="only jobs of this blueprint")
     parser.add_argument(
+        "--parent", metavar="JOB", help="only jobs that this job began; none: only those that no job began"
+    )
+    parser.add_argument(
         "--limit", type=_count, metavar="N", default=LIMIT_DEFAULT, help="how many at most (default: %(default)s)"
     )
 

@@ -16,7 +16,15 @@ _EXIT_FAILED = 1
 
 def show_list(api: EngineApi, args: Namespace) -> int:
     """List jobs, and say when there are more than were asked for."""
-    query = {"status": args.status, "blueprint": args.blueprint, "limit": min(PAGE, args.limit + 1)}
+    parent = args.parent
+    if parent not in (None, "none"):
+        parent = path_of(api, parent).rpartition("/")[2]
+    query = {
+        "status": args.status,
+        "blueprint": args.blueprint,
+        "parent": parent,
+        "limit": min(PAGE, args.limit + 1),
+    }
     found = [*islice(pages(api, JOBS, "jobs", query), args.limit + 1)]
     jobs, more = found[: args.limit], len(found) > args.limit
     if args.form == "json":
@@ -87,6 +95,7 @@ def why(api: EngineApi, args: Namespace) -> int:
         print(f"  made by the schedule {made_by['name']} for {made_by['scheduled_for']}")
     for each in told["causes"]:
         place = each["state"] or each["scope"]
+        place = f"{each['job']} {place}" if "job" in each else place
         print(f"  {place}: {each['cause']}: {visible(each['text'])}\n    hint: {visible(each['hint'])}")
     return 0
 

@@ -34,6 +34,13 @@ def print_job(job: Mapping[str, Json], tasks: Iterable[Mapping[str, Json]]) -> N
     for name in ("labels", "input", "data", "outputs", "result", "error"):
         if job[name] not in (None, {}):
             print(f"{name:<12} {visible(json.dumps(job[name], ensure_ascii=False))}")
+    if "parent_id" in job:
+        print(f"{'parent':<12} {job['parent_id']}")
+    children = job.get("children", {"jobs": (), "next_cursor": None})
+    for child in children["jobs"]:
+        print(f"{'child':<12} {child['id']} {child['blueprint']} {child['status']}")
+    if children["next_cursor"] is not None:
+        print(f"{'':<12} more: avtomat jobs list --parent {job['id']}")
     for task in tasks:
         worker = f" by {task['worker']}" if task["worker"] else ""
         print(f"{'task':<12} {task['kind']} attempt {task['attempt']} {task['phase']}{worker} since {task['since']}")

@@ -118,12 +118,13 @@ async def compile_here(contents: Sequence[bytes]) -> list[Compiled]:
 
 
 def _compiled_of(answer: bytes) -> Compiled:
-    name, digest, canonical, found = orjson.loads(answer)
+    name, digest, canonical, found, runs = orjson.loads(answer)
     return Compiled(
         name=None if name is None else (name[0], name[1], name[2]),
         digest=digest,
         canonical=canonical,
         diagnostics=tuple(map(Diagnostic.from_json, found)),
+        runs=tuple((run, line, column, always) for run, line, column, always in runs),
     )
 
 

@@ -162,6 +162,17 @@ class Programs:
         """The program if it is at hand."""
         return self._kept.get(digest)
 
+    def family_of(self, program: Program) -> Mapping[str, str]:
+        """The current versions, by name, of all blueprints that the program runs, or that these run."""
+        found: dict[str, str] = {}
+        ahead = [*program.runs]
+        while ahead:
+            run = self._current.get(ahead.pop())
+            if run is not None and run.name not in found:
+                found[run.name] = run.digest
+                ahead += run.runs
+        return found
+
     async def by_digest(self, digest: str) -> Program:
         """The program of a running job; raises StoreError when the store has lost it."""
         program = self._kept.get(digest)

@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from avtomat.blueprint.cache import checker_identity
+from avtomat.blueprint.families import Run, always_runs
 from avtomat.blueprint.files import is_there
 from avtomat.blueprint.registry import Compiled, Registry, Seen, Texts, read_texts, registry_of
 from avtomat.core.program import Program
@@ -181,7 +182,7 @@ class Reloader:
         """Texts from which this very checker made what is current: they are not compiled again at a start."""
         checker, current = checker_identity(), self._programs.current
         return {
-            text: Compiled(name=(name, 1, 1), digest=each.digest)
+            text: Compiled(name=(name, 1, 1), digest=each.digest, runs=_runs_of(current[name]))
             for name, each in self._programs.standing.items()
             if (text := each.source.removeprefix(f"{checker}:")) != each.source
             and name in current
@@ -210,7 +211,7 @@ class Reloader:
         names = set(found.files.values())
         new = [name for name, part in found.parts.items() if offered.get(name) != part.text]
         before = self._programs.standing if at_start else self._found.files.values()
-        gone = [name for name in before if name not in names] if found.is_whole else []
+        gone = [name for name in before if name not in names | found.missed] if found.is_whole else []
         held: dict[str, str] = {}
 
         def change(name: str, now: Standing | None) -> Standing | None:
@@ -316,6 +317,12 @@ class Reloader:
     async def _has_changed(self) -> bool:
         """Whether the folder holds something else than when it was read last."""
         return self._read != (await asyncio.to_thread(read_texts, self._folder, self._known())).digests
+
+
+def _runs_of(program: Program) -> tuple[Run, ...]:
+    """What a program runs whose text was not read again; its places are not known."""
+    always = always_runs(program) if program.runs else ()
+    return tuple((name, 1, 1, name in always) for name in sorted(program.runs))
 
 
 def counts_of(reloader: Reloader, programs: Programs) -> Counter[str]:

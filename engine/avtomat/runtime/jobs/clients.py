@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from avtomat.core.formula import Json
@@ -18,11 +17,12 @@ from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.byte_budget import ByteBudget, Claim
 from avtomat.runtime.jobs.admission import Admission, not_now
+from avtomat.runtime.jobs.children import Children, with_family
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import error_code_of, job_of_row, refs_of, scope_of_row, status_word
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
+from avtomat.runtime.jobs.submission import Submission, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
@@ -43,6 +43,9 @@ FILLED_AT_ONCE_BYTES_MAX = 256 * 1024 * 1024
 """What inputs with their defaults may take that are not stored yet: a small body may lack many properties."""
 
 FILLING_WAIT_S = 5.0
+
+CHILDREN_SHOWN_MAX = 20
+"""So many of its children a job shows with it."""
 
 WAITING_WORDS = frozenset(
     {
@@ -87,8 +90,8 @@ class ClientOperations:
         admission: Admission,
         limits: Limits,
         *,
+        children: Children,
         config: Mapping[str, Json],
-        retention: timedelta,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -98,8 +101,8 @@ class ClientOperations:
         self._histories = histories
         self._admission = admission
         self._limits = limits
+        self._children = children
         self._config = config
-        self._retention = retention
         self._filling = ByteBudget(FILLED_AT_ONCE_BYTES_MAX, wait_s=FILLING_WAIT_S)
 
     # --- submitting --------------------------------------------------------------------------------------------------
@@ -170,14 +173,14 @@ class ClientOperations:
             ended=ended,
         )
 
-    def _create(
+    async def _create(
         self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
-    ) -> Awaitable[Created]:
-        now = self._executor.now()
-        beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
+    ) -> Created:
+        now, asked = self._executor.now(), with_family(asked, program, self._programs)
+        beginning = await self._children.begin(job, program, asked, given, now, self._config)
         if filling is not None:
             filling.shrink(beginning.kept.head_size)
-        return self._executor.create(beginning)
+        return await self._executor.create(beginning)
 
     def _accept(self, asked: Submission) -> tuple[Program, Json]:
         """The program to run and the input with its defaults, unless that cannot become a job, or not now."""
@@ -296,8 +299,14 @@ class ClientOperations:
         refs = refs_of(scope_of_row(row))
         texts = {name: await self._scopes.text(row.job, ref) for name, ref in refs.items()}
         head = await self.head_of(row)
+        page = await self._children_of(row.job) if head.runs else None
         values = {name: loads(text) for name, text in texts.items()}
-        return job_of_row(row, head, {**scope_of_row(row).outputs, **values})
+        return {**job_of_row(row, head, {**scope_of_row(row).outputs, **values}), **(page or {})}
+
+    async def _children_of(self, job: str) -> dict[str, Json]:
+        """The newest jobs that the job began, and the cursor of those before them."""
+        jobs, cursor = await self.jobs(Query(parent=job, limit=CHILDREN_SHOWN_MAX))
+        return {"children": {"jobs": jobs, "next_cursor": cursor}}
 
     async def head_of(self, row: JobRow) -> Head:
         """What holds for the whole job, its input included."""
@@ -347,6 +356,7 @@ def _summary(row: JobRow) -> dict[str, Json]:
         "finished_at": None if row.finished_ms is None else format_time(from_ms(row.finished_ms)),
         "labels": fixed.get("labels", {}),
         "priority": fixed.get("priority", 5),
+        **({"parent_id": fixed["parent_id"]} if "parent_id" in fixed else {}),
     }
 
 

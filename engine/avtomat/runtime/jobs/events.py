@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from avtomat.core.family import ChildEnded
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
     ApprovalDecided,
@@ -62,6 +63,8 @@ def describe(event: Event) -> dict[str, Json]:
         case ApprovalDecided(form=_):  # the form is in the state's output
             names = ("visit", "choice", "by", "comment", "state", "via", "origin", "id")
             fields = {name: getattr(event, name) for name in names}
+        case ChildEnded(job=job, status=status, error=error):  # the result is the state's output
+            fields = {"job": job, "status": status, "error": None if error is None else error.as_json()}
         case TimerFired(visit=visit, failed=failed):
             fields = {"visit": visit, **({"failed": failed} if failed else {})}
         case JoinDecided(number=number, ok=ok, failed=failed):

@@ -14,6 +14,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Final
 
+from avtomat.core.awaited_child import OnChild
 from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
@@ -36,6 +37,7 @@ from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
+from avtomat.runtime.jobs.children import Children
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
 from avtomat.runtime.jobs.joining import complete, time_of_block
@@ -43,7 +45,7 @@ from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import NOTHING_BESIDE, Given, Written, encode, given_of
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE, Begun, Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
@@ -106,10 +108,11 @@ class Listeners:
 class Executor:
     """Decides and commits, for all jobs of this replica."""
 
-    def __init__(self, store: Store, scopes: Scopes, waiters: Waiters) -> None:
+    def __init__(self, store: Store, scopes: Scopes, waiters: Waiters, children: Children) -> None:
         self._store = store
         self._scopes = scopes
         self._waiters = waiters
+        self._children = children
         self._listeners = Listeners(revoked=lambda _: None, due_at=lambda _: None)
         self._under_way: dict[str, int] = {}
         self._changed_meanwhile: set[str] = set()
@@ -206,7 +209,7 @@ class Executor:
                 read = _NOTHING_READ
                 if isinstance(event, _OF_BLOCKS) or self._scopes.has_refs(kept):
                     read = await self._read(kept, event)
-                decided = self._decide(kept, event, cause, read)
+                decided = await self._decide(kept, event, cause, read)
             except StoreError:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
@@ -232,7 +235,7 @@ class Executor:
     def _time_for(self, kept: Kept) -> datetime:
         return from_ms(max(self._store.now_ms(), kept.updated_ms))
 
-    def _decide(self, kept: Kept, event: Event, cause: Cause, read: Read) -> Decided:
+    async def _decide(self, kept: Kept, event: Event, cause: Cause, read: Read) -> Decided:
         now = self._time_for(kept)
         event = read.event or numbered(event, kept.scope)
         view = View(
@@ -243,11 +246,13 @@ class Executor:
             undos=kept.undos,
             undo_seq=kept.undo_seq,
         )
-        decision = decide(kept.program, view, event, now)
+        decision, begun = decide(kept.program, view, event, now), NOTHING_BEGUN
+        if isinstance(decision, Change) and decision.jobs:
+            decision, begun = await self._children.decide(kept, view, event, now, decision)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            written = _encode(kept, decision, event, now, read.beside, _given(event, cause))
+            written = _encode(kept, decision, event, now, read.beside, _given(event, cause), begun)
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large), event=event)
@@ -295,6 +300,8 @@ class Executor:
         self._publish(after, change, written.writes)
         if answer.begins:
             self._begin(after, written.writes, answer.begins)
+        if _tells_family(kept, change):
+            self.mail_came()
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
         return Handled(answer=answer, change=change, kept=kept)
@@ -307,7 +314,7 @@ class Executor:
         else:
             self._scopes.drop(kept)
             if kept.scope.path == ROOT and self._waiters.awaited(kept.head.job):
-                whole = not any(isinstance(value, Ref) for value in kept.scope.outputs.values())
+                whole = not (kept.head.runs or any(isinstance(value, Ref) for value in kept.scope.outputs.values()))
                 now = from_ms(writes.at_ms)
                 ended = ended_job(kept.head, kept.scope, change.ended, now) if whole else None
                 self._waiters.tell(kept.head.job, ended)
@@ -358,6 +365,7 @@ def _encode(
     now: datetime,
     beside: Mapping[str, bytes],
     given: Given | None = None,
+    begun: Begun = NOTHING_BEGUN,
 ) -> Written:
     return encode(
         change,
@@ -370,6 +378,7 @@ def _encode(
         around=kept.around,
         beside=beside,
         given=given,
+        begun=begun,
     )
 
 
@@ -393,12 +402,29 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
     )
 
 
+def _tells_family(kept: Kept, change: Change) -> bool:
+    """Whether the store may have mailed another job with this commit: the parent of one that ended, or a child that is
+    left.
+    """
+    if change.ended is not None and kept.scope.path == ROOT and kept.head.parent_id is not None:
+        return True
+    left = isinstance(kept.scope.waiting, OnChild) and change.scope.waiting != kept.scope.waiting
+    return bool(kept.program.runs) and (left or bool(change.close) or change.ended is not None)
+
+
 def due_of(writes: Writes) -> int | None:
-    """When the store must be asked for what came due because of this write; None when it set no time."""
+    """When the store must be asked for what came due because of this write; None when it set no time. Of a job that
+    begins with it that is at once where bodies begin, or where it has ended.
+    """
     dispatch = writes.dispatch
-    if dispatch is None:
+    if dispatch is None and not writes.jobs:
         return writes.timer_ms
-    times = [time for time in (writes.timer_ms, dispatch.not_before_ms, dispatch.total_at_ms) if time is not None]
-    if dispatch.queue_ms is not None:
-        times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
-    return min(times, default=None)
+    times = [writes.timer_ms]
+    for new in (*writes.jobs, *(() if dispatch is None or dispatch.child is None else (dispatch.child,))):
+        is_due = new.writes.fork is not None or new.writes.end is not None
+        times += [new.writes.at_ms if is_due else due_of(new.writes), new.deadline_ms]
+    if dispatch is not None:
+        times += [dispatch.not_before_ms, dispatch.total_at_ms]
+        if dispatch.queue_ms is not None:
+            times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
+    return min((time for time in times if time is not None), default=None)

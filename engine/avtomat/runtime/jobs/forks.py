@@ -39,7 +39,7 @@ def encode_fork(order: ForkScopes, scope: Scope, around: Around) -> WrittenFork:
         "names": around.names,
     }
     if (caught := scope.error or around.error) is not None:
-        seen["error"] = caught.as_json()
+        seen["error"] = caught.as_record()
     if (ending := order.ending or around.ending) is not None:
         seen["ending"] = ending
     values = {f"{name}.around": dumps(seen)}

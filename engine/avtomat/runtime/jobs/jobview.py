@@ -29,6 +29,7 @@ def job_as_json(
     outputs: Mapping[str, Json],
 ) -> dict[str, Json]:
     """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
+    parent = {} if head.parent_id is None else {"parent_id": head.parent_id}
     finally_error = {} if scope.finally_error is None else {"finally_error": scope.finally_error.as_json()}
     return {
         "id": head.job,
@@ -48,6 +49,7 @@ def job_as_json(
         "finished_at": finished_at,
         "labels": head.labels,
         "priority": head.priority,
+        **parent,
         **finally_error,
     }
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from avtomat.core.defaults import Defaults, DefaultsTooLargeError
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
 from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
-from avtomat.core.model import Head, Ref
+from avtomat.core.model import Error, Head, Ref
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, to_ms
 from avtomat.core.value import value
@@ -21,7 +22,7 @@ from avtomat.errors import RequestRefused
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.kept import Kept
-from avtomat.runtime.jobs.writing import VALUE_BYTES_INLINE, Written, encode, pages
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, VALUE_BYTES_INLINE, Begun, Written, encode, pages
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.codec import dumps, head_as_json
 from avtomat.storage.port.rules import partition_of_key
@@ -29,6 +30,20 @@ from avtomat.storage.port.writes import NewJob
 
 JOB_RANDOM_BYTES = 12
 ERRORS_SHOWN_MAX = 12
+
+
+@value
+class Family:
+    """Where a job stands among those that begin jobs: see `Head`; `answers` is the attempt that it is the work of."""
+
+    parent_id: str | None = None
+    answers: str | None = None
+    depth: int = 0
+    runs: Mapping[str, str] = field(default_factory=dict)
+
+
+ALONE: Final = Family()
+"""A job that a client sent, and that runs no other blueprint."""
 
 
 @value
@@ -53,6 +68,11 @@ class Submission:
     schedule: str = ""
     by: str = ""
     reason: str = ""
+    family: Family = ALONE
+
+
+JobsOf = Callable[[Head, Change], Awaitable[Begun | Mapping[int, Error]]]
+"""Makes the jobs that a beginning begins, or says by visit why one of them cannot be."""
 
 
 @value
@@ -104,7 +124,7 @@ def new_job_id(asked: Submission, partitions: int) -> str:
     return f"{partition:02x}{random_hex(JOB_RANDOM_BYTES)}"
 
 
-def begin(
+async def begin(
     job: str,
     program: Program,
     asked: Submission,
@@ -113,13 +133,15 @@ def begin(
     *,
     config: Mapping[str, Json],
     retention: timedelta,
+    jobs_of: JobsOf,
 ) -> Beginning:
-    """Start the job with the input `given`: decide its first steps and encode them. Raises RequestRefused when it is
-    over the limits.
+    """Start the job with the input `given`: decide its first steps and encode them, with the jobs that they begin.
+    Raises RequestRefused when it is over the limits.
     """
     if asked.start_at is not None and asked.start_at > now + DURATION_MAX:
         text = "start_at is more than a hundred years ahead"
         raise RequestRefused(text, status=422, code="request.invalid", pointer="/start_at")
+    family = asked.family
     head = Head(
         job=job,
         blueprint=program.name,
@@ -130,9 +152,14 @@ def begin(
         labels=asked.labels,
         priority=program.priority if asked.priority is None else asked.priority,
         timeout=asked.timeout,
+        parent_id=family.parent_id,
+        depth=family.depth,
+        runs=family.runs if program.runs else {},
     )
-    head, change = start(program, head, now, asked.start_at)
+    head, change, begun = await _started(program, head, now, asked.start_at, jobs_of)
     event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
+    if family.parent_id is not None:
+        event["parent_id"] = family.parent_id
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
     if asked.schedule:
@@ -141,7 +168,7 @@ def begin(
         event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
 
     try:
-        written = _encode(change, head, event, program, asked.trace)
+        written = _encode(change, head, event, program, asked.trace, begun)
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = _encode(change, head, event, program, asked.trace)
@@ -162,9 +189,31 @@ def begin(
     return Beginning(new=new, change=change, kept=kept)
 
 
-def _encode(change: Change, head: Head, event: Mapping[str, Json], program: Program, trace: str | None) -> Written:
+async def _started(
+    program: Program, head: Head, now: datetime, start_at: datetime | None, jobs_of: JobsOf
+) -> tuple[Head, Change, Begun]:
+    """The first decision, and the jobs that it begins; it is made again without those that cannot begin."""
+    started, change = start(program, head, now, start_at)
+    refused: Mapping[int, Error] = {}
+    while change.jobs:
+        begun = await jobs_of(started, change)
+        if isinstance(begun, Begun):
+            return started, change, begun
+        refused = {**refused, **begun}
+        started, change = start(program, head, now, start_at, refused)
+    return started, change, NOTHING_BEGUN
+
+
+def _encode(
+    change: Change,
+    head: Head,
+    event: Mapping[str, Json],
+    program: Program,
+    trace: str | None,
+    begun: Begun = NOTHING_BEGUN,
+) -> Written:
     now = head.created_at
-    return encode(change, {}, job=head.job, event=event, limits=program.limits, trace=trace, now=now)
+    return encode(change, {}, job=head.job, event=event, limits=program.limits, trace=trace, now=now, begun=begun)
 
 
 def _new_job(
@@ -192,5 +241,8 @@ def _new_job(
         body_hash=asked.body_hash,
         deadline_ms=None if head.deadline is None or change.ended is not None else to_ms(head.deadline),
         start_ms=to_ms(waiting.until) if isinstance(waiting, OnStart) else None,
+        parent=asked.family.parent_id,
+        answers=asked.family.answers,
+        needs=tuple(head.runs.values()),
     )
     return new, head_size

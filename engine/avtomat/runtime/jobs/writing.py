@@ -10,12 +10,14 @@ from typing import Final
 
 from orjson import Fragment
 
+from avtomat.core.family import StartJob
 from avtomat.core.formula import Json
 from avtomat.core.history import delta
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
 from avtomat.core.model import Error, Ref, Status
 from avtomat.core.program import Limits, Requirements
-from avtomat.core.scope import NOTHING_AROUND, Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, ROOT, Around, Scope
 from avtomat.core.timestamp import span_ms, to_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnTask, OnUnwind
@@ -24,7 +26,8 @@ from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
 from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
-from avtomat.storage.port.writes import Dispatch, HeadChange, ScopeEnd, SignalWait, Writes
+from avtomat.storage.port.store import DECLINED
+from avtomat.storage.port.writes import Dispatch, HeadChange, NewJob, ScopeEnd, SignalWait, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
@@ -42,6 +45,9 @@ FAILURE_MARK = b"!"
 
 FAILURE_PART_BYTES_MAX = 1_000
 """An error that is kept there has so much of its message at most, and no details that are longer."""
+
+RUN: Final = RESERVED + "run"
+"""The queue, which nobody polls, of attempts that children are at work on."""
 
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
@@ -91,6 +97,21 @@ class Written:
     record: Mapping[str, Json]
 
 
+@value
+class Begun:
+    """The jobs that a decision begins: the one that the scope waits for, as `order` says, at work on the attempt
+    `task_id`; and others.
+    """
+
+    task_id: str = ""
+    order: StartJob | None = None
+    child: NewJob | None = None
+    jobs: tuple[NewJob, ...] = ()
+
+
+NOTHING_BEGUN: Final = Begun()
+
+
 def encode(
     change: Change,
     before: Mapping[str, Json],
@@ -103,9 +124,11 @@ def encode(
     around: Around = NOTHING_AROUND,
     beside: Mapping[str, bytes] = NOTHING_BESIDE,
     given: Given | None = None,
+    begun: Begun = NOTHING_BEGUN,
 ) -> Written:
     """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
-    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave.
+    `around` what is around it, `beside` values that were set apart before, `given` what a worker gave, `begun` the jobs
+    that begin with it.
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
@@ -119,6 +142,8 @@ def encode(
             entry["dispatch"] = _dispatch_entry(change.dispatch)
         if change.ended is not None:
             entry["ended"] = change.ended.status
+        if change.jobs:
+            entry["jobs"] = [_job_entry(order) for order in change.jobs]
         now_ms, fork = to_ms(now), None
         if change.fork is not None:
             forked = encode_fork(change.fork, scope, around)
@@ -131,18 +156,19 @@ def encode(
             state=scope.state or "",
             record=dumps(entry) if before else _with(dumps(entry), "set", body),
             at_ms=now_ms,
-            dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
-            dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
+            dead_because=DECLINED if event.get("compensate") is False else _DEAD_BECAUSE.get(event["type"], "ended"),
+            dispatch=_held(begun) if change.dispatch is None else _dispatch(change.dispatch, job, trace),
             timer_ms=timer_ms,
             signal=signal,
             timer_by_wall=by_wall,
             fork=fork,
             close=tuple([fork_path(scope.path, number) for number in change.close]) if change.close else (),
-            end=None if change.ended is None else _end(change.ended, given),
+            end=None if change.ended is None else _end(change.ended, given, is_root=scope.path == ROOT),
             head=None if change.status is None else _head_change(change.status, change.reason),
             undo=encode_undos(change.undos) if change.undos else None,
             undone_seq=change.undone_seq,
             keeps_task=change.keeps,
+            jobs=begun.jobs,
             settled=(event.get("on") or event)["type"] in _SETTLES,
             values=values,
             shared=_shared(body, before, given),
@@ -281,6 +307,21 @@ def sticky_name(kind: str, text: str) -> str:
     return blake2b(f"{kind}\n{text}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
+def _held(begun: Begun) -> Dispatch | None:
+    """The attempt that a child is at work on."""
+    if begun.child is None or begun.order is None:
+        return None
+    return Dispatch(
+        task_id=begun.task_id, attempt=begun.order.attempt, queue=RUN, priority=0, body=b"", child=begun.child
+    )
+
+
+def _job_entry(order: StartJob) -> dict[str, Json]:
+    """A job that begins with the commit, as history tells it."""
+    entry: dict[str, Json] = {"job": order.job, "blueprint": order.blueprint, "version": order.digest}
+    return {**entry, "detached": True} if order.detached else {**entry, "attempt": order.attempt}
+
+
 def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
     """A task that is offered, as history tells it."""
     entry: dict[str, Json] = {"attempt": order.attempt}
@@ -291,12 +332,12 @@ def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:
     return entry
 
 
-def _end(ended: ScopeEnded, given: Given | None) -> ScopeEnd:
+def _end(ended: ScopeEnded, given: Given | None, *, is_root: bool) -> ScopeEnd:
     return ScopeEnd(
         ok=ended.error is None and ended.status == "finished",
         status=ended.status,
         output=_left(ended, given),
-        error=_error(ended.error),
+        error=_error(ended.error) if is_root or ended.error is None else dumps(ended.error.as_record()),
     )
 
 

@@ -162,6 +162,8 @@ class Narrator:
         elif waiting.get("for") == "signal":
             key = f" with the key {waiting['key']}" if waiting["key"] else ""
             yield scope.here, f"waits for the signal {waiting['address'].partition('#')[0]}{key}", Tone.PLAIN
+        elif waiting.get("for") == "child":
+            yield scope.here, _child(waiting), Tone.PLAIN
         elif waiting.get("for") == "approval":
             yield scope.here, _question(waiting), Tone.PLAIN
         elif waiting.get("for") == "unwind" and not self._unwinding:
@@ -178,6 +180,14 @@ class Narrator:
     def _line(self, passed_s: float, state: str, text: str, tone: Tone) -> str:
         line = f"{passed_s:8.2f} s  {visible(state):<{STATE_WIDTH}} {visible(text)}".rstrip()
         return f"\033[{tone.value}m{line}\033[0m" if self._colour and tone.value else line
+
+
+def _child(waiting: Mapping[str, Json]) -> str:
+    """Which job is awaited, or when the next one begins."""
+    if waiting.get("until") is not None:
+        until = format_time(datetime.fromtimestamp(waiting["until"] / 1000, UTC))
+        return f"attempt {waiting['attempt']} follows at {until}"
+    return f"runs {waiting['blueprint']} as the job {waiting['job']}"
 
 
 def _question(waiting: Mapping[str, Json]) -> str:
@@ -218,6 +228,10 @@ def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "ApprovalDecided":
             said = f": {entry['comment']}" if entry.get("comment") else ""
             yield here, f"{entry.get('by') or 'somebody'} chose {entry['choice']}{said}", Tone.GOOD
+        case "ChildEnded":
+            said = f": {_error_text(entry['error'])}" if entry.get("error") else ""
+            tone = Tone.GOOD if entry["status"] == "finished" else Tone.WORRY
+            yield here, f"the job {entry['job']} is {entry['status']}{said}", tone
         case "LateSuccess":
             worker = f" by {entry['worker']}" if entry.get("worker") else ""
             yield entry.get("place", ""), f"attempt {entry['attempt']} done late{worker}: its undo is noted", Tone.WORRY

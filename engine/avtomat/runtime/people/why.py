@@ -7,8 +7,10 @@ many are explained, of a long history only what stands near the time in question
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, assert_never
 
+from avtomat.core.awaited_child import OnChild
 from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
@@ -21,7 +23,7 @@ from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import is_reserved, scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.people import causes, withheld
+from avtomat.runtime.people import causes, child_causes, withheld
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
@@ -88,7 +90,8 @@ class Explainer:
         status = status_word(row.status, scope_of_row(row).waiting, row.tasks)
         return {"job_id": job_id, "status": status, "causes": await self._causes(row), **_made_by(row)}
 
-    async def _causes(self, row: JobRow) -> Causes:
+    async def _causes(self, row: JobRow, facts: Facts | None = None, room: list[int] | None = None) -> Causes:
+        """The causes of a job; `facts` and `room` are given where it explains another one."""
         waiter = Waiter(job=row.job, scope=ROOT, state=row.state or None)
         if row.status in ENDED:
             return [causes.ended(waiter, row.status, from_ms(row.finished_ms or row.updated_ms))]
@@ -97,8 +100,9 @@ class Explainer:
             return [causes.paused(waiter, None if entry is None else _with_time(entry))]
         if row.status == Status.QUARANTINED:
             return [causes.quarantined(waiter, None if row.reason is None else loads(row.reason))]
-        found = await self._of_scope(await self._facts(row), ROOT, [BODIES_EXPLAINED_MAX])
-        return [causes.draining(waiter), *found] if self._draining() else found
+        facts = await self._facts(row) if facts is None else facts
+        found = await self._of_scope(facts, ROOT, [BODIES_EXPLAINED_MAX] if room is None else room)
+        return [causes.draining(waiter), *found] if self._draining() and room is None else found
 
     async def _facts(self, row: JobRow) -> Facts:
         store, partition = self._store, partition_of(row.job)
@@ -140,18 +144,46 @@ class Explainer:
         match waiting:
             case OnTask():
                 return [await self._of_task(facts, waiter)]
+            case OnChild():
+                return await self._of_child(facts, waiter, waiting, room)
             case OnTimer() | OnStart() | OnRetry() | OnSignal() | OnApproval() | None:
                 return [_of_itself(waiter, kept, waiting)]
             case OnFork():
                 return await self._of_fork(facts, waiter, waiting, room)
             case OnUnwind():
-                held = await repeat(lambda: self._store.held(job, LEASES_SHOWN_MAX))
-                return [causes.leases_awaited(waiter, waiting, held)]
+                return await self._of_unwind(facts, waiter, waiting, room)
             case OnUndo():
                 return [_of_undo(waiter, kept, waiting), await self._of_task(facts, waiter)]
             case OnFinally(number=number):
                 return [causes.finishing(waiter, waiting), *await self._below(facts, waiter, number, room)]
         assert_never(waiting)
+
+    async def _of_child(self, facts: Facts, waiter: Waiter, waiting: OnChild, room: list[int]) -> Causes:
+        """The child, and why that one waits; the next one, where it failed."""
+        if waiting.until is not None:
+            return [child_causes.child_retry(waiter, waiting)]
+        return [child_causes.child_awaited(waiter, waiting), *await self._of_job(facts, waiting.job, room)]
+
+    async def _of_unwind(self, facts: Facts, waiter: Waiter, waiting: OnUnwind, room: list[int]) -> Causes:
+        """Workers that were told to cancel, and children that undo what they did."""
+        held = await repeat(lambda: self._store.held(facts.row.job, LEASES_SHOWN_MAX))
+        jobs, leases = [each.worker for each in held if not each.until_ms], [each for each in held if each.until_ms]
+        if not jobs:
+            return [causes.leases_awaited(waiter, waiting, leases)]
+        found = [causes.leases_awaited(waiter, waiting, leases)] if leases else []
+        found.append(child_causes.children_awaited(waiter, waiting, jobs))
+        for job in jobs[: room[0]]:
+            room[0] -= 1
+            found += await self._of_job(facts, job, room)
+        return found
+
+    async def _of_job(self, facts: Facts, job: str, room: list[int]) -> Causes:
+        """Why a child waits: its causes name it as their `job`."""
+        row = await self._clients.row(job, None)
+        if row is None:
+            return []
+        facts = replace(facts, row=row, tasks={task.path: task for task in row.tasks})
+        return [{"job": job, **each} for each in await self._causes(row, facts, room)]
 
     async def _of_fork(self, facts: Facts, waiter: Waiter, waiting: OnFork, room: list[int]) -> Causes:
         """The block, and as many of its bodies as there is room for."""

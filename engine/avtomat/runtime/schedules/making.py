@@ -10,9 +10,11 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import format_time, from_ms, span_ms
 from avtomat.errors import RequestRefused
+from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.admission import Admission
+from avtomat.runtime.jobs.children import Children, with_family
 from avtomat.runtime.jobs.executor import Executor
-from avtomat.runtime.jobs.submission import Submission, begin, input_of, new_job_id
+from avtomat.runtime.jobs.submission import Submission, input_of, new_job_id
 from avtomat.runtime.schedules.planning import Rule
 from avtomat.runtime.schedules.record import WHY_CHARACTERS_MAX, Outcome, Run
 
@@ -29,9 +31,18 @@ class Maker:
     """Makes jobs of runs. `config` and `retention` are those of all jobs."""
 
     def __init__(
-        self, executor: Executor, admission: Admission, *, config: Mapping[str, Json], retention: timedelta
+        self,
+        executor: Executor,
+        programs: Programs,
+        children: Children,
+        admission: Admission,
+        *,
+        config: Mapping[str, Json],
+        retention: timedelta,
     ) -> None:
         self._executor = executor
+        self._programs = programs
+        self._children = children
         self._admission = admission
         self._config = config
         self.retention = retention
@@ -49,10 +60,10 @@ class Maker:
             is_over = now_ms - run.at_ms > REFUSED_FOR_NOW_MS
             return _refused(run, refused.message) if is_over else run
         try:
-            asked = submission_of(rule, run)
+            asked = with_family(submission_of(rule, run), rule.program, self._programs)
             given = input_of(rule.program, asked)
             now = self._executor.now()
-            begun = begin(run.job, rule.program, asked, given, now, config=self._config, retention=self.retention)
+            begun = await self._children.begin(run.job, rule.program, asked, given, now, self._config)
         except RequestRefused as problem:
             return _refused(run, problem.message)
         kept_ms = max(begun.new.retention_ms, span_ms(rule.kept) or 0)

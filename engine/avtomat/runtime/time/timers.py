@@ -25,6 +25,7 @@ from avtomat.core.messages import (
     WorkerAnswer,
 )
 from avtomat.errors import StoreError
+from avtomat.runtime.jobs.children import ended_of_mail
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.joining import join_of_mail
 from avtomat.runtime.jobs.late import late_success
@@ -139,6 +140,8 @@ def event_of_mail(mail: Mail) -> Event | None:
             return answer_from_json(loads(mail.body))
         case "join":
             return join_of_mail(mail)
+        case "child":
+            return ended_of_mail(mail)
         case "unwind":
             return UnwindReady()
         case "signal":

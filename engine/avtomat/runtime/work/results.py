@@ -12,6 +12,7 @@ from avtomat.core.formula import Json
 from avtomat.core.messages import AttemptReturned, LeaseLost, TaskFailed, TaskSucceeded, WorkerAnswer
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import answer_as_json, dumps
+from avtomat.storage.port.store import DECLINED
 from avtomat.storage.port.writes import ResultCause
 
 PROGRESS_CHARACTERS_MAX = 1_000
@@ -173,7 +174,7 @@ def verdict(answer: Committed) -> dict[str, Json]:
         case Outcome.LOST:
             reason = "deadline_exceeded" if answer.reason == "timeout" else "stale_task"
         case Outcome.CLOSED:
-            reason = "job_cancelled" if answer.reason == "cancelled" else "job_already_terminated"
+            reason = "job_cancelled" if answer.reason in {"cancelled", DECLINED} else "job_already_terminated"
         case Outcome.UNKNOWN:
             reason = "job_not_found"
         case _:

@@ -9,22 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from avtomat.storage.memory.mail import put, unwind
+from avtomat.storage.memory.mail import deliver, put, unwind
 from avtomat.storage.memory.reads import loaded_if_small
 from avtomat.storage.memory.state import Attempt, Job, Letter, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
-from avtomat.storage.port.rules import STRIDE, LeftScope, earliest, job_of_task, late_mail, packed_left, turns_after
+from avtomat.storage.port.rules import (
+    STRIDE,
+    LeftScope,
+    child_mail,
+    earliest,
+    job_of_task,
+    late_mail,
+    left_mail,
+    packed_left,
+    turns_after,
+)
 from avtomat.storage.port.store import STICKY_GRACE_MS
-from avtomat.storage.port.writes import Dispatch, ResultCause
+from avtomat.storage.port.writes import Dispatch, ResultCause, ScopeEnd
 
 
 def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
     """Open an attempt of the scope's visit: delayed until its time, or in its queue at once."""
     source = _source(scope, dispatch)
     is_early = dispatch.not_before_ms is not None and dispatch.not_before_ms > now_ms
-    worker = None if is_early else part.sticky_worker(dispatch.sticky, now_ms)
+    is_free = dispatch.child is None and not is_early
+    worker = part.sticky_worker(dispatch.sticky, now_ms) if is_free else None
     if worker is not None:
         dispatch, is_early = replace(dispatch, not_before_ms=now_ms + STICKY_GRACE_MS), True
+    phase = Phase.DELAYED if is_early else Phase.QUEUED
     attempt = Attempt(
         task_id=dispatch.task_id,
         path=scope.path,
@@ -33,16 +45,18 @@ def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, no
         queue=source.queue,
         priority=source.priority,
         body=source.body or b"",
-        phase=Phase.DELAYED if is_early else Phase.QUEUED,
+        phase=phase if dispatch.child is None else Phase.CHILD,
         since_ms=now_ms,
         total_at_ms=dispatch.total_at_ms,
-        worker=worker,
+        worker=worker if dispatch.child is None else dispatch.child.job,
     )
     if dispatch.requirements is not None:
         part.requirements[attempt.queue] = dispatch.requirements
     scope.task = scope.last = attempt
     job.attempts[attempt.task_id] = attempt
-    if is_early:
+    if attempt.is_child:
+        job.arm_attempt(attempt)
+    elif is_early:
         part.reserve(job, attempt)
         job.arm_attempt(attempt)
     else:
@@ -81,11 +95,17 @@ def end_by_result(part: Partition, job: Job, attempt: Attempt, result_hash: str,
 def kill(
     part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int, left: LeftScope | None = None
 ) -> list[Revoked]:
-    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live.
+    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live; a child
+    is told.
 
     `left` is the scope as it was, if a success that comes meanwhile still counts for its undo.
     """
     job.scopes[attempt.path].task = None
+    if attempt.phase is Phase.CHILD:
+        attempt.phase, attempt.why, attempt.ended_ms, attempt.holds = Phase.ENDED, why, now_ms, True
+        job.arm_attempt(attempt)
+        leave_child(part, attempt, why, now_ms)
+        return []
     if attempt.phase is not Phase.LEASED:
         part.unqueue(job, attempt)
         part.unreserve(attempt)
@@ -98,6 +118,28 @@ def kill(
     attempt.left = left if attempt.holds and attempt.dispatch.undoable else None
     job.arm_attempt(attempt)
     return [Revoked(task_id=attempt.task_id, worker=attempt.worker or "")]
+
+
+def leave_child(part: Partition, attempt: Attempt, why: str, now_ms: int) -> None:
+    """Tell a child that nobody waits for it any more."""
+    child = part.jobs.get(attempt.worker or "")
+    if child is not None:
+        deliver(part, child, left_mail(why), now_ms)
+
+
+def child_ended(part: Partition, task_id: str, end: ScopeEnd, now_ms: int) -> None:
+    """A job ended that answers this attempt: it is the attempt's result, if the attempt is still open."""
+    parent = part.jobs.get(job_of_task(task_id))
+    attempt = None if parent is None else parent.attempts.get(task_id)
+    if parent is None or attempt is None:
+        return
+    if attempt.is_open:
+        end_by_result(part, parent, attempt, "", now_ms)
+        left = end.output if end.error is None else end.error
+        mail = child_mail(attempt.path, task_id, attempt.worker or "", end.status, left)
+        put(parent, parent.scopes[attempt.path], Letter(mail=mail, order=part.next_order()), now_ms)
+    elif attempt.holds:
+        lease_seen_over(part, parent, attempt, now_ms)
 
 
 def lease_seen_over(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
@@ -198,7 +240,7 @@ def held(part: Partition, worker: str, task_id: str, now_ms: int) -> tuple[Job, 
     """The attempt, if it is leased to this worker, or was when it died."""
     job = part.jobs.get(job_of_task(task_id))
     attempt = None if job is None else job.attempt(task_id, now_ms)
-    if job is None or attempt is None or attempt.worker != worker or attempt.why == "result":
+    if job is None or attempt is None or attempt.worker != worker or attempt.why == "result" or attempt.is_child:
         return None
     return None if attempt.phase in {Phase.DELAYED, Phase.QUEUED} else (job, attempt)
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avtomat.storage.memory.attempts import end_by_result, end_late, kill, lease_seen_over, open_attempt
+from avtomat.storage.memory.attempts import (
+    child_ended,
+    end_by_result,
+    end_late,
+    kill,
+    lease_seen_over,
+    leave_child,
+    open_attempt,
+)
 from avtomat.storage.memory.joins import close, scope_ended, start_fork
 from avtomat.storage.memory.mail import (
     find,
@@ -34,6 +42,7 @@ from avtomat.storage.port.rules import (
     partition_of,
     result_mail,
 )
+from avtomat.storage.port.store import DECLINED
 from avtomat.storage.port.writes import Cause, DueCause, HeadChange, MailCause, NewJob, ResultCause, ScopeEnd, Writes
 
 TASK_LIMITS = frozenset({"queue", "attempt", "lease", "total"})
@@ -101,7 +110,7 @@ def _judge_result(part: Partition, job: Job, path: str, cause: ResultCause, now_
         return Committed(outcome=Outcome.DUPLICATE if is_same else Outcome.MISMATCH)
     if attempt.phase in {Phase.DELAYED, Phase.QUEUED}:
         return Committed(outcome=Outcome.LOST, reason="released")
-    if attempt.worker != cause.worker:
+    if attempt.worker != cause.worker or attempt.is_child:
         return Committed(outcome=Outcome.MISMATCH)
     if attempt.phase is Phase.LEASED:
         return attempt
@@ -205,10 +214,16 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
     _record_undo(job, writes)
     if writes.head is not None:
         _change_head(part, job, writes.head)
+    if writes.dead_because == DECLINED:
+        for attempt in [attempt for attempt in job.attempts.values() if attempt.is_child and attempt.holds]:
+            leave_child(part, attempt, DECLINED, now_ms)
     written = _replace_waiting(part, job, scope, writes, left, now_ms)
     if writes.end is not None:
         _end(part, job, path, writes.end, writes.dead_because, written, now_ms)
     mailed = job.mailed
+    child = None if writes.dispatch is None else writes.dispatch.child
+    for new in (*(() if child is None else (child,)), *writes.jobs):
+        create(part, new, now_ms)
     for post in writes.posts:
         if partition_of(post.job) == part.number:
             send(part, post, now_ms)
@@ -317,6 +332,8 @@ def _end(
     written.begins = ()
     if path == ROOT:
         _end_job(part, job, end)
+        if job.new.answers is not None:
+            child_ended(part, job.new.answers, end, now_ms)
     else:
         written.begins = tuple(scope_ended(part, job, path, end, now_ms))
 

@@ -75,6 +75,7 @@ def _job(job: Job, now_ms: int) -> JobDump:
         key=new.key,
         body_hash=new.body_hash,
         parent=new.parent,
+        answers=None if job.is_ended else new.answers,
         created_ms=job.created_ms,
         updated_ms=job.updated_ms,
         finished_ms=job.finished_ms,

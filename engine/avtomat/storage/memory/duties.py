@@ -125,7 +125,7 @@ def trim(part: Partition, limit: int, now_ms: int) -> int:
         job = part.jobs.pop(name)
         if job.new.key is not None:
             del part.keys[job.new.client, job.new.key]
-    needed = {job.new.digest for job in part.jobs.values()}
+    needed = {digest for job in part.jobs.values() for digest in (job.new.digest, *job.new.needs)}
     for digest, program in list(part.programs.items()):
         if digest not in needed and program.asked_ms + PROGRAM_KEPT_MS <= now_ms:
             del part.programs[digest]

@@ -102,7 +102,7 @@ def held(job: Job, limit: int) -> list[Held]:
 
 
 def _held(attempt: Attempt) -> Held:
-    return Held(task_id=attempt.task_id, worker=attempt.worker or "", until_ms=attempt.lease_until_ms or 0)
+    return Held(task_id=attempt.task_id, worker=attempt.worker or "", until_ms=attempt.lease_until_ms)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -188,6 +188,8 @@ def _place(job: Job) -> tuple[int, str]:
 
 def _fits(job: Job, query: Query) -> bool:
     wanted = (query.client, job.new.client), (query.status, job.status), (query.blueprint, job.new.blueprint)
+    if query.parent is not None and query.parent != (job.new.parent or ""):
+        return False
     is_later = query.cursor is None or _place(job) < place_of(query.cursor)
     return is_later and all(word is None or word == own for word, own in wanted)
 

@@ -42,6 +42,7 @@ class Phase(StrEnum):
     DELAYED = "delayed"
     QUEUED = "queued"
     LEASED = "leased"
+    CHILD = "child"
     ENDED = "ended"
 
 
@@ -52,7 +53,7 @@ class Attempt:
     `left` is the scope as it was when it went on without the attempt, if its success would have to be undone.
     `dispatch` is what was asked for, `queue`, `priority` and `body` what that means (a retry takes them from the
     attempt before). The `…_until_ms` are the limits that count in the present phase. Once ended, `why` is `result` or
-    what it died of, and `holds` says that its worker's lease is still live.
+    what it died of, and `holds` says that its worker's lease is still live. Of a child `worker` is its job.
     """
 
     task_id: str
@@ -84,6 +85,11 @@ class Attempt:
         """Whether a result may still be used."""
         return self.phase is not Phase.ENDED
 
+    @property
+    def is_child(self) -> bool:
+        """Whether a job is at work on it, or was."""
+        return self.dispatch.child is not None
+
     def next_limit(self) -> tuple[str, int] | None:
         """What comes due next for this attempt, and when. `delayed` and `dead` are the store's own business."""
         match self.phase:
@@ -94,8 +100,10 @@ class Attempt:
             case Phase.LEASED:
                 limits = ("total", self.total_at_ms), ("attempt", self.attempt_until_ms), ("lease", self.lease_until_ms)
                 return earliest(*limits)
+            case Phase.CHILD:
+                return earliest(("total", self.total_at_ms))
             case Phase.ENDED:
-                return ("dead", self.lease_until_ms) if self.holds else None
+                return ("dead", self.lease_until_ms) if self.holds and not self.is_child else None
 
     def is_remembered(self, now_ms: int) -> bool:
         """Whether the store still knows this attempt."""
@@ -210,8 +218,8 @@ class Job:
         return self.scopes[ROOT]
 
     def live_leases(self) -> int:
-        """How many workers may still be at work for this job."""
-        return sum(attempt.phase is Phase.LEASED or attempt.holds for attempt in self.attempts.values())
+        """How many workers and children may still be at work for this job."""
+        return sum(attempt.phase in {Phase.LEASED, Phase.CHILD} or attempt.holds for attempt in self.attempts.values())
 
     def is_closed(self, path: str) -> bool:
         """Whether the scope at `path` or anything above it is closed."""

@@ -155,7 +155,9 @@ class Below:
 
 @value
 class Held:
-    """A dead attempt that a worker may still be at, until it is heard of or its lease ends."""
+    """A dead attempt that a worker may still be at, until it is heard of or its lease ends. `until_ms` 0: a job is at
+    work on it, the one named as `worker`, until it ends.
+    """
 
     task_id: str
     worker: str
@@ -212,8 +214,9 @@ class Delivered(StrEnum):
 @value
 class OpenTask:
     """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked (queued, but the
-    job is paused or quarantined). `due_ms` is when it is queued (delayed), or when its queue, attempt or total deadline
-    passes; None when it has none. `worker` has it, or, while it is delayed, is the one for which it is reserved.
+    job is paused or quarantined), or child (the job named as `worker` is at work on it). `due_ms` is when it is queued
+    (delayed), or when its queue, attempt or total deadline passes; None when it has none. `worker` has it, or, while it
+    is delayed, is the one for which it is reserved.
     """
 
     task_id: str
@@ -258,13 +261,14 @@ class JobRow:
 
 @value
 class Query:
-    """A page of jobs, newest first by (created_ms, job). None does not filter. `status` is a stored word. `cursor` is
-    what the page before gave.
+    """A page of jobs, newest first by (created_ms, job). None does not filter. `status` is a stored word. `parent` is
+    the job that began them, "" for those that no job began. `cursor` is what the page before gave.
     """
 
     client: str | None = None
     status: str | None = None
     blueprint: str | None = None
+    parent: str | None = None
     limit: int = 50
     cursor: str | None = None
 

@@ -53,7 +53,7 @@ def scope_as_record(scope: Scope) -> dict[str, Json]:
         record.update((name, values) for name, values in outputs_as_json(scope.outputs).items() if values)
     if scope.error is not None or scope.finally_error is not None:
         errors = {"error": scope.error, "finally_error": scope.finally_error}
-        record.update((name, error.as_json()) for name, error in errors.items() if error is not None)
+        record.update((name, error.as_record()) for name, error in errors.items() if error is not None)
     if scope.forks:
         record["forks"] = scope.forks
     if scope.rescued:
@@ -113,6 +113,10 @@ def head_as_json(head: Head, trace: str | None) -> dict[str, Json]:
         record["labels"] = dict(head.labels)
     if head.parent_id is not None:
         record["parent_id"] = head.parent_id
+    if head.depth:
+        record["depth"] = head.depth
+    if head.runs:
+        record["runs"] = dict(head.runs)
     if head.timeout is not None:
         record["timeout"] = span_ms(head.timeout)
     if trace is not None:
@@ -135,6 +139,8 @@ def head_from_json(
         labels=record.get("labels", {}),
         priority=record.get("priority", 5),
         parent_id=record.get("parent_id"),
+        depth=record.get("depth", 0),
+        runs=record.get("runs", {}),
         timeout=None if timeout is None else timedelta(milliseconds=timeout),
         deadline=None if deadline_ms is None else from_ms(deadline_ms),
         status=Status(status),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from avtomat.storage.port.store import OPERATOR_IDS_MAX, OPERATOR_MAIL, SENDER_IDS_MAX, SIGNAL_IDS_MAX
+from avtomat.storage.port.store import DECLINED, OPERATOR_IDS_MAX, OPERATOR_MAIL, SENDER_IDS_MAX, SIGNAL_IDS_MAX
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause
 
 ROOT = "/"
@@ -253,6 +253,21 @@ def read_late(mail: Mail) -> tuple[LeftScope, bytes]:
         environment=None if environment == "-1" else rest[int(record) : event_at],
     )
     return left, rest[event_at:]
+
+
+# --- children ---------------------------------------------------------------------------------------------------------
+
+
+def child_mail(path: str, task_id: str, job: str, status: str, left: bytes | None) -> Mail:
+    """The mail in which a scope learns how the job ended that was at work on its attempt, and what it left."""
+    return Mail(id=f"child:{task_id}", kind="child", body=f"{status} {job}\n".encode() + (left or b""), to=path)
+
+
+def left_mail(why: str) -> Mail:
+    """The cancel of a job when its parent goes on without it, or ends; `why` is what its attempt died of."""
+    word, compensate = ("declined", "false") if why == DECLINED else ("left", "true")
+    body = f'{{"by":"parent","reason":"its parent goes on without it","compensate":{compensate}}}'
+    return Mail(id=f"parent:{word}", kind="cancel", body=body.encode(), to=ROOT)
 
 
 # --- how much mail a job takes ----------------------------------------------------------------------------------------

@@ -64,6 +64,9 @@ STICKY_KEPT_MS: Final = 3_600_000
 STICKY_NAMES_MAX: Final = 10_000
 """Of so many names a partition remembers it; then those go that were heard of longest ago."""
 
+DECLINED: Final = "declined"
+"""The word in `Writes.dead_because` for what ends without being undone."""
+
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 200
@@ -193,6 +196,12 @@ class Store(Protocol):
         come back in `revoked`, keep a record of 15 minutes with the reason `dead_because`, and count as live leases
         of the job until a result, a release or the end of the lease is seen. Ending the root closes everything.
         Attempts that no worker holds leave no record: they are `unknown` then.
+
+        CHILDREN: when a job ends that answers an open attempt, in that step the attempt ends by its result, and its
+        scope is mailed `child:<task_id>` of kind `child` with body b'<status> <job>\\n<output or error>'. An open
+        attempt that ends otherwise while a job is at work on it counts as a live lease until that job ends, and the job
+        is mailed a cancel (`rules.left_mail`): without compensation where `dead_because` is DECLINED, which jobs that
+        were mailed one before are told as well.
 
         LATE: while the job is open and such a lease is live, a success of an `undoable` attempt whose scope went on
         without it (and not `settled`) or was closed is mailed to the root, once: `late:<task_id>` of kind `late`, with

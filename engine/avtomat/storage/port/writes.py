@@ -21,6 +21,9 @@ class Dispatch:
     `queue_ms` runs from the moment it is queued; `attempt_ms` and `lease_ms` from the claim; `total_at_ms` is absolute.
     `lease_ms` None: the poller's. `requirements` is kept once per queue, for replicas that must judge workers.
 
+    With `child` the attempt is in no queue: that job begins in the same step and is at work on it (phase `child`, its
+    id stands for the worker, no lease runs), and its end is the attempt's result; see CHILDREN in `Store.commit`.
+
     `undoable`: what a success of the attempt did is undone if the job ends badly. Should its scope go on or be closed
     while a worker holds it, the store keeps what the scope was until the lease is over, and a success that comes
     meanwhile is mailed to the root with it: see `rules.late_mail`.
@@ -40,6 +43,7 @@ class Dispatch:
     attempt_ms: int | None = None
     lease_ms: int | None = None
     total_at_ms: int | None = None
+    child: NewJob | None = None
     undoable: bool = False
     sticky: str = ""
 
@@ -145,6 +149,9 @@ class Writes:
 
     `shared` is a large part that several of these have in common, and the event of a result with them, unless it is
     empty: a store may carry and keep it once. It adds nothing to what is written.
+
+    `jobs` begin in this step, after all else but the post, and go on by themselves. They live in the same partition, as
+    a child does. Their ids are new: one that is known changes nothing.
     """
 
     scope: bytes
@@ -166,6 +173,7 @@ class Writes:
     undone_seq: int | None = None
     head: HeadChange | None = None
     posts: tuple[Post, ...] = ()
+    jobs: tuple[NewJob, ...] = ()
     values: Mapping[str, bytes] = field(default_factory=dict)
     shared: bytes = field(default=b"", repr=False)
 
@@ -177,6 +185,9 @@ class NewJob:
     `key` is the client's idempotency key, `body_hash` the hash of what it sent. `head` is the fixed part of the job's
     head. `start_ms` in the future: the job begins with a due member `start`, and `writes` holds no task and no timer.
     `retention_ms` counts from its end.
+
+    `parent` is the job that began it, `answers` the wire id of that job's attempt whose result its end is. `needs` are
+    the digests of programs, beside its own, that it may run later: they are kept as long as the job.
     """
 
     job: str
@@ -189,6 +200,8 @@ class NewJob:
     key: str | None = None
     body_hash: str = ""
     parent: str | None = None
+    answers: str | None = None
+    needs: tuple[str, ...] = ()
     deadline_ms: int | None = None
     start_ms: int | None = None
     search: Mapping[str, str] = field(default_factory=dict)

@@ -50,7 +50,9 @@ class JoinDump(TypedDict):
 
 
 class AttemptDump(TypedDict):
-    """An open attempt. `phase` is delayed, queued or leased; a parked job's task is queued (and in no queue here)."""
+    """An open attempt. `phase` is delayed, queued, leased or child (`worker` is a job then); a parked job's task is
+    queued (and in no queue here).
+    """
 
     path: str
     visit: int
@@ -80,9 +82,9 @@ class EndedAttemptDump(TypedDict):
 
 class JobDump(TypedDict):
     """A job. `closed` lists ended scopes and closed forks (`/` once the job has ended), but none below another one;
-    `joins` is keyed by the path of the fork (`/3`). `mail_ids` are those that came from outside, `mail_counts` how
-    many count together (see `rules.counted_as`), without what is 0.
-    `history` lists [seq, at, path, cause, record]; None when it is handed to a database.
+    `joins` is keyed by the path of the fork (`/3`). `mail_ids` are those that came from outside, `mail_counts` how many
+    count together (see `rules.counted_as`), without what is 0. `answers` is None once the job has ended. `history`
+    lists [seq, at, path, cause, record]; None when it is handed to a database.
     """
 
     client: str
@@ -94,6 +96,7 @@ class JobDump(TypedDict):
     key: str | None
     body_hash: str
     parent: str | None
+    answers: str | None
     created_ms: int
     updated_ms: int
     finished_ms: int | None

@@ -18,6 +18,7 @@ TASK_KINDS = {
     "delayed": frozenset({"delayed", "total"}),
     "queued": frozenset({"queue", "total"}),
     "leased": frozenset({"lease", "attempt", "total"}),
+    "child": frozenset({"total"}),
 }
 """Which member an attempt may have in each phase."""
 ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
@@ -26,7 +27,7 @@ ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
 def violations(dump: Dump) -> list[str]:
     """All findings, each beginning with the number of its rule."""
     of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes, scopes_left
-    rules = *of_jobs, attempts_are_somewhere, owners
+    rules = *of_jobs, attempts_are_somewhere, owners, children
     return [finding for rule in rules for finding in rule(dump)]
 
 
@@ -108,7 +109,7 @@ def attempts_are_somewhere(dump: Dump) -> Iterator[str]:
             kinds = [one["kind"] for one in _due_of(dump, name) if _is_of(one, attempt["path"], attempt["attempt"])]
             if len(kinds) > 1 or not TASK_KINDS[attempt["phase"]].issuperset(kinds):
                 yield f"I5 {task_id}: {attempt['phase']}, but due for {kinds}"
-            if not kinds and attempt["phase"] != "queued":
+            if not kinds and attempt["phase"] not in {"queued", "child"}:
                 yield f"I5 {task_id}: {attempt['phase']}, but never due"
             scope = job["scopes"].get(attempt["path"])
             if scope is None or scope["task"] != task_id:
@@ -176,9 +177,9 @@ def joins(dump: Dump) -> Iterator[str]:
     """I14: a join's counters equal what its scopes did, and a verdict is there as soon as it can be."""
     for name, job in dump["jobs"].items():
         for fork, join in job["joins"].items():
-            ended = sum(_is_child(path, fork) for path in job["closed"])
-            waiting = sum(one["kind"] == "begin" and _is_child(one["path"], fork) for one in _due_of(dump, name))
-            live = waiting + sum(_is_child(path, fork) for path in job["scopes"])
+            ended = sum(_is_body(path, fork) for path in job["closed"])
+            waiting = sum(one["kind"] == "begin" and _is_body(one["path"], fork) for one in _due_of(dump, name))
+            live = waiting + sum(_is_body(path, fork) for path in job["scopes"])
             counted = join["ok"] + join["failed"]
             if (counted, join["live"], join["begun"]) != (ended, live, ended + live):
                 yield f"I14 {name} {fork}: {join}, but {ended} scopes have ended and {live} are live"
@@ -201,6 +202,19 @@ def mailboxes(dump: Dump) -> Iterator[str]:
             yield f"I15 {name}: {counts} for {len(job['mail_ids'])} ids"
 
 
+def children(dump: Dump) -> Iterator[str]:
+    """I17: a job is at work on each attempt that is a child's, and no open job answers an attempt of another."""
+    attempts = {task_id: one for job in dump["jobs"].values() for task_id, one in job["attempts"].items()}
+    working = {task_id: one["worker"] for task_id, one in attempts.items() if one["phase"] == "child"}
+    answering = {job["answers"]: name for name, job in dump["jobs"].items() if job["status"] not in ENDED}
+    for task_id, worker in working.items():
+        if answering.get(task_id) != worker:
+            yield f"I17 {task_id}: {worker} is at work on it, but no open job answers it"
+    for answered, name in answering.items():
+        if answered in attempts and working.get(answered) != name:
+            yield f"I17 {name}: answers {answered}, which is not its own"
+
+
 def scopes_left(dump: Dump) -> Iterator[str]:
     """I16: a scope that was left is kept for a dead attempt of an open job, as long as its lease is live."""
     for name, job in dump["jobs"].items():
@@ -209,7 +223,7 @@ def scopes_left(dump: Dump) -> Iterator[str]:
                 yield f"I16 {name} {task_id}: nobody is at work on it, but its scope is kept"
 
 
-def _is_child(path: str, fork: str) -> bool:
+def _is_body(path: str, fork: str) -> bool:
     return path.startswith(f"{fork}.") and "/" not in path[len(fork) :]
 
 

@@ -53,7 +53,7 @@ def client_key(client: str, key: str) -> str:
 
 
 def create_arguments(new: NewJob) -> list[Argument]:
-    """What create.lua takes."""
+    """What create.lua takes: a job as parts/beginning.lua begins it."""
     names = (
         new.client,
         new.blueprint,
@@ -62,6 +62,8 @@ def create_arguments(new: NewJob) -> list[Argument]:
         str(new.retention_ms),
         new.key or "",
         new.parent or "",
+        new.answers or "",
+        " ".join(new.needs),
     )
     arguments: list[Argument] = [
         new.job,
@@ -159,6 +161,13 @@ def _add_writes(to: list[Argument], writes: Writes, partition: int, *, is_root: 
     _add_rest(to, writes)
     for post in writes.posts:
         _add_post(to, post, partition)
+    for new in writes.jobs:
+        _add_begun(to, "job", new)
+
+
+def _add_begun(to: list[Argument], word: str, new: NewJob) -> None:
+    arguments = create_arguments(new)
+    to += (word, len(arguments), *arguments)
 
 
 def _add_rest(to: list[Argument], writes: Writes) -> None:
@@ -183,6 +192,8 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
         to += ("body", task.body)
     if task.requirements is not None:
         to += ("requirements", task.requirements)
+    if task.child is not None:
+        _add_begun(to, "child", task.child)
 
 
 def _add_end(to: list[Argument], end: ScopeEnd) -> None:

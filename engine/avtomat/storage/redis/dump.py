@@ -103,9 +103,10 @@ class _Part:
 
     def open_index(self) -> Iterator[str]:
         """The jobs in the indexes of open words."""
-        for index in self.names("ib:"):
-            if index.partition(":")[0] not in ENDED_WORDS:
-                yield from self.scores(f"ib:{index}")
+        for prefix in ("ib:", "kb:"):
+            for index in self.names(prefix):
+                if index.partition(":")[0] not in ENDED_WORDS:
+                    yield from self.scores(f"{prefix}{index}")
 
     def client_keys(self) -> Iterator[list[str]]:
         """Client, key, job."""
@@ -190,6 +191,7 @@ class _Job:
             key=fixed["named"] or None,
             body_hash=fixed["body_hash"],
             parent=fixed["parent"] or None,
+            answers=None if head["status"] in ENDED_WORDS else fixed["answers"] or None,
             created_ms=int(head["created"]),
             updated_ms=int(head["updated"]),
             finished_ms=finished_ms,

@@ -245,7 +245,8 @@ class RedisStore:
         """One page, newest first: the first rows of each partition, merged."""
         filters = (query.client or "", query.status or "", query.blueprint or "")
         place: tuple[Argument, ...] = ("", "") if query.cursor is None else place_of(query.cursor)
-        pages = await self._run_everywhere("list", *filters, query.limit + 1, *place)
+        parent = "" if query.parent is None else query.parent or "-"
+        pages = await self._run_everywhere("list", *filters, query.limit + 1, *place, parent)
         rows = [answers.row_of(row) for page in pages for row in page[1]]
         rows.sort(key=answers.place_of_row, reverse=True)
         shown = tuple(rows[: query.limit])

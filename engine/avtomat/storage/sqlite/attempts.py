@@ -65,7 +65,11 @@ _LAPSED_STICKY: Final = "DELETE FROM sticky WHERE partition = ? AND until_ms <= 
 _TOO_MANY_STICKY: Final = """
 DELETE FROM sticky WHERE partition = ?1 AND until_ms <=
     (SELECT until_ms FROM sticky WHERE partition = ?1 ORDER BY until_ms DESC LIMIT 1 OFFSET ?2)"""
-_LIVE: Final = "SELECT count(*) FROM attempts WHERE task_id >= ? AND task_id < ? AND phase IN ('leased', 'held')"
+_LIVE: Final = """
+SELECT count(*) FROM attempts WHERE task_id >= ? AND task_id < ? AND phase IN ('leased', 'held', 'child')"""
+_CHILD: Final = "UPDATE attempts SET worker = ? WHERE task_id = ?"
+_HELD_CHILDREN: Final = """
+SELECT worker FROM attempts WHERE task_id >= ? AND task_id < ? AND phase = 'held' AND lease_until_ms IS NULL"""
 
 
 @dataclass(slots=True)
@@ -95,6 +99,11 @@ class Attempt:
     total_at_ms: int | None
     undoable: int
 
+    @property
+    def is_child(self) -> bool:
+        """Whether a job is at work on it, or was."""
+        return self.phase == "child" or (self.worker is not None and self.lease_until_ms is None)
+
     def is_remembered(self, now: int) -> bool:
         """Whether the store still knows this attempt, however long it takes to clean up."""
         return self.ended_ms is None or self.phase == "held" or now < self.ended_ms + ENDED_ATTEMPT_KEPT_MS
@@ -110,12 +119,13 @@ def get(db: sqlite3.Connection, task_id: str, now: int) -> Attempt | None:
 def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
     """Open an attempt in the scope's queue: delayed, queued, or parked with its job. The row is the caller's."""
     delayed = task.not_before_ms is not None and task.not_before_ms > step.now
-    worker = sticky_worker(step, spot.partition, task.sticky) if task.sticky and not delayed else None
+    is_free = task.child is None and not delayed
+    worker = sticky_worker(step, spot.partition, task.sticky) if task.sticky and is_free else None
     not_before = task.not_before_ms if delayed else None
     if worker is not None:
         delayed, not_before = True, step.now + STICKY_GRACE_MS
         step.workers[spot.partition, worker] = None
-    phase = "delayed" if delayed else "parked" if spot.parked else "queued"
+    phase = "child" if task.child else "delayed" if delayed else "parked" if spot.parked else "queued"
     queue_at = None if delayed or task.queue_ms is None else step.now + task.queue_ms
     assert spot.priority is not None
     step.db.execute(
@@ -130,7 +140,7 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             spot.queue,
             spot.client,
             spot.priority,
-            0 if delayed else step.place(spot.partition, spot.priority),
+            0 if delayed or task.child else step.place(spot.partition, spot.priority),
             phase,
             step.now,
             not_before,
@@ -144,6 +154,8 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             task.sticky or None,
         ),
     )
+    if task.child is not None:
+        step.db.execute(_CHILD, (task.child.job, task.task_id))
     if phase == "queued":
         assert spot.queue is not None
         step.moved[spot.partition, spot.queue] += 1
@@ -225,6 +237,14 @@ def end(step: Step, spot: Spot, task_id: str, why: str, *, counts: bool) -> list
     """
     attempt = get(step.db, task_id, step.now)
     assert attempt is not None
+    if attempt.phase == "ended":
+        return []
+    if attempt.phase == "child":
+        assert attempt.worker is not None
+        step.db.execute(_END, ("held", why, step.now, task_id))
+        note_extras(step.db, spot)
+        step.left[attempt.worker] = why
+        return []
     if attempt.phase != "leased":
         step.db.execute(_DROP, (task_id,))
         if attempt.phase == "queued":
@@ -247,8 +267,18 @@ def end(step: Step, spot: Spot, task_id: str, why: str, *, counts: bool) -> list
     return [Revoked(task_id=task_id, worker=attempt.worker)]
 
 
+def use_child(step: Step, attempt: Attempt) -> None:
+    """End an attempt by the end of its child. The scope's row and the due member are the caller's."""
+    step.db.execute(_USE, ("", step.now, attempt.task_id))
+
+
+def held_children(db: sqlite3.Connection, job: str) -> list[str]:
+    """The children that nobody waits for any more, and that have not ended."""
+    return [worker for (worker,) in db.execute(_HELD_CHILDREN, of_job(job))]
+
+
 def let_go(step: Step, attempt: Attempt) -> None:
-    """The worker of a held attempt was heard of, or its lease has ended: it is no longer live."""
+    """The worker of a held attempt was heard of, its lease has ended, or its child: it is no longer live."""
     step.db.execute(_LET_GO, (attempt.task_id,))
     step.db.execute(_NOT_DEAD, (attempt.n, attempt.path, f"dead {attempt.task_id}"))
     if attempt.undoable:

@@ -231,7 +231,9 @@ def progress(step: Step, worker: str, task_id: str, note: bytes) -> bool:
 def _held(step: Step, worker: str, task_id: str) -> Attempt | None:
     """The attempt, if it is leased to this worker, or was when it died."""
     attempt = attempts.get(step.db, task_id, step.now)
-    if attempt is None or attempt.worker != worker or attempt.why == "result" or attempt.phase == "delayed":
+    if attempt is None or attempt.worker != worker or attempt.why == "result":
+        return None
+    if attempt.phase == "delayed" or attempt.is_child:
         return None
     return attempt
 

@@ -12,8 +12,9 @@ import orjson
 
 from avtomat.storage.port.answers import Committed, Created, Outcome, Revoked
 from avtomat.storage.port.rules import ROOT, partition_of
+from avtomat.storage.port.store import DECLINED
 from avtomat.storage.port.writes import Dispatch, NewJob, ScopeEnd, Writes
-from avtomat.storage.sqlite import attempts, joins
+from avtomat.storage.sqlite import attempts, children, joins
 from avtomat.storage.sqlite.head import change_head
 from avtomat.storage.sqlite.mail import arm, send, stop_waiting, unwind, wait_for
 from avtomat.storage.sqlite.scopes import Spot, note_extras
@@ -27,6 +28,8 @@ INSERT INTO jobs (n, job, partition, client, blueprint, status, seq, created_ms,
     state, digest, key, body_hash, parent, search, head)
 VALUES (?, ?, ?, ?, ?, 'open', 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 
+_ANSWERS: Final = "INSERT INTO answers VALUES (?, ?)"
+_NEEDS: Final = "INSERT INTO needs VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _MOVE_JOB: Final = "UPDATE jobs SET seq = ?, updated_ms = ?, state = coalesce(?, state) WHERE n = ?"
 _END_JOB: Final = """
 UPDATE jobs SET seq = ?1, updated_ms = ?2, state = coalesce(?3, state), status = ?4, finished_ms = ?2,
@@ -106,7 +109,13 @@ def _add_job(step: Step, new: NewJob) -> Spot | None:
     if not added.rowcount:
         return None
     step.moved["open"] += 1
-    return Spot(ROOT, n, new.job, partition, "open", 0, 0, client=new.client)
+    spot = Spot(ROOT, n, new.job, partition, "open", 0, 0, client=new.client, parent=new.parent)
+    if new.answers is not None:
+        step.db.execute(_ANSWERS, (n, new.answers))
+    for digest in new.needs:
+        note_extras(step.db, spot)
+        step.db.execute(_NEEDS, (n, digest, partition))
+    return spot
 
 
 def _known(step: Step, new: NewJob) -> Created:
@@ -125,6 +134,8 @@ def write(step: Step, spot: Spot, word: str, writes: Writes) -> Committed:
     _keep(step, spot, writes)
     if writes.head is not None:
         change_head(step, spot, writes.head)
+    if writes.dead_because == DECLINED:
+        step.left |= dict.fromkeys(attempts.held_children(step.db, spot.job), DECLINED)
     revoked = _end_waiting(step, spot, writes)
     _move_scope(step, spot, writes)
     begins = _begin_waiting(step, spot, writes)
@@ -132,6 +143,12 @@ def write(step: Step, spot: Spot, word: str, writes: Writes) -> Committed:
         revoked += _end(step, spot, writes)
         begins = () if spot.path == ROOT else joins.scope_ended(step, spot, writes.end)
     _move_job(step, spot, writes)
+    if step.left:
+        children.tell(step)
+    if writes.end is not None and spot.path == ROOT and spot.parent is not None:
+        children.ended(step, spot, writes.end)
+    for new in _begun(writes):
+        create(step, new)
     for post in writes.posts:
         send(step, spot, post)
     unwind(step, spot)
@@ -143,6 +160,12 @@ def write(step: Step, spot: Spot, word: str, writes: Writes) -> Committed:
         revoked=tuple(revoked),
         mailed=spot.mailed,
     )
+
+
+def _begun(writes: Writes) -> tuple[NewJob, ...]:
+    """The jobs that begin with this step: a child of the scope, and others."""
+    child = None if writes.dispatch is None else writes.dispatch.child
+    return writes.jobs if child is None else (child, *writes.jobs)
 
 
 def append(step: Step, spot: Spot, word: str, record: bytes, at_ms: int) -> None:

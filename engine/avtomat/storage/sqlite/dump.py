@@ -48,6 +48,7 @@ _QUEUES: Final = """
 SELECT partition, queue, task_id, n, path FROM attempts WHERE phase = 'queued'
 ORDER BY partition, queue, place"""
 _DUE: Final = "SELECT d.*, j.job, j.status FROM due d JOIN jobs j ON j.n = d.n"
+_ANSWERS: Final = "SELECT task_id FROM answers WHERE n = ?"
 _POST: Final = "SELECT job, id FROM post WHERE partition = ? ORDER BY place"
 _PROGRAMS: Final = "SELECT DISTINCT digest FROM programs ORDER BY digest"
 _COUNTERS: Final = "SELECT client, period, taken FROM counters WHERE until_ms > ? ORDER BY client, period"
@@ -104,6 +105,11 @@ def _due(row: Row) -> DueDump:
     )
 
 
+def _answers(db: sqlite3.Connection, n: int) -> str | None:
+    row = db.execute(_ANSWERS, (n,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def _job(db: sqlite3.Connection, job: Row, now: int) -> JobDump:
     n, ended = job["n"], job["status"] in ENDED
     attempts = [row for row in _rows(db, _ATTEMPTS, *of_job(job["job"])) if _is_remembered(row, now)]
@@ -120,6 +126,7 @@ def _job(db: sqlite3.Connection, job: Row, now: int) -> JobDump:
         key=job["key"],
         body_hash=job["body_hash"],
         parent=job["parent"],
+        answers=_answers(db, n),
         created_ms=job["created_ms"],
         updated_ms=job["updated_ms"],
         finished_ms=job["finished_ms"],

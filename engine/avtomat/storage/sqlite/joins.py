@@ -13,7 +13,7 @@ from avtomat.storage.port.answers import Revoked
 from avtomat.storage.port.rules import ROOT, Verdict, child_path, join_mail, join_word, parent_of
 from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
 from avtomat.storage.port.writes import Fork, ScopeEnd
-from avtomat.storage.sqlite import attempts
+from avtomat.storage.sqlite import attempts, children
 from avtomat.storage.sqlite.mail import arm, clear_mail, put, unwind
 from avtomat.storage.sqlite.scopes import Spot, covered, note_extras
 from avtomat.storage.sqlite.writer import Step
@@ -120,6 +120,8 @@ def close_root(step: Step, spot: Spot, why: str) -> list[Revoked]:
 def clear(step: Step, spot: Spot, path: str, why: str, limit: int) -> tuple[int, bool]:
     """Clear up to `limit` scopes and records behind a fence: how many there were, and whether some are left."""
     cleared, left, _ = _clear(step, spot, path, why, limit, counts=not spot.ended)
+    if step.left:
+        children.tell(step)
     unwind(step, spot)
     return cleared, left
 

@@ -117,7 +117,7 @@ def _judge_result(step: Step, spot: Spot, cause: ResultCause) -> Committed | Att
         return Committed(outcome=Outcome.DUPLICATE if is_same else Outcome.MISMATCH)
     if attempt.phase in {"delayed", "queued", "parked"}:
         return Committed(outcome=Outcome.LOST, reason="released")
-    if attempt.worker != cause.worker:
+    if attempt.worker != cause.worker or attempt.is_child:
         return Committed(outcome=Outcome.MISMATCH)
     if attempt.phase != "leased":
         left = attempts.left_behind(step.db, attempt) if cause.success else None

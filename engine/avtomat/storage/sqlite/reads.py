@@ -87,7 +87,7 @@ def below(db: sqlite3.Connection, job: str, path: str, fork: int, limit: int) ->
 def held(db: sqlite3.Connection, job: str, limit: int) -> list[Held]:
     """See `Store.held`."""
     rows = db.execute(_HELD, (job, job, limit))
-    return [Held(task_id=task_id, worker=worker, until_ms=until) for task_id, worker, until in rows]
+    return [Held(task_id=task_id, worker=worker, until_ms=until or 0) for task_id, worker, until in rows]
 
 
 def history(db: sqlite3.Connection, job: str, after: int, limit: int) -> list[HistoryEntry]:
@@ -188,8 +188,11 @@ def list_jobs(db: sqlite3.Connection, query: Query) -> Page:
     for status in statuses:
         filters = [("client", query.client), ("blueprint", query.blueprint), ("status", status)]
         known = [(column, value) for column, value in filters if value is not None]
+        if query.parent:
+            known.insert(0, ("parent", query.parent))
         words = tuple(value for _, value in known)
-        statement = page_statement(tuple(column for column, _ in known), later=place is not None)
+        columns = tuple(column for column, _ in known)
+        statement = page_statement(columns, later=place is not None, roots=query.parent == "")
         found += db.execute(statement, (*words, *(place or ()), query.limit + 1))
     found.sort(reverse=True)
     shown = found[: query.limit]
@@ -198,9 +201,11 @@ def list_jobs(db: sqlite3.Connection, query: Query) -> Page:
     return Page(rows=tuple(_short_row(db, row) for row in rows), cursor=cursor)
 
 
-def page_statement(columns: Sequence[str], *, later: bool) -> str:
-    """The ordered range of an index that equal columns name; `later` when it goes on behind a cursor."""
-    conditions = [f"{column} = ?" for column in columns]
+def page_statement(columns: Sequence[str], *, later: bool, roots: bool = False) -> str:
+    """The ordered range of an index that equal columns name; `later` when it goes on behind a cursor, `roots` without
+    jobs that a job began.
+    """
+    conditions = [f"{column} = ?" for column in columns] + (["parent IS NULL"] if roots else [])
     if later:
         conditions.append("(created_ms, job) < (?, ?)")
     return (

@@ -47,10 +47,10 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE UNIQUE INDEX jobs_key ON jobs (client, key) WHERE key IS NOT NULL;
 CREATE INDEX jobs_digest ON jobs (digest, partition);
-CREATE INDEX jobs_status ON jobs (status, created_ms, job);
-CREATE INDEX jobs_client ON jobs (client, status, created_ms, job);
-CREATE INDEX jobs_blueprint ON jobs (blueprint, status, created_ms, job);
-CREATE INDEX jobs_client_blueprint ON jobs (client, blueprint, status, created_ms, job);
+CREATE INDEX jobs_status ON jobs (status, created_ms, job, parent);
+CREATE INDEX jobs_client ON jobs (client, status, created_ms, job, parent);
+CREATE INDEX jobs_blueprint ON jobs (blueprint, status, created_ms, job, parent);
+CREATE INDEX jobs_client_blueprint ON jobs (client, blueprint, status, created_ms, job, parent);
 CREATE INDEX jobs_expired ON jobs (partition, expires_ms) WHERE expires_ms IS NOT NULL;
 
 -- Open scopes, and the root of an ended job. `queue`, `priority` and `body` are those of its newest attempt, for a
@@ -130,7 +130,8 @@ CREATE TABLE history (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per attempt, open or ended (for 15 minutes). `phase`: delayed, queued, parked, leased; held: dead, but its
--- worker may still be at it; ended. A delayed one that has a `worker` is reserved for it. `place` (0 before it
+-- worker may still be at it; child: a job is at work on it, `worker`, without a lease, and so may one that is held;
+-- ended. A delayed one that has a `worker` is reserved for it. `place` (0 before it
 -- was queued) orders what a client has in a queue, and is kept when a task is given back: see rules.place_in_queue.
 CREATE TABLE attempts (
     task_id TEXT PRIMARY KEY,
@@ -300,3 +301,17 @@ CREATE TABLE IF NOT EXISTS sticky (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sticky_until ON sticky (partition, until_ms);
 CREATE INDEX IF NOT EXISTS attempts_reserved ON attempts (partition, worker, since_ms) WHERE phase = 'delayed' AND worker IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_parent ON jobs (parent, status, created_ms, job) WHERE parent IS NOT NULL;
+
+-- Of an open job: the attempt of its parent whose result its end is. A file from before there were children gets these
+-- tables when it is opened.
+CREATE TABLE IF NOT EXISTS answers (n INTEGER PRIMARY KEY, task_id TEXT NOT NULL) STRICT;
+
+-- Programs that a job may run later, beside its own.
+CREATE TABLE IF NOT EXISTS needs (
+    n INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    PRIMARY KEY (n, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS needs_digest ON needs (digest, partition);

@@ -16,7 +16,7 @@ from avtomat.storage.port.store import LOADED_BYTES_MAX
 
 _FIND: Final = """
 SELECT j.n, j.job, j.partition, j.status, j.seq, j.updated_ms, j.unwind_seq, j.unwound, j.extras,
-    coalesce(s.version, 0), s.task_id, s.signal_place, j.client, s.queue, s.priority
+    coalesce(s.version, 0), s.task_id, s.signal_place, j.client, s.queue, s.priority, j.parent
 FROM jobs j LEFT JOIN scopes s ON s.n = j.n AND s.path = ? WHERE j.job = ?"""
 
 _EXTRAS: Final = "UPDATE jobs SET extras = 1 WHERE n = ?"
@@ -59,6 +59,7 @@ class Spot:
     client: str = ""
     queue: str | None = None
     priority: int | None = None
+    parent: str | None = None
     mailed: bool = False
 
     @property

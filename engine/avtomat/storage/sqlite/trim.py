@@ -28,7 +28,8 @@ _LEAVE: Final = "INSERT INTO leaving VALUES (?, ?, ?)"
 _REMOVE_SWEEPS: Final = "DELETE FROM sweeps WHERE partition = ? AND n = ?"
 _UNUSED_PROGRAMS: Final = """
 DELETE FROM programs WHERE partition = ?1 AND asked_ms <= ?2
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.digest = programs.digest AND jobs.partition = ?1)"""
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.digest = programs.digest AND jobs.partition = ?1)
+    AND NOT EXISTS (SELECT 1 FROM needs WHERE needs.digest = programs.digest AND needs.partition = ?1)"""
 
 _SMALL: Final = (
     "DELETE FROM history WHERE n = ?",
@@ -51,6 +52,7 @@ _FIND: Final = {
     "mail": "SELECT arrived FROM mail WHERE n = ? AND path IS NOT NULL LIMIT ?",
     "signals": "SELECT arrived FROM mail WHERE n = ? AND path IS NULL LIMIT ?",
     "mail_ids": "SELECT n, id FROM mail_ids WHERE n = ? LIMIT ?",
+    "needs": "SELECT n, digest FROM needs WHERE n = ? LIMIT ?",
     "mail_counts": "SELECT n, word FROM mail_counts WHERE n = ? LIMIT ?",
 }
 _REMOVE: Final = {
@@ -65,6 +67,7 @@ _REMOVE: Final = {
     "mail": "DELETE FROM mail WHERE arrived = ?",
     "signals": "DELETE FROM mail WHERE arrived = ?",
     "mail_ids": "DELETE FROM mail_ids WHERE n = ? AND id = ?",
+    "needs": "DELETE FROM needs WHERE n = ? AND digest = ?",
     "mail_counts": "DELETE FROM mail_counts WHERE n = ? AND word = ?",
 }
 _FIND_ATTEMPTS: Final = """

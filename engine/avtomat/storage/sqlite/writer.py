@@ -47,9 +47,9 @@ class Step:
     """What an operation works with: the database in a transaction, the time, and whom to wake after the commit.
 
     `places` gives numbers that never fall: of jobs, the order of mailboxes and of signal waits; `stamps` are the last
-    ones of the queues of each partition. With `outbox` history goes there.
-    `moved` is by how much the step changes each number that is kept (`sqlite_counts`); `watched` when `due` last left
-    nothing undone, by partition.
+    ones of the queues of each partition. With `outbox` history goes there. `left` are children that nobody waits for
+    from this step on, with why. `moved` is by how much the step changes each number that is kept (`sqlite_counts`);
+    `watched` when `due` last left nothing undone, by partition.
     """
 
     db: sqlite3.Connection
@@ -63,6 +63,7 @@ class Step:
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
     workers: dict[tuple[int, str], None] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     moved: Counter[str | PartitionQueue] = field(default_factory=Counter)
 
     def place(self, partition: int, priority: int) -> int:

@@ -11,7 +11,6 @@ from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.checks.shape import span_of_key
 from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
-from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import StateSpec, entries_of, part_of
 
 STATE_KEYS = ("callback",)
@@ -30,10 +29,6 @@ def only_what_is_built(subject: Subject) -> Iterator[Finding]:
 
 
 def _of_state(state: StateSpec) -> Iterator[Finding]:
-    if kind_of(state).assemble is None:
-        message = f"states of the kind `{state.kind}` cannot be used yet"
-        yield codes.NOT_YET.at(state.key_span(state.kind), message, HINT)
-        return
     undo = state.part("compensate")
     for call in (state.part("call"), part_of(undo, "call")):
         for key in STATE_KEYS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
 from avtomat.blueprint.checks import graph
@@ -18,7 +18,7 @@ KNOWN_ERRORS = (
     "ANY", "TRANSIENT_ERROR", "PERMANENT_ERROR", "INVALID_INPUT_ERROR", "TIMEOUT_ERROR", "RESOURCE_EXHAUSTED_ERROR",
     "CONTRACT_VIOLATION_ERROR", "DEPENDENCY_ERROR", "SECURITY_ERROR", "INTERNAL_ERROR", "EXPRESSION_ERROR",
     "TEMPLATE_ERROR", "NO_TRANSITION", "LIMIT_EXCEEDED", "DEADLINE", "NO_WORKER", "WORKER_LOST", "CALL_FAILED",
-    "COMPENSATION_FAILED",
+    "COMPENSATION_FAILED", "CHILD_CANCELLED", "CHILD_NOT_FOUND",
 )  # fmt: skip
 NEVER_CAUGHT = ("DEADLINE", "LIMIT_EXCEEDED")
 NEVER_RETRIED = (*NEVER_CAUGHT, "EXPRESSION_ERROR", "TEMPLATE_ERROR", "NO_TRANSITION")
@@ -201,17 +201,18 @@ def next_or_transitions(subject: Subject) -> Iterator[Finding]:
 
 
 def errors_can_be_taken(subject: Subject) -> Iterator[Finding]:
-    """Codes in `errors` are ones that can be caught or retried, and are not misspelt."""
+    """Codes in `errors` are ones that can be caught or retried, and are not misspelt. A child may end with any."""
+    of_children = NEVER_CAUGHT if any(state.kind == "run" for state in subject.states) else ()
     for catch in subject.catches:
         for arm in catch:
             for error in arm.errors or ():
-                yield from _check_error(error, NEVER_CAUGHT, "caught")
+                yield from _check_error(error, [code for code in NEVER_CAUGHT if code not in of_children], "caught")
     for policy in subject.policies:
         for error in filter(None, map(name_of, items_of(part_of(policy, "errors")))):
-            yield from _check_error(error, NEVER_RETRIED, "retried")
+            yield from _check_error(error, [code for code in NEVER_RETRIED if code not in of_children], "retried")
 
 
-def _check_error(error: Name, never: tuple[str, ...], verb: str) -> Iterator[Finding]:
+def _check_error(error: Name, never: Collection[str], verb: str) -> Iterator[Finding]:
     if error.text in never:
         hint = (
             "remove it"

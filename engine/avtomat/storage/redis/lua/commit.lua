@@ -15,6 +15,8 @@
 --@later dead
 --@later parking
 --@later changes
+--@later children
+--@later beginning
 --@later judging
 --@later view
 
@@ -39,6 +41,6 @@ if tostring(scope and scope.version or 0) ~= ARGV[4] then return answer('moved',
 local words = S.cause_words(judged)
 S.use_up(job, path, judged)
 scope = scope or S.new_scope(job, path, S.scope_key(job, path))
-S.apply(scope, S.read_writes(12, ARGV[11]), words)
+S.apply(scope, S.read_writes(12, ARGV[11], #ARGV), words)
 S.save()
 return { S.told(), 'ok', '', scope.version, job.seq, false, S.begins, S.revoked, S.mailed }

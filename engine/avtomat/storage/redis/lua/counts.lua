@@ -13,7 +13,10 @@ end
 local blueprints = call('SMEMBERS', P .. 'bp')
 for _, status in ipairs({ 'open', 'paused', 'quarantined', 'compensating', 'finishing' }) do
   local count = 0
-  for _, name in ipairs(blueprints) do count = count + call('ZCARD', P .. 'ib:' .. status .. ':' .. name) end
+  for _, name in ipairs(blueprints) do
+    local index = ':' .. status .. ':' .. name
+    count = count + call('ZCARD', P .. 'ib' .. index) + call('ZCARD', P .. 'kb' .. index)
+  end
   add(status, count)
 end
 add('leases', tonumber(call('GET', P .. 'lc') or 0))

@@ -18,7 +18,7 @@ end
 
 local function is_dead(task_id)
   local record = S.read_ended(task_id)
-  return record and record.why ~= 'result' and record.worker == worker
+  return record and record.why ~= 'result' and record.worker == worker and not S.is_childs(record)
 end
 
 for place = 4, #ARGV do

@@ -1,6 +1,7 @@
 -- Read a page of jobs, newest first, of this partition.
 --
--- ARGV  2 client, 3 status, 4 blueprint ('' does not filter), 5 how many, 6 created and 7 job of the row before ('' none)
+-- ARGV  2 client, 3 status, 4 blueprint ('' does not filter), 5 how many, 6 created and 7 job of the row before ('' none),
+--       8 the job that began them ('' does not filter, '-' none)
 -- Returns {now, {row, …}}
 --@include base
 --@include records
@@ -10,24 +11,38 @@ local client, status, blueprint, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARG
 local before_ms, before_job = ARGV[6], ARGV[7]
 local CHUNK = 100
 
--- The indexes that hold what is asked for: a client's, a blueprint's (of both the shorter one), or those of all
--- blueprints.
-local function indexes(word)
-  local of_client, of_blueprint = P .. 'ic:' .. word .. ':' .. client, P .. 'ib:' .. word .. ':' .. blueprint
+local parent = ARGV[8]
+local of_job = parent ~= '' and parent ~= '-'
+
+-- Of jobs (`i`), or of those that a job began (`k`), the indexes that hold what is asked for: a client's, a blueprint's (of
+-- both the shorter one), or those of all blueprints.
+local function add_indexes(keys, family, word)
+  local of_client = P .. family .. 'c:' .. word .. ':' .. client
+  local of_blueprint = P .. family .. 'b:' .. word .. ':' .. blueprint
   if client ~= '' and blueprint ~= '' then
-    return { call('ZCARD', of_client) < call('ZCARD', of_blueprint) and of_client or of_blueprint }
+    keys[#keys + 1] = call('ZCARD', of_client) < call('ZCARD', of_blueprint) and of_client or of_blueprint
+  elseif client ~= '' then
+    keys[#keys + 1] = of_client
+  else
+    local names = blueprint ~= '' and { blueprint } or call('SMEMBERS', P .. 'bp')
+    for _, name in ipairs(names) do keys[#keys + 1] = P .. family .. 'b:' .. word .. ':' .. name end
   end
-  if client ~= '' then return { of_client } end
-  local keys, names = {}, blueprint ~= '' and { blueprint } or call('SMEMBERS', P .. 'bp')
-  for place, name in ipairs(names) do keys[place] = P .. 'ib:' .. word .. ':' .. name end
+end
+
+local function indexes(word)
+  if of_job then return { P .. 'kp:' .. word .. ':' .. parent } end
+  local keys = {}
+  add_indexes(keys, 'i', word)
+  if parent == '' then add_indexes(keys, 'k', word) end
   return keys
 end
 
 local function belongs(id, created)
   if created == before_ms and id >= before_job then return false end
-  if client == '' or blueprint == '' then return true end
+  if not of_job and (client == '' or blueprint == '') then return true end
+  if client == '' and blueprint == '' then return true end
   local fixed = S.fixed_of(S.job_of(id))
-  return fixed.client == client and fixed.blueprint == blueprint
+  return (client == '' or fixed.client == client) and (blueprint == '' or fixed.blueprint == blueprint)
 end
 
 local function collect(key, found)

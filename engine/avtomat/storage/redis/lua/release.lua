@@ -30,7 +30,7 @@ for place = 3, #ARGV do
     give_back(scope)
   elseif job and not scope then
     local record = S.read_ended(task_id)
-    if record and record.worker == worker and record.why ~= 'result' then
+    if record and record.worker == worker and record.why ~= 'result' and not S.is_childs(record) then
       S.end_live_lease(job, task_id, record)
       S.unwind(job)
     end

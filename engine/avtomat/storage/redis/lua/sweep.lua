@@ -9,6 +9,7 @@
 --@include closing
 --@include paths
 --@include dead
+--@later children
 
 local left, done = tonumber(ARGV[2]), 0
 for _, member in ipairs(call('ZRANGE', P .. 'sw', 0, 9)) do

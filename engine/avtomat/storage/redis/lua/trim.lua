@@ -15,6 +15,7 @@
 --@later mail
 --@later closing
 --@later dead
+--@later children
 
 local CLEARED_MAX = 200
 local PROGRAM_KEPT_MS = 30 * 86400000
@@ -34,7 +35,9 @@ local function remove(job)
   for _, key in ipairs(S.indexes(job)) do call('ZREM', key, job.id) end
   local fixed = S.fixed_of(job)
   if fixed.named ~= '' then call('HDEL', P .. 'ik', fixed.client .. '\n' .. fixed.named) end
-  if call('HINCRBY', P .. 'pr', fixed.digest, -1) <= 0 then call('HDEL', P .. 'pr', fixed.digest) end
+  for digest in string.gmatch(fixed.digest .. ' ' .. (fixed.needs or ''), '%S+') do
+    if call('HINCRBY', P .. 'pr', digest, -1) <= 0 then call('HDEL', P .. 'pr', digest) end
+  end
   for _, fork in ipairs(call('SMEMBERS', P .. 'ks:' .. job.id)) do call('UNLINK', S.fork_key(job, fork)) end
   for _, kind in ipairs(OWN_KEYS) do S.forget(P .. kind .. job.id) end
   S.forget(job.key)

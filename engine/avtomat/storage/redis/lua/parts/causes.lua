@@ -12,6 +12,7 @@ function S.judge_result(job, path)
   local scope = S.scope_of_attempt(job, ARGV[6])
   if not scope then return S.judge_ended(job, path, worker, hash) end
   if scope.path ~= path then return S.refused('unknown') end
+  if scope.task.phase == 'child' then return S.refused('mismatch') end
   if scope.task.phase ~= 'leased' then return S.refused('lost', 'released') end
   if scope.task.worker ~= worker then return S.refused('mismatch') end
   local why = path ~= '/' and S.closed_because(job, path)

@@ -45,12 +45,35 @@ function S.outlive(scope, task, why, settled)
   S.write_ended(task.id, record)
 end
 
+-- A child goes on until it has ended: it counts as a live lease without an end.
+local NO_END = '99999999999999'
+
+function S.is_childs(record)
+  return record.live == NO_END
+end
+
+function S.outlive_child(scope, task, why)
+  local job = scope.job
+  local record = { why = why, worker = task.worker, path = scope.path, attempt = task.attempt, at = now }
+  if job.is_ending then
+    S.count_lease(job, -1)
+  else
+    record.live = NO_END
+    S.note_extras(job)
+    S.put(P .. 'o:' .. job.id, task.id, '!')
+  end
+  S.write_ended(task.id, record)
+  S.leave_child(task.worker, why)
+end
+
 -- End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live.
 function S.kill(scope, why, settled)
   local task, job = scope.task, scope.job
   S.leave_scope(scope)
   if task.phase == 'leased' then
     S.outlive(scope, task, why, settled)
+  elseif task.phase == 'child' then
+    S.outlive_child(scope, task, why)
   elseif task.phase == 'queued' then
     scope.task = task
     S.unqueue(scope)

@@ -14,7 +14,7 @@ function S.judge_ended(job, path, worker, hash)
   if record.why == 'result' then
     return S.refused(record.hash == hash and record.worker == worker and 'duplicate' or 'mismatch')
   end
-  if record.worker ~= worker then return S.refused('mismatch') end
+  if record.worker ~= worker or S.is_childs(record) then return S.refused('mismatch') end
   local left = ARGV[5] == 'success' and record.live ~= '' and call('HGET', P .. 'lf:' .. job.id, ARGV[6])
   if left then
     record.why, record.hash, record.at = 'result', hash, now

@@ -24,7 +24,8 @@
 
 local JOB = { 'status', 'state', 'seq', 'created', 'updated', 'finished', 'deadline', 'live', 'compensation', 'unwound',
   'aside', 'extras', 'start' }
-local FIXED = { 'client', 'blueprint', 'digest', 'body_hash', 'retention', 'named', 'parent' }
+local FIXED = { 'client', 'blueprint', 'digest', 'body_hash', 'retention', 'named', 'parent',
+  'answers', 'needs' }
 local SCOPE = { 'version', 'visit', 'timer', 'timer_visit', 'waits', 'forks', 'last_queue', 'last_priority' }
 local TASK = { 'id', 'attempt', 'visit', 'queue', 'priority', 'phase', 'order', 'since', 'not_before', 'queue_ms',
   'queue_at', 'attempt_ms', 'attempt_at', 'lease_ms', 'lease_until', 'span', 'total_at', 'worker', 'nonce', 'due_kind',

@@ -2,9 +2,14 @@
 --
 -- out  stream: entries of history on their way to a database: job, seq, entry
 -- ic:<status>:<client>, ib:<status>:<blueprint>   sorted sets by created: jobs, for listings;   bp  set of blueprints
+-- kc:, kb:  the same of jobs that a job began;   kp:<status>:<parent>  and by that job
 
 function S.indexes(job)
   local fixed = S.fixed_of(job)
+  if fixed.parent ~= '' then
+    local of_client, of_blueprint = 'kc:' .. job.status .. ':' .. fixed.client, 'kb:' .. job.status .. ':' .. fixed.blueprint
+    return { P .. of_client, P .. of_blueprint, P .. 'kp:' .. job.status .. ':' .. fixed.parent }
+  end
   return { P .. 'ic:' .. job.status .. ':' .. fixed.client, P .. 'ib:' .. job.status .. ':' .. fixed.blueprint }
 end
 

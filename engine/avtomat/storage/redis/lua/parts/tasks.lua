@@ -7,6 +7,7 @@ local LIMITS = {
   delayed = { { 'total', 'total_at' }, { 'delayed', 'not_before' } },
   queued = { { 'total', 'total_at' }, { 'queue', 'queue_at' } },
   leased = { { 'total', 'total_at' }, { 'attempt', 'attempt_at' }, { 'lease', 'lease_until' } },
+  child = { { 'total', 'total_at' } },
 }
 
 -- The limit of an attempt that passes first, and when; of equal times the one that is named first.
@@ -119,7 +120,8 @@ function S.enqueue(scope)
 end
 
 -- task: the fields of TASK that a write-set gives; body nil: a retry, with queue, priority and body of the one before.
-function S.open_attempt(scope, task, body, requirements)
+-- child: the job that is at work on it, if it is not for workers.
+function S.open_attempt(scope, task, body, requirements, child)
   if body then
     S.put(scope.key, 'b', body)
   else
@@ -130,9 +132,13 @@ function S.open_attempt(scope, task, body, requirements)
   if requirements then call('HSET', P .. 'qs', task.queue, requirements) end
   if scope.path ~= '/' then S.put(P .. 'o:' .. scope.job.id, task.id, scope.path) end
   local is_early = (tonumber(task.not_before) or 0) > now
-  local worker = not is_early and (task.sticky or '') ~= '' and S.sticky_worker(task.sticky)
+  local worker = not child and not is_early and (task.sticky or '') ~= '' and S.sticky_worker(task.sticky)
   if worker then S.reserve(scope, worker) end
-  if is_early or worker then
+  if child then
+    task.phase, task.since, task.worker = 'child', now, child
+    S.count_lease(scope.job, 1)
+    S.arm_task(scope)
+  elseif is_early or worker then
     task.phase, task.since = 'delayed', now
     S.arm_task(scope)
   else
@@ -165,7 +171,7 @@ function S.end_by_result(scope, hash)
   local task = scope.task
   S.leave_scope(scope)
   S.count_lease(scope.job, -1)
-  call('DECR', P .. 'lc')
+  if task.phase == 'leased' then call('DECR', P .. 'lc') end
   S.write_ended(task.id, { why = 'result', hash = hash, worker = task.worker, path = scope.path,
     attempt = task.attempt, at = now })
 end

@@ -4,6 +4,7 @@
 -- them hold is sent once: the scope's record, the entry and the output come in two arguments each (see S.whole), `part`
 -- is a value that is a slice of it. `output_at` is what the root leaves where its record or values hold that part: it is
 -- kept without it, and Q says where it stands; see rows.lua.
+-- `child` and `job` are followed by how many arguments a job takes that begins with the step, and these; see beginning.lua.
 -- rt  sorted set by ms: ended jobs until their retention is over        v:<job>  hash: large values
 
 local ARITY = { scope = 7, keeps_task = 0, settled = 0, undoable = 0, dead_because = 1, dispatch = 10, body = 1, requirements = 1, timer = 1,
@@ -14,17 +15,31 @@ local REPEATED = { close = true, post = true, carry = true, value = true, part =
 local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at',
   'sticky' }
 
-function S.read_writes(from, shared)
-  local writes = { close = {}, post = {}, carry = {}, value = {}, part = {} }
-  while from <= #ARGV do
+-- A job that begins with this step, from its id on → where the write-set goes on.
+function S.read_begun(writes, word, from)
+  local last = from + tonumber(ARGV[from])
+  writes.begun = writes.begun or {}
+  table.insert(writes.begun, { from + 1, last })
+  if word == 'child' then writes.child = ARGV[from + 1] end
+  return last + 1
+end
+
+function S.read_writes(from, shared, last)
+  local writes = { close = {}, post = {}, carry = {}, value = {}, part = {}, shared = shared }
+  while from <= last do
     local word, arguments = ARGV[from], {}
-    for place = 1, ARITY[word] do arguments[place] = ARGV[from + place] end
-    if REPEATED[word] then
-      table.insert(writes[word], arguments)
+    local arity = ARITY[word]
+    if not arity then
+      from = S.read_begun(writes, word, from + 1)
     else
-      writes[word] = arguments
+      for place = 1, arity do arguments[place] = ARGV[from + place] end
+      if REPEATED[word] then
+        table.insert(writes[word], arguments)
+      else
+        writes[word] = arguments
+      end
+      from = from + 1 + arity
     end
-    from = from + 1 + ARITY[word]
   end
   local scope, output = writes.scope, writes.output
   scope[4], scope[5] = S.whole(scope[4], scope[5], shared), S.whole(scope[6], scope[7], shared)
@@ -61,7 +76,7 @@ function S.enter_wait(scope, writes)
     local task = {}
     for place, name in ipairs(DISPATCH) do task[name] = writes.dispatch[place] end
     if writes.undoable then task.undoable = '1' end
-    S.open_attempt(scope, task, S.first(writes.body), S.first(writes.requirements))
+    S.open_attempt(scope, task, S.first(writes.body), S.first(writes.requirements), writes.child)
   elseif (scope.last_queue or '') ~= '' and not scope.task and not writes.keeps_task then
     scope.last_queue, scope.last_priority = '', ''
     S.put(scope.key, 'b', false)
@@ -93,7 +108,9 @@ function S.end_job(job, writes, why)
   S.put(job.key, 'E', S.first(writes.error))
   S.move_index(job, writes.finish[2])
   job.finished, job.aside = job.updated, ''
-  call('ZADD', P .. 'rt', job.finished + S.fixed_of(job).retention, job.id)
+  local fixed = S.fixed_of(job)
+  call('ZADD', P .. 'rt', job.finished + fixed.retention, job.id)
+  if (fixed.answers or '') ~= '' then S.child_ended(job, fixed.answers, writes) end
 end
 
 function S.end_scope(scope, writes, why)
@@ -117,10 +134,12 @@ function S.apply(scope, writes, cause)
   for _, value in ipairs(writes.value) do call('HSETNX', P .. 'v:' .. job.id, value[1], value[2]) end
   if writes.undo or writes.undone then S.record_undo(job, writes) end
   if writes.head then S.change_head(job, writes) end
+  if why == 'declined' then S.decline_children(job) end
   S.leave_wait(scope, writes, why)
   S.enter_wait(scope, writes)
   if writes.finish then S.end_scope(scope, writes, why) end
   local mailed = S.mailed
+  if writes.begun then S.begin_jobs(writes.begun) end
   if #writes.post + #writes.carry > 0 then S.send_post(writes) end
   S.mailed = mailed
   if job.status == 'compensating' then S.unwind(job) end
