@@ -12,8 +12,8 @@ from datetime import timedelta
 from avtomat.blueprint.yaml.nodes import Span
 from avtomat.core.family import StartJob
 from avtomat.core.flow import end_badly, end_well, go_on
-from avtomat.core.kinds.state import Step
-from avtomat.core.messages import Decision
+from avtomat.core.kinds.state import ActiveState, Step
+from avtomat.core.messages import Decision, TimerFired
 from avtomat.core.model import Error
 from avtomat.core.program import Machine, Program, State
 from avtomat.core.value import value
@@ -33,7 +33,7 @@ _NOTHING = Answer(span=Span(line=1, column=1), body={"status": None}, takes_ms=1
 
 
 @value
-class PlayedState(State):
+class PlayedState(ActiveState):
     """Takes its time, and ends the job as the answer says."""
 
     answer: Answer
@@ -44,9 +44,9 @@ class PlayedState(State):
             return self._end(walk)
         return walk.wait_for(OnTimer(until=walk.now + timedelta(milliseconds=self.answer.takes_ms)))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """It took so long."""
-        del waiting
+        del waiting, event
         return go_on(walk, self._end(walk))
 
     def _end(self, walk: Walk) -> Step:
