@@ -128,7 +128,7 @@ async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
     serve: Any, operation: Operation, scope: Scope
 ) -> None:
     site = await serve(scoped(scope))
-    path = operation.route.path.format(job="job1", blueprint="hello", name="hello", state="ask")
+    path = operation.route.path.format(job="job1", blueprint="hello", name="hello", state="ask", webhook="w1")
     answer = await as_(site, "ann", operation.route.method, path)
 
     assert (answer.status == 403) is not bool(held_with([scope]) & set(operation.route.scopes))

@@ -11,6 +11,7 @@ from avtomat.api.clients.blueprints import BLUEPRINTS, BlueprintRoutes
 from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
+from avtomat.api.clients.webhooks import WebhookRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import OpenGuard, client_guard, own_token_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, WorkersDoor
@@ -46,6 +47,7 @@ from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.webhooks.operations import WebhookOperations
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
@@ -64,6 +66,7 @@ class Served(Protocol):
     explainer: Explainer
     signals: Signals
     hooks: Hooks
+    webhooks: WebhookOperations
     programs: Programs
     store: Store
     approvals: Approvals
@@ -116,6 +119,7 @@ class App:
             OperatingRoutes(engine.operators, engine.explainer, settings),
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
             HookRoutes(engine.hooks, settings),
+            WebhookRoutes(engine.webhooks),
             ApprovingRoutes(engine.approvals, settings.public_url),
             PublicRoutes(engine.readiness, Metrics([counts, signatures, *collectors])),
         )

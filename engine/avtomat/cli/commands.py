@@ -66,6 +66,11 @@ COMMANDS: Final = {
             "avtomat approvals decide 00a7f8 accept --choice approve --comment 'as agreed'",
         ),
     ),
+    "webhooks": Command(
+        "avtomat.cli.webhooks",
+        "See what is sent of jobs to endpoints, and send again what nobody took",
+        ("avtomat webhooks list --status failed", "avtomat webhooks resend 00a7f8c1d2e3f405162738495a"),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",

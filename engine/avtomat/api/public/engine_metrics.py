@@ -59,6 +59,7 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     yield _counter("tasks_handed_out", "Attempts handed out to workers by this process.", tally.handed_out)
     yield _counters_by("calls", "Calls that this process made, by outcome.", tally.calls)
     yield _counters_by("hooks", "Requests of hooks to this process, by outcome.", tally.hooks)
+    yield _counters_by("webhooks", "Events for endpoints that this process saw the end of.", tally.webhooks)
     yield _counters_by("commits", "Commits by the store's answer.", tally.commits)
     yield _counters_by("results", "Workers' results by outcome.", tally.results)
 
