@@ -23,7 +23,18 @@ import pytest
 ENGINE = Path(__file__).parents[1] / "engine"
 PACKAGE = "the package avtomat itself"
 SHARED = frozenset(
-    {"diagnostics", "errors", "logs", "resources", "secrets", "setting_kinds", "settings", "settings_loader", "suggest"}
+    {
+        "diagnostics",
+        "endpoints",
+        "errors",
+        "logs",
+        "resources",
+        "secrets",
+        "setting_kinds",
+        "settings",
+        "settings_loader",
+        "suggest",
+    }
 )
 BELOW: dict[str, frozenset[str]] = {
     "core": frozenset(),

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from avtomat.endpoints import ENDPOINTS, SECRET_NAMES, Endpoint
 from avtomat.secrets import SecretSource
 from avtomat.setting_kinds import (
     ADDRESS,
@@ -281,6 +282,22 @@ class Settings:
     calls_ca: Path | None = field(
         default=None,
         metadata={"kind": PATH, "doc": "File of further certificates (PEM) that servers of calls are verified by."},
+    )
+    webhooks: Mapping[str, Endpoint] = field(
+        default_factory=dict,
+        metadata={
+            "kind": ENDPOINTS,
+            "doc": "Endpoints that are told of jobs, by name: `[webhooks.crm]` with `url` and `secret`, and perhaps "
+            "`events` and `blueprints`.",
+        },
+    )
+    webhook_secret: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "kind": SECRET_NAMES,
+            "doc": "Name of the secret that signs what is sent to the `webhook_url` of a job, or up to five while it "
+            "is changed. Empty: `webhook_url` is refused.",
+        },
     )
     partitions: int = field(
         default=1,

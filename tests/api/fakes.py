@@ -365,6 +365,19 @@ class Schedules:
         return "job1", True
 
 
+class Webhooks:
+    """Nothing is sent of any job."""
+
+    async def page(self, query: Any, *, endpoint: str | None, status: str | None) -> tuple[list[Json], None]:
+        return [], None
+
+    async def show(self, webhook_id: str, client: str | None) -> None:
+        return None
+
+    async def resend(self, webhook_id: str, client: str | None, key: str | None) -> None:
+        return None
+
+
 @dataclass
 class FakeEngine:
     """What the doors need of an engine."""
@@ -379,6 +392,7 @@ class FakeEngine:
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     hooks: Hooks = field(init=False)
     programs: Any = None
+    webhooks: Any = field(default_factory=Webhooks)
     store: Any = field(default_factory=MemoryStore)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)

@@ -129,7 +129,7 @@ async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
 ) -> None:
     site = await serve(scoped(scope))
     path = operation.route.path.format(
-        job="job1", blueprint="hello", name="hello", state="ask", worker="w1", kind="work"
+        job="job1", blueprint="hello", name="hello", state="ask", worker="w1", kind="work", webhook="w1"
     )
     answer = await as_(site, "ann", operation.route.method, path)
 

@@ -13,6 +13,7 @@ from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.schedules import SCHEDULE, SCHEDULES, ScheduleRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.clients.trust import TrustRoutes
+from avtomat.api.clients.webhooks import WebhookRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import OpenGuard, client_guard, own_token_guard, worker_guard
 from avtomat.api.http.doors import ClientsDoor, WorkersDoor
@@ -52,6 +53,7 @@ from avtomat.runtime.people.why import Explainer
 from avtomat.runtime.people.workers import Workers
 from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.trust.trust import Trust
+from avtomat.runtime.webhooks.operations import WebhookOperations
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
@@ -70,6 +72,7 @@ class Served(Protocol):
     explainer: Explainer
     signals: Signals
     hooks: Hooks
+    webhooks: WebhookOperations
     programs: Programs
     store: Store
     approvals: Approvals
@@ -134,6 +137,7 @@ class App:
             BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
             ScheduleRoutes(engine.schedules, settings),
             HookRoutes(engine.hooks, settings),
+            WebhookRoutes(engine.webhooks),
             ApprovingRoutes(engine.approvals, settings.public_url),
             PublicRoutes(engine.readiness, Metrics([counts, signatures, *collectors])),
         )

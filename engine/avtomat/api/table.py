@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from avtomat.access.model import Scope
-from avtomat.api.clients import approvals, blueprints, jobs, operating, schedules, signals, trust
+from avtomat.api.clients import approvals, blueprints, jobs, operating, schedules, signals, trust, webhooks
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.routes import Reply, Routes
 from avtomat.api.public import about, approving, hooks
@@ -22,6 +22,7 @@ CLIENT: Final[tuple[Routes[Any, Answer], ...]] = (
     trust.ROUTES,
     blueprints.ROUTES,
     schedules.ROUTES,
+    webhooks.ROUTES,
 )
 WORKER: Final[tuple[Routes[Any, Reply], ...]] = (calls.ROUTES, sockets.ROUTES)
 EXCHANGE: Final[tuple[Routes[Any, Reply], ...]] = (exchange.ROUTES,)

@@ -14,7 +14,7 @@ from datetime import timedelta
 import orjson
 
 from avtomat.blueprint.kinds.table import kind_of
-from avtomat.blueprint.parts import Parts, check, span, whole
+from avtomat.blueprint.parts import Parts, check, names_of_secrets, span, whole
 from avtomat.blueprint.readings import Readings
 from avtomat.blueprint.spec import (
     TEMPLATES_OF_HOOK,
@@ -48,10 +48,9 @@ def assemble(blueprint: BlueprintSpec, readings: Readings) -> Program:
 
 
 def _verification(written: Mapping[str, Json]) -> Verification:
-    secrets = written["secret"]
     return Verification(
         scheme=Scheme(written["scheme"]),
-        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
+        secrets=names_of_secrets(written["secret"]),
         header=written.get("header", "authorization").lower(),
         tolerance=span(written.get("tolerance")) or TOLERANCE,
     )

@@ -26,8 +26,8 @@ from avtomat.blueprint.spec import (
 )
 from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence
 from avtomat.core.duration import DURATION_MAX, parse_duration
-from avtomat.core.formula import Json
-from avtomat.core.kinds.calls import CALL, RequestTemplate
+from avtomat.core.formula import Json, Template
+from avtomat.core.kinds.calls import CALL, RequestTemplate, SignatureTemplate
 from avtomat.core.program import (
     NO_TIMEOUTS,
     Amount,
@@ -140,7 +140,12 @@ class Parts:
     def request(self, call: Node | None) -> RequestTemplate:
         """The params of a call."""
         written: dict[str, Json] = {key: value.value for key, value in entries_of(call)}
-        templates = {key: self.readings.template(node) for key, node in entries_of(call) if key in PARTS_OF_CALL}
+        templates: dict[str, Template] = {
+            key: self.readings.template(node) for key, node in entries_of(call) if key in PARTS_OF_CALL
+        }
+        sign = part_of(call, "sign")
+        if sign is not None:
+            templates["sign"] = self._signature(sign)
         accept = tuple(map(whole, written.get("accept", ())))
         origin = _ORIGIN.match(str(written.get("url")))
         return RequestTemplate(
@@ -148,6 +153,13 @@ class Parts:
             origin=None if origin is None else origin[1],
             accept=accept,
             parts=templates,
+        )
+
+    def _signature(self, sign: Node) -> SignatureTemplate:
+        identity, secret = part_of(sign, "id"), part_of(sign, "secret")
+        return SignatureTemplate(
+            names=names_of_secrets(value_of(secret)),
+            id=None if identity is None else self.readings.template(identity),
         )
 
     def compensation(self, undo: Node | None) -> Compensation | None:
@@ -183,6 +195,11 @@ _NOTHING = _nothing()
 def check(schema: Json) -> SchemaCheck | None:
     """A compiled JSON Schema, if one is written."""
     return None if schema is None else SchemaCheck(schema)
+
+
+def names_of_secrets(written: Json) -> tuple[str, ...]:
+    """The names under `secret`: one, or a list."""
+    return (written,) if isinstance(written, str) else tuple(written)
 
 
 def whole(number: Json) -> Json:

@@ -230,6 +230,8 @@ def parts_of_call(call: Node | None) -> Iterator[tuple[Node, bool]]:
     for key, node in entries_of(call):
         if key in PARTS_OF_CALL:
             yield node, PARTS_OF_CALL[key]
+        elif key == "sign" and (identity := part_of(node, "id")) is not None:
+            yield identity, False
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:

@@ -75,6 +75,11 @@ COMMANDS: Final = {
             "avtomat schedule pause nightly_report/nightly --reason 'stocktaking'",
         ),
     ),
+    "webhooks": Command(
+        "avtomat.cli.webhooks",
+        "See what is sent of jobs to endpoints, and send again what nobody took",
+        ("avtomat webhooks list --status failed", "avtomat webhooks resend 00a7f8c1d2e3f405162738495a"),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",

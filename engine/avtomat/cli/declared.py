@@ -38,6 +38,8 @@ def needs_of(program: Program, content: bytes) -> Iterator[Need]:
 
 def _first_place(text: str, kind: str, name: str) -> tuple[int, int]:
     found = re.search(rf"\b{kind}\s*(?:\.\s*{re.escape(name)}\b|\[\s*['\"]{re.escape(name)}['\"])", text)
+    if found is None and kind == "secrets":
+        found = re.search(rf"\bsecret\b.*\b{re.escape(name)}\b", text)
     return _place(text, -1 if found is None else found.start())
 
 

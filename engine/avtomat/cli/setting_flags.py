@@ -16,7 +16,7 @@ from avtomat.settings_loader import LoadedSettings, load_settings
 
 _DESTINATION: Final = "setting_"
 _NOT_FLAGGED: Final = frozenset(
-    {"client_token", "worker_token", "task_secret", "worker_token_secret", "config", "secrets"}
+    {"client_token", "worker_token", "task_secret", "worker_token_secret", "config", "secrets", "webhooks"}
 )
 
 FLAGGED: Final = tuple(name for name in KIND_OF if name not in _NOT_FLAGGED)

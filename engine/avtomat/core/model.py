@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from avtomat.core.formula import Json
 from avtomat.core.value import value
+from avtomat.core.webhooks import Webhook
 
 
 class Status(StrEnum):
@@ -117,7 +118,7 @@ class Head:
 
     `timeout` is what the client asked for; the earlier of it and the blueprint's gives `deadline`. `runs` are the
     versions (digests), by name, of the blueprints that it and its children may run; `depth` is how many jobs stand
-    above it.
+    above it; `webhooks` are told of it.
     """
 
     job: str
@@ -131,6 +132,7 @@ class Head:
     parent_id: str | None = None
     depth: int = 0
     runs: Mapping[str, str] = field(default_factory=dict)
+    webhooks: tuple[Webhook, ...] = ()
     timeout: timedelta | None = None
     deadline: datetime | None = None
     status: Status = Status.OPEN

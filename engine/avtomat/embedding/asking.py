@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from avtomat.core.duration import DURATION_MAX
 from avtomat.core.formula import Json
+from avtomat.endpoints import events_of
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.json_door import read_json
@@ -27,6 +28,8 @@ def submission(
     timeout: timedelta | None,
     start_at: datetime | None,
     key: str | None,
+    webhook_url: str | None,
+    webhook_events: Sequence[str],
 ) -> Submission:
     """What is asked, checked. Raises RequestRefused (422, request.invalid) with the place of what is wrong."""
     labels = labels or {}
@@ -49,7 +52,16 @@ def submission(
         timeout=timeout,
         start_at=start_at,
         key=key,
+        webhook_url=webhook_url,
+        webhook_events=_events(webhook_events),
     )
+
+
+def _events(patterns: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return events_of(patterns)
+    except ValueError as unfit:
+        raise _unfit(str(unfit), "webhook_events") from None
 
 
 def _as_json(given: Json) -> Json:

@@ -16,7 +16,7 @@ import logging
 import random
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -186,8 +186,10 @@ class Engine:
         timeout: timedelta | None = None,  # noqa: ASYNC109 - the job's, not this call's
         start_at: datetime | None = None,
         key: str | None = None,
+        webhook_url: str | None = None,
+        webhook_events: Sequence[str] = ("*",),
     ) -> str:
-        """Submit a job and return its id. The same `key` again is the same job.
+        """Submit a job and return its id. The same `key` again is the same job. `webhook_url` is told of its events.
 
         Raises RequestRefused as the API would answer: blueprint.not_found, input.invalid, request.invalid, …
         """
@@ -200,6 +202,8 @@ class Engine:
             timeout=timeout,
             start_at=start_at,
             key=key,
+            webhook_url=webhook_url,
+            webhook_events=webhook_events,
         )
         return (await self.service.clients.submit(asked)).job_id
 

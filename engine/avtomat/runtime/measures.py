@@ -36,6 +36,7 @@ class Tally:
     schedule_runs: Counter[str] = field(default_factory=Counter)
     hooks: Counter[str] = field(default_factory=Counter)
     breakers: Counter[str] = field(default_factory=Counter)
+    webhooks: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered, or the question what became of a cause that changes nothing."""

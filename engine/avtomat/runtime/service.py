@@ -47,6 +47,8 @@ from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
 from avtomat.runtime.trust.trust import Trust
+from avtomat.runtime.webhooks.endpoints import Webhooks
+from avtomat.runtime.webhooks.operations import WebhookOperations
 from avtomat.runtime.work.caller import Caller, Times
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
@@ -95,6 +97,9 @@ class Service:
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
         admission = self._admission()
+        webhooks = self._webhooks = Webhooks(
+            settings.webhooks, settings.webhook_secret, Allowed(settings.calls_allow, settings.calls_ports)
+        )
         self.clients = ClientOperations(
             self.store,
             self._executor,
@@ -105,17 +110,20 @@ class Service:
             admission,
             self.limits,
             children=children,
+            webhooks=webhooks,
             config=settings.config,
         )
-        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
-        maker = Maker(
+        self.webhooks = WebhookOperations(
+            self.store,
             self._executor,
-            self.programs,
-            children,
-            admission,
-            config=settings.config,
+            self.clients,
+            self._scopes,
+            histories,
+            webhooks,
             retention=settings.retention_span,
         )
+        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(self._executor, self.clients.begin, admission, retention=settings.retention_span)
         outcomes = self.measures.tally.schedule_runs
         self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
         self.schedules = ScheduleOperations(self.store, self._schedules, maker)
@@ -140,7 +148,9 @@ class Service:
         self._child: CompileChild | None = None
         self._reloader = self._make_reloader()
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
-        self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
+        self._executor.listen(
+            Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at, webhook=self._count_webhook)
+        )
         self._heard_by: Callable[[str], None] = lambda _: None
         self.store_lost = asyncio.Event()
         self.store_error: StoreError | None = None
@@ -157,6 +167,7 @@ class Service:
         try:
             await self.access.load()
             await self._reloader.load()
+            await self._keep_own_programs()
         except BaseException:
             await self._end_child()
             await self.store.close()
@@ -165,6 +176,15 @@ class Service:
         if watch:
             self._reloader.start()
         self._started = True
+
+    async def _keep_own_programs(self) -> None:
+        """Let the store have the programs of companions, which no folder has."""
+        await self.programs.keep_own(self._webhooks.programs)
+        for name in sorted(self._webhooks.secrets - self.settings.secrets.keys()):
+            log.warning("webhooks are signed with the secret %s, which the settings do not declare", name)
+
+    def _count_webhook(self, outcome: str) -> None:
+        self.measures.tally.webhooks[outcome] += 1
 
     def weigh(self, weights: Mapping[str, float]) -> None:
         """Give clients these shares of a queue that several wait for, in place of those before; of others it is 1."""

@@ -1,8 +1,9 @@
 """Read what a client wants to submit: one job, or a list of them.
 
-A submission is `{"input": …, "labels", "priority", "timeout", "start_at"}`; `initial_data` stands for `input`. Clients
-of Avtomatika, told by their header X-Avtomatika-Token, may send the input as the whole body. The hash beside an
-idempotency key covers the blueprint and the body as a value, so that spaces and the order of keys do not matter.
+A submission is `{"input": …, "labels", "priority", "timeout", "start_at", "webhook_url", "webhook_events"}`;
+`initial_data` stands for `input`. Clients of Avtomatika, told by their header X-Avtomatika-Token, may send the input as
+the whole body. The hash beside an idempotency key covers the blueprint and the body as a value, so that spaces and the
+order of keys do not matter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import orjson
 from avtomat.core.duration import duration_hint, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
+from avtomat.core.webhooks import EVENTS
+from avtomat.endpoints import events_of
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.suggest import did_you_mean
@@ -28,7 +31,9 @@ LABEL_CHARACTERS_MAX: Final = 256
 KEY_CHARACTERS_MAX: Final = 255
 PRIORITY_MAX: Final = 9
 NO_LABELS: Final[Mapping[str, str]] = {}
-_FIELDS: Final = frozenset({"input", "initial_data", "labels", "priority", "timeout", "start_at"})
+_FIELDS: Final = frozenset(
+    {"input", "initial_data", "labels", "priority", "timeout", "start_at", "webhook_url", "webhook_events"}
+)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
@@ -70,6 +75,8 @@ def read_submission(
         key=key,
         body_hash=body_hash,
         trace=trace,
+        webhook_url=_webhook_url(body.get("webhook_url"), pointer),
+        webhook_events=_webhook_events(body, pointer),
     )
 
 
@@ -148,6 +155,27 @@ def _start_at(value: Json, pointer: str) -> datetime | None:
         hint = time_hint(value) if isinstance(value, str) else None
         raise _invalid("start_at is a time with its offset, such as 2026-01-31T23:00:00Z", f"{pointer}/start_at", hint)
     return time
+
+
+def _webhook_url(value: Json, pointer: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise _invalid("webhook_url is a url such as https://shop.example.com/hooks", f"{pointer}/webhook_url")
+    return value
+
+
+def _webhook_events(body: Mapping[str, Json], pointer: str) -> tuple[str, ...]:
+    """The types of events that are sent to the url; none are all."""
+    value, place = body.get("webhook_events"), f"{pointer}/webhook_events"
+    if value is None:
+        return ()
+    if "webhook_url" not in body:
+        raise _invalid("webhook_events belong to webhook_url", place)
+    if not isinstance(value, list) or not 0 < len(value) <= len(EVENTS):
+        raise _invalid(f"webhook_events is a list of types or patterns, such as [job.*]: {', '.join(EVENTS)}", place)
+    try:
+        return events_of(value)
+    except ValueError as unfit:
+        raise _invalid(str(unfit), place) from None
 
 
 def _invalid(message: str, pointer: str, hint: str | None = None) -> RequestRefused:

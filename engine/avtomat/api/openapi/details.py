@@ -106,6 +106,21 @@ DETAILS: Final[Mapping[str, Details]] = {
         "counts: later ones get 409 `approval.decided` with who decided, what and when in `details`; an earlier visit "
         "is 410. 202: the job does not move now, and the decision counts once it goes on.",
     ),
+    "listWebhooks": Details(
+        text="`endpoint` and `status` filter each page, which may then be short.",
+        parameters=(
+            Parameter(name="job", text="Only of this job.", schema={"type": "string"}),
+            Parameter(name="endpoint", text="Only to this endpoint.", schema={"type": "string"}),
+            Parameter(name="status", text="Only of this status.", schema={"type": "string"}),
+            _limit(PAGE_DEFAULT, PAGE_MAX),
+            _CURSOR,
+        ),
+    ),
+    "resendWebhook": Details(
+        text="202 and a Location once it is stored that they are sent again, in their order and with their ids, to "
+        "where the endpoint is now. 409 `webhook.nothing_dead` when there are none.",
+        parameters=(_idempotency_key("The same key again is the same resending."),),
+    ),
     "cancelJob": Details(text="After undoing what it did. An ended job stays as it is.", parameters=(_KEY_OF_ACTION,)),
     **dict.fromkeys(("pauseJob", "resumeJob", "retryJob", "releaseJob", "skipJob"), _ACTION),
     "rerunJob": Details(

@@ -7,6 +7,7 @@ from typing import Final
 from avtomat.api.clients.submissions import LABELS_MAX, PRIORITY_MAX, SUBMISSIONS_MAX
 from avtomat.api.openapi.trusting import TRUST_SCHEMAS
 from avtomat.core.formula import Json
+from avtomat.core.webhooks import EVENTS, SUBMISSION
 from avtomat.runtime.jobs.clients import STATUS_WORDS
 
 
@@ -42,6 +43,14 @@ _SUBMISSION: Final = _object(
         "priority": _PRIORITY,
         "timeout": {"type": "string", "description": "How long the job may take, such as 1h30m.", "examples": ["90s"]},
         "start_at": {**_TIME, "description": "When the job enters its first state; it is accepted at once."},
+        "webhook_url": {"type": "string", "format": "uri", "description": "Where the events of the job are sent."},
+        "webhook_events": {
+            "type": "array",
+            "items": _TEXT,
+            "minItems": 1,
+            "maxItems": len(EVENTS),
+            "description": f"Which of them: {', '.join(EVENTS)}, or patterns such as job.*; nothing sent is all.",
+        },
     },
     additionalProperties=False,
     **{"not": {"required": ["input", "initial_data"]}},
@@ -67,6 +76,33 @@ _SUMMARY: Final = {
     "labels": _LABELS,
     "priority": _PRIORITY,
 }
+_WEBHOOK: Final = {
+    "id": _TEXT,
+    "job_id": {"type": "string", "description": "The job of which is told."},
+    "endpoint": {"type": "string", "description": f"Its name in the settings; `{SUBMISSION}`: it came with the job."},
+    "url": _TEXT,
+    "status": _STATUS,
+    "error_code": {
+        **_TEXT_OR_NULL,
+        "description": "WEBHOOK_DEAD: nobody took some of it. WEBHOOK_GONE: the endpoint answered 410.",
+    },
+    "pending": {"type": "boolean", "description": "Whether an event is being sent, or will be tried again."},
+    "sent": _NUMBER,
+    "dead": {"type": "integer", "description": "How many events nobody took."},
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "finished_at": _TIME_OR_NULL,
+    "resend_of": {"type": "string", "description": "Whose dead letters it sends again."},
+}
+_WEBHOOK_ALWAYS: Final = [name for name in _WEBHOOK if name != "resend_of"]
+_DEAD_LETTER: Final = {
+    "id": {"type": "string", "description": "`webhook-id`, also when it is sent again."},
+    "type": _TEXT,
+    "at": _TIME,
+    "code": _TEXT,
+    "message": _TEXT,
+    "attempts": _NUMBER,
+}
 _PARENT: Final = {"type": "string", "description": "The job that began it; only of jobs that a job began."}
 _LISTED: Final = {**_SUMMARY, "error_code": _TEXT_OR_NULL}
 _ERROR: Final = _object(
@@ -84,6 +120,11 @@ _JOB: Final = _object(
         "children": {
             **ref("JobPage"),
             "description": "The newest jobs that it began; only of jobs that may begin any.",
+        },
+        "webhooks": {
+            "type": "array",
+            "items": _object({"id": _TEXT, "endpoint": _TEXT, "events": {"type": "array", "items": _TEXT}}, "id"),
+            "description": "The endpoints that are told of it; only of jobs that have some.",
         },
         "job_id": {"type": "string", "description": "The same as `id`; only in answers to a submission."},
     },
@@ -219,6 +260,13 @@ SCHEMAS: Final[dict[str, Json]] = {
         "jobs",
         "next_cursor",
     ),
+    "WebhookPage": _object(
+        {"webhooks": {"type": "array", "items": _object(_WEBHOOK, *_WEBHOOK_ALWAYS)}, "next_cursor": _TEXT_OR_NULL},
+        "webhooks",
+        "next_cursor",
+    ),
+    "Webhook": _object({**_WEBHOOK, "dead_letters": _list("DeadLetter")}, *_WEBHOOK_ALWAYS, "dead_letters"),
+    "DeadLetter": _object(_DEAD_LETTER, *_DEAD_LETTER),
     "History": _object({"history": _list("Event"), "next_cursor": _TEXT_OR_NULL}, "history", "next_cursor"),
     "Event": _EVENT,
     "Tasks": _object({"tasks": _list("Task")}, "tasks"),

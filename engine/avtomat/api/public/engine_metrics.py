@@ -66,6 +66,7 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     yield _counters_by("calls", "Calls that this process made, by outcome.", tally.calls)
     yield _counters_by("schedule_runs", "Runs of schedules that this process decided, by outcome.", tally.schedule_runs)
     yield _counters_by("hooks", "Requests of hooks to this process, by outcome.", tally.hooks)
+    yield _counters_by("webhooks", "Events for endpoints that this process saw the end of.", tally.webhooks)
     yield _counters_by("commits", "Commits by the store's answer.", tally.commits)
     yield _counters_by("results", "Workers' results by outcome.", tally.results)
 

@@ -201,6 +201,7 @@ def _lead(job: Mapping[str, Json]) -> Markup:
         ago(job["updated_at"]),
         f" · {labels}" if labels else None,
         joined(" · child of ", link(job["parent_id"], "jobs", job["parent_id"])) if "parent_id" in job else None,
+        *(joined(" · webhooks to ", link(each["endpoint"], "jobs", each["id"])) for each in job.get("webhooks", ())),
     )
     return element("p", "version ", *facts, class_="lead")
 

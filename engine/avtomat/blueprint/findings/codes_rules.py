@@ -301,7 +301,8 @@ BAD_REQUEST = Code(
     number="AVT431",
     title="A request that cannot be sent",
     about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is given "
-    "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
+    "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own, "
+    "and so are those of a signature where `sign` makes one; the `id` of `sign` has no dots.",
 )
 BAD_HOOK = Code(
     number="AVT432",

@@ -22,6 +22,9 @@ HEADERS_OF_THE_ENGINE: Final = frozenset(
 )
 """Headers that no blueprint sets, in lower case: they are about the connection, or say where the request goes."""
 
+HEADERS_OF_SIGNATURES: Final = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
+"""Headers that the engine sets where a request is signed, in small letters."""
+
 ACTS_ONCE: Final = frozenset({"POST", "PATCH"})
 """Methods whose requests may not be repeated as long as they may have had their effect."""
 
@@ -29,6 +32,48 @@ ACTS_ONCE: Final = frozenset({"POST", "PATCH"})
 @value
 class CallState(TaskState):
     """Makes one request; its output is the answer, {status, headers, body}."""
+
+
+@value
+class SignatureTemplate:
+    """How a request is signed: by which secrets, each for itself, and under which id; None: that of the visit.
+
+    It is rendered to `{keys, id}`, where each key is the text of a secret that is put in when the call is handed out.
+    """
+
+    names: tuple[str, ...]
+    id: Template | None = None
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """See `Template`."""
+        return frozenset() if self.id is None else self.id.reads
+
+    @property
+    def needs(self) -> frozenset[tuple[str, ...]]:
+        """See `Template`."""
+        return frozenset() if self.id is None else self.id.needs
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """See `Template`."""
+        return frozenset(self.names)
+
+    @property
+    def fixed(self) -> Rendered | None:
+        """See `Template`."""
+        return None
+
+    def render(self, env: Environment) -> Rendered | Failure:
+        """See `Template`."""
+        keys = tuple(SecretRef(pointer=f"/keys/{at}", offset=0, name=name) for at, name in enumerate(self.names))
+        sign: dict[str, Json] = {"keys": [""] * len(keys)}
+        if self.id is not None:
+            rendered = self.id.render(env)
+            if isinstance(rendered, Failure):
+                return rendered
+            sign["id"] = rendered.value
+        return Rendered(value=sign, secrets=keys)
 
 
 @value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -41,6 +41,7 @@ class Programs:
         self._build = build
         self._current: Mapping[str, Program] = {}
         self._kept: OrderedDict[str, Program] = OrderedDict()
+        self._own: Sequence[Program] = ()
         self._number = 0
         self._records: Mapping[str, bytes] = {}
         self._following = asyncio.Lock()
@@ -153,8 +154,17 @@ class Programs:
         return now.followed_by(digest, self._store.now_ms(), file=now.file, source="")
 
     async def refresh(self) -> None:
-        """Tell the store that the current programs are still in use."""
-        await self._store.put_programs({program.digest: program.canonical for program in self._current.values()})
+        """Tell the store that the current programs, and the engine's own, are still in use."""
+        programs = (*self._current.values(), *self._own)
+        await self._store.put_programs({program.digest: program.canonical for program in programs})
+
+    async def keep_own(self, programs: Sequence[Program]) -> None:
+        """Store programs of the engine's own, which are in use as long as it runs."""
+        self._own = programs
+        if programs:
+            await self._store.put_programs({program.digest: program.canonical for program in programs})
+        for program in programs:
+            self._keep(program)
 
     # --- by digest ----------------------------------------------------------------------------------------------------
 

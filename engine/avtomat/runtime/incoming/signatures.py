@@ -11,8 +11,6 @@ A comparison takes as long whatever is equal, and no refusal says what would hav
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +18,12 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from avtomat.core.hooks import Scheme, Verification
-from avtomat.errors import RequestRefused, SecretError
+from avtomat.errors import RequestRefused
+from avtomat.runtime.standard_webhooks import signature
 
 SIGNATURES_MAX: Final = 10
 """How many signatures of one request are looked at: senders put two there while they change their secret."""
 
-_STANDARD_SECRET: Final = "whsec_"  # noqa: S105 - what such secrets begin with
 _SECONDS: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
 
 
@@ -59,10 +57,9 @@ def _standard(
     prefix = "svix" if "svix-id" in headers and "webhook-id" not in headers else "webhook"
     identity, at = _header(headers, f"{prefix}-id"), _header(headers, f"{prefix}-timestamp")
     _require_recent(at, asked.tolerance, now)
-    signed = _bytes(f"{identity}.{at}.") + body
     versions = (each.partition(",") for each in _header(headers, f"{prefix}-signature").split(" "))
-    given = [signature for version, _, signature in versions if version == "v1"]
-    _compare(given, [_base64(_key_of(secret), signed) for secret in secrets])
+    given = [text for version, _, text in versions if version == "v1"]
+    _compare(given, [signature(secret, _bytes(identity), _bytes(at), body) for secret in secrets])
     return identity
 
 
@@ -107,19 +104,6 @@ def _hex(secret: str, signed: bytes) -> str:
 def _bytes(text: str) -> bytes:
     """A text of a header as it came, whatever bytes it was of."""
     return text.encode("utf-8", "surrogateescape")
-
-
-def _base64(key: bytes, signed: bytes) -> str:
-    return base64.b64encode(hmac.new(key, signed, "sha256").digest()).decode()
-
-
-def _key_of(secret: str) -> bytes:
-    """The key of a secret of Standard Webhooks: base64 behind `whsec_`."""
-    try:
-        return base64.b64decode(secret.removeprefix(_STANDARD_SECRET), validate=True)
-    except binascii.Error:
-        text = "a secret of the scheme standard is whsec_ and base64"
-        raise SecretError(text) from None
 
 
 def _refused(text: str, hint: str | None = None) -> RequestRefused:

@@ -20,12 +20,21 @@ from avtomat.runtime.jobs.admission import Admission, not_now
 from avtomat.runtime.jobs.children import Children, with_family
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
-from avtomat.runtime.jobs.jobview import error_code_of, job_of_row, refs_of, scope_of_row, status_word
+from avtomat.runtime.jobs.jobview import (
+    error_code_of,
+    is_aside,
+    job_of_row,
+    refs_of,
+    scope_of_row,
+    status_word,
+    task_of_row,
+)
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.jobs.submission import Submission, input_of, new_job_id
+from avtomat.runtime.jobs.submission import Beginning, Submission, input_of, new_job_id
 from avtomat.runtime.jobs.waiters import Ticket, Waiters
 from avtomat.runtime.repeating import repeat
-from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, OpenTask, Query
+from avtomat.runtime.webhooks.endpoints import Webhooks
+from avtomat.storage.port.answers import Created, HistoryEntry, JobRow, Query
 from avtomat.storage.port.codec import head_from_json, loads
 from avtomat.storage.port.rules import is_cursor, is_job_id
 from avtomat.storage.port.store import Store
@@ -91,6 +100,7 @@ class ClientOperations:
         limits: Limits,
         *,
         children: Children,
+        webhooks: Webhooks,
         config: Mapping[str, Json],
     ) -> None:
         self._store = store
@@ -102,6 +112,7 @@ class ClientOperations:
         self._admission = admission
         self._limits = limits
         self._children = children
+        self._webhooks = webhooks
         self._config = config
         self._filling = ByteBudget(FILLED_AT_ONCE_BYTES_MAX, wait_s=FILLING_WAIT_S)
 
@@ -173,11 +184,20 @@ class ClientOperations:
             ended=ended,
         )
 
+    async def begin(self, job: str, program: Program, asked: Submission, given: Json) -> Beginning:
+        """Start a job that no job begins: with what it may run, and with what tells others of it. RequestRefused: it is
+        over the limits, or its `webhook_url` cannot be told.
+        """
+        asked = with_family(asked, program, self._programs)
+        if self._webhooks or asked.webhook_url is not None:
+            asked = self._webhooks.chosen(job, asked)
+        beginning = await self._children.begin(job, program, asked, given, self._executor.now(), self._config)
+        return await self._webhooks.with_companions(beginning) if asked.webhooks else beginning
+
     async def _create(
         self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
     ) -> Created:
-        now, asked = self._executor.now(), with_family(asked, program, self._programs)
-        beginning = await self._children.begin(job, program, asked, given, now, self._config)
+        beginning = await self.begin(job, program, asked, given)
         if filling is not None:
             filling.shrink(beginning.kept.head_size)
         return await self._executor.create(beginning)
@@ -245,7 +265,8 @@ class ClientOperations:
         return None if row is None else await self._whole(row)
 
     async def jobs(self, query: Query, word: str | None = None) -> tuple[list[dict[str, Json]], str | None]:
-        """A page of jobs without their values, newest first. A waiting word filters the open ones of the page. Raises
+        """A page of jobs without their values, newest first. A waiting word filters the open ones of the page;
+        jobs that send webhooks are shown where they are asked for, and where somebody should look. Raises
         RequestRefused: 422 request.parameter for what is no cursor.
         """
         if query.cursor is not None and not is_cursor(query.cursor):
@@ -253,7 +274,7 @@ class ClientOperations:
             raise RequestRefused(text, status=422, code="request.parameter", hint="send next_cursor of the page before")
         stored = Status.OPEN.value if word in WAITING_WORDS else word
         page = await repeat(lambda: self._store.list_jobs(replace(query, status=stored)))
-        rows = [_summary(row) for row in page.rows]
+        rows = [_summary(row) for row in page.rows if query.blueprint is not None or not is_aside(row)]
         return [row for row in rows if word not in WAITING_WORDS or row["status"] == word], page.cursor
 
     async def history(self, job_id: str, client: str | None, after: int, limit: int) -> list[dict[str, Json]] | None:
@@ -270,7 +291,7 @@ class ClientOperations:
     async def tasks(self, job_id: str, client: str | None) -> list[dict[str, Json]] | None:
         """The job's open tasks: who works on what, since when, how far."""
         row = await self.row(job_id, client)
-        return None if row is None else [_task(task) for task in row.tasks]
+        return None if row is None else [task_of_row(task) for task in row.tasks]
 
     def blueprints(self) -> list[dict[str, Json]]:
         """The current blueprints, by name."""
@@ -367,21 +388,6 @@ def _entry(entry: HistoryEntry) -> dict[str, Json]:
         "scope": entry.path,
         "cause": entry.cause,
         **loads(entry.record),
-    }
-
-
-def _task(task: OpenTask) -> dict[str, Json]:
-    return {
-        "task_id": task.task_id,
-        "scope": task.path,
-        "kind": task.queue.partition("#")[0],
-        "attempt": task.attempt,
-        "phase": task.phase,
-        "worker": task.worker,
-        "since": format_time(from_ms(task.since_ms)),
-        "lease_until": None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms)),
-        "due": None if task.due_ms is None else format_time(from_ms(task.due_ms)),
-        "progress": None if task.progress is None else loads(task.progress),
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 
@@ -26,7 +26,6 @@ from avtomat.core.messages import (
     RerunRequested,
     ScopeBegun,
     SizeExceeded,
-    TaskSucceeded,
     TimerFired,
     View,
 )
@@ -34,20 +33,22 @@ from avtomat.core.model import Error, Ref
 from avtomat.core.scope import ROOT
 from avtomat.core.timestamp import from_ms
 from avtomat.core.value import value
+from avtomat.core.webhooks import COMPANION
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.children import Children
-from avtomat.runtime.jobs.events import describe, numbered
+from avtomat.runtime.jobs.encoding import after, encoded, given_by
+from avtomat.runtime.jobs.events import numbered
 from avtomat.runtime.jobs.jobview import ended_job
 from avtomat.runtime.jobs.joining import complete, time_of_block
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE, Begun, Given, Written, encode, given_of
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE, Written
 from avtomat.runtime.repeating import repeat
-from avtomat.runtime.weight import weight_of
+from avtomat.runtime.webhooks.telling import news_of_parking, outcome_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.port.asking import ask
 from avtomat.storage.port.codec import dumps
@@ -99,10 +100,13 @@ _OF_BLOCKS: Final = (JoinDecided, TimerFired)
 
 @value
 class Listeners:
-    """Who is told what a commit did: attempts that workers must stop, and times at which something is due."""
+    """Who is told what a commit did: attempts that workers must stop, times at which something is due, and what became
+    of an event for an endpoint.
+    """
 
     revoked: Callable[[Sequence[Revoked]], None]
     due_at: Callable[[int], None]
+    webhook: Callable[[str], None] = lambda _: None
 
 
 class Executor:
@@ -138,7 +142,7 @@ class Executor:
                 self._publish(kept, beginning.change, new.writes)
                 if created.begins:
                     self._begin(kept, new.writes, created.begins)
-                if created.mailed:
+                if created.mailed or new.writes.posts:
                     self.mail_came()
                 if new.start_ms is not None:
                     self._listeners.due_at(new.start_ms)
@@ -172,9 +176,14 @@ class Executor:
 
     async def park(self, job: str, path: str, cause: Cause | None, text: str) -> None:
         """Quarantine a job without a decision."""
-        reason = Error(code="INTERNAL_ERROR", message=text).as_json()
-        record = dumps({"type": "Quarantined", "error": reason})
-        await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
+        reason = Error(code="INTERNAL_ERROR", message=text)
+        record = dumps({"type": "Quarantined", "error": reason.as_json()})
+        await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason.as_json()), record))
+        root = await self._scopes.at(job, ROOT, None, None)
+        if root is not None and root.head.webhooks:
+            for post in news_of_parking(root.head, root.scope, reason, self.now()):
+                await repeat(lambda post=post: self._store.deliver(post.job, post.mail))  # type: ignore[misc]
+            self.mail_came()
 
     def mail_came(self) -> None:
         """Mail was delivered: whoever asks first has it, and that may be us, so look for it at once."""
@@ -252,13 +261,13 @@ class Executor:
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            written = _encode(kept, decision, event, now, read.beside, _given(event, cause), begun)
+            written = encoded(kept, decision, event, now, read.beside, given_by(event, cause), begun)
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large), event=event)
             smaller = decide(kept.program, view, event, now)
             assert isinstance(smaller, Change)
-            return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
+            return Decided(decision=smaller, written=encoded(kept, smaller, event, now, {}))
 
     # --- committing ---------------------------------------------------------------------------------------------------
 
@@ -296,11 +305,13 @@ class Executor:
             self._scopes.drop(kept)
             self._waiters.tell(kept.head.job)
             return Handled(answer=answer, ignored=change.reason if isinstance(change, Ignored) else "")
-        after = _after(kept, change, written)
-        self._publish(after, change, written.writes)
+        kept_now = after(kept, change, written)
+        if kept.program.name == COMPANION and (word := outcome_of(kept.scope, kept_now.scope, change.ended)):
+            self._listeners.webhook(word)
+        self._publish(kept_now, change, written.writes)
         if answer.begins:
-            self._begin(after, written.writes, answer.begins)
-        if _tells_family(kept, change):
+            self._begin(kept_now, written.writes, answer.begins)
+        if _tells_family(kept, change) or written.writes.posts:
             self.mail_came()
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
@@ -349,57 +360,6 @@ class Executor:
                 self._waiters.tell(job)
         else:
             self._under_way[job] -= 1
-
-
-def _given(event: Event, cause: Cause) -> Given | None:
-    """What a worker gave, with its JSON."""
-    if isinstance(event, TaskSucceeded) and isinstance(cause, ResultCause):
-        return given_of(event.output, cause.output)
-    return None
-
-
-def _encode(
-    kept: Kept,
-    change: Change,
-    event: Event,
-    now: datetime,
-    beside: Mapping[str, bytes],
-    given: Given | None = None,
-    begun: Begun = NOTHING_BEGUN,
-) -> Written:
-    return encode(
-        change,
-        kept.record,
-        job=kept.head.job,
-        event=describe(event),
-        limits=kept.program.limits,
-        trace=kept.trace,
-        now=now,
-        around=kept.around,
-        beside=beside,
-        given=given,
-        begun=begun,
-    )
-
-
-def _after(kept: Kept, change: Change, written: Written) -> Kept:
-    """The scope as it is once `change` is committed. One that has ended is not kept, and takes nothing."""
-    head = kept.head if change.status is None else replace(kept.head, status=change.status)
-    return Kept(
-        program=kept.program,
-        head=head,
-        scope=written.scope,
-        record=written.record,
-        client=kept.client,
-        trace=kept.trace,
-        updated_ms=written.writes.at_ms,
-        size=0 if change.ended is not None else weight_of(written.writes.scope),
-        head_size=kept.head_size,
-        around=kept.around,
-        environment=kept.environment,
-        undos=kept.undos,
-        undo_seq=kept.undo_seq,
-    )
 
 
 def _tells_family(kept: Kept, change: Change) -> bool:

@@ -13,6 +13,7 @@ from avtomat.core.program import RESULT
 from avtomat.core.scope import Scope
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.core.waiting import Waiting
+from avtomat.core.webhooks import COMPANION
 from avtomat.storage.port.answers import JobRow, OpenTask
 from avtomat.storage.port.codec import loads, scope_from_record
 
@@ -30,6 +31,7 @@ def job_as_json(
 ) -> dict[str, Json]:
     """The job by the words of the API. `outputs` are whole values, `status` is the derived word, times are texts."""
     parent = {} if head.parent_id is None else {"parent_id": head.parent_id}
+    told = _told(head) if head.webhooks else {}
     finally_error = {} if scope.finally_error is None else {"finally_error": scope.finally_error.as_json()}
     return {
         "id": head.job,
@@ -50,8 +52,19 @@ def job_as_json(
         "labels": head.labels,
         "priority": head.priority,
         **parent,
+        **told,
         **finally_error,
     }
+
+
+def _told(head: Head) -> dict[str, Json]:
+    """The endpoints that are told of the job."""
+    return {"webhooks": [{"id": each.job, "endpoint": each.endpoint, "events": each.events} for each in head.webhooks]}
+
+
+def is_aside(row: JobRow) -> bool:
+    """Whether it is a job that sends webhooks and does what it should: lists do not show it among others."""
+    return row.blueprint == COMPANION and row.status in (Status.OPEN, Status.FINISHED)
 
 
 def ended_job(head: Head, scope: Scope, ended: ScopeEnded, now: datetime) -> dict[str, Json]:
@@ -121,6 +134,22 @@ def error_code_of(row: JobRow) -> str | None:
     """The code of the error that ended the job, or for which it is parked."""
     error = _why(row)
     return None if error is None else str(error["code"])
+
+
+def task_of_row(task: OpenTask) -> dict[str, Json]:
+    """An open task by the words of the API."""
+    return {
+        "task_id": task.task_id,
+        "scope": task.path,
+        "kind": task.queue.partition("#")[0],
+        "attempt": task.attempt,
+        "phase": task.phase,
+        "worker": task.worker,
+        "since": format_time(from_ms(task.since_ms)),
+        "lease_until": None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms)),
+        "due": None if task.due_ms is None else format_time(from_ms(task.due_ms)),
+        "progress": None if task.progress is None else loads(task.progress),
+    }
 
 
 def refs_of(scope: Scope) -> dict[str, Ref]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from avtomat.core.formula import Json, Problem
+from avtomat.core.kinds.calls import RESERVED
 from avtomat.core.kinds.signals import SignalState, key_problem
 from avtomat.core.model import ENDED
 from avtomat.core.program import Program
@@ -68,6 +69,8 @@ class Signals:
         row = await self._row(job_id, client)
         if row is None:
             return None
+        if row.blueprint.startswith(RESERVED):  # its signals come from the engine alone, and are signed by it
+            raise _unknown(signal.name, row.blueprint, ())
         address = _address_for(await self._programs.by_digest(row.digest), row, signal)
         identity = signal.id or secrets.token_hex(8)
         mail = Mail(

@@ -18,11 +18,13 @@ from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, to_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnStart
+from avtomat.core.webhooks import Webhook
 from avtomat.errors import RequestRefused
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.writing import NOTHING_BEGUN, VALUE_BYTES_INLINE, Begun, Written, encode, pages
+from avtomat.runtime.webhooks.telling import with_news
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.codec import dumps, head_as_json
 from avtomat.storage.port.rules import partition_of_key
@@ -51,7 +53,8 @@ class Submission:
     """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
 
     `rerun_of` names the ended job that this one repeats, as `by` asked, for a reason. `schedule` is the one whose run
-    it is, by hand where there is a `by`.
+    it is, by hand where there is a `by`. `webhook_url` is told of those `webhook_events`; `webhooks` are all that are
+    told of the job.
     """
 
     blueprint: str
@@ -69,6 +72,9 @@ class Submission:
     by: str = ""
     reason: str = ""
     family: Family = ALONE
+    webhook_url: str | None = None
+    webhook_events: tuple[str, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
 
 
 JobsOf = Callable[[Head, Change], Awaitable[Begun | Mapping[int, Error]]]
@@ -155,6 +161,7 @@ async def begin(
         parent_id=family.parent_id,
         depth=family.depth,
         runs=family.runs if program.runs else {},
+        webhooks=asked.webhooks,
     )
     head, change, begun = await _started(program, head, now, asked.start_at, jobs_of)
     event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
@@ -172,6 +179,7 @@ async def begin(
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
         written = _encode(change, head, event, program, asked.trace)
+    written = with_news(written, head, None, change, now)
     retention = retention if program.retention is None else program.retention
     has_defaults = program.defaults is not None
     new, head_size = _new_job(head, change, written, asked, retention, has_defaults=has_defaults)

@@ -20,6 +20,7 @@ from avtomat.core.model import ENDED, Status
 from avtomat.core.operate import FINISHING, in_vain
 from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnUndo, OnUnwind
+from avtomat.core.webhooks import SUBMISSION
 from avtomat.errors import RequestRefused
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import Accepted, ClientOperations
@@ -129,6 +130,7 @@ class Operators:
                 hint="leave out state and data, or submit a job with another input",
             )
         head = await self._clients.head_of(row)
+        own = next((each for each in head.webhooks if each.endpoint == SUBMISSION), None)
         return await self._clients.submit(
             Submission(
                 blueprint=row.blueprint,
@@ -142,6 +144,8 @@ class Operators:
                 rerun_of=job_id,
                 by=event.by,
                 reason=event.reason,
+                webhook_url=None if own is None else own.url,
+                webhook_events=() if own is None else own.events,
             )
         )
 

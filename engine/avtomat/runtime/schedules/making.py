@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from avtomat.core.formula import Json
+from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, from_ms, span_ms
 from avtomat.errors import RequestRefused
-from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.admission import Admission
-from avtomat.runtime.jobs.children import Children, with_family
 from avtomat.runtime.jobs.executor import Executor
-from avtomat.runtime.jobs.submission import Submission, input_of, new_job_id
+from avtomat.runtime.jobs.submission import Beginning, Submission, input_of, new_job_id
 from avtomat.runtime.schedules.planning import Rule
 from avtomat.runtime.schedules.record import WHY_CHARACTERS_MAX, Outcome, Run
 
@@ -27,24 +26,17 @@ REFUSED_FOR_NOW_MS: Final = 10 * 60_000
 """While no new jobs are taken, a run tries again for so long."""
 
 
-class Maker:
-    """Makes jobs of runs. `config` and `retention` are those of all jobs."""
+Begin = Callable[[str, Program, Submission, Json], Awaitable[Beginning]]
+"""Starts the job of an id, by a program, with its whole input."""
 
-    def __init__(
-        self,
-        executor: Executor,
-        programs: Programs,
-        children: Children,
-        admission: Admission,
-        *,
-        config: Mapping[str, Json],
-        retention: timedelta,
-    ) -> None:
+
+class Maker:
+    """Makes jobs of runs, which begin as those of clients do. `retention` is that of all jobs."""
+
+    def __init__(self, executor: Executor, begin: Begin, admission: Admission, *, retention: timedelta) -> None:
         self._executor = executor
-        self._programs = programs
-        self._children = children
+        self._begin = begin
         self._admission = admission
-        self._config = config
         self.retention = retention
 
     def check(self) -> None:
@@ -60,10 +52,8 @@ class Maker:
             is_over = now_ms - run.at_ms > REFUSED_FOR_NOW_MS
             return _refused(run, refused.message) if is_over else run
         try:
-            asked = with_family(submission_of(rule, run), rule.program, self._programs)
-            given = input_of(rule.program, asked)
-            now = self._executor.now()
-            begun = await self._children.begin(run.job, rule.program, asked, given, now, self._config)
+            asked = submission_of(rule, run)
+            begun = await self._begin(run.job, rule.program, asked, input_of(rule.program, asked))
         except RequestRefused as problem:
             return _refused(run, problem.message)
         kept_ms = max(begun.new.retention_ms, span_ms(rule.kept) or 0)

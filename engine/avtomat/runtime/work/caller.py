@@ -33,7 +33,7 @@ from avtomat.runtime.outgoing.messages import Answer, Sending, Unanswered
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.polls import TASKS_PER_POLL_MAX, Poll
 from avtomat.runtime.work.registrations import TASKS_PER_HEARTBEAT_MAX
-from avtomat.runtime.work.requests import UnfitRequest, request_of, result_of, unfit_result
+from avtomat.runtime.work.requests import UnfitRequest, request_of, result_of, signed, unfit_result
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)
@@ -208,6 +208,7 @@ class Caller:
         params, trace = held.task["params"], held.task["tracing_context"].get("traceparent")
         try:
             request = request_of(params, held.task["idempotency_key"], trace)
+            request = signed(request, params, from_ms(self._store.now_ms()))
         except UnfitRequest as unfit:
             self._tally.calls["request.invalid"] += 1
             return unfit_result(params, unfit)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote_plus, urlsplit
 
 from avtomat.core.formula import Json
-from avtomat.core.kinds.calls import HEADERS_OF_THE_ENGINE
+from avtomat.core.kinds.calls import HEADERS_OF_SIGNATURES, HEADERS_OF_THE_ENGINE
 from avtomat.core.retry import CALL_FAILED
-from avtomat.errors import RequestRefused
+from avtomat.errors import RequestRefused, SecretError
 from avtomat.runtime.json_door import read_json
 from avtomat.runtime.outgoing.messages import Answer, Reason, Request, Unanswered
 from avtomat.runtime.outgoing.retry_after import seconds_of
+from avtomat.runtime.standard_webhooks import signature
 from avtomat.storage.port.codec import dumps
 
 FAILURES_FROM: Final = 400
@@ -22,6 +24,7 @@ BODY_OF_ERROR_BYTES_MAX: Final = 16 * 1024
 """So much of an answer's body an error keeps."""
 
 URL_SHOWN_MAX: Final = 200
+MESSAGE_ID_MAX: Final = 255
 _CHARSETS: Final = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin-1", "windows-1252", "cp1252", "utf-16"}
 )
@@ -53,6 +56,9 @@ def request_of(params: Mapping[str, Json], key: str, trace: str | None) -> Reque
             raise UnfitRequest(f"the header {name} is set by the engine itself")
         headers.pop(names.get(name.lower(), ""), None)
         headers[name] = _header(name, value)
+    if "sign" in params:
+        headers = {name: text for name, text in headers.items() if name.lower() not in HEADERS_OF_SIGNATURES}
+        headers["webhook-id"] = _message_id(params["sign"], key)
     return Request(
         method=params["method"],
         url=url,
@@ -60,6 +66,19 @@ def request_of(params: Mapping[str, Json], key: str, trace: str | None) -> Reque
         headers=headers,
         body=body,
     )
+
+
+def signed(request: Request, params: Mapping[str, Json], now: datetime) -> Request:
+    """The request, signed now by each secret that its call names, if it names any. Raises UnfitRequest."""
+    if "sign" not in params:
+        return request
+    identity, at = request.headers["webhook-id"], str(int(now.timestamp()))
+    try:
+        made = [signature(key, identity.encode(), at.encode(), request.body or b"") for key in params["sign"]["keys"]]
+    except SecretError as unfit:
+        raise UnfitRequest(f"sign: {unfit.message}") from None
+    texts = " ".join(f"v1,{each}" for each in made)
+    return replace(request, headers={**request.headers, "webhook-timestamp": at, "webhook-signature": texts})
 
 
 def place_of(params: Mapping[str, Json]) -> str:
@@ -124,6 +143,16 @@ def _auth_of(auth: Json) -> dict[str, str]:
             raise UnfitRequest("auth.username has a colon")
         return {"Authorization": f"Basic {b64encode(f'{name}:{word}'.encode()).decode()}"}
     return {}
+
+
+def _message_id(sign: Mapping[str, Json], key: str) -> str:
+    """The id that a signed message has: as the call says, else that of the visit. What is signed has dots between its
+    parts, so there is none in it.
+    """
+    identity = _header("webhook-id", sign["id"]) if "id" in sign else key.replace(".", "-")
+    if not identity or len(identity) > MESSAGE_ID_MAX or "." in identity or not identity.isascii():
+        raise UnfitRequest(f"sign.id is not a text of 1 to {MESSAGE_ID_MAX} ASCII characters without dots")
+    return identity
 
 
 def _map(value: Json, what: str) -> Iterator[tuple[str, Json]]:

@@ -27,6 +27,7 @@ from avtomat.core.program import Program
 from avtomat.core.scope import Scope
 from avtomat.core.timestamp import from_ms, span_ms, to_ms
 from avtomat.core.waiting import TaskLimits, waiting_from_json
+from avtomat.core.webhooks import Webhook
 
 dumps = orjson.dumps
 loads = orjson.loads
@@ -117,6 +118,8 @@ def head_as_json(head: Head, trace: str | None) -> dict[str, Json]:
         record["depth"] = head.depth
     if head.runs:
         record["runs"] = dict(head.runs)
+    if head.webhooks:
+        record["webhooks"] = [webhook.as_json() for webhook in head.webhooks]
     if head.timeout is not None:
         record["timeout"] = span_ms(head.timeout)
     if trace is not None:
@@ -141,6 +144,7 @@ def head_from_json(
         parent_id=record.get("parent_id"),
         depth=record.get("depth", 0),
         runs=record.get("runs", {}),
+        webhooks=tuple(map(Webhook.from_json, record["webhooks"])) if "webhooks" in record else (),
         timeout=None if timeout is None else timedelta(milliseconds=timeout),
         deadline=None if deadline_ms is None else from_ms(deadline_ms),
         status=Status(status),

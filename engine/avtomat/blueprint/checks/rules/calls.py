@@ -11,17 +11,20 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.spec import entries_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node
-from avtomat.core.kinds.calls import HEADERS_OF_THE_ENGINE
+from avtomat.core.kinds.calls import HEADERS_OF_SIGNATURES, HEADERS_OF_THE_ENGINE
 
 
 def requests_can_be_sent(subject: Subject) -> Iterator[Finding]:
-    """A url that begins with what is called, one kind of `auth`, and no header that the engine sets itself."""
+    """A url that begins with what is called, one kind of `auth`, no header that the engine sets itself, and a signature
+    that can be made.
+    """
     for state in subject.states:
         for call in (state.part("call"), part_of(state.part("compensate"), "call")):
             if call is not None:
                 yield from _of_url(part_of(call, "url"))
                 yield from _of_auth(part_of(call, "auth"))
                 yield from _of_headers(part_of(call, "headers"))
+                yield from _of_sign(part_of(call, "sign"), part_of(call, "headers"))
 
 
 def _of_url(node: Node | None) -> Iterator[Finding]:
@@ -57,3 +60,18 @@ def _of_headers(node: Node | None) -> Iterator[Finding]:
             assert node is not None
             message = f"the header {name} is set by the engine itself"
             yield codes.BAD_REQUEST.at(span_of_key(node, name), message, "leave it out")
+
+
+def _of_sign(sign: Node | None, headers: Node | None) -> Iterator[Finding]:
+    if sign is None:
+        return
+    identity = part_of(sign, "id")
+    text = text_of(identity)
+    if identity is not None and text is not None and "." in text.partition("{{")[0]:
+        message = "the id of a signed message has a dot, which stands between the parts of what is signed"
+        yield codes.BAD_REQUEST.at(identity.span, message, "write - or _ instead")
+    for name, _ in entries_of(headers):
+        if name.lower() in HEADERS_OF_SIGNATURES:
+            assert headers is not None
+            message = f"the header {name} is made by `sign`"
+            yield codes.BAD_REQUEST.at(span_of_key(headers, name), message, "leave it out")

@@ -1,0 +1,1 @@
+"""Webhooks that go out: what endpoints are told of jobs."""
