@@ -10,6 +10,7 @@ from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
 from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
+from tests.storage.contract_next import TakingAlong
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
 from tests.storage.contract_work import LateResults, Leases, Polling, Workers
@@ -20,6 +21,7 @@ CONTRACT = (
     Listings,
     Programs,
     Polling,
+    TakingAlong,
     Leases,
     LateResults,
     Workers,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -41,7 +42,7 @@ from avtomat.storage.port.answers import (
 from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of, partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
 from avtomat.storage.proof.dump import Dump
 
 Answer = TypeVar("Answer")
@@ -195,12 +196,17 @@ class MemoryStore:
         return [] if known is None else memory_reads.held(known, limit)
 
     @_step
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+    ) -> Committed:
         """Write a decision, if its cause still counts."""
-        part, known = self._part(job), self._job(job)
-        if known is None:
-            return Committed(outcome=Outcome.UNKNOWN)
-        return self._told(part, memory_commit.commit(part, known, path, version, cause, writes, self.now_ms()))
+        part, known, now_ms = self._part(job), self._job(job), self.now_ms()
+        answer = Committed(outcome=Outcome.UNKNOWN)
+        if known is not None:
+            answer = memory_commit.commit(part, known, path, version, cause, writes, now_ms)
+        if wish is not None and answer.outcome is not Outcome.MOVED:
+            answer = replace(answer, handouts=memory_attempts.grant(part, wish, now_ms))
+        return self._told(part, answer)
 
     @_step
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:

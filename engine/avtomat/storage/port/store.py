@@ -42,7 +42,7 @@ from avtomat.storage.port.answers import (
     Taken,
     Wakeups,
 )
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
 
 OPERATOR_MAIL = frozenset({"cancel", "pause", "resume", "operate"})
 DUE_RETURNS_MAX = 5
@@ -145,7 +145,9 @@ class Store(Protocol):
     async def held(self, job: str, limit: int) -> list[Held]:
         """Up to `limit` dead attempts whose leases are live still, for people; by wire id."""
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+    ) -> Committed:
         """Write what one decision changes if `cause` still counts and the scope still has `version`; see `Outcome`.
 
         version 0 begins a scope of a fork (`DueCause begin`). The cause is used up with the write. The job's history
@@ -171,6 +173,9 @@ class Store(Protocol):
         come back in `revoked`, keep a record of 15 minutes with the reason `dead_because`, and count as live leases
         of the job until a result, a release or the end of the lease is seen. Ending the root closes everything.
         Attempts that no worker holds leave no record: they are `unknown` then.
+
+        With a `wish`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
+        `poll`: also one that this very commit has queued. What it takes wakes nobody.
 
         While the job is compensating, when the count of its live leases is (or becomes) 0 the store mails the root
         once per compensation: mail `unwind:<seq>` of kind `unwind`, empty body; <seq> is the history entry that set

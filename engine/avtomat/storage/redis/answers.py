@@ -130,8 +130,8 @@ def created_of(reply: Reply, asked: str) -> Created:
 
 
 def committed_of(reply: Reply) -> Committed:
-    """The answer of commit.lua."""
-    _, outcome, reason, version, seq, view, begins, revoked, mailed = reply
+    """The answer of commit.lua, or of commit_and_take.lua."""
+    _, outcome, reason, version, seq, view, begins, revoked, mailed, *handouts = reply
     return Committed(
         outcome=Outcome(outcome.decode()),
         reason=reason.decode(),
@@ -141,6 +141,7 @@ def committed_of(reply: Reply) -> Committed:
         begins=names_of(begins),
         revoked=tuple(Revoked(task_id=task_id.decode(), worker=worker.decode()) for task_id, worker in pairs(revoked)),
         mailed=bool(mailed),
+        handouts=tuple(map(handout_of, handouts[0])) if handouts else (),
     )
 
 

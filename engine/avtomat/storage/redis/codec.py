@@ -22,6 +22,7 @@ from avtomat.storage.port.writes import (
     Post,
     ResultCause,
     ScopeEnd,
+    Wish,
     Writes,
 )
 from avtomat.storage.redis.wire.socket import Argument
@@ -64,9 +65,15 @@ def create_arguments(new: NewJob) -> list[Argument]:
     return arguments
 
 
-def commit_arguments(job: str, path: str, version: int, cause: Cause, writes: Writes) -> list[Argument]:
-    """What commit.lua takes."""
+def commit_arguments(
+    job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None
+) -> list[Argument]:
+    """What commit.lua takes, or with a wish commit_and_take.lua."""
     arguments: list[Argument] = [job, path, version, *cause_arguments(cause, writes.shared)]
+    if wish is not None:
+        queues = dict.fromkeys(wish.queues)
+        arguments += wish_arguments(wish.worker, wish.nonce, wish.max_tasks, wish.lease_ms, wish.strides)
+        arguments += (len(queues), *queues)
     _add_writes(arguments, writes, partition_of(job), is_root=path == ROOT)
     return arguments
 
@@ -83,6 +90,14 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
             return "due", kind, number, "", "", "", shared
         case None:
             return "", "", "", "", "", "", shared
+
+
+def wish_arguments(
+    worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int]
+) -> tuple[Argument, ...]:
+    """Who takes attempts, and how, in five arguments; see taking.lua."""
+    packed = "".join(f"{client}\n{stride}\n" for client, stride in strides.items())
+    return named(worker), named(nonce), max_tasks, lease_ms, packed
 
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
