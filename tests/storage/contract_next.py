@@ -13,7 +13,7 @@ class TakingAlong:
         job, first = await world.with_leased()
         waiting, second = await world.with_task(body=b"params", priority=7, attempt_ms=60_000)
         answer = await world.commit(job, result(first), end=FINISHED, wish=wish())
-        [given] = answer.handouts
+        [given] = answer.handouts or ()
         assert answer.outcome == "ok"
         assert (given.task_id, given.job, given.queue, given.body, given.lease_ms) == (
             second,
@@ -34,7 +34,7 @@ class TakingAlong:
     async def test_an_attempt_that_the_commit_itself_has_queued_comes_along(self, world: World) -> None:
         job, first = await world.with_leased()
         answer = await world.commit(job, result(first), dispatch=task(f"{job}-second", body=b"next"), wish=wish())
-        [given] = answer.handouts
+        [given] = answer.handouts or ()
         assert (given.task_id, given.body) == (f"{job}-second", b"next")
         loaded = await world.load(job)
         assert given.loaded == loaded
@@ -45,7 +45,7 @@ class TakingAlong:
         job, first = await world.with_leased()
         _, earlier = await world.with_task()
         answer = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wish=wish())
-        assert [one.task_id for one in answer.handouts] == [earlier]
+        assert [one.task_id for one in answer.handouts or ()] == [earlier]
         assert await world.polled() == [f"{job}-second"]
 
     async def test_clients_take_turns_here_as_well(self, world: World) -> None:
@@ -53,7 +53,7 @@ class TakingAlong:
         of_a = [(await world.with_task(client="a"))[1] for _ in range(2)]
         of_b = [(await world.with_task(client="b"))[1] for _ in range(2)]
         answer = await world.commit(job, result(first), end=FINISHED, wish=wish(max_tasks=3, strides={"a": 250_000}))
-        assert [one.task_id for one in answer.handouts] == [of_a[0], of_b[0], of_a[1]]
+        assert [one.task_id for one in answer.handouts or ()] == [of_a[0], of_b[0], of_a[1]]
         assert await world.polled() == [of_b[1]]
 
     async def test_the_same_result_and_nonce_again_bring_the_same_attempt(self, world: World) -> None:
@@ -84,16 +84,16 @@ class TakingAlong:
                 await world.status(job, "paused")
         _, second = await world.with_task(queue="other")
         answer = await world.commit(job, cause, version=version, end=FINISHED, wish=wish(queues=["other"]))
-        assert (answer.outcome, [one.task_id for one in answer.handouts]) == (why, [second])
+        assert (answer.outcome, [one.task_id for one in answer.handouts or ()]) == (why, [second])
 
     async def test_a_commit_that_comes_again_because_the_scope_moved_takes_nothing_before(self, world: World) -> None:
         job, first = await world.with_leased()
         _, second = await world.with_task()
         await world.mailed(job, "signal", keeps_task=True)
         moved = await world.commit(job, result(first), version=1, end=FINISHED, wish=wish())
-        assert (moved.outcome, moved.handouts) == ("moved", ())
+        assert (moved.outcome, moved.handouts) == ("moved", None)
         answer = await world.commit(job, result(first), end=FINISHED, wish=wish())
-        assert [one.task_id for one in answer.handouts] == [second]
+        assert [one.task_id for one in answer.handouts or ()] == [second]
 
     async def test_tasks_of_parked_jobs_are_not_taken(self, world: World) -> None:
         job, first = await world.with_leased()
@@ -110,7 +110,7 @@ class TakingAlong:
         job, first = await world.with_leased()
         _, second = await world.with_task()
         answer = await world.commit(job, result(first), end=FINISHED, wish=wish("w2"))
-        assert [one.task_id for one in answer.handouts] == [second]
+        assert [one.task_id for one in answer.handouts or ()] == [second]
         assert await world.heartbeat(second, worker="w2") == []
 
     async def test_others_are_woken_for_what_is_left_and_only_then(self, world: World) -> None:
@@ -122,7 +122,7 @@ class TakingAlong:
         taken = await world.commit(
             job, result(first), dispatch=task(f"{job}-second", queue="own"), wish=wish(queues=queues, max_tasks=1)
         )
-        assert [one.queue for one in taken.handouts] == ["full"]
+        assert [one.queue for one in taken.handouts or ()] == ["full"]
         await world.heard.of((world.partition, "full"))
         await world.heard.of((world.partition, "own"))
 
@@ -130,7 +130,7 @@ class TakingAlong:
         job, first = await world.with_leased()
         world.heard.forget()
         taken = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wish=wish())
-        assert len(taken.handouts) == 1
+        assert len(taken.handouts or ()) == 1
         await world.with_task(queue="told later")
         await world.heard.of((world.partition, "told later"))
         assert not world.heard.has_heard_of((world.partition, QUEUE))

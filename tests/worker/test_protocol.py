@@ -93,7 +93,7 @@ def test_what_is_wrong_is_refused_by_the_schema(definition: str, message: Any) -
 
 def test_the_bodies_on_the_page_are_as_the_schema_says() -> None:
     bodies = [json.loads(body) for block in blocks("sh") for body in re.findall(r"-d '(.*?)'", block, re.DOTALL)]
-    definitions = ["WorkerRegistration", "Heartbeat", "TaskResult", "WorkerEvent"]
+    definitions = ["WorkerRegistration", "Heartbeat", "TaskResult", "TaskResult", "WorkerEvent"]
     for definition, body in zip(definitions, bodies, strict=True):
         check(definition, json.loads(json.dumps(body).replace("\\u2026", "0")))
     check("TaskPayload", json.loads(blocks("json")[0].replace("…", "0")))

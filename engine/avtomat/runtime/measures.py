@@ -123,7 +123,7 @@ class _Counted:
     ) -> Committed:
         answer = await self._store.commit(job, path, version, cause, writes, wish)
         self._tally.committed(version, cause, answer.outcome)
-        self._tally.handed_out += len(answer.handouts)
+        self._tally.handed_out += len(answer.handouts or ())
         return answer
 
     async def poll(

@@ -200,7 +200,14 @@ OPERATIONS: Final = (
         path="/_worker/tasks/result",
         id="deliverResult",
         door="worker",
-        summary="Deliver the result of a task, or a list of them",
+        summary="Deliver the result of a task, or a list of them, and take the next tasks with the answer",
+        parameters=(
+            Parameter(
+                name="next", text="Hand out tasks of these kinds, with commas; none waits.", schema={"type": "string"}
+            ),
+            Parameter(name="max", text="With next: how many at most, as `tasks`.", schema={"type": "integer"}),
+            Parameter(name="nonce", text="With next: the same again gets the same tasks.", schema={"type": "string"}),
+        ),
         body=("Map", "Maps"),
         answers={200: ("Map", "Maps")},
         refusals=(429,),

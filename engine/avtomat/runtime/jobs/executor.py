@@ -47,12 +47,16 @@ from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Ou
 from avtomat.storage.port.asking import ask
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
+from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Wish, Writes
 
 log = logging.getLogger(__name__)
 
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
+
+
+Wishing = Callable[[Writes], Wish | None]
+"""What a worker wants with a commit that writes this."""
 
 
 @value
@@ -127,18 +131,20 @@ class Executor:
         *,
         loaded: Loaded | None = None,
         task_id: str | None = None,
+        wish: Wishing | None = None,
     ) -> Handled:
         """Decide on `event` and commit it under `cause`. Raises StoreError while the store is away: nothing is lost
         then.
 
-        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known.
+        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known. `wish` says
+        what the commit is to hand out beside what it writes.
         """
         kept = await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
         self._enter(job)
         try:
-            return await self._handle(kept, cause, event)
+            return await self._handle(kept, cause, event, wish)
         finally:
             self._exit(job)
 
@@ -175,7 +181,7 @@ class Executor:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
-    async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
+    async def _handle(self, kept: Kept, cause: Cause, event: Event, wish: Wishing | None = None) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
                 decided = await self._decide(kept, event, cause)
@@ -183,7 +189,7 @@ class Executor:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
                 return await self._quarantine(kept, cause, broken)
-            answer = await self._commit(kept, cause, decided)
+            answer = await self._commit(kept, cause, decided, wish)
             if answer.outcome is not Outcome.MOVED or answer.loaded is None:
                 return self._conclude(kept, decided, answer)
             kept = await self._scopes.keep(answer.loaded)
@@ -225,11 +231,12 @@ class Executor:
 
     # --- committing ---------------------------------------------------------------------------------------------------
 
-    async def _commit(self, kept: Kept, cause: Cause, decided: Decided) -> Committed:
+    async def _commit(self, kept: Kept, cause: Cause, decided: Decided, wish: Wishing | None) -> Committed:
         job, scope, written = kept.head.job, kept.scope, decided.written
         if written is None:
             return await self._settle_ignored(kept, cause)
-        return await repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes))
+        wished = None if wish is None else wish(written.writes)
+        return await repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, wished))
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""

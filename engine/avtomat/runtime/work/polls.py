@@ -17,7 +17,6 @@ from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.handout import payload
-from avtomat.runtime.work.matchmaker import Standing
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
 from avtomat.runtime.work.results import OPEN_ATTEMPT
@@ -28,7 +27,7 @@ from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.codec import answer_as_json, dumps, loads
 from avtomat.storage.port.rules import STRIDE
 from avtomat.storage.port.store import EQUAL, Store
-from avtomat.storage.port.writes import ResultCause
+from avtomat.storage.port.writes import ResultCause, Wish
 
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
@@ -102,12 +101,17 @@ class Polls:
         seat.standings.add(standing)
         try:
             while True:
-                await self._learn_requirements()
+                await self.learn_requirements()
                 kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
                 self._queues.look(standing, kinds, seat.profile)
                 if gone():
                     return []
-                tasks = await self._take(asked, seat, standing)
+                queues = standing.queues
+                asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
+                repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
+                tasks = await self.take(asked, seat, repeated | asking)
+                if tasks:
+                    seat.merit.took(len(tasks))
                 left = until - time.monotonic()
                 if tasks or left <= 0 or not await self._queues.wait(standing, left):
                     return tasks
@@ -128,53 +132,73 @@ class Polls:
                     seat.merit.let_go()
             await repeat(lambda: self._store.release(worker, task_ids))
 
-    async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
-        queues = standing.queues
-        asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
-        repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
-        for partition, names in (repeated | asking).items():
+    async def take(self, asked: Poll, seat: Seat, asking: Mapping[int, Sequence[str]]) -> list[dict[str, Json]]:
+        """Take what is there now: ask partition by partition for these queues, until there is something."""
+        for partition, names in asking.items():
             claim, taken = self._queues.claim(partition, names), None
             try:
                 taken, tasks = await self._claim(partition, asked, seat, names)
             finally:
                 self._queues.answered(claim, taken)
             if tasks:
-                seat.merit.took(len(tasks))
                 return tasks
         return []
 
     async def _claim(
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
-        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
-
-        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
-        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None).
-        """
-        unanswered = seat.unanswered_in(partition, asked.nonce)
-        nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
-        tasks_max = min(asked.tasks_max, TASKS_PER_POLL_MAX)
+        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from."""
+        wish, is_repeat = self.wish(asked, seat, partition, names)
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
                     partition,
-                    asked.worker,
-                    names,
-                    nonce=nonce,
-                    max_tasks=tasks_max,
-                    lease_ms=self._lease_ms,
-                    strides=self._strides,
+                    wish.worker,
+                    wish.queues,
+                    nonce=wish.nonce,
+                    max_tasks=wish.max_tasks,
+                    lease_ms=wish.lease_ms,
+                    strides=wish.strides,
                 )
             )
-            taken = {handout.queue for handout in handouts}
-            is_repeat = unanswered is not None or any(handout.task_id in seat.held for handout in handouts)
-            if taken and asked.nonce:
-                seat.brought = partition, asked.nonce
-            ready = [await self._hand_out(asked.worker, seat, handout, nonce) for handout in handouts]
-            return None if taken and is_repeat else taken, [task for task in ready if task is not None]
         except (StoreError, asyncio.CancelledError):
-            seat.unanswered.append((partition, nonce))
+            seat.unanswered.append((partition, wish.nonce))
             raise
+        return await self.ready(partition, asked, seat, wish, handouts, is_repeat=is_repeat)
+
+    def wish(self, asked: Poll, seat: Seat, partition: int, names: Sequence[str]) -> tuple[Wish, bool]:
+        """What a poll wants of these queues, and whether it is a claim that comes again.
+
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
+        next under its nonce.
+        """
+        unanswered = seat.unanswered_in(partition, asked.nonce)
+        wish = Wish(
+            worker=asked.worker,
+            queues=tuple(names),
+            nonce=asked.nonce or unanswered or random_hex(NONCE_BYTES),
+            max_tasks=min(asked.tasks_max, TASKS_PER_POLL_MAX),
+            lease_ms=self._lease_ms,
+            strides=self._strides,
+        )
+        return wish, unanswered is not None
+
+    async def ready(
+        self, partition: int, asked: Poll, seat: Seat, wish: Wish, handouts: Sequence[Handout], *, is_repeat: bool
+    ) -> tuple[set[str] | None, list[dict[str, Json]]]:
+        """The tasks that the store gave, as the worker gets them, with the queues that they were taken from. What a
+        repeat brings was taken before, so nothing is known of the queues now (None).
+        """
+        taken = {handout.queue for handout in handouts}
+        is_repeat = is_repeat or any(handout.task_id in seat.held for handout in handouts)
+        if taken and asked.nonce:
+            seat.brought = partition, asked.nonce
+        try:
+            tasks = [await self._hand_out(asked.worker, seat, handout, wish.nonce) for handout in handouts]
+        except (StoreError, asyncio.CancelledError):
+            seat.unanswered.append((partition, wish.nonce))
+            raise
+        return None if taken and is_repeat else taken, [task for task in tasks if task is not None]
 
     async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
         """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
@@ -191,7 +215,7 @@ class Polls:
         seat.hold(handout.task_id, nonce)
         return task
 
-    async def _learn_requirements(self) -> None:
+    async def learn_requirements(self) -> None:
         """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
         that: they are put in line when it is known.
         """

@@ -65,7 +65,7 @@ class Queues:
 
     def __init__(self, partitions: int) -> None:
         self.hot: Counter[str] = Counter()
-        self._partitions = partitions
+        self.partitions = partitions
         self._known: dict[Place, Known] = {}
         self._matchmaker = Matchmaker()
         self._next_partition = 0
@@ -82,8 +82,8 @@ class Queues:
         """
         self._next_partition += 1
         found = []
-        for offset in range(self._partitions):
-            partition = (self._next_partition + offset) % self._partitions
+        for offset in range(self.partitions):
+            partition = (self._next_partition + offset) % self.partitions
             known = {queue: self._of(partition, queue) for queue in queues}
             names = [
                 queue
@@ -145,6 +145,29 @@ class Queues:
             known = self._known[partition, queue] = Known()
         return known
 
+    # --- a result that asks for more ----------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the engine is stopping."""
+        return self._closed
+
+    def queues_for(self, kinds: Sequence[str], profile: Profile | None) -> Sequence[str]:
+        """The queues that a worker with this registration may take from now."""
+        return self._matchmaker.queues_for(kinds, profile)
+
+    def is_next(self, partition: int, queue: str, merit: Merit, own: str | None = None) -> bool:
+        """Whether a worker with this merit, which did not wait, is the next to take from this queue, if it may hold
+        work: no poll that comes before it waits for that or is on its way. `own` is a queue that is about to get work.
+        """
+        known = self._of(partition, queue)
+        is_for_hot = known.is_for_hot
+        if not known.is_worth_asking:
+            if queue != own or not known.is_empty:
+                return False
+            is_for_hot = kind_of(queue) in self.hot
+        return not (is_for_hot and _is_cold(merit, queue)) and self._matchmaker.comes_first(queue, merit)
+
     # --- polls --------------------------------------------------------------------------------------------------------
 
     def standing(self, merit: Merit) -> Standing:
@@ -198,7 +221,7 @@ class Queues:
             known.news += 1
             known.asking = 0
             known.is_empty = known.is_for_hot = False
-        self.unread.update(range(self._partitions))
+        self.unread.update(range(self.partitions))
         self._matchmaker.call_one_of_each()
 
     def polls_waiting(self) -> int:
@@ -232,7 +255,7 @@ class Queues:
 
     def _may_hold_work(self, queue: str, merit: Merit | None = None) -> bool:
         """Whether there may be work for a worker with this merit (None: for any)."""
-        for partition in range(self._partitions):
+        for partition in range(self.partitions):
             known = self._of(partition, queue)
             if known.is_worth_asking and not (known.is_for_hot and merit is not None and _is_cold(merit, queue)):
                 return True

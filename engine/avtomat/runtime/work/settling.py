@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import LeaseLost, TaskFailed, WorkerAnswer
@@ -20,12 +20,23 @@ from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.rules import job_of_task, own_tasks
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import ResultCause
+from avtomat.storage.port.writes import ResultCause, Wish, Writes
 
 _SPOILT: Final = frozenset(
     {"INTERNAL_ERROR", "DEPENDENCY_ERROR", "RESOURCE_EXHAUSTED_ERROR", "CONTRACT_VIOLATION_ERROR", "SECURITY_ERROR"}
 )
 """Errors of the worker rather than of what it was asked to do."""
+
+
+class Along(Protocol):
+    """What a worker wants beside the answer to its result: `wish` is asked once the decision is known, and `answer` is
+    the store's to both.
+    """
+
+    answer: Committed | None
+
+    def wish(self, writes: Writes) -> Wish | None:
+        """What the store is to give in the step of this commit."""
 
 
 class Settling:
@@ -40,15 +51,17 @@ class Settling:
         self._registrations = registrations
         self._vault = vault
 
-    async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
-        """Use a worker's result once; the answer says whether it was, and if not, why."""
+    async def result(self, body: Mapping[str, Json], along: Along | None = None) -> dict[str, Json]:
+        """Use a worker's result once; the answer says whether it was, and if not, why. `along` is what the store is to
+        give the worker in the same step.
+        """
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
         if not own_tasks([task_id], self._store.partitions) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
         if self._vault.names and says_words(event):
             event = await self._blanked(event, job, task_id)
-        return await self.settle(job, cause_of(task_id, worker, body, event), event)
+        return await self.settle(job, cause_of(task_id, worker, body, event), event, along)
 
     async def event(self, body: Mapping[str, Json]) -> None:
         """Keep the progress that a worker reports with its attempt; other events are not kept."""
@@ -57,9 +70,14 @@ class Settling:
             note = dumps(progress_of(progress))
             await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
 
-    async def settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
+    async def settle(
+        self, job: str, cause: ResultCause, event: WorkerAnswer, along: Along | None = None
+    ) -> dict[str, Json]:
         """Let the job go on with how an attempt ended."""
-        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
+        wish = None if along is None else along.wish
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id, wish=wish)
+        if along is not None:
+            along.answer = handled.answer
         seat = self._registrations.seats.find(cause.worker)
         if seat is not None and cause.task_id in seat.held:
             del seat.held[cause.task_id]

@@ -141,7 +141,7 @@ def committed_of(reply: Reply) -> Committed:
         begins=names_of(begins),
         revoked=tuple(Revoked(task_id=task_id.decode(), worker=worker.decode()) for task_id, worker in pairs(revoked)),
         mailed=bool(mailed),
-        handouts=tuple(map(handout_of, handouts[0])) if handouts else (),
+        handouts=tuple(map(handout_of, handouts[0])) if handouts and outcome != b"moved" else None,
     )
 
 

@@ -1,0 +1,146 @@
+"""Give a worker its next tasks together with the answer to its result.
+
+The store takes them in the step of the commit, so that a worker with work before it costs a request and a step of the
+store less for each task. Nothing is waited for, and nobody is passed over: a queue is asked only where no poll waits
+here that comes before this worker, and none is on its way to the queue.
+
+Whatever becomes of the result, the worker is free and gets tasks: also when the result is ignored or a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from avtomat.core.formula import Json
+from avtomat.errors import StoreError
+from avtomat.runtime.work.polls import KINDS_PER_POLL_MAX, Poll, Polls
+from avtomat.runtime.work.queues import Claim, Queues
+from avtomat.runtime.work.registrations import Registrations
+from avtomat.runtime.work.seats import Seat
+from avtomat.runtime.work.settling import Settling
+from avtomat.storage.port.answers import Committed, Outcome
+from avtomat.storage.port.rules import partition_of
+from avtomat.storage.port.writes import Wish, Writes
+
+
+class Along:
+    """The claim that goes along with one commit. `wish` is made when the decision is known, and is the same when the
+    commit comes again; `answer` is the store's, None until it came.
+    """
+
+    def __init__(self, polls: Polls, queues: Queues, asked: Poll, seat: Seat, names: Sequence[str], job: str) -> None:
+        self._polls = polls
+        self._queues = queues
+        self._asked = asked
+        self._seat = seat
+        self._names = names
+        self._claim: Claim | None = None
+        self._made: Wish | None = None
+        self._has_looked = False
+        self.partition = partition_of(job)
+        self.answer: Committed | None = None
+        self._is_repeat = False
+
+    def wish(self, writes: Writes) -> Wish | None:
+        """What the worker wants of the store with this commit; None where there is nothing for it."""
+        self._has_looked = True
+        if self._claim is None and (names := self._worth_asking(writes)):
+            self._claim = self._queues.claim(self.partition, names)
+            self._made, self._is_repeat = self._polls.wish(self._asked, self._seat, self.partition, names)
+        return self._made
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the queues of this partition were looked at: what the commit queued since is for those it woke."""
+        return self._has_looked and (
+            self._made is None or (self.answer is not None and self.answer.handouts is not None)
+        )
+
+    async def tasks(self) -> list[dict[str, Json]]:
+        """What the store gave, ready for the worker. Must follow once the commit is over, however."""
+        wish, claim = self._made, self._claim
+        if wish is None or claim is None:
+            return []
+        handouts = None if self.answer is None else self.answer.handouts
+        taken, tasks = None, list[dict[str, Json]]()
+        try:
+            if handouts is None:
+                self._seat.unanswered.append((self.partition, wish.nonce))
+            else:
+                taken, tasks = await self._polls.ready(
+                    self.partition, self._asked, self._seat, wish, handouts, is_repeat=self._is_repeat
+                )
+        finally:
+            self._queues.answered(claim, taken)
+        return tasks
+
+    def _worth_asking(self, writes: Writes) -> Sequence[str]:
+        """The queues that may hold work which this worker is the next to get, that of the commit's own task among
+        them.
+        """
+        if self.partition in self._seat.repeated_in(self._asked.nonce):
+            return self._names
+        dispatch = writes.dispatch
+        own = None if dispatch is None or dispatch.not_before_ms is not None else dispatch.queue
+        return [queue for queue in self._names if self._queues.is_next(self.partition, queue, self._seat.merit, own)]
+
+
+class Following:
+    """Results that ask for the next tasks, near one replica."""
+
+    def __init__(self, registrations: Registrations, queues: Queues, settling: Settling, polls: Polls) -> None:
+        self._registrations = registrations
+        self._queues = queues
+        self._settling = settling
+        self._polls = polls
+
+    async def result(
+        self, body: Mapping[str, Json], asked: Poll, gone: Callable[[], bool]
+    ) -> tuple[dict[str, Json], list[dict[str, Json]]]:
+        """Use a result as `Settling.result` does; with its answer come tasks, if there are some at once. The worker is
+        the one of `asked`.
+        """
+        seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        if self._queues.is_closed or seat.leaving is not None or asked.tasks_max <= 0:
+            return await self._settling.result(body), []
+        if asked.hot is not None:
+            self._registrations.told_hot(seat, asked.hot)
+        await self._polls.learn_requirements()
+        kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
+        names = self._queues.queues_for(kinds, seat.profile)
+        if gone():
+            return await self._settling.result(body), []
+        along = Along(self._polls, self._queues, asked, seat, names, str(body["job_id"]))
+        try:
+            said = await self._settling.result(body, along)
+        except BaseException:
+            await along.tasks()
+            raise
+        tasks = await along.tasks()
+        if not tasks and not gone():
+            with suppress(StoreError):  # the result is used: the next poll brings what was taken
+                tasks = await self._elsewhere(asked, seat, names, along)
+        if tasks:
+            seat.merit.took(len(tasks))
+        return said, tasks
+
+    async def _elsewhere(self, asked: Poll, seat: Seat, names: Sequence[str], along: Along) -> list[dict[str, Json]]:
+        """What waits where the commit did not look: in another partition; or here, when there was no commit. A repeat
+        may be one of a request whose tasks another replica handed out.
+        """
+        answer = along.answer
+        if answer is not None and answer.outcome is Outcome.DUPLICATE and asked.nonce:
+            asking = {part: names for part in range(self._queues.partitions) if names}
+        else:
+            looked_at = {along.partition} if along.has_looked else set[int]()
+            asking = self._next_in(set(range(self._queues.partitions)) - looked_at, names, seat)
+        return await self._polls.take(asked, seat, asking)
+
+    def _next_in(self, partitions: Iterable[int], names: Sequence[str], seat: Seat) -> dict[int, Sequence[str]]:
+        found = dict[int, Sequence[str]]()
+        for partition in partitions:
+            mine = [queue for queue in names if self._queues.is_next(partition, queue, seat.merit)]
+            if mine:
+                found[partition] = mine
+        return found
