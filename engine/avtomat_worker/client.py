@@ -20,10 +20,11 @@ import orjson
 from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import PROTOCOL_VERSION, Assignment, Json, parse_assignment
-from avtomat_worker.ports import Orders, Poll, Receipt
+from avtomat_worker.ports import Delivery, Orders, Poll, Receipt
 
 logger = logging.getLogger(__name__)
 
+NOTHING: frozenset[str] = frozenset()
 PREFIX = "/_worker"
 _PASSING = {408, 425, 429}
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
@@ -52,9 +53,11 @@ class EngineClient:
         if self._http is not None:
             await self._http.close()
 
-    async def register(self, body: bytes) -> None:
-        """Make this worker known, with what it can do."""
-        await self._request("POST", "/workers/register", body)
+    async def register(self, body: bytes) -> frozenset[str]:
+        """Make this worker known, with what it can do; returns what the engine offers beside the four calls."""
+        answer = await self._request("POST", "/workers/register", body)
+        offers = answer.get("offers") if isinstance(answer, dict) else None
+        return frozenset(offer for offer in offers if isinstance(offer, str)) if isinstance(offers, list) else NOTHING
 
     async def heartbeat(self, body: bytes) -> Orders:
         """Say that the worker lives and what it holds."""
@@ -79,20 +82,30 @@ class EngineClient:
         path = f"/workers/{self._worker_id}/tasks/next"
         wait_s = poll.timeout_s + self._limits.request_timeout_s
         answer = await self._request("GET", path, query=query, timeout_s=wait_s)
-        payloads = answer if isinstance(answer, list) else [answer] if answer else []
+        return self._assignments(answer if isinstance(answer, list) else [answer] if answer else [])
+
+    async def deliver(self, results: Sequence[bytes], wish: Poll | None = None) -> Delivery:
+        """Hand results over, as one request; with a wish, which waits for nothing, ask for tasks as well."""
+        body = results[0] if len(results) == 1 else b"[" + b",".join(results) + b"]"
+        query = None
+        if wish is not None:
+            query = {"next": ",".join(wish.kinds), "max": str(wish.tasks_max), "nonce": wish.nonce}
+        answer = await self._request("POST", "/tasks/result", body, query=query)
+        told = answer if isinstance(answer, dict) else {}
+        receipts = answer if isinstance(answer, list) else told.get("answers", [answer])
+        if not isinstance(receipts, list) or len(receipts) != len(results):
+            raise EngineUnavailableError(f"{len(results)} results were sent, other receipts came back: {answer!r:.80}")
+        tasks = told.get("tasks")
+        return Delivery(
+            receipts=tuple(map(_receipt, receipts)),
+            assignments=tuple(self._assignments(tasks if isinstance(tasks, list) else [])),
+        )
+
+    def _assignments(self, payloads: Sequence[Json]) -> list[Assignment]:
         parsed = [parse_assignment(payload, self._limits.lease_default_s) for payload in payloads]
         if None in parsed:
             logger.error("the engine sent a task without job_id, task_id or type; it is left alone")
         return [assignment for assignment in parsed if assignment is not None]
-
-    async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
-        """Hand results over, as one request; the receipts are in their order."""
-        body = results[0] if len(results) == 1 else b"[" + b",".join(results) + b"]"
-        answer = await self._request("POST", "/tasks/result", body)
-        receipts = answer if isinstance(answer, list) else [answer]
-        if len(receipts) != len(results):
-            raise EngineUnavailableError(f"{len(results)} results were sent, {len(receipts)} receipts came back")
-        return [_receipt(each) for each in receipts]
 
     async def event(self, body: bytes) -> None:
         """Tell the engine something about a task."""
