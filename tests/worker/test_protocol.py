@@ -140,6 +140,7 @@ async def test_an_answer_of_another_number_of_receipts_is_no_answer(engine: Fake
 
     async with EngineClient(engine.url, worker_id="w", token=None, limits=Limits()) as client:
         engine.receipt = {"status": "ignored", "reason": "stale_task"}
-        assert [receipt.reason for receipt in await client.deliver([b'{"a":1}', b'{"a":2}'])] == ["stale_task"] * 2
+        delivery = await client.deliver([b'{"a":1}', b'{"a":2}'])
+        assert [receipt.reason for receipt in delivery.receipts] == ["stale_task"] * 2
         with pytest.raises(EngineUnavailableError, match="receipts"):
             await client.deliver([b'{"a":1},{"a":2}', b'{"a":3}'])
