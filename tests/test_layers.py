@@ -148,6 +148,13 @@ def test_the_runner_of_tests_loads_neither_a_web_server_nor_redis(tmp_path: Path
     assert not packages & {"aiohttp", "redis", "hiredis", "sqlite3", "uvloop", "fakeredis"}
 
 
+def test_an_engine_that_serves_loads_no_description_of_its_api() -> None:
+    program = "import sys; import avtomat.api.app; print([name for name in sys.modules if 'openapi' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
 def test_help_loads_no_other_package_and_no_command() -> None:
     modules = modules_after("--help")
     ours = {name for name in modules if name.partition(".")[0] in {"avtomat", "avtomat_worker"}}

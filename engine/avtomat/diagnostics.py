@@ -1,4 +1,4 @@
-"""Say what the checker found, where, and how to mend it.
+"""Say what the checker found, where, and how to fix it.
 
 A `Diagnostic` is a value: the compiler collects all of them and raises for nothing an author can do. How they are
 printed (text with a frame, JSON, GitHub annotations, SARIF) is the command line's business.

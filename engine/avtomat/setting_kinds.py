@@ -88,10 +88,10 @@ def _refuse_no_url(text: str) -> None:
     try:
         port = urlsplit(text).port
     except ValueError as wrong:
-        what = "its port is no number from 1 to 65535" if "ort" in str(wrong) else "its host is not written as one"
+        what = "its port is not a number from 1 to 65535" if "ort" in str(wrong) else "its host is not written as one"
         raise UnfitValueError(f"is not a URL: {what}") from None
     if port == 0:
-        raise UnfitValueError("is not a URL: its port is no number from 1 to 65535")
+        raise UnfitValueError("is not a URL: its port is not a number from 1 to 65535")
 
 
 def parse_hosts(value: object) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def _check_host(text: str) -> None:
     except ValueError:
         host, port = "", None
     if port is not None and not 0 < port < 65_536:
-        raise UnfitValueError(f"{text!r} has a port that is no number from 1 to 65535")
+        raise UnfitValueError(f"{text!r} has a port that is not a number from 1 to 65535")
     if _HOST_NAME.fullmatch(host) and not _NUMBERS_ALONE.fullmatch(host):
         return
     try:
@@ -262,7 +262,7 @@ def parse_secrets(value: object) -> Mapping[str, SecretSource]:
 def secret_name(name: str) -> str:
     """The name itself if a blueprint can say it."""
     if not _SECRET_NAME.fullmatch(name):
-        raise UnfitValueError(f"{name!r} is not a name of a secret: small letters, digits and _, at most 64", name)
+        raise UnfitValueError(f"{name!r} is not a name of a secret: lower-case letters, digits and _, at most 64", name)
     return name
 
 

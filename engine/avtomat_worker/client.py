@@ -84,12 +84,12 @@ class EngineClient:
         answer = await self._request("GET", path, query=query, timeout_s=wait_s)
         return self._assignments(answer if isinstance(answer, list) else [answer] if answer else [])
 
-    async def deliver(self, results: Sequence[bytes], wish: Poll | None = None) -> Delivery:
-        """Hand results over, as one request; with a wish, which waits for nothing, ask for tasks as well."""
+    async def deliver(self, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        """Hand results over, as one request; with `wanted`, which waits for nothing, ask for tasks as well."""
         body = results[0] if len(results) == 1 else b"[" + b",".join(results) + b"]"
         query = None
-        if wish is not None:
-            query = {"next": ",".join(wish.kinds), "max": str(wish.tasks_max), "nonce": wish.nonce}
+        if wanted is not None:
+            query = {"next": ",".join(wanted.kinds), "max": str(wanted.tasks_max), "nonce": wanted.nonce}
         answer = await self._request("POST", "/tasks/result", body, query=query)
         told = answer if isinstance(answer, dict) else {}
         receipts = answer if isinstance(answer, list) else told.get("answers", [answer])

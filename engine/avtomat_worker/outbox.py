@@ -4,7 +4,7 @@
 - Results that became ready while a request was under way go together in the next one.
 - A batch that is refused is sent one by one, so that one wrong result harms no other. A result that is refused alone
   is replaced by a failure that says so: otherwise the job would wait for the end of the lease.
-- Where the engine offers it, results ask for the next tasks (`wish`), and `took` gets what came with their receipts.
+- Where the engine offers it, results ask for the next tasks (`wanted`), and `took` gets what came with their receipts.
 - The memory is bounded by asking for no new tasks: see `has_room`.
 """
 
@@ -54,10 +54,10 @@ class Outbox:
         clock: Clock,
         changed: Signal,
         rng: random.Random,
-        wish: Callable[[], Poll | None],
+        wanted: Callable[[], Poll | None],
         took: Callable[[Sequence[Assignment]], None],
     ) -> None:
-        self._wish = wish
+        self._wanted = wanted
         self._took = took
         self._client = client
         self._register = register
@@ -155,14 +155,14 @@ class Outbox:
                 self._delivered(parcel, receipt)
 
     async def _ask(self, bodies: Sequence[bytes]) -> Delivery:
-        wish = self._wish()
-        self.is_asking = wish is not None
+        wanted = self._wanted()
+        self.is_asking = wanted is not None
         try:
-            delivery = await self._client.deliver(bodies, wish)
+            delivery = await self._client.deliver(bodies, wanted)
         finally:
             self.is_asking = False
             self._changed.notify()
-        if wish is not None:
+        if wanted is not None:
             self._took(delivery.assignments)
         return delivery
 
@@ -177,7 +177,7 @@ class Outbox:
             await self._register()
 
     async def _refused(self, batch: list[Parcel], error: EngineRefusedError) -> None:
-        if error.is_about_the_token:  # an operator can mend it; the results are worth the wait
+        if error.is_about_the_token:  # an operator can fix it; the results are worth the wait
             await self._put_off(error)
         elif len(batch) > 1:
             self._one_by_one.update(parcel.task_id for parcel in batch)

@@ -61,8 +61,8 @@ class EnginePort(Protocol):
     async def poll(self, poll: Poll) -> list[Assignment]:
         """Wait for tasks; none is an answer too."""
 
-    async def deliver(self, results: Sequence[bytes], wish: Poll | None = None) -> Delivery:
-        """Hand results over; with a wish, which waits for nothing, ask for tasks as well."""
+    async def deliver(self, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        """Hand results over; with `wanted`, which waits for nothing, ask for tasks as well."""
 
     async def event(self, body: bytes) -> None:
         """Tell the engine something about a task."""

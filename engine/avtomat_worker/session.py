@@ -66,7 +66,7 @@ class Session:
             clock=clock,
             changed=self._changed,
             rng=rng,
-            wish=self._wish,
+            wanted=self._wanted,
             took=self._took,
         )
         self._running = RunningTasks(
@@ -173,7 +173,7 @@ class Session:
         results_ask = self._outbox.is_asking or (NEXT in self._offers and self._outbox.is_due)
         return self._running.free > 0 and self._outbox.has_room and not results_ask
 
-    def _wish(self) -> Poll | None:
+    def _wanted(self) -> Poll | None:
         """What results that are sent now ask for."""
         free = self._running.free
         if (

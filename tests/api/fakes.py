@@ -11,6 +11,7 @@ from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
+from avtomat.runtime.incoming.hooks import Taken
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
@@ -122,10 +123,10 @@ class Clients:
 
 @dataclass
 class Operators:
-    """Cancels jobs at once, notes every other wish, and refuses to resume."""
+    """Cancels jobs at once, notes every other request, and refuses to resume."""
 
     clients: Clients
-    wishes: list[OperatorEvent] = field(default_factory=list)
+    requests: list[OperatorEvent] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     compensates: list[bool] = field(default_factory=list)
 
@@ -152,7 +153,7 @@ class Operators:
         self.keys.append(key)
         if isinstance(event, ResumeRequested):
             raise RequestRefused("nothing was changed: the job is not paused", status=409, code="job.state", hint="no")
-        self.wishes.append(event)
+        self.requests.append(event)
         return self.clients.jobs_by_id.get(job_id)
 
     async def rerun(
@@ -194,6 +195,22 @@ class Signals:
         fresh = not signal.id or all((one.id, sender) != (signal.id, by) for one, sender in self.taken)
         self.taken.append((signal, by))
         return fresh
+
+
+@dataclass
+class Hooks:
+    """Takes the requests of every hook whose header X-Token is right, and notes them."""
+
+    taken: list[tuple[str, str, Json]] = field(default_factory=list)
+
+    def admit(self, blueprint: str, name: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
+        if headers.get("x-token") != "right":
+            raise RequestRefused("that is not the token", status=401, code="hook.signature")
+        return blueprint, name
+
+    async def take(self, admitted: tuple[str, str], body: Json) -> Taken:
+        self.taken.append((*admitted, body))
+        return Taken(status="accepted", job_id="00" + "a" * 24)
 
 
 @dataclass
@@ -320,6 +337,7 @@ class FakeEngine:
     signals: Signals = field(init=False)
     approvals: Approvals = field(init=False)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
+    hooks: Hooks = field(init=False)
     programs: Any = None
     store: Any = None
     reasons: dict[str, Json] = field(default_factory=dict)
@@ -333,6 +351,7 @@ class FakeEngine:
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)
+        self.hooks = Hooks()
         self.approvals = Approvals(self.clients)
 
     def readiness(self) -> tuple[bool, dict[str, Json]]:

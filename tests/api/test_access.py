@@ -123,15 +123,15 @@ CLIENT_OPERATIONS = [operation for operation in OPERATIONS if operation.door == 
 
 
 @pytest.mark.parametrize("scope", Scope)
-@pytest.mark.parametrize("operation", CLIENT_OPERATIONS, ids=lambda each: each.id)
+@pytest.mark.parametrize("operation", CLIENT_OPERATIONS, ids=lambda each: each.route.id)
 async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
     serve: Any, operation: Operation, scope: Scope
 ) -> None:
     site = await serve(scoped(scope))
-    path = operation.path.format(job="job1", blueprint="hello", name="hello", state="ask")
-    answer = await as_(site, "ann", operation.method, path)
+    path = operation.route.path.format(job="job1", blueprint="hello", name="hello", state="ask")
+    answer = await as_(site, "ann", operation.route.method, path)
 
-    assert (answer.status == 403) is not bool(held_with([scope]) & set(operation.scopes))
+    assert (answer.status == 403) is not bool(held_with([scope]) & set(operation.route.scopes))
     if answer.status == 403:
         assert answer.code == "auth.scope"
         assert scope in answer.json["detail"]
@@ -139,9 +139,8 @@ async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
 
 def test_scopes_hold_what_they_are_said_to_hold() -> None:
     """The table of docs/clients.md, by name."""
-    opened = {
-        scope: {each.id for each in CLIENT_OPERATIONS if held_with([scope]) & set(each.scopes)} for scope in Scope
-    }
+    routes = [operation.route for operation in CLIENT_OPERATIONS]
+    opened = {scope: {each.id for each in routes if held_with([scope]) & set(each.scopes)} for scope in Scope}
     reading = {
         "listJobs",
         "listApprovals",
@@ -165,23 +164,23 @@ def test_scopes_hold_what_they_are_said_to_hold() -> None:
     assert not opened[Scope.OPERATOR] & {"submitJob", "restoreBlueprint"}
     assert opened[Scope.AUTHOR] >= reading | {"restoreBlueprint"}
     assert not opened[Scope.AUTHOR] & (verbs | {"submitJob"})
-    assert opened[Scope.ADMIN] == {each.id for each in CLIENT_OPERATIONS}
+    assert opened[Scope.ADMIN] == {each.id for each in routes}
 
 
 def test_every_operation_of_the_clients_door_has_scopes_and_openapi_shows_them() -> None:
     paths = openapi_document()["paths"]
 
-    for operation in CLIENT_OPERATIONS:
-        told = paths[operation.path][operation.method]
-        assert operation.scopes
-        assert {role for each in told["security"] for roles in each.values() for role in roles} == set(operation.scopes)
-        assert operation.scopes[0] in told["description"]
+    for route in (operation.route for operation in CLIENT_OPERATIONS):
+        told = paths[route.path][route.method.lower()]
+        assert route.scopes
+        assert {role for each in told["security"] for roles in each.values() for role in roles} == set(route.scopes)
+        assert route.scopes[0] in told["description"]
         assert "429" in told["responses"]
 
 
 def test_every_route_of_the_clients_door_is_in_the_table() -> None:
     routes = {(method, path) for method, path in App(FakeEngine()).router.routes if path.startswith("/api/")}  # type: ignore[arg-type]
-    described = {(operation.method.upper(), operation.path) for operation in CLIENT_OPERATIONS}
+    described = {(operation.route.method, operation.route.path) for operation in CLIENT_OPERATIONS}
     heads = {("HEAD", path) for method, path in described if method == "GET"}
 
     assert routes == described | heads | {("POST", "/api/v1/jobs/{blueprint}")}

@@ -156,9 +156,9 @@ async def test_a_job_is_cancelled(kept: Site, capsys: pytest.CaptureFixture[str]
         (("show", "nobody"), 3, "there is no job 'nobody'"),
         (("list", "--token", "wrong"), 4, "the token is wrong"),
         (("list", "--url", "http://127.0.0.1:1"), 5, "no engine answers at http://127.0.0.1:1"),
-        (("list", "--url", "ftp://x"), 2, "is no address of an engine"),
-        (("list", "--url", "http://127.0.0.1:99999"), 2, "is no address of an engine"),
-        (("list", "--url", "http://[::1"), 2, "is no address of an engine"),
+        (("list", "--url", "ftp://x"), 2, "is not an address of an engine"),
+        (("list", "--url", "http://127.0.0.1:99999"), 2, "is not an address of an engine"),
+        (("list", "--url", "http://[::1"), 2, "is not an address of an engine"),
         (("list", "--status", "faild"), 2, "did you mean failed?"),
     ],
 )
@@ -191,7 +191,7 @@ async def test_a_wish_of_an_operator_is_passed_on(
 ) -> None:
     assert await avtomat("jobs", *arguments) == 0
 
-    assert kept.engine.operators.wishes == [event]
+    assert kept.engine.operators.requests == [event]
     assert capsys.readouterr().out == "job1 waiting_for_worker\n"
 
 
@@ -238,4 +238,4 @@ async def test_blueprints_are_listed_and_restored(kept: Site, capsys: pytest.Cap
 
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["hello  d1", "hello  d1 is current"]
-    assert "'abc' is no version: that is 8 to 64 of the digits 0-9 and a-f" in printed.err
+    assert "'abc' is not a version: that is 8 to 64 of the digits 0-9 and a-f" in printed.err

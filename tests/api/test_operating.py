@@ -43,7 +43,7 @@ async def test_a_wish_reaches_the_engine_with_who_and_why(
     answer = await site.post(f"{JOB}/{action}", json=body)
 
     assert (answer.status, answer.json["id"]) == (202, "job0")
-    assert site.engine.operators.wishes == [event]
+    assert site.engine.operators.requests == [event]
 
 
 async def test_a_wish_needs_no_body(site: Site) -> None:
@@ -94,7 +94,7 @@ async def test_a_slip_in_the_body_changes_nothing_and_is_pointed_at(
     answer = await site.post(f"{JOB}/{action}", json=body)
 
     assert (answer.status, answer.code, answer.json["pointer"]) == (422, "request.invalid", pointer)
-    assert not site.engine.operators.wishes
+    assert not site.engine.operators.requests
     assert not site.engine.operators.compensates
 
 
@@ -152,4 +152,4 @@ async def test_a_key_that_is_none_is_refused_and_changes_nothing(site: Site) -> 
     answer = await site.post(f"{JOB}/pause", headers={"Idempotency-Key": "x" * 256})
 
     assert (answer.status, answer.code) == (422, "request.header")
-    assert not site.engine.operators.wishes
+    assert not site.engine.operators.requests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,138 @@ async def test_the_cookie_opens_the_pages_and_not_the_api(locked: Site) -> None:
     value = right.headers["Set-Cookie"].partition(";")[0]
 
     assert (await locked.get("/api/v1/jobs", headers={"Cookie": value})).status == 401
+
+
+CLIENTS = """\
+[clients.shop]
+tokens = ["{shop}"]
+blueprints = ["pay"]
+
+[clients.other]
+tokens = ["{other}"]
+
+[clients.desk]
+tokens = ["{desk}"]
+scopes = ["operator"]
+
+[clients.board]
+tokens = ["{board}"]
+scopes = ["viewer"]
+
+[clients.slow]
+tokens = ["{slow}"]
+rate = {{requests = 2, per = "1h"}}
+"""
+
+
+def clients_file(*left_out: str) -> str:
+    names = ("shop", "other", "desk", "board", "slow")
+    written = CLIENTS.format(**{name: f"sha256:{sha256(name.encode()).hexdigest()}" for name in names})
+    for name in left_out:
+        written = re.sub(rf"\[clients\.{name}\]\n(?:.+\n)*", "", written)
+    return written
+
+
+@pytest.fixture
+async def shared(tmp_path: Path) -> AsyncIterator[Site]:
+    """An engine with clients.toml, and no token in its settings."""
+    (tmp_path / "unseen.yaml").write_text(PAY.replace("blueprint: pay", "blueprint: unseen"))
+    (tmp_path / "clients.toml").write_text(clients_file())
+    engine = await started(tmp_path, clients=tmp_path / "clients.toml", worker_token="w" * 40)
+    async with site_of(engine) as site:
+        yield site
+    await engine.stop()
+
+
+async def logged_in(site: Site, token: str) -> dict[str, str]:
+    answer = await site.post("/ui/login", data={"token": token}, headers=own(site), allow_redirects=False)
+    assert answer.status == 303
+    return {"Cookie": answer.headers["Set-Cookie"].partition(";")[0], **own(site)}
+
+
+async def job_of(site: Site, token: str) -> str:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await site.post("/api/v1/blueprints/pay/jobs", json={"input": {"note": "n"}}, headers=headers)
+    return str(answer.json["job_id"])
+
+
+async def test_a_client_of_the_file_sees_its_own_jobs_and_blueprints(shared: Site) -> None:
+    mine, others, cookie = await job_of(shared, "shop"), await job_of(shared, "other"), await logged_in(shared, "shop")
+
+    jobs = (await shared.get("/ui/jobs", headers=cookie)).raw.decode()
+    blueprints = (await shared.get("/ui/blueprints", headers=cookie)).raw.decode()
+
+    assert mine in jobs
+    assert others not in jobs
+    assert "unseen" not in jobs + blueprints
+    assert (await shared.get(f"/ui/jobs/{mine}", headers=cookie)).status == 200
+    assert (await shared.get(f"/ui/jobs/{others}", headers=cookie)).status == 404
+    assert (await shared.get("/ui/blueprints/unseen", headers=cookie)).status == 404
+
+
+@pytest.mark.parametrize("page", ["workers", "queues", "engine"])
+async def test_what_belongs_to_no_client_is_for_viewers(shared: Site, page: str) -> None:
+    client, viewer = await logged_in(shared, "shop"), await logged_in(shared, "board")
+
+    refused = await shared.get(f"/ui/{page}", headers=client)
+
+    assert refused.status == 403
+    assert "viewer" in refused.raw.decode()
+    assert f'href="/ui/{page}"' not in (await shared.get("/ui/jobs", headers=client)).raw.decode()
+    assert (await shared.get(f"/ui/{page}", headers=viewer)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("who", "actions"),
+    [("shop", {"cancel"}), ("board", set()), ("desk", {"pause", "cancel", "skip", "rerun"})],
+)
+async def test_a_page_offers_and_takes_what_the_api_would(shared: Site, who: str, actions: set[str]) -> None:
+    job, cookie = await job_of(shared, "shop"), await logged_in(shared, who)
+
+    page = (await shared.get(f"/ui/jobs/{job}", headers=cookie)).raw.decode()
+    taken = {
+        action
+        for action in ("pause", "skip", "rerun", "cancel")
+        if (await shared.post(f"/ui/jobs/{job}/{action}", data={}, headers=cookie, allow_redirects=False)).status != 403
+    }
+
+    assert set(re.findall(rf'action="/ui/jobs/{job}/(\w+)"', page)) == actions
+    assert taken == actions
+
+
+async def test_a_session_ends_with_its_token(shared: Site, tmp_path: Path) -> None:
+    cookie = await logged_in(shared, "board")
+
+    (tmp_path / "clients.toml").write_text(clients_file("board"))
+    await shared.engine.access.load()
+
+    assert (await shared.get("/ui/jobs", headers=cookie, allow_redirects=False)).status == 303
+    wrong = await shared.post("/ui/login", data={"token": "board"}, headers=own(shared), allow_redirects=False)
+    assert wrong.status == 403
+
+
+async def test_what_the_file_says_opens_no_session(shared: Site) -> None:
+    digest = f"sha256:{sha256(b'desk').hexdigest()}"
+    answer = await shared.post("/ui/login", data={"token": digest}, headers=own(shared), allow_redirects=False)
+    forged = {"Cookie": f"avtomat_session=9999999999.{digest[7:]}.{'0' * 64}"}
+
+    assert answer.status == 403
+    assert (await shared.get("/ui/jobs", headers=forged, allow_redirects=False)).status == 303
+
+
+async def test_pages_count_as_requests_of_their_client(shared: Site) -> None:
+    cookie = await logged_in(shared, "slow")
+
+    statuses = [(await shared.get("/ui/jobs", headers=cookie)).status for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+
+
+async def test_a_session_is_good_at_every_replica(tmp_path: Path) -> None:
+    (tmp_path / "clients.toml").write_text(clients_file())
+    first, second = [await started(tmp_path, clients=tmp_path / "clients.toml", link_secret="s" * 32) for _ in range(2)]
+    async with site_of(first) as here, site_of(second) as there:
+        cookie = await logged_in(here, "board")
+        assert (await there.get("/ui/jobs", headers=cookie, allow_redirects=False)).status == 200
+    await first.stop()
+    await second.stop()

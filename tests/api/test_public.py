@@ -74,11 +74,11 @@ async def test_the_description_is_served_and_every_reference_in_it_leads_somewhe
 @pytest.mark.parametrize(
     "body", [b"", b"\0", b"[", b"{}", b"[]", b"null", b'{"no": 1}', b"[[]]", b"[9223372036854775808]"]
 )
-@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.body], ids=lambda each: each.id)
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.route.body], ids=lambda each: each.route.id)
 async def test_every_answer_to_any_body_is_described(site: Site, operation: Operation, body: bytes) -> None:
-    path = re.sub(r"{\w+}", "hello", operation.path)
-    plain = await site.ask(operation.method, path, data=body)
-    answer = await site.ask(operation.method, path, data=body, headers={"Content-Type": "application/json"})
+    path = re.sub(r"{\w+}", "hello", operation.route.path)
+    plain = await site.ask(operation.route.method, path, data=body)
+    answer = await site.ask(operation.route.method, path, data=body, headers={"Content-Type": "application/json"})
 
-    described = {*operation.answers, *operation.all_refusals()}
+    described = {*operation.route.answers, *operation.all_refusals()}
     assert {plain.status, answer.status} <= described

@@ -172,13 +172,14 @@ async def test_a_replica_that_stops_gives_back_and_one_that_is_killed_loses_one_
 
 
 async def test_what_lies_unused_goes_back_to_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "IDLE_S", 0.0)
+    monkeypatch.setattr(counting, "IDLE_S", 3_600.0)  # the engines' own duty gives nothing back meanwhile
     chosen = settings(tmp_path, clients(ann='quota = {jobs = 200, per = "year"}'))
     shared = SharedStore(MemoryStore())
     await shared.begin()
     async with replica(chosen, shared.store) as one, replica(chosen, shared.store) as other:
         await submit(one, "ann")
         statuses = Counter([(await submit(other, "ann")).status for _ in range(200)])
+        monkeypatch.setattr(counting, "IDLE_S", -1.0)
         await one.engine.limits._jobs.give_back_idle()
         monkeypatch.setattr(counting, "ASKED_AGAIN_S", 0.0)
         other.engine.limits._jobs._accounts["ann"].nothing_until_s = 0.0

@@ -21,7 +21,8 @@ from pathlib import Path
 import uvloop
 
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.opening import open_store
+from avtomat.runtime.service import Service
 from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 

@@ -165,7 +165,7 @@ async def workers(
 
 
 async def register(door: Door, worker: str, connection: Connection, kind: str = KIND) -> None:
-    """Make a worker known."""
+    """Register a worker."""
     body = orjson.dumps({"worker_id": worker, "supported_skills": [{"name": kind}], "available_skills": [kind]})
     answer = await connection.ask(door.message(worker, "POST", "/workers/register", body))
     if answer.status != 200:

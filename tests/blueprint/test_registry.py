@@ -104,7 +104,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
 
     found = compile_folder(tmp_path).diagnostics
 
-    assert "no regular file" in found[0].message
+    assert "not a regular file" in found[0].message
 
 
 def test_a_file_that_is_not_there_is_a_finding(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def test_a_job_that_cannot_be_looked_at_is_told_and_the_next_one_is_looked
             await asyncio.sleep(0)
 
     assert [record.getMessage() for record in caplog.records] == [
-        "what became of job job1 cannot be told: it is away",
-        "what became of job job2 cannot be told: it is away",
+        "the end of job job1 is not known: it is away",
+        "the end of job job2 is not known: it is away",
     ]
     assert not unretrieved

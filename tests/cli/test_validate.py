@@ -34,7 +34,7 @@ def test_a_file_that_is_right_ends_with_0(tmp_path: Path, capsys: pytest.Capture
     assert main(["validate", file_with(tmp_path, GOOD)]) == 0
 
     told = capsys.readouterr()
-    assert (told.out, told.err) == ("", "nothing to complain about in 1 file\n")
+    assert (told.out, told.err) == ("", "no findings in 1 file\n")
 
 
 def test_a_finding_is_shown_with_its_line_and_a_caret_and_ends_with_1(
@@ -100,7 +100,7 @@ def test_a_pipe_among_the_blueprints_is_told_and_not_read(tmp_path: Path, capsys
 
     assert main(["validate", str(tmp_path)]) == 1
 
-    assert "pipe.yaml:1:1: error AVT001: this is no regular file" in capsys.readouterr().out
+    assert "pipe.yaml:1:1: error AVT001: this is not a regular file" in capsys.readouterr().out
 
 
 def test_a_path_that_is_not_there_ends_with_3(tmp_path: Path) -> None:

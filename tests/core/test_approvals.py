@@ -113,7 +113,7 @@ def test_nobody_deciding_in_time_is_a_timeout_error() -> None:
 
     job.wakes(after="1d")
 
-    assert (job.error.code, job.error.message) == ("LATE", "nobody decided within the timeout")
+    assert (job.error.code, job.error.message) == ("LATE", "there was no decision within the timeout")
 
 
 def test_a_reminder_is_counted_and_the_next_one_follows_as_late() -> None:

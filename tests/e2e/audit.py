@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from avtomat.runtime.service import open_store
+from avtomat.runtime.opening import open_store
 from avtomat.settings import Settings
 from avtomat.storage.port.answers import Wakeups
 from avtomat.storage.port.rules import ENDED

@@ -5,7 +5,7 @@ is set by the package's own environment variables: ORCHESTRATOR_URL, WORKER_ID, 
 HEARTBEAT_INTERVAL=1, WORKER_HEARTBEAT_COOLDOWN=0.2, TASK_POLL_TIMEOUT=5, IDLE_POLL_DELAY=0.05, RESULT_MAX_RETRIES=5.
 
 Kinds of task: echo, review (a status of its own), decline (a failure with a code), crash (an exception), scalar (an
-output that is no map), slow (progress, then waits to be cancelled; with `{"seconds": n}` it ends by itself).
+output that is not a map), slow (progress, then waits to be cancelled; with `{"seconds": n}` it ends by itself).
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ async def test_what_cannot_be_is_told_at_once(engine: Engine, tmp_path: Path) ->
         await engine.submit("greet", {})
     with pytest.raises(NotFoundError):
         await engine.wait("00nothing")
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         engine.advance("soon")
 
 

@@ -131,7 +131,7 @@ async def test_what_a_failure_has_as_data_is_kept_in_history(bench: Callable[...
     assert (entry["data"], "metadata" in entry, "costs" in entry) == ({"part": 1}, False, False)
     assert entry["not_kept"] == {
         "metadata": "it has 5008 bytes; at most 4096 are kept",
-        "costs": "it is no map",
+        "costs": "it is not a map",
     }
 
 

@@ -11,7 +11,8 @@ from avtomat.core.formula import Json
 from avtomat.errors import StoreError
 from avtomat.runtime import repeating
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.opening import open_store
+from avtomat.runtime.service import Service
 from avtomat.runtime.work.polls import Poll
 from avtomat.settings import Settings
 from tests.storage.faults import Fault, Faults, faulty

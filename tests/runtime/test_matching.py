@@ -104,7 +104,7 @@ def test_extra_is_compared_by_equality() -> None:
     assert not lacking(worker, {"extra": {"zone": "eu", "rack": 5, "tags": "a"}})
     assert not lacking(worker, {"extra": {"zone": {"any": ["us", "eu"]}}})
     assert lacking(worker, {"extra": {"rack": 4}}) == ["extra.rack is 5, not 4"]
-    assert lacking(worker, {"extra": {"owner": "me"}}) == ["extra.owner is not told, not me"]
+    assert lacking(worker, {"extra": {"owner": "me"}}) == ["extra.owner is not given, not me"]
 
 
 def test_an_artifact_fits_by_name_and_version_of_which_a_worker_may_have_several() -> None:
@@ -113,8 +113,8 @@ def test_an_artifact_fits_by_name_and_version_of_which_a_worker_may_have_several
     assert not lacking(worker, {"artifacts": {"llama": "3", "voice": "any"}})
     assert lacking(worker, {"artifacts": {"llama": "1", "voice": "2", "mask": "any"}}) == [
         "artifacts.llama is 2, 3, not 1",
-        "artifacts.voice is not told, not 2",
-        "artifacts.mask is not told, not any",
+        "artifacts.voice is not given, not 2",
+        "artifacts.mask is not given, not any",
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_skill_fits_by_version_and_type_of_the_kind_in_question() -> None:
     assert not lacking(worker, {"skill": {"version": "2", "type": "ai"}})
     assert lacking(worker, {"skill": {"version": "1"}}) == ["skill.version is 2, not 1"]
     assert lacking({"supported_skills": ["render"]}, {"skill": {"version": "1"}}) == [
-        "skill.version is not told, not 1"
+        "skill.version is not given, not 1"
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_skill_fits_by_version_and_type_of_the_kind_in_question() -> None:
 def test_a_cost_that_is_not_told_is_too_high(cost: Any) -> None:
     worker = {} if cost is None else {"capabilities": {"cost_per_skill": {"render": cost}}}
 
-    assert lacking(worker, {"max_cost": 5}) == ["its cost for render is not told, and max_cost is 5"]
+    assert lacking(worker, {"max_cost": 5}) == ["its cost for render is not given, and max_cost is 5"]
 
 
 def test_a_cost_is_at_most_what_may_be_paid() -> None:

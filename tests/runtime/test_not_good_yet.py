@@ -24,7 +24,7 @@ async def test_a_name_that_never_was_good_is_503_with_retry_after_and_an_unknown
             await engine.clients.submit(Submission(blueprint=name, input={}, client="c"))
         assert (refused.value.status, refused.value.retry_after_s is not None) == (status, status == 503)
         assert refused.value.exit_code == {503: 1, 404: 3}[status]
-        assert status == 404 or "mend its file" in str(refused.value.hint)
+        assert status == 404 or "fix its file" in str(refused.value.hint)
     assert (await engine.clients.submit(Submission(blueprint="good", input={}, client="c"))).fresh
     ready, reasons = engine.readiness()
     assert (ready, reasons["degraded"], reasons["blueprints"]) == (

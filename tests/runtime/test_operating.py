@@ -1,4 +1,4 @@
-"""An operator's hand on a job: what each wish does, who is noted, and what makes no sense, on a whole engine."""
+"""An operator's hand on a job: what each request does, who is noted, and what makes no sense, on a whole engine."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ async def test_a_link_that_leads_to_itself_is_a_finding_of_its_own_until_it_is_g
     write(tmp_path, "one")
 
     assert not await reloader.load()
-    assert [each.message for _, _, each in reloader.problems] == ["this is no regular file"]
+    assert [each.message for _, _, each in reloader.problems] == ["this is not a regular file"]
     assert sorted(programs.current) == ["one"]
     link.unlink()
     assert await reloader.load()

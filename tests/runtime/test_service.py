@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from avtomat.errors import StoreError
-from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.opening import open_store
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from tests.storage.faults import Fault, faulty
 

@@ -71,7 +71,7 @@ async def test_without_any_worker_it_says_so_and_which_kind_to_start(engine: Sta
 
     assert (cause["cause"], cause["scope"], cause["state"]) == ("no_worker", "/", "a")
     assert cause["details"]["kind"] == "work"
-    assert "start a worker that does work" in cause["hint"]
+    assert "start a worker for work" in cause["hint"]
 
 
 async def test_of_workers_for_other_kinds_the_one_with_the_likeliest_slip_is_named(engine: Start) -> None:
@@ -83,7 +83,7 @@ async def test_of_workers_for_other_kinds_the_one_with_the_likeliest_slip_is_nam
     [cause] = await bench.why(job)
 
     assert cause["cause"] == "no_worker"
-    assert "w2 does works" in cause["text"]
+    assert "w2 takes works" in cause["text"]
     assert cause["details"]["nearest"] == [{"worker": "w2", "lacks": ["the kind work"]}]
 
 
@@ -200,7 +200,7 @@ async def test_a_task_at_work_names_what_ends_it_first(engine: Start, limit: str
     assert ("whatever its worker says" in cause["hint"]) is (first == "due")
 
 
-@pytest.mark.parametrize(("status", "word"), [("draining", "draining"), ("offline", "gone")])
+@pytest.mark.parametrize(("status", "word"), [("draining", "draining"), ("offline", "offline")])
 async def test_a_worker_that_stops_is_told_as_such(engine: Start, status: str, word: str) -> None:
     bench = await engine(WORK)
     await bench.register("w1", "work")
@@ -429,7 +429,7 @@ async def test_an_undo_that_failed_for_good_says_how_to_go_on(engine: Start) -> 
     [cause] = await bench.why(job)
 
     assert (cause["cause"], cause["details"]["error"]["code"]) == ("quarantined", "COMPENSATION_FAILED")
-    assert "take it as run" in cause["hint"]
+    assert "count it as run" in cause["hint"]
 
 
 async def test_an_engine_that_stops_says_that_it_hands_out_nothing(engine: Start) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from avtomat.storage.port.writes import HeadChange
-from tests.storage.world import FINISHED, LEASE_MS, QUEUE, World, near, result, task, wish
+from tests.storage.world import FINISHED, LEASE_MS, QUEUE, World, near, result, task, wanted
 
 
 class TakingAlong:
     async def test_a_commit_brings_the_next_attempt_as_a_poll_would(self, world: World) -> None:
         job, first = await world.with_leased()
         waiting, second = await world.with_task(body=b"params", priority=7, attempt_ms=60_000)
-        answer = await world.commit(job, result(first), end=FINISHED, wish=wish())
+        answer = await world.commit(job, result(first), end=FINISHED, wanted=wanted())
         [given] = answer.handouts or ()
         assert answer.outcome == "ok"
         assert (given.task_id, given.job, given.queue, given.body, given.lease_ms) == (
@@ -28,12 +28,12 @@ class TakingAlong:
 
     async def test_nothing_is_waited_for(self, world: World) -> None:
         job, first = await world.with_leased()
-        answer = await world.commit(job, result(first), end=FINISHED, wish=wish())
+        answer = await world.commit(job, result(first), end=FINISHED, wanted=wanted())
         assert (answer.outcome, answer.handouts) == ("ok", ())
 
     async def test_an_attempt_that_the_commit_itself_has_queued_comes_along(self, world: World) -> None:
         job, first = await world.with_leased()
-        answer = await world.commit(job, result(first), dispatch=task(f"{job}-second", body=b"next"), wish=wish())
+        answer = await world.commit(job, result(first), dispatch=task(f"{job}-second", body=b"next"), wanted=wanted())
         [given] = answer.handouts or ()
         assert (given.task_id, given.body) == (f"{job}-second", b"next")
         loaded = await world.load(job)
@@ -44,7 +44,7 @@ class TakingAlong:
     async def test_what_was_queued_before_comes_before_what_the_commit_queues(self, world: World) -> None:
         job, first = await world.with_leased()
         _, earlier = await world.with_task()
-        answer = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wish=wish())
+        answer = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wanted=wanted())
         assert [one.task_id for one in answer.handouts or ()] == [earlier]
         assert await world.polled() == [f"{job}-second"]
 
@@ -52,7 +52,9 @@ class TakingAlong:
         job, first = await world.with_leased()
         of_a = [(await world.with_task(client="a"))[1] for _ in range(2)]
         of_b = [(await world.with_task(client="b"))[1] for _ in range(2)]
-        answer = await world.commit(job, result(first), end=FINISHED, wish=wish(max_tasks=3, strides={"a": 250_000}))
+        answer = await world.commit(
+            job, result(first), end=FINISHED, wanted=wanted(max_tasks=3, strides={"a": 250_000})
+        )
         assert [one.task_id for one in answer.handouts or ()] == [of_a[0], of_b[0], of_a[1]]
         assert await world.polled() == [of_b[1]]
 
@@ -60,7 +62,7 @@ class TakingAlong:
         job, first = await world.with_leased()
         _, second = await world.with_task()
         await world.with_task()
-        asked = {"end": FINISHED, "version": 1, "wish": wish(nonce="n1")}
+        asked = {"end": FINISHED, "version": 1, "wanted": wanted(nonce="n1")}
         taken = await world.commit(job, result(first), **asked)
         again = await world.commit(job, result(first), **asked)
         assert (taken.outcome, again.outcome) == ("ok", "duplicate")
@@ -83,33 +85,33 @@ class TakingAlong:
             case "parked":
                 await world.status(job, "paused")
         _, second = await world.with_task(queue="other")
-        answer = await world.commit(job, cause, version=version, end=FINISHED, wish=wish(queues=["other"]))
+        answer = await world.commit(job, cause, version=version, end=FINISHED, wanted=wanted(queues=["other"]))
         assert (answer.outcome, [one.task_id for one in answer.handouts or ()]) == (why, [second])
 
     async def test_a_commit_that_comes_again_because_the_scope_moved_takes_nothing_before(self, world: World) -> None:
         job, first = await world.with_leased()
         _, second = await world.with_task()
         await world.mailed(job, "signal", keeps_task=True)
-        moved = await world.commit(job, result(first), version=1, end=FINISHED, wish=wish())
+        moved = await world.commit(job, result(first), version=1, end=FINISHED, wanted=wanted())
         assert (moved.outcome, moved.handouts) == ("moved", None)
-        answer = await world.commit(job, result(first), end=FINISHED, wish=wish())
+        answer = await world.commit(job, result(first), end=FINISHED, wanted=wanted())
         assert [one.task_id for one in answer.handouts or ()] == [second]
 
     async def test_tasks_of_parked_jobs_are_not_taken(self, world: World) -> None:
         job, first = await world.with_leased()
         paused, _ = await world.with_task()
         await world.status(paused, "paused")
-        assert (await world.commit(job, result(first), end=FINISHED, wish=wish())).handouts == ()
+        assert (await world.commit(job, result(first), end=FINISHED, wanted=wanted())).handouts == ()
 
     async def test_a_job_that_parks_itself_gives_nothing_out(self, world: World) -> None:
         job, first = await world.with_leased()
         parked = {"dispatch": task(f"{job}-second"), "head": HeadChange(status="quarantined", reason=b"{}")}
-        assert (await world.commit(job, result(first), **parked, wish=wish())).handouts == ()
+        assert (await world.commit(job, result(first), **parked, wanted=wanted())).handouts == ()
 
     async def test_the_worker_that_takes_need_not_be_the_one_of_the_cause(self, world: World) -> None:
         job, first = await world.with_leased()
         _, second = await world.with_task()
-        answer = await world.commit(job, result(first), end=FINISHED, wish=wish("w2"))
+        answer = await world.commit(job, result(first), end=FINISHED, wanted=wanted("w2"))
         assert [one.task_id for one in answer.handouts or ()] == [second]
         assert await world.heartbeat(second, worker="w2") == []
 
@@ -120,7 +122,7 @@ class TakingAlong:
         world.heard.forget()
         queues = ["full", "own"]
         taken = await world.commit(
-            job, result(first), dispatch=task(f"{job}-second", queue="own"), wish=wish(queues=queues, max_tasks=1)
+            job, result(first), dispatch=task(f"{job}-second", queue="own"), wanted=wanted(queues=queues, max_tasks=1)
         )
         assert [one.queue for one in taken.handouts or ()] == ["full"]
         await world.heard.of((world.partition, "full"))
@@ -129,7 +131,7 @@ class TakingAlong:
     async def test_nobody_is_woken_for_what_was_taken(self, world: World) -> None:
         job, first = await world.with_leased()
         world.heard.forget()
-        taken = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wish=wish())
+        taken = await world.commit(job, result(first), dispatch=task(f"{job}-second"), wanted=wanted())
         assert len(taken.handouts or ()) == 1
         await world.with_task(queue="told later")
         await world.heard.of((world.partition, "told later"))

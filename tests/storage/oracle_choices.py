@@ -23,7 +23,7 @@ from avtomat.storage.port.writes import (
     Post,
     ScopeEnd,
     SignalWait,
-    Wish,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.proof.dump import Dump, ScopeDump
@@ -73,8 +73,8 @@ class Choices:
         """A time of its own: two tasks that come due together would be queued in any order."""
         return self.clock.now() + rng.choice((0, 2, 19)) * STEP_MS + 2_000 + next(self.numbers) % 100 * 5
 
-    def wish(self, rng: Random) -> Wish:
-        return Wish(
+    def wanted(self, rng: Random) -> TaskRequest:
+        return TaskRequest(
             worker=rng.choice(WORKERS),
             queues=rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c"))),
             nonce=rng.choice(("", "", "n1", "n2")),

@@ -132,9 +132,9 @@ class OracleMachine(Choices, RuleBasedStateMachine):
 
     def _commit(self, rng: Random, job: str, path: str, cause: Cause, *, keepable: bool = False) -> None:
         version, writes = self.version(rng, job, path), self.writes(rng, job, path, keepable=keepable)
-        wish = self.wish(rng) if isinstance(cause, ResultCause) and chance(rng, 2) else None
-        note(f"commit({job!r}, {path!r}, {version}, {cause}, {writes}, {wish})")
-        self.run(lambda store: store.commit(job, path, version, cause, writes, wish))
+        wanted = self.wanted(rng) if isinstance(cause, ResultCause) and chance(rng, 2) else None
+        note(f"commit({job!r}, {path!r}, {version}, {cause}, {writes}, {wanted})")
+        self.run(lambda store: store.commit(job, path, version, cause, writes, wanted))
 
     # --- steps: jobs --------------------------------------------------------------------------------------------------
 
@@ -229,16 +229,16 @@ class OracleMachine(Choices, RuleBasedStateMachine):
 
     def poll(self, rng: Random) -> None:
         partition = rng.choice([int(queue.split()[0]) for queue in self.seen["queues"]] or [0])
-        wish = self.wish(rng)
+        wanted = self.wanted(rng)
         self.run(
             lambda store: store.poll(
                 partition,
-                wish.worker,
-                wish.queues,
-                nonce=wish.nonce,
-                max_tasks=wish.max_tasks,
-                lease_ms=wish.lease_ms,
-                strides=wish.strides,
+                wanted.worker,
+                wanted.queues,
+                nonce=wanted.nonce,
+                max_tasks=wanted.max_tasks,
+                lease_ms=wanted.lease_ms,
+                strides=wanted.strides,
             )
         )
 

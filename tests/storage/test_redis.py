@@ -14,7 +14,8 @@ from avtomat.storage.port.answers import Query, Wakeups
 from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
 from avtomat.storage.port.writes import DueCause, MailCause, NewJob, SignalWait
 from avtomat.storage.redis.meta import FORMAT
-from avtomat.storage.redis.store import RedisStore, prefix_of
+from avtomat.storage.redis.script_runner import prefix_of
+from avtomat.storage.redis.store import RedisStore
 from avtomat.storage.redis.wire.connection import RedisConnection
 from avtomat.storage.redis.wire.url import parse_redis_url
 from tests.servers import RedisServer, stopped
@@ -350,7 +351,7 @@ async def test_a_result_for_what_a_sweep_has_not_reached_yet_is_closed(world: Wo
 
 async def test_a_server_that_throws_keys_away_is_refused(fresh_redis: RedisServer) -> None:
     fresh_redis.command("CONFIG SET maxmemory-policy allkeys-lru")
-    with pytest.raises(StoreError, match="would throw jobs away"):
+    with pytest.raises(StoreError, match="would evict jobs"):
         await RedisStore(fresh_redis.url).open(DEAF)
 
 

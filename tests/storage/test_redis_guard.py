@@ -84,7 +84,7 @@ async def test_a_policy_that_throws_keys_away_is_seen_at_the_next_connection(
         fresh_redis.command("CLIENT KILL TYPE normal")
         await until(redis, lambda: code_of(store.trouble()) == "store.evicting")
 
-        with pytest.raises(RequestRefused, match="would throw jobs away") as refused:
+        with pytest.raises(RequestRefused, match="would evict jobs") as refused:
             await bench.submit()
         ready, reasons = bench.service.readiness()
         await bench.answer(await bench.take())

@@ -26,7 +26,7 @@ from avtomat.storage.port.writes import (
     NewJob,
     ResultCause,
     ScopeEnd,
-    Wish,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.proof.dump import Dump
@@ -142,10 +142,10 @@ def mail(mail_id: str, kind: str = "signal", **fields: Any) -> Mail:
     return Mail(**{"id": mail_id, "kind": kind, "body": b"body of " + mail_id.encode()} | fields)
 
 
-def wish(worker: str = WORKER, queues: Sequence[str] = (QUEUE,), **fields: Any) -> Wish:
+def wanted(worker: str = WORKER, queues: Sequence[str] = (QUEUE,), **fields: Any) -> TaskRequest:
     """What a worker wants with its result."""
     known: Fields = {"nonce": "", "max_tasks": 1, "lease_ms": LEASE_MS}
-    return Wish(worker=worker, queues=tuple(queues), **known | fields)
+    return TaskRequest(worker=worker, queues=tuple(queues), **known | fields)
 
 
 def by(due: Due) -> DueCause:
@@ -247,13 +247,13 @@ class World:
         *,
         path: str = "/",
         version: int | None = None,
-        wish: Wish | None = None,
+        wanted: TaskRequest | None = None,
         **fields: Any,
     ) -> Committed:
         """Commit this change, against the scope's present version unless one is given."""
         if version is None:
             version = (await self.load(job, path)).version
-        return await self.store.commit(job, path, version, cause, change(**fields), wish)
+        return await self.store.commit(job, path, version, cause, change(**fields), wanted)
 
     async def mailed(self, job: str, kind: str, **fields: Any) -> Committed:
         """Deliver mail to a scope and commit this change for it."""

@@ -274,7 +274,7 @@ _avtomat_beat() {
     [((.cancel_task_ids // []) | index($held) != null),
     .require_full_sync == true, ((.next_heartbeat_jitter_ms // 0) | floor)] | join(" ")' "$avtomat_dir/orders")
   [[ $cancelled != true ]] || avtomat_cancelled=1
-  ((jitter_ms <= interval_ms / 2)) || jitter_ms=$((interval_ms / 2)) # a wish: it must not cost a lease
+  ((jitter_ms <= interval_ms / 2)) || jitter_ms=$((interval_ms / 2)) # a proposal: it must not cost a lease
   avtomat_beat_at=$((avtomat_now_ms + interval_ms * (80 + RANDOM % 20) / 100 + (jitter_ms ? RANDOM % jitter_ms : 0)))
   [[ $again != true ]] || _avtomat_register
 }

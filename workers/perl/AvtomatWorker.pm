@@ -179,7 +179,7 @@ sub _on_beat {
     $self->{failures}{beat} = 0;
     my $orders = ref $answer->{body} eq 'HASH' ? $answer->{body} : {};
     $self->_give_up($_, 'unwanted') for @{ $orders->{cancel_task_ids} || [] };
-    my $jitter_s = rand(1) * ($orders->{next_heartbeat_jitter_ms} || 0) / 1000;    # a wish: it must not cost a lease
+    my $jitter_s = rand(1) * ($orders->{next_heartbeat_jitter_ms} || 0) / 1000;    # a proposal: it must not cost a lease
     my $next_s = $interval_s * (0.8 + rand(0.2)) + min($jitter_s, $interval_s / 2);
     $self->{due}{beat} = min($self->{due}{beat}, time + $next_s);
     $self->_register_again if $orders->{require_full_sync};

@@ -37,7 +37,7 @@ RATE_KEYS: Final = ("requests", "per")
 QUOTA_KEYS: Final = ("jobs", "per", "zone")
 NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 PATTERN: Final = re.compile(r"[a-z0-9_*?-]{1,64}", re.ASCII)
-_NAME_HINT: Final = "a small letter, then small letters, digits, _, - and ."
+_NAME_HINT: Final = "a lower-case letter, then lower-case letters, digits, _, - and ."
 
 
 def read_clients(content: bytes) -> Reading[Client]:
@@ -59,7 +59,7 @@ def _without_strangers(fields: Fields, text: TomlText) -> Mapping[str, Json]:
     ]
     for key in strangers:
         hint = f"write [clients.{key}], and tokens instead of token"
-        fields.wrong_key(UNKNOWN_KEY, (key,), f"a client stands below clients: {key[:80]!r} does not", hint)
+        fields.wrong_key(UNKNOWN_KEY, (key,), f"{key[:80]!r} is outside the table clients", hint)
     return {key: value for key, value in text.value.items() if key not in strangers}
 
 
@@ -68,8 +68,8 @@ def _entries(fields: Fields, name: str) -> list[tuple[str, Path, Json]]:
     entries = [*fields.entries(name, lambda key: None if NAME.fullmatch(key) else _NAME_HINT, what)]
     for key, path, _ in entries:
         if key == ADMIN and name == "clients":
-            hint = "this is who has the client's token of the settings; give the client another name"
-            fields.wrong_key(UNFIT_NAME, path, "the name admin is taken", hint)
+            hint = "admin is the holder of the client token of the settings; choose another name"
+            fields.wrong_key(UNFIT_NAME, path, "the name admin is reserved", hint)
     return entries
 
 

@@ -111,7 +111,7 @@ class Fields:
             path = (name, key)
             unfit = fits(key)
             if unfit is not None:
-                self.wrong_key(UNFIT_NAME, path, f"{key[:80]!r} is no name of a {what}", unfit)
+                self.wrong_key(UNFIT_NAME, path, f"{key[:80]!r} is not a name of a {what}", unfit)
             yield key, path, value
 
     def number(self, path: Path, value: Json, most: int) -> int | None:
@@ -148,7 +148,7 @@ class Fields:
             if not isinstance(each, str) or not fit.fullmatch(each):
                 self.wrong(UNFIT_VALUE, (*path, number), f"{path[-1]} is a list of {what}")
             elif each in found:
-                self.wrong(UNFIT_VALUE, (*path, number), f"{each} stands there twice")
+                self.wrong(UNFIT_VALUE, (*path, number), f"{each} is listed twice")
             else:
                 found.append(each)
         return tuple(found)
@@ -178,7 +178,7 @@ class Fields:
                 self.wrong(NO_TOKEN_FORM, place, *_no_token(each))
             elif source in self._seen:
                 line = self.text.at(self._seen[source]).line
-                self.wrong(TOKEN_TWICE, place, f"this token stands in line {line} already")
+                self.wrong(TOKEN_TWICE, place, f"line {line} has the same token")
             else:
                 self._seen[source] = place
                 self.tokens.append(WrittenToken(owner=owner, source=source, path=place))
@@ -198,8 +198,8 @@ def _source_of(value: Json) -> TokenSource | None:
 def _no_token(value: Json) -> tuple[str, str]:
     """What to say of it. The text itself is never shown: it may be a token."""
     if isinstance(value, str) and value.lower().startswith(HASHED):
-        return "after sha256: come 64 digits from 0 to f, in small letters", "`printf %s TOKEN | sha256sum` gives them"
+        return "sha256: is followed by 64 digits from 0 to f, in lower case", "`printf %s TOKEN | sha256sum` gives them"
     if isinstance(value, str):
         hint = "write sha256: and what `printf %s TOKEN | sha256sum` gives; and make a new token, for this one was read"
-        return "a token is not written out here", hint
+        return "the file must not hold the token itself", hint
     return 'a token is a text sha256:…, {env = "VARIABLE"} or {file = "path"}', "`avtomat tokens new` makes one"

@@ -1,6 +1,6 @@
 """Read a text of TOML together with the places of its keys and values.
 
-The standard library decides what is TOML and what it means; it keeps no places. `_Places` goes over a text that is
+The standard library decides what is TOML and what it means; it keeps no places. `_Scan` goes over a text that is
 known to be right a second time, and notes only where things stand.
 """
 
@@ -39,7 +39,7 @@ _WHERE: Final = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of docum
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Offsets:
     """Where a key stands (of an item of a list: the item), and where its value does, as offsets in the text."""
 
     key: tuple[int, int]
@@ -52,7 +52,7 @@ class TomlText:
 
     text: str
     value: Mapping[str, Json]
-    places: Mapping[Path, Place]
+    places: Mapping[Path, Offsets]
     lines: list[int] = field(repr=False)
 
     def key(self, path: Path) -> Span:
@@ -63,11 +63,11 @@ class TomlText:
         """Where the value at the path stands."""
         return self._span(*self._place(path).value)
 
-    def _place(self, path: Path) -> Place:
+    def _place(self, path: Path) -> Offsets:
         """The place, or that of what is around it: a table that is named only by the tables in it has none."""
         while path and path not in self.places:
             path = path[:-1]
-        return self.places.get(path, Place((0, 1), (0, 1)))
+        return self.places.get(path, Offsets((0, 1), (0, 1)))
 
     def _span(self, start: int, end: int) -> Span:
         line = bisect_right(self.lines, start)
@@ -87,11 +87,11 @@ def read_toml(content: bytes) -> TomlText | Finding:
         return NOT_TOML.at(Span(line=line, column=1), "the file is not in UTF-8 from this line on")
     try:
         value = tomllib.loads(text)
-        places = _Places(text).all()
+        places = _Scan(text).all()
     except tomllib.TOMLDecodeError as wrong:
         return _refused(text, str(wrong))
     except RecursionError:
-        return NOT_TOML.at(Span(line=1, column=1), "lists or tables lie too deep in each other")
+        return NOT_TOML.at(Span(line=1, column=1), "lists or tables are nested too deeply")
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
     return TomlText(text=text, value=value, places=places, lines=starts)
 
@@ -106,16 +106,16 @@ def _refused(text: str, told: str) -> Finding:
     return NOT_TOML.at(span, words[:1].lower() + words[1:])
 
 
-class _Places:
+class _Scan:
     """Goes over a text that is TOML."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self._places: dict[Path, Place] = {}
+        self._places: dict[Path, Offsets] = {}
         self._lists: dict[Path, int] = {}
 
-    def all(self) -> dict[Path, Place]:
+    def all(self) -> dict[Path, Offsets]:
         table: Path = ()
         while self._skip(_BLANK) < len(self._text):
             if self._text[self._at] == "[":
@@ -137,12 +137,12 @@ class _Places:
         parts = self._key()
         for number, (name, start, end) in enumerate(parts):
             path = (*path, name)
-            self._places.setdefault(path, Place((start, end), (start, end)))
+            self._places.setdefault(path, Offsets((start, end), (start, end)))
             if is_list and number == len(parts) - 1:
                 self._lists[path] = self._lists.get(path, 0) + 1
             if path in self._lists:
                 path = (*path, self._lists[path] - 1)
-                self._places.setdefault(path, Place((start, end), (start, end)))
+                self._places.setdefault(path, Offsets((start, end), (start, end)))
         self._skip(_SPACES)
         self._at += 1 + is_list
         return path
@@ -152,11 +152,11 @@ class _Places:
         *parents, (name, start, end) = self._key()
         for parent, parent_start, parent_end in parents:
             path = (*path, parent)
-            self._places.setdefault(path, Place((parent_start, parent_end), (parent_start, parent_end)))
+            self._places.setdefault(path, Offsets((parent_start, parent_end), (parent_start, parent_end)))
         path = (*path, name)
         self._at += 1  # the =
         value = self._value(path)
-        self._places[path] = Place((start, end), value)
+        self._places[path] = Offsets((start, end), value)
 
     def _key(self) -> list[tuple[str, int, int]]:
         parts = []
@@ -191,7 +191,7 @@ class _Places:
         while self._text[self._skip(_BLANK)] != "]":
             item = (*path, number)
             value = self._value(item)
-            self._places[item] = Place(value, value)
+            self._places[item] = Offsets(value, value)
             number += 1
             if self._text[self._skip(_BLANK)] == ",":
                 self._at += 1

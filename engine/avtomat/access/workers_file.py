@@ -39,7 +39,7 @@ def _without_strangers(fields: Fields, text: TomlText) -> Mapping[str, Json]:
     ]
     for key in strangers:
         hint = f'write [workers."{key.removeprefix(_OLD_PATTERN)}"], and tokens instead of token'
-        fields.wrong_key(UNKNOWN_KEY, (key,), f"a worker stands below workers: {key[:80]!r} does not", hint)
+        fields.wrong_key(UNKNOWN_KEY, (key,), f"{key[:80]!r} is outside the table workers", hint)
     return {key: value for key, value in text.value.items() if key not in strangers}
 
 

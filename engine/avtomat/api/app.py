@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.approvals import ApprovalRoutes
-from avtomat.api.clients.blueprints import BlueprintRoutes
-from avtomat.api.clients.jobs import JobRoutes
+from avtomat.api.clients.blueprints import BLUEPRINTS, BlueprintRoutes
+from avtomat.api.clients.jobs import JOBS, JobRoutes
 from avtomat.api.clients.operating import OperatingRoutes
 from avtomat.api.clients.signals import SignalRoutes
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.auth import client_guard, worker_guard
-from avtomat.api.http.doors import ClientsDoor, Handler, WorkersDoor
+from avtomat.api.http.doors import ClientsDoor, WorkersDoor
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import MethodRefused
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Handler, served_by
 from avtomat.api.http.routing import Router
-from avtomat.api.openapi.rights import rights
+from avtomat.api.public.about import PublicRoutes
 from avtomat.api.public.approving import ApprovingRoutes
+from avtomat.api.public.hooks import HookRoutes
 from avtomat.api.public.metrics import Metrics, RequestCounts
-from avtomat.api.public.operations import PublicRoutes
-from avtomat.api.ui.acting import ActionRoutes
-from avtomat.api.ui.door import PagesDoor, Sessions
+from avtomat.api.table import CLIENT, PUBLIC, WORKER, rights
+from avtomat.api.ui.acting import ActionRoutes, rights_of_actions
+from avtomat.api.ui.door import PagesDoor
 from avtomat.api.ui.engine import EnginePages
 from avtomat.api.ui.entry import EntryRoutes
 from avtomat.api.ui.jobs import JobPages
+from avtomat.api.ui.sessions import Sessions
 from avtomat.api.workers.calls import WORKERS, WorkerRoutes
-from avtomat.api.workers.sockets import SOCKET, SocketRoute
+from avtomat.api.workers.sockets import SocketRoute
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.people.approvals import Approvals
@@ -55,6 +60,7 @@ class Served(Protocol):
     operators: Operators
     explainer: Explainer
     signals: Signals
+    hooks: Hooks
     programs: Programs
     store: Store
     approvals: Approvals
@@ -83,33 +89,38 @@ class App:
         counts, presence, access = RequestCounts(), Presence(), engine.access
         access.listen(presence.revoke)
         self._socket = SocketRoute(engine.dispatcher, settings)
-        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits, rights())
+        clients = ClientsDoor(client_guard(settings, access), counts, presence, engine.limits)
         workers = WorkersDoor(worker_guard(settings, access), counts, presence)
-        everybody = ClientsDoor(None, counts, presence, engine.limits, {})
-        sessions = Sessions(settings.client_token)
-        pages = PagesDoor(client_guard(settings, access), sessions, counts)
-        can_leave = settings.client_token is not None
-        jobs = JobPages(engine.clients, engine.explainer, engine.programs, can_leave=can_leave)
+        everybody = ClientsDoor(None, counts, presence, engine.limits)
+        sessions, may = Sessions(settings, access), rights()
+        pages = PagesDoor(client_guard(settings, access), sessions, counts, engine.limits)
+        can_leave, actions = sessions.are_opened, rights_of_actions(may)
+        jobs = JobPages(engine.clients, engine.explainer, engine.programs, actions, can_leave=can_leave)
         others = EnginePages(
             engine.clients, engine.programs, engine.store, engine.readiness, engine.reload_problems, can_leave=can_leave
         )
+        routes = (
+            WorkerRoutes(engine.dispatcher, settings),
+            self._socket,
+            JobRoutes(engine.clients, settings),
+            SignalRoutes(engine.signals, settings),
+            ApprovalRoutes(engine.approvals, settings),
+            OperatingRoutes(engine.operators, engine.explainer, settings),
+            BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings),
+            HookRoutes(engine.hooks, settings),
+            ApprovingRoutes(engine.approvals, settings.public_url),
+            PublicRoutes(engine.readiness, Metrics([counts, *collectors])),
+        )
         self.router: Router[Handler] = Router(
             [
-                *workers.keep(WorkerRoutes(engine.dispatcher, settings).routes()),
-                *workers.keep([("GET", SOCKET, self._socket.serve)]),
-                *clients.keep(JobRoutes(engine.clients, settings).routes()),
-                *clients.keep(SignalRoutes(engine.signals, settings).routes()),
-                *clients.keep(ApprovalRoutes(engine.approvals, settings).routes()),
-                *clients.keep(OperatingRoutes(engine.operators, engine.explainer, settings).routes()),
-                *clients.keep(
-                    BlueprintRoutes(engine.clients, engine.reload_problems, engine.restore, settings).routes()
-                ),
-                *pages.keep(EntryRoutes(sessions).routes(), open_to_all=True),
-                *pages.keep(jobs.routes()),
-                *pages.keep(ActionRoutes(engine.operators, engine.signals).routes()),
-                *pages.keep(others.routes()),
-                *everybody.keep(ApprovingRoutes(engine.approvals, settings.public_url).routes()),
-                *everybody.keep(PublicRoutes(engine.readiness, Metrics([counts, *collectors])).routes()),
+                *workers.keep(served_by(routes, WORKER)),
+                *clients.keep(served_by(routes, CLIENT)),
+                *pages.keep(EntryRoutes(sessions).routes(), None),
+                *pages.keep(jobs.routes(), may["GET", JOBS]),
+                *pages.keep(ActionRoutes(engine.operators, engine.signals, actions).routes(), frozenset(Scope)),
+                *pages.keep(others.routes_of_blueprints(), may["GET", BLUEPRINTS]),
+                *pages.keep(others.routes(), frozenset({Scope.VIEWER})),
+                *everybody.keep(served_by(routes, PUBLIC)),
             ]
         )
         self._elsewhere_of_workers = workers.wrap("*", WORKERS, self._refuse)

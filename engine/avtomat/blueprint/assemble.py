@@ -7,7 +7,7 @@ whatever newer rules would say about it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,14 +17,17 @@ from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.parts import Parts, check, span, whole
 from avtomat.blueprint.readings import Readings
 from avtomat.blueprint.spec import (
+    TEMPLATES_OF_HOOK,
     BlueprintSpec,
     MachineSpec,
     StateSpec,
     entries_of,
     part_of,
 )
+from avtomat.blueprint.yaml.nodes import Node, Scalar
 from avtomat.core.defaults import defaults_of
-from avtomat.core.formula import Template
+from avtomat.core.formula import Json, Template
+from avtomat.core.hooks import HOOK_CLIENT, TOLERANCE, Hook, Scheme, SignalOfHook, Verification
 from avtomat.core.kinds.blocks import BlockState
 from avtomat.core.kinds.state import State
 from avtomat.core.program import Amount, Limits, Machine, Program, Unhandled
@@ -42,6 +45,16 @@ def canonical_form(blueprint: BlueprintSpec) -> str:
 def assemble(blueprint: BlueprintSpec, readings: Readings) -> Program:
     """Build the Program of a blueprint whose formulas have been read."""
     return _Assembler(blueprint, readings).program()
+
+
+def _verification(written: Mapping[str, Json]) -> Verification:
+    secrets = written["secret"]
+    return Verification(
+        scheme=Scheme(written["scheme"]),
+        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
+        header=written.get("header", "authorization").lower(),
+        tolerance=span(written.get("tolerance")) or TOLERANCE,
+    )
 
 
 class _Assembler:
@@ -78,6 +91,25 @@ class _Assembler:
             priority=whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
+            hooks={name: self._hook(node) for name, node in entries_of(self.blueprint.part("on"))},
+        )
+
+    def _hook(self, node: Node) -> Hook:
+        written: Json = node.value
+        parts = dict(entries_of(node))
+        templates = {key: self.readings.template(part) for key, part in parts.items() if key in TEMPLATES_OF_HOOK}
+        when, signal = parts.get("when"), written.get("signal")
+        return Hook(
+            verify=_verification(written["verify"]),
+            client=written.get("client", HOOK_CLIENT),
+            when=self.readings.expression(when) if isinstance(when, Scalar) else None,
+            id=templates.get("id"),
+            input=templates.get("input"),
+            signal=None
+            if signal is None
+            else SignalOfHook(
+                name=signal, job=templates["job"], key=templates.get("key"), payload=templates.get("payload")
+            ),
         )
 
     def _finally_time(self) -> Amount | None:

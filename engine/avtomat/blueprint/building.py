@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 
 from avtomat.blueprint.assemble import assemble
-from avtomat.blueprint.places import find_places
 from avtomat.blueprint.readings import Readings
+from avtomat.blueprint.sites import find_sites
 from avtomat.blueprint.spec import read_spec
 from avtomat.blueprint.yaml.nodes import Node, node_of
 from avtomat.core.program import Program
@@ -17,4 +17,4 @@ def build_program(canonical: str) -> Program:
     root: Node = node_of(orjson.loads(canonical))
     blueprint = read_spec(root)
     assert blueprint is not None
-    return assemble(blueprint, Readings(find_places(blueprint)))
+    return assemble(blueprint, Readings(find_sites(blueprint)))

@@ -15,8 +15,8 @@ from avtomat.blueprint.checks.rules.subject import Subject
 from avtomat.blueprint.checks.shape import check_shape
 from avtomat.blueprint.findings.codes_source import CHECKER_FAILED
 from avtomat.blueprint.findings.finding import Finding, arrange
-from avtomat.blueprint.places import find_places
 from avtomat.blueprint.readings import Readings, UnreadableFormulaError
+from avtomat.blueprint.sites import find_sites
 from avtomat.blueprint.spec import BlueprintSpec, Name, name_of, read_spec
 from avtomat.blueprint.yaml.nodes import Span
 from avtomat.blueprint.yaml.source import read_source
@@ -86,7 +86,7 @@ def examine_text(content: str | bytes) -> Examined:
 def _examine_meaning(blueprint: BlueprintSpec, text: str, findings: list[Finding]) -> Examined:
     is_whole = not any(finding.code.severity is Severity.ERROR for finding in findings)
     try:
-        readings = Readings(find_places(blueprint))
+        readings = Readings(find_sites(blueprint))
         meaning = [*check_meaning(Subject(blueprint, text, readings, is_whole=is_whole))]
         return Examined(findings=tuple(arrange([*findings, *meaning])), blueprint=blueprint, readings=readings)
     except Exception as problem:  # whatever it is, it concerns this file alone
@@ -104,4 +104,4 @@ def checker_failed(problem: Exception, blueprint: BlueprintSpec | None = None) -
         place = f" at {Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
     message = f"the checker failed on this file: {type(problem).__name__}{place}"
-    return CHECKER_FAILED.at(span, message, "this is a fault of Avtomat: report it with this file and this line")
+    return CHECKER_FAILED.at(span, message, "this is a bug in Avtomat: report it with this file and this line")

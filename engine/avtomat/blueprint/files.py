@@ -1,7 +1,7 @@
 """Find the files of blueprints, or of their tests, in folders, and read them.
 
 A folder is searched with all below it for `*.yaml` and `*.yml`; hidden files, tests (`*.test.yaml`) and catalogues are
-no blueprints. What lies outside of the folder behind a link is refused, and so is what is no regular file.
+no blueprints. What lies outside of the folder behind a link is refused, and so is what is not a regular file.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _in_folder(folder: Path, wanted: Wanted) -> Iterator[Path | Diagnostic]:
     for entry in found:
         path = Path(entry.path)
         if not _is_file(entry):
-            yield _refused(path, "this is no regular file")
+            yield _refused(path, "this is not a regular file")
         elif entry.is_symlink() and not path.resolve().is_relative_to(root):
             yield _refused(path, f"the link leads out of {folder}")
         else:

@@ -1,7 +1,7 @@
-"""Read expressions and templates at their places.
+"""Read the expressions and templates of a blueprint.
 
-A Place is a value with formulas in it, at one moment of a state's life. `Readings` reads each once; the rules look at
-what was read, and the Program gets the same formulas.
+A FormulaSite is a value with formulas in it, at one moment of a state's life. `Readings` reads each once; the rules
+look at what was read, and the Program gets the same formulas.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Moment(StrEnum):
     """When a formula is evaluated; which names there are depends on it."""
 
     SUBMIT = "when the job is submitted"
+    HOOK = "when a request of a hook comes"
     SEARCH = "when the job is listed"
     ENTER = "when the state is entered"
     LEAVE = "when the state is left"
@@ -32,7 +33,7 @@ class Moment(StrEnum):
 
 
 @value
-class Place:
+class FormulaSite:
     """A value with formulas. `is_guard`: it is the expression of a `when`; `secrets`, `callback`: these are there."""
 
     node: Node
@@ -46,16 +47,16 @@ class Place:
 
 @value
 class Reading:
-    """What was read at a place: the formula (None when it is refused), and its faults, each with the text's pointer."""
+    """What was read at a site: the formula (None when it is refused), and its faults, each with the text's pointer."""
 
-    place: Place
+    site: FormulaSite
     formula: Formula_ | None
     uses: tuple[Read, ...] = ()
     faults: tuple[tuple[str, Fault], ...] = ()
 
     def span(self, pointer: str, offset: int, length: int, source: str) -> Span:
         """Where a character of one of its texts is written."""
-        node = _at_pointer(self.place.node, pointer)
+        node = _at_pointer(self.site.node, pointer)
         return node.place(offset, source, length) if isinstance(node, Scalar) else node.span
 
 
@@ -71,9 +72,9 @@ class UnreadableFormulaError(Exception):
 class Readings:
     """All readings of a file, and the formulas by the node that they were read from."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
-        self.all = tuple(_read_placed(place) for place in places)
-        self._formulas = {(id(r.place.node), r.place.is_guard): r.formula for r in self.all}
+    def __init__(self, sites: Iterable[FormulaSite]) -> None:
+        self.all = tuple(_read_placed(site) for site in sites)
+        self._formulas = {(id(r.site.node), r.site.is_guard): r.formula for r in self.all}
 
     def expression(self, node: Scalar) -> Expression:
         """The expression of a `when`."""
@@ -88,26 +89,26 @@ class Readings:
         return formula
 
 
-def _read_placed(place: Place) -> Reading:
+def _read_placed(site: FormulaSite) -> Reading:
     try:
-        return _read(place)
-    except Exception as problem:  # the compiler makes a finding of it, and needs the place
-        raise UnreadableFormulaError(place.node.span, problem) from problem
+        return _read(site)
+    except Exception as problem:  # the compiler makes a finding of it, and needs the site
+        raise UnreadableFormulaError(site.node.span, problem) from problem
 
 
-def _read(place: Place) -> Reading:
-    if place.is_guard:
-        assert isinstance(place.node, Scalar)
-        parsed = parse_expression(place.node.text)
+def _read(site: FormulaSite) -> Reading:
+    if site.is_guard:
+        assert isinstance(site.node, Scalar)
+        parsed = parse_expression(site.node.text)
         if isinstance(parsed, list):
-            return Reading(place=place, formula=None, faults=tuple(("", fault) for fault in parsed))
+            return Reading(site=site, formula=None, faults=tuple(("", fault) for fault in parsed))
         return Reading(
-            place=place, formula=parsed, uses=parsed.uses, faults=tuple(("", fault) for fault in parsed.failing)
+            site=site, formula=parsed, uses=parsed.uses, faults=tuple(("", fault) for fault in parsed.failing)
         )
-    compiled = compile_value(place.node.value, allow_secrets=True)  # where they may not stand, a rule says so
+    compiled = compile_value(site.node.value, allow_secrets=True)  # where they may not stand, a rule says so
     if isinstance(compiled, list):
-        return Reading(place=place, formula=None, faults=tuple(compiled))
-    return Reading(place=place, formula=compiled, uses=compiled.uses, faults=compiled.failing)
+        return Reading(site=site, formula=None, faults=tuple(compiled))
+    return Reading(site=site, formula=compiled, uses=compiled.uses, faults=compiled.failing)
 
 
 def _at_pointer(node: Node, pointer: str) -> Node:

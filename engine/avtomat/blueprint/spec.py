@@ -20,6 +20,8 @@ from avtomat.core.value import value
 KINDS = ("task", "call", "parallel", "foreach", "wait", "signal", "approval", "run", "succeed", "fail")
 _KINDS = frozenset(KINDS)
 KINDLESS = "pass"
+TEMPLATES_OF_HOOK = ("id", "input", "job", "key", "payload")
+"""The keys of a hook whose values are templates."""
 LANE = "do"
 """The name of the one state of a body that is written without `states`."""
 

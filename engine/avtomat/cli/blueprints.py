@@ -62,7 +62,7 @@ def _lines(answer: Json) -> Iterator[str]:
 def _restore(engine: EngineApi, args: Namespace) -> int:
     digest = args.digest.lower()
     if _DIGEST.fullmatch(digest) is None:
-        text = f"{args.digest!r} is no version: that is 8 to 64 of the digits 0-9 and a-f"
+        text = f"{args.digest!r} is not a version: that is 8 to 64 of the digits 0-9 and a-f"
         raise UsageError(text, hint="a version that is not there is answered with those that are")
     answer = engine.post(f"/api/v1/blueprints/{quote(args.name, safe='')}/restore", {"digest": digest})
     text = f"{answer['name']}  {answer['version'][:VERSION_SHOWN]} is current"

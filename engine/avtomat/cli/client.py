@@ -76,7 +76,7 @@ class EngineApi:
 
 
 def _no_address(url: str) -> UsageError:
-    return UsageError(f"{url!r} is no address of an engine", hint="write http://host:8080")
+    return UsageError(f"{url!r} is not an address of an engine", hint="write http://host:8080")
 
 
 def _value_of(response: HTTPResponse, raw: bytes, url: str) -> Json:

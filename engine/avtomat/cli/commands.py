@@ -77,7 +77,7 @@ COMMANDS: Final = {
         ("avtomat graph workflows/hello.yaml", "avtomat graph workflows/hello.yaml -o svg > hello.svg"),
     ),
     "explain": Command(
-        "avtomat.cli.explain", "Say what a code of the checker means, with an example", ("avtomat explain AVT311",)
+        "avtomat.cli.explain", "Explain a code of the checker, with an example", ("avtomat explain AVT311",)
     ),
     "init": Command(
         "avtomat.cli.init", "Begin a project: a blueprint with tests, settings, a README, CI", ("avtomat init shop",)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from avtomat.conformance.check import Check
     from avtomat.conformance.suite import Report
 
-_TEXT: Final = "Run a worker beside a scripted engine, and say where it leaves the worker protocol"
+_TEXT: Final = "Run a worker beside a scripted engine, and say where it violates the worker protocol"
 _EXAMPLES: Final = (
     "avtomat conformance worker --command 'node my-conformance-worker.mjs'",
     "avtomat conformance worker --command ./worker.sh --concurrency 1 --only keeps_the_lease",
@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_count,
         default=10,
         metavar="SECONDS",
-        help="how long may take what must happen (default: %(default)s); more for a slow machine",
+        help="time limit for what must happen (default: %(default)s); more for a slow machine",
     )
     worker.add_argument("--list", action="store_true", help="print the checks and what they demand instead")
     worker.add_argument("-o", "--output", choices=("text", "json"), default="text", dest="form", help="default: text")

@@ -66,7 +66,7 @@ def check_settings(file: Path, content: bytes | None = None) -> tuple[Settings |
         for line, keys in zip(wrong.message.split("\n"), wrong.keys, strict=True):
             message = line.removeprefix(f"{file}: ")
             place, message = (place_of(text, keys), message) if keys else place_of_fault(text, message)
-            found.append(_finding(file, message, Severity.ERROR, *place))
+            found.append(_finding(file, message, Severity.ERROR, place.line, place.column, place.end_column))
         return None, found
     return loaded.settings, [_finding(file, warning, Severity.WARNING) for warning in loaded.warnings]
 

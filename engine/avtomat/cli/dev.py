@@ -62,7 +62,7 @@ def _own_machine(loaded: LoadedSettings, folder: Path) -> Settings:
     settings = replace(loaded.settings, client_token=None, worker_token=None, clients=None, workers=None, processes=1)
     if not _is_loopback(settings.host):
         raise UsageError(
-            f"{settings.host} can be reached by others, and `avtomat dev` asks nobody for a token",
+            f"{settings.host} can be reached by others, and `avtomat dev` requires no token",
             hint="use 127.0.0.1 or localhost, or `avtomat serve` with tokens",
         )
     if loaded.sources["store"] == DEFAULT:

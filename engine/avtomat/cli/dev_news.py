@@ -40,7 +40,7 @@ class News:
     def _looked(self, job: str, done: asyncio.Task[None]) -> None:
         self._looking.pop(job, None)
         if not done.cancelled() and (failed := done.exception()) is not None:
-            log.warning("what became of job %s cannot be told: %s", job, failed or type(failed).__name__)
+            log.warning("the end of job %s is not known: %s", job, failed or type(failed).__name__)
 
     async def _look(self, job: str) -> None:
         found = await self._engine.clients.job(job, None)

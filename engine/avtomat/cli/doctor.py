@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Print what was found; 1 if something must be mended."""
+    """Print what was found; 1 if something must be fixed."""
     loaded = loaded_settings_of(args, folder=args.folder)
     settings = loaded.settings
     findings = [

@@ -131,7 +131,7 @@ def _redis_memory(info: Info) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy")
     if policy != "noeviction":
         yield error(
-            f"maxmemory-policy is {policy}: Redis would throw jobs away when its memory is full",
+            f"maxmemory-policy is {policy}: Redis would evict jobs when its memory is full",
             hint="CONFIG SET maxmemory-policy noeviction, and the same in redis.conf",
         )
     else:

@@ -1,4 +1,4 @@
-"""What `avtomat doctor` found: good, worth a look, or to be mended."""
+"""What `avtomat doctor` found: good, worth a look, or to be fixed."""
 
 from __future__ import annotations
 

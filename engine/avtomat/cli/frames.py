@@ -107,7 +107,7 @@ def summary(diagnostics: Sequence[Diagnostic], files: int) -> str:
     """How much was found in how many files."""
     counts = Counter(each.severity for each in diagnostics)
     parts = [counted(counts[severity], severity) for severity in Severity if counts[severity]]
-    return f"{', '.join(parts) or 'nothing to complain about'} in {counted(files, 'file')}"
+    return f"{', '.join(parts) or 'no findings'} in {counted(files, 'file')}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -193,7 +193,7 @@ def _write_new(path: Path, text: str) -> bool:
     except FileExistsError:
         if is_file(path):
             return False
-        raise UsageError(f"{path} is in the way: it, or a folder above it, is no regular file") from None
+        raise UsageError(f"{path} is in the way: it, or a folder above it, is not a regular file") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     return True

@@ -118,7 +118,7 @@ def _print_help(stream: TextIO, code: int) -> int:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
     head = ["usage: avtomat COMMAND …", "", "Long-lived workflows, written in YAML.", "", "commands:"]
-    foot = ["", "`avtomat COMMAND --help` tells more about one; `avtomat --version` prints the version."]
+    foot = ["", "`avtomat COMMAND --help` says more about one; `avtomat --version` prints the version."]
     print("\n".join([*head, *lines, *foot]), file=stream)
     return code
 

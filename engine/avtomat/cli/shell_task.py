@@ -261,7 +261,9 @@ def _failure(process: _Process) -> ShellFailed:
     """Name the failure by the exit code; a shell reports the signal that its command died of as 128 and its number."""
     exit_code = process.exit_code
     number = -exit_code if exit_code < 0 else exit_code - 128
-    ended = f"the command died of signal {number}" if number > 0 else f"the command ended with exit code {exit_code}"
+    ended = (
+        f"the command was ended by signal {number}" if number > 0 else f"the command ended with exit code {exit_code}"
+    )
     said = process.stderr_tail.decode(errors="replace").strip()
     transient = number > 0 or exit_code == EX_TEMPFAIL
     return ShellFailed(

@@ -24,7 +24,7 @@ from avtomat.errors import AvtomatError
 log = logging.getLogger(__name__)
 
 PAUSES_S: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Before a place is filled again, by how often its child died in a row."""
+"""Before a slot is filled again, by how often its child died in a row."""
 
 STEADY_S: Final = 60.0
 """A child that lived so long starts the row anew."""
@@ -41,7 +41,7 @@ class Child:
 
 
 @dataclass(slots=True)
-class _Place:
+class _Slot:
     """One of the N: the child that fills it, or when it is filled again."""
 
     pid: int | None = None
@@ -62,7 +62,7 @@ def supervise(count: int, serve: Callable[[Child], int]) -> int:
 class _Supervisor:
     def __init__(self, count: int, serve: Callable[[Child], int]) -> None:
         self._serve = serve
-        self._places = [_Place() for _ in range(count)]
+        self._slots = [_Slot() for _ in range(count)]
         self._lifeline, self._own_end = os.pipe()
         self._was_ready, self._ready = os.pipe()
         os.set_blocking(self._was_ready, False)
@@ -71,17 +71,17 @@ class _Supervisor:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Fill the places, and do what signals ask for, until no child is left."""
+        """Fill the slots, and do what signals ask for, until no child is left."""
         self._fill()
-        while any(place.pid is not None for place in self._places) or self._told is None:
+        while any(slot.pid is not None for slot in self._slots) or self._told is None:
             self._answer(self._next_signal())
             if self._told is None:
                 self._fill()
         return self._exit_code
 
     def _next_signal(self) -> int | None:
-        """The next signal; None when a place is to be filled again before one comes."""
-        due = [place.due_s for place in self._places if place.pid is None and self._told is None]
+        """The next signal; None when a slot is to be filled again before one comes."""
+        due = [slot.due_s for slot in self._slots if slot.pid is None and self._told is None]
         if not due:
             return signal.sigwait(_WATCHED)
         found = signal.sigtimedwait(_WATCHED, max(min(due) - time.monotonic(), 0))
@@ -100,37 +100,37 @@ class _Supervisor:
 
     def _tell(self, number: int) -> None:
         self._told = number
-        for place in self._places:
-            if place.pid is not None:
-                os.kill(place.pid, number)
+        for slot in self._slots:
+            if slot.pid is not None:
+                os.kill(slot.pid, number)
 
     def _fill(self) -> None:
         now_s = time.monotonic()
-        for place in self._places:
-            if place.pid is None and place.due_s <= now_s:
-                place.pid, place.started_s = self._fork(), now_s
+        for slot in self._slots:
+            if slot.pid is None and slot.due_s <= now_s:
+                slot.pid, slot.started_s = self._fork(), now_s
 
     def _bury(self) -> None:
         """Take note of every child that has ended; one signal may stand for several."""
-        for place in self._places:
-            if place.pid is not None and (ended := os.waitpid(place.pid, os.WNOHANG)) != (0, 0):
-                self._take_note(place, os.waitstatus_to_exitcode(ended[1]))
+        for slot in self._slots:
+            if slot.pid is not None and (ended := os.waitpid(slot.pid, os.WNOHANG)) != (0, 0):
+                self._take_note(slot, os.waitstatus_to_exitcode(ended[1]))
 
-    def _take_note(self, place: _Place, code: int) -> None:
-        pid, place.pid = place.pid, None
+    def _take_note(self, slot: _Slot, code: int) -> None:
+        pid, slot.pid = slot.pid, None
         if self._told is not None:
             self._exit_code = self._exit_code or (code if code >= 0 else 128 - code)
         elif not self._has_been_ready():
             self._exit_code = code if code > 0 else 1
             self._tell(signal.SIGTERM)
         else:
-            self._plan_again(place, pid, code)
+            self._plan_again(slot, pid, code)
 
-    def _plan_again(self, place: _Place, pid: int | None, code: int) -> None:
+    def _plan_again(self, slot: _Slot, pid: int | None, code: int) -> None:
         now_s = time.monotonic()
-        place.deaths = 1 if now_s - place.started_s >= STEADY_S else place.deaths + 1
-        pause_s = PAUSES_S[min(place.deaths, len(PAUSES_S)) - 1]
-        place.due_s = now_s + pause_s
+        slot.deaths = 1 if now_s - slot.started_s >= STEADY_S else slot.deaths + 1
+        pause_s = PAUSES_S[min(slot.deaths, len(PAUSES_S)) - 1]
+        slot.due_s = now_s + pause_s
         log.error("process %s ended with %d; another one is started in %.0f s", pid, code, pause_s)
 
     def _has_been_ready(self) -> bool:

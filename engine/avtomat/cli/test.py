@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", choices=("text", "json", "junit", "github"), default="text")
     parser.add_argument("-k", dest="name", metavar="NAME", default="", help="only cases with NAME in their names")
-    parser.add_argument("--coverage", action="store_true", help="tell which parts of the blueprints no case exercises")
+    parser.add_argument("--coverage", action="store_true", help="show which parts of the blueprints no case exercises")
     parser.add_argument(
         "--coverage-min", type=_per_cent, metavar="N", help="fail when less than N per cent of them are exercised"
     )

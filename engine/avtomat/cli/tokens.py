@@ -96,7 +96,7 @@ def run(args: Namespace) -> int:
 def _new(args: Namespace) -> int:
     form, what = (IDS, "a worker") if args.worker else (NAME, "a client")
     if not form.fullmatch(args.name) or (args.name == ADMIN and not args.worker):
-        raise UsageError(f"{args.name[:80]!r} is no name of {what}", hint="`avtomat explain AVT705` says which are")
+        raise UsageError(f"{args.name[:80]!r} is not a name of {what}", hint="`avtomat explain AVT705` says which are")
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     hashed = HASHED + digest_of(token).hex()
     file, document = _document(args, "workers" if args.worker else "clients")

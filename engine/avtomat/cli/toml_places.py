@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from avtomat.blueprint.yaml.nodes import Span
 
 _TABLE: Final = re.compile(r"\s*\[+\s*([^\[\]#]+?)\s*\]")
 _ENTRY: Final = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -17,17 +19,12 @@ _LONG_TEXT: Final = re.compile("'''|\"\"\"")
 _TOLD: Final = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-class Place(NamedTuple):
-    """A line and its columns, from 1; `end_column` is one past the last character."""
-
-    line: int = 1
-    column: int = 1
-    end_column: int | None = None
+_BEGINNING: Final = Span(line=1, column=1)
 
 
-def place_of(text: str, keys: Sequence[str]) -> Place:
+def place_of(text: str, keys: Sequence[str]) -> Span:
     """Where the entry stands to which the keys lead, or the nearest around it; the beginning when there is none."""
-    best, most = Place(), 0
+    best, most = _BEGINNING, 0
     table: list[str] = []
     is_text = False
     for number, line in enumerate(text.split("\n"), 1):
@@ -44,15 +41,15 @@ def place_of(text: str, keys: Sequence[str]) -> Place:
         else:
             path = [*table, *path]
         if len(path) > most and path == list(keys[: len(path)]):
-            best, most = Place(number, found.start(1) + 1, found.end(1) + 1), len(path)
+            best, most = Span(line=number, column=found.start(1) + 1, end_column=found.end(1) + 1), len(path)
     return best
 
 
-def place_of_fault(text: str, message: str) -> tuple[Place, str]:
+def place_of_fault(text: str, message: str) -> tuple[Span, str]:
     """The place that the parser names at the end of its message, and the message without it."""
     told = _TOLD.search(message)
     if told is None:
-        return Place(), message
+        return _BEGINNING, message
     lines = text.rstrip("\n").split("\n")
     line, column = (int(told[1]), int(told[2])) if told[1] else (len(lines), len(lines[-1]) + 1)
-    return Place(line, column), message[: told.start()]
+    return Span(line=line, column=column), message[: told.start()]

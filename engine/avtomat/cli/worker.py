@@ -30,7 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--url", help="the engine's address (default: AVTOMAT_URL, else host and port of the settings)")
     add_exec_flag(parser, required=True)
     parser.add_argument("--token", help="the worker's token; AVTOMAT_WORKER_TOKEN is not seen by others in `ps`")
-    parser.add_argument("--worker-id", metavar="ID", help="name of this worker (default: host, process and chance)")
+    parser.add_argument(
+        "--worker-id", metavar="ID", help="name of this worker (default: host, process and random digits)"
+    )
     parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="commands at a time (default: 1)")
     parser.add_argument(
         "--drain", type=float, default=Limits().drain_s, metavar="SECONDS", help="time to finish after SIGTERM"

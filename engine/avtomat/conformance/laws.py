@@ -49,10 +49,10 @@ def breaches(call: Call, worker: str, token: str) -> Iterator[str]:
 
 def _of_query(call: Call) -> Iterator[str]:
     if not _SECONDS.fullmatch(call.query.get("timeout", "30")):
-        yield f"{call.line} has timeout={call.query['timeout']}, which is no number of seconds"
+        yield f"{call.line} has timeout={call.query['timeout']}, which is not a number of seconds"
     tasks_max = call.query.get("max", "1")
     if not _COUNT.fullmatch(tasks_max) or int(tasks_max) > TASKS_PER_POLL_MAX:
-        yield f"{call.line} has max={tasks_max}, which is no number from 0 to {TASKS_PER_POLL_MAX}"
+        yield f"{call.line} has max={tasks_max}, which is not a number from 0 to {TASKS_PER_POLL_MAX}"
 
 
 def _of_message(call: Call, message: Json, worker: str) -> Iterator[str]:

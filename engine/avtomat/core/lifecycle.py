@@ -19,7 +19,7 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.COMPENSATING: "it fails or is cancelled, and may have something to undo",
         Status.FINISHED: "its machine ended well",
         Status.FAILED: "an error that nothing caught",
-        Status.CANCELLED: "somebody cancels it",
+        Status.CANCELLED: "a client or an operator cancels it",
         Status.FINISHING: "it comes to its end, and has a `finally`",
     },
     Status.PAUSED: {
@@ -28,7 +28,7 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.COMPENSATING: "resume of a job that was undoing, cancel, its timeout",
         Status.FINISHED: "a rerun or skip that ends its machine",
         Status.FAILED: "its timeout, a rerun or skip that fails",
-        Status.CANCELLED: "somebody cancels it",
+        Status.CANCELLED: "a client or an operator cancels it",
         Status.FINISHING: "resume of a job that was finishing, or its end",
     },
     Status.QUARANTINED: {
@@ -36,7 +36,7 @@ FOLLOWS: Mapping[Status, Mapping[Status, str]] = {
         Status.COMPENSATING: "rerun or skip of the undo that failed, cancel, its timeout",
         Status.FINISHED: "a rerun or skip that ends its machine",
         Status.FAILED: "its timeout, a rerun or skip that fails",
-        Status.CANCELLED: "somebody cancels it",
+        Status.CANCELLED: "a client or an operator cancels it",
         Status.FINISHING: "release of a job that was finishing, or its end",
     },
     Status.COMPENSATING: {

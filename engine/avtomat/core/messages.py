@@ -81,7 +81,7 @@ class TaskSucceeded:
     it said beside an explicit `success`. What else it told is in `beside`, which history alone has: so of all answers.
     """
 
-    attempt: int
+    attempt: int | None
     output: Json = None
     status: str = "success"
     worker: str = ""
@@ -93,7 +93,7 @@ class TaskSucceeded:
 class TaskFailed:
     """A worker ended the attempt with an error, in the worker's words."""
 
-    attempt: int
+    attempt: int | None
     code: str
     message: str = ""
     details: Json = None
@@ -105,7 +105,7 @@ class TaskFailed:
 class LeaseLost:
     """The worker that held the attempt fell silent; or, with `gave_up`, it said that it will not finish the attempt."""
 
-    attempt: int
+    attempt: int | None
     gave_up: bool = False
     worker: str = ""
     beside: Mapping[str, Json] | None = None
@@ -115,7 +115,7 @@ class LeaseLost:
 class AttemptReturned:
     """The worker stops and gives the attempt back undone; RETURNS_MAX times in a row that is no attempt."""
 
-    attempt: int
+    attempt: int | None
     worker: str = ""
     beside: Mapping[str, Json] | None = None
 
@@ -129,7 +129,9 @@ class TaskTimedOut:
 
 
 WorkerAnswer = TaskSucceeded | TaskFailed | LeaseLost | AttemptReturned
-"""What a worker may say of the attempt that it holds; silence is told as LeaseLost."""
+"""What a worker may say of the attempt that it holds; silence is told as LeaseLost. `attempt` is None as long as it is
+not known which one the worker holds: `decide` needs the number.
+"""
 
 
 @value

@@ -38,8 +38,8 @@ _NOWHERE: Final = "the job is undoing what it did, or has not begun"
 
 
 def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container[str]) -> str:
-    """Why the wish makes no sense for a job of this status that stands so; empty when it does. `states` are the names
-    of those of its own machine.
+    """Why the request makes no sense for a job of this status that stands so; empty when it does. `states` are the
+    names of those of its own machine.
     """
     waiting = root.waiting
     match event:
@@ -53,7 +53,7 @@ def in_vain(event: OperatorEvent, status: Status, root: Scope, states: Container
             return _rerun_in_vain(root, state, states)
         case SkipRequested():
             stands = isinstance(waiting, OnUndo) or not (isinstance(waiting, OnUnwind | OnStart) or root.state is None)
-            return "" if stands else "the job stands in no state that could be skipped"
+            return "" if stands else "the job is in no state that can be skipped"
     assert_never(event)
 
 
@@ -81,7 +81,7 @@ def _rerun_in_vain(root: Scope, state: str | None, states: Container[str]) -> st
 
 
 def operate(walk: Walk, event: OperatorEvent) -> Decision:
-    """Return what an operator's wish changes, or why it makes no sense now."""
+    """Return what an operator's request changes, or why it makes no sense now."""
     reason = in_vain(event, walk.head.status, walk.before, walk.machine.states)
     if reason:
         return Ignored(reason=reason)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
+from avtomat.core.hooks import Hook
 from avtomat.core.value import value
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ class Program:
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property
     def states(self) -> Iterator[State]:

@@ -54,6 +54,7 @@ def constants_needed(program: Program) -> frozenset[str]:
     parts += [part for arm in program.catch for part in _arm_parts(arm)]
     parts += only_parts(template for _, template in program.data)
     parts += only_parts(machine.collect for machine in program.machines.values())
+    parts += [part for hook in program.hooks.values() for part in hook.parts]
     return frozenset(path[1] for part in parts for path in part.needs if path[0] == "config" and len(path) > 1)
 
 

@@ -18,7 +18,7 @@ _TIMEOUTS = {
 }
 
 _LOST = {
-    "silent": "the worker that held the attempt fell silent",
+    "silent": "the worker that held the attempt sent no heartbeat in time",
     "gave_up": "the worker gave the attempt up",
 }
 

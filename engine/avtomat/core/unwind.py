@@ -146,7 +146,7 @@ def answer_undo(walk: Walk, waiting: OnUndo, event: TaskSucceeded | TaskFailed |
     if isinstance(event, TaskSucceeded):
         return done(walk, waiting)
     undo = walk.noted[waiting.index]
-    error = replace(error_of_attempt(event), state=undo.place, attempt=event.attempt)
+    error = replace(error_of_attempt(event), state=undo.place, attempt=waiting.attempt)
     compensation = _compensation(walk, undo)
     final = isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL
     seed = f"{walk.seed} undo {waiting.seq}"

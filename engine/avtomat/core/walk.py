@@ -245,7 +245,7 @@ class Walk:
         return self._job
 
     def _result(self) -> Json:
-        """What a job that is finishing ends with; `_require` sees to it that nobody reads it before it is loaded."""
+        """What a job that is finishing ends with; `_require` makes sure that it is not read before it is loaded."""
         result = self.around.outputs.get(RESULT)
         return None if RESULT in self._unloaded else self.value_of(result)
 

@@ -35,7 +35,7 @@ def submission(
     if priority is not None and (type(priority) is not int or not 0 <= priority <= PRIORITY_MAX):
         raise _unfit(f"priority is a whole number from 0 to {PRIORITY_MAX}, 9 first", "priority")
     if timeout is not None and not timedelta(0) < timeout <= DURATION_MAX:
-        raise _unfit("timeout is longer than nothing, and at most a hundred years", "timeout")
+        raise _unfit("timeout is positive, and at most a hundred years", "timeout")
     if start_at is not None and start_at.tzinfo is None:
         raise _unfit("start_at is a time with its time zone, such as datetime.now(UTC)", "start_at")
     if key is not None and not (0 < len(key) <= KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
@@ -62,7 +62,7 @@ def _as_json(given: Json) -> Json:
     except RequestRefused as refused:
         raise _unfit(refused.message.replace("the body", "the input"), "input") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise _unfit(f"the input is nothing that JSON can say: {error}", "input") from None
+        raise _unfit(f"the input cannot be written as JSON: {error}", "input") from None
     return given
 
 

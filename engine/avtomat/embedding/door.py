@@ -49,13 +49,13 @@ class LocalDoor:
         """Wait for tasks. It names no kinds, so that one which is registered meanwhile counts at once."""
         return self._assignments(await self._ask(lambda: self._dispatcher.poll(self._asked(poll), lambda: False)))
 
-    async def deliver(self, results: Sequence[bytes], wish: Poll | None = None) -> Delivery:
-        """Hand results over; with a wish, which waits for nothing, ask for tasks as well."""
+    async def deliver(self, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        """Hand results over; with `wanted`, which waits for nothing, ask for tasks as well."""
         *first, last = [_read(result) for result in results]
         receipts = [_receipt(await self._ask(partial(self._dispatcher.result, body))) for body in first]
-        if wish is None:
+        if wanted is None:
             return Delivery(receipts=(*receipts, _receipt(await self._ask(lambda: self._dispatcher.result(last)))))
-        asked = self._asked(wish)
+        asked = self._asked(wanted)
         answer, tasks = await self._ask(lambda: self._dispatcher.result_and_next(last, asked, lambda: False))
         return Delivery(receipts=(*receipts, _receipt(answer)), assignments=tuple(self._assignments(tasks)))
 

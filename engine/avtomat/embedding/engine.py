@@ -32,8 +32,9 @@ from avtomat.embedding.asking import submission
 from avtomat.embedding.door import LocalDoor
 from avtomat.errors import BlueprintsRefusedError, NotFoundError, WaitTimeoutError
 from avtomat.runtime.jobs.signals import Signal
+from avtomat.runtime.opening import open_store
 from avtomat.runtime.people.approvals import Answer, Decider
-from avtomat.runtime.service import Service, open_store
+from avtomat.runtime.service import Service
 from avtomat.settings import Settings
 from avtomat_worker.handlers import Handler, handler_of
 from avtomat_worker.limits import Limits
@@ -279,7 +280,7 @@ class Engine:
     async def cancel(self, job_id: str, reason: str = "", *, compensate: bool = True) -> Mapping[str, Json]:
         """End the job as cancelled; a function that runs for it is cancelled. Raises NotFoundError.
 
-        Other wishes of operators are those of `service.operators`.
+        Other requests of operators are those of `service.operators`.
         """
         job = await self.service.operators.cancel(job_id, None, self._client, reason, compensate=compensate)
         return _found(job, job_id)
@@ -301,7 +302,7 @@ class Engine:
         """
         passed = parse_duration(span) if isinstance(span, str) else span
         if passed is None:
-            raise ValueError(f"{span!r} is no duration: {duration_hint(str(span))}")
+            raise ValueError(f"{span!r} is not a duration: {duration_hint(str(span))}")
         self._turned_ms += round(passed.total_seconds() * 1000)
         self.service.time_turned()
 

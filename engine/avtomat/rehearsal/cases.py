@@ -76,9 +76,18 @@ class Decisions:
 
 
 @value
+class SentRequest:
+    """A request of the hook `name`, which starts the job: what it brings. Names of headers are in small letters."""
+
+    name: Name
+    body: Json = None
+    headers: Mapping[str, str]
+
+
+@value
 class Case:
-    """One job. `layers` are answers by kind or path, those of the case itself first, then those of `defaults`;
-    `approvals` are decisions by path in the same order.
+    """One job, submitted with `input`, or started by the request `hook`. `layers` are answers by kind or path, those of
+    the case itself first, then those of `defaults`; `approvals` are decisions by path in the same order.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
@@ -87,6 +96,7 @@ class Case:
     now: datetime = NOW
     input: Json
     input_span: Span
+    hook: SentRequest | None = None
     config: Mapping[str, Json]
     secrets: Mapping[str, str]
     layers: tuple[Mapping[str, Answers], ...]

@@ -169,9 +169,9 @@ def _error_tried_again(
         return None
     match entry["type"]:
         case "TaskFailed":
-            return error_of_attempt(TaskFailed(attempt=0, code=entry["code"], details=entry.get("details")))
+            return error_of_attempt(TaskFailed(attempt=None, code=entry["code"], details=entry.get("details")))
         case "LeaseLost":
-            return error_of_attempt(LeaseLost(attempt=0, gave_up=entry.get("gave_up", False)))
+            return error_of_attempt(LeaseLost(attempt=None, gave_up=entry.get("gave_up", False)))
         case "TaskTimedOut":
             return error_of_attempt(TaskTimedOut(attempt=0, limit=Limit(entry["limit"])))
         case _:

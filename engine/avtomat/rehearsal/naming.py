@@ -84,6 +84,7 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _calls_named(part_of(owner, "calls"), known)
         yield from _signals_named(part_of(owner, "signals"), known)
         yield from _approvals_named(part_of(owner, "approvals"), known)
+        yield from _hook_named(owner, program)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
         yield from _tasks_named(part_of(expect, "params"), known)
@@ -153,6 +154,24 @@ def _approvals_named(node: Node | None, known: Known) -> Iterator[Finding]:
             message = f"`{key}` is no state that asks people"
             hint = _hint(key, [*map(_plain, known.approvals)])
             yield codes.UNKNOWN_APPROVAL.at(span_of_key(node, key), message, hint)
+
+
+def _hook_named(owner: Node | None, program: Program) -> Iterator[Finding]:
+    played = part_of(owner, "hook")
+    name = part_of(played, "name")
+    if owner is None or played is None or name is None:
+        return
+    starting = sorted(each for each, hook in program.hooks.items() if hook.signal is None)
+    text = text_of(name) or ""
+    if text not in starting:
+        message = f"the blueprint has no hook `{text}` that starts a job"
+        if text in program.hooks:
+            message = f"the hook `{text}` sends a signal"
+        hint = "play it by `signals`" if text in program.hooks else _hint(text, starting)
+        yield codes.UNKNOWN_HOOK.at(name.span, message, hint)
+    if part_of(owner, "input") is not None:
+        message = "a job has `input` or `hook`, not both"
+        yield codes.UNKNOWN_HOOK.at(span_of_key(owner, "input"), message, "leave one of them out")
 
 
 def _states_named(node: Node | None, known: Collection[str], what: str) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from avtomat.core.formula import Json
 from avtomat.core.timestamp import parse_time, time_hint
 from avtomat.core.value import value
 from avtomat.diagnostics import Severity
-from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentSignal
+from avtomat.rehearsal.cases import NOW, Answer, Answers, Case, CaseFile, Decided, Decisions, SentRequest, SentSignal
 from avtomat.rehearsal.conditions import NAMES_AT_THE_END, NAMES_OF_ANSWERS, Condition, read_condition
 
 LATER = ("children", "callbacks")
@@ -115,6 +115,7 @@ class _Reader:
             now=self._time(part_of(node, "now"), now),
             input=_merged(part_of(defaults, "input"), given, otherwise={}),
             input_span=name.span if given is None else given.span,
+            hook=self._hook(part_of(node, "hook")),
             config=_merged(part_of(defaults, "config"), part_of(node, "config"), otherwise={}),
             secrets=_merged(part_of(defaults, "secrets"), part_of(node, "secrets"), otherwise={}),
             layers=(self._layer(node), usual),
@@ -122,6 +123,13 @@ class _Reader:
             approvals=(self._decisions(part_of(node, "approvals")), self._decisions(part_of(defaults, "approvals"))),
             expect=expect if isinstance(expect, Mapping) else None,
         )
+
+    def _hook(self, node: Node | None) -> SentRequest | None:
+        name = name_of(part_of(node, "name"))
+        if name is None:
+            return None
+        headers = {key.lower(): str(value_of(text)) for key, text in entries_of(part_of(node, "headers"))}
+        return SentRequest(name=name, body=value_of(part_of(node, "body")), headers=headers)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 

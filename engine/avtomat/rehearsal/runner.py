@@ -95,7 +95,7 @@ def _run_with(path: Path, read: ReadTests, tests: CaseFile, file: Path, chosen: 
     examined = examine_text(content)
     program = examined.built() if examined.is_good else None
     if not isinstance(program, Program):
-        refused = codes.BLUEPRINT_REFUSED.at(tests.blueprint.span, f"{file} has errors", "mend them first")
+        refused = codes.BLUEPRINT_REFUSED.at(tests.blueprint.span, f"{file} has errors", "fix them first")
         wrong = [*examined.findings, *([] if program is None else [program])]
         of_blueprint = [finding.in_file(str(file)) for finding in wrong]
         return _refused(path, [*read.findings, refused], of_blueprint, str(file))

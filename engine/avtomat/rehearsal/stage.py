@@ -30,11 +30,12 @@ from avtomat.core.waiting import OnUndo
 from avtomat.core.walk import Walk
 from avtomat.errors import RequestRefused
 from avtomat.rehearsal.calls import call_answered, unfit_call
-from avtomat.rehearsal.cases import Answer, Case
+from avtomat.rehearsal.cases import Answer, Case, SentRequest
 from avtomat.rehearsal.people import People, Unused
 from avtomat.rehearsal.queueing import VisitQueues
 from avtomat.rehearsal.script import CaseStopped, Script, Task
 from avtomat.runtime.blueprints.programs import Programs
+from avtomat.runtime.incoming.mapping import Arrived, what_is_asked
 from avtomat.runtime.jobs.executor import Executor, Listeners
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.kept import Kept, KeptScopes
@@ -137,7 +138,8 @@ class _Stage:
         await self._programs.swap({self._program.name: self._program})
         stopped = None
         try:
-            await self._submit(Submission(blueprint=self._program.name, input=self._case.input, client=WORKER))
+            given = self._case.input if self._case.hook is None else self._mapped(self._case.hook)
+            await self._submit(Submission(blueprint=self._program.name, input=given, client=WORKER))
             while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
@@ -145,6 +147,15 @@ class _Stage:
         except CaseStopped as ended:
             stopped = ended
         return await self._played(stopped)
+
+    def _mapped(self, sent: SentRequest) -> Json:
+        """The input that the hook makes of its request."""
+        arrived = Arrived(body=sent.body, headers=sent.headers, at=self._executor.now())
+        asked = what_is_asked(self._program, sent.name.text, arrived, self._case.config)
+        if asked is None:
+            text = f"the hook {sent.name.text} takes the request and starts no job: its `when` does not hold"
+            raise RequestRefused(text, status=422, code="hook.ignored")
+        return asked.value
 
     async def _submit(self, asked: Submission) -> None:
         given = input_of(self._program, asked)
@@ -174,7 +185,7 @@ class _Stage:
         await self._let_bodies_begin()
         await self._people.hear(JOB)
         if self._store.commits > DECISIONS_MAX:
-            message = f"the job goes on and on: more than {DECISIONS_MAX:,} decisions were made"
+            message = f"the job does not end: more than {DECISIONS_MAX:,} decisions were made"
             raise self._endless(message, "let the answers lead out of the loop")
         if self._cancelled:
             await self._store.release(WORKER, self._cancelled)

@@ -16,7 +16,7 @@ from avtomat.runtime.work.queues import Queues
 from avtomat.storage.port.answers import Committed, Created, Handout, Outcome
 from avtomat.storage.port.asking import only_asks
 from avtomat.storage.port.store import EQUAL, Store
-from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Wish, Writes
+from avtomat.storage.port.writes import Cause, NewJob, ResultCause, TaskRequest, Writes
 
 SAMPLE_EVERY_S: Final = 2.0
 OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing")
@@ -33,6 +33,7 @@ class Tally:
     commits: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    hooks: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered, or the question what became of a cause that changes nothing."""
@@ -119,9 +120,9 @@ class _Counted:
         return created
 
     async def commit(
-        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
     ) -> Committed:
-        answer = await self._store.commit(job, path, version, cause, writes, wish)
+        answer = await self._store.commit(job, path, version, cause, writes, wanted)
         self._tally.committed(version, cause, answer.outcome)
         self._tally.handed_out += len(answer.handouts or ())
         return answer

@@ -16,7 +16,7 @@ REPEAT_AFTER_S = 0.05
 REPEAT_WITHIN_S = 1.0
 REPEAT_LOST_WITHIN_S = 4.0
 """No repeat begins later. A store that is away takes two seconds to say so each time; who waited that long in vain is
-told. A lost answer is worth one more try, so that a pause of the store harms nobody; but a worker that is kept waiting
+told. A lost answer is worth one more try, so that a pause of the store does no harm; but a worker that is kept waiting
 for an answer to its result for 15 seconds takes the engine for dead.
 """
 

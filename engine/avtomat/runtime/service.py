@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
 from avtomat.blueprint.building import build_program
 from avtomat.blueprint.registry import Compiled
@@ -14,13 +13,14 @@ from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import CALL
 from avtomat.core.timestamp import format_time, from_ms
 from avtomat.diagnostics import Diagnostic
-from avtomat.errors import SettingsError, StoreError, StoreNotExecuted
+from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.access.keeper import AccessKeeper
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.compiling import CompileChild, compile_here
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.blueprints.reload import Reloader, counts_of
 from avtomat.runtime.blueprints.undeclared import undeclared
+from avtomat.runtime.incoming.hooks import Hooks
 from avtomat.runtime.jobs.admission import Admission
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.executor import Executor, Listeners
@@ -30,6 +30,7 @@ from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.signals import Signals
 from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.measures import Measures, counted
+from avtomat.runtime.opening import open_history, open_store
 from avtomat.runtime.outgoing.addresses import Allowed
 from avtomat.runtime.outgoing.client import Bounds, Outgoing
 from avtomat.runtime.people.approvals import Approvals
@@ -45,7 +46,6 @@ from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
 from avtomat.secrets import Secrets
 from avtomat.settings import Settings
-from avtomat.storage.history.port import HistoryDatabase
 from avtomat.storage.port.answers import Wakeups
 from avtomat.storage.port.store import Store
 
@@ -54,10 +54,6 @@ log = logging.getLogger(__name__)
 SCOPES_KEPT_MAX = 20_000
 SCOPES_KEPT_BYTES_MAX = 128 * 1024 * 1024
 STORE_TRIES = 6
-
-
-AGEING_MAX = timedelta(days=30)
-"""Places in queues are whole numbers up to 2^53, which a longer time would exceed in the end."""
 
 
 class Service:
@@ -77,14 +73,8 @@ class Service:
         kept = KeptScopes(scopes_max=SCOPES_KEPT_MAX, bytes_max=SCOPES_KEPT_BYTES_MAX)
         self._scopes = Scopes(self.store, self.programs, kept)
         self._executor = Executor(self.store, self._scopes, self._waiters)
-        self.dispatcher = Dispatcher(
-            self.store,
-            self._executor,
-            self._scopes,
-            self.queues,
-            Secrets(settings.secrets, environ=os.environ),
-            lease=settings.lease,
-        )
+        vault = Secrets(settings.secrets, environ=os.environ)
+        self.dispatcher = Dispatcher(self.store, self._executor, self._scopes, self.queues, vault, lease=settings.lease)
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
         self.clients = ClientOperations(
@@ -101,6 +91,8 @@ class Service:
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        tally, now = self.measures.tally.hooks, self._executor.now
+        self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(
@@ -109,14 +101,7 @@ class Service:
         timers = Timers(self.store, self._executor)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
-        self._reloader = Reloader(
-            settings.blueprints,
-            self.programs,
-            self._compile,
-            self.store.now_ms,
-            hold=settings.blueprints_hold,
-            warnings_of=lambda program: undeclared(program, settings),
-        )
+        self._reloader = self._make_reloader()
         self._duties = Duties(self.store, timers, self.queues, self.programs, self._further_duties())
         self._executor.listen(Listeners(revoked=self.dispatcher.revoked, due_at=self._duties.due_at))
         self._heard_by: Callable[[str], None] = lambda _: None
@@ -271,6 +256,16 @@ class Service:
         client = Outgoing(Allowed(settings.calls_allow, settings.calls_ports), bounds)
         return Caller(self.store, self.dispatcher, client, self.measures, at_once=settings.calls_at_once, times=times)
 
+    def _make_reloader(self) -> Reloader:
+        return Reloader(
+            self.settings.blueprints,
+            self.programs,
+            self._compile,
+            self.store.now_ms,
+            hold=self.settings.blueprints_hold,
+            warnings_of=lambda program: undeclared(program, self.settings),
+        )
+
     def _has_work(self, partition: int, queue: str) -> None:
         self.queues.has_work(partition, queue)
         if queue == CALL:
@@ -326,52 +321,3 @@ class Service:
         self.programs.look_again()
         self.queues.look_again()
         self._waiters.tell_all()
-
-
-def open_store(settings: Settings, offset_ms: Callable[[], int] | None = None) -> Store:
-    """The store that the settings name; only its module is imported. With a history database it has an outbox.
-
-    `offset_ms` is added to the store's clock: tests turn it by hand.
-    """
-    outbox, ageing_ms = settings.history is not None, round(min(settings.ageing, AGEING_MAX).total_seconds() * 1000)
-    if settings.sqlite_path is not None:
-        from avtomat.storage.sqlite.store import SqliteStore
-
-        return SqliteStore(
-            settings.sqlite_path,
-            partitions=settings.partitions,
-            offset_ms=offset_ms,
-            outbox=outbox,
-            ageing_ms=ageing_ms,
-        )
-    if settings.store.startswith("memory:"):
-        from avtomat.storage.memory.store import MemoryStore
-
-        return MemoryStore(
-            partitions=settings.partitions, offset_ms=offset_ms, history_outbox=outbox, ageing_ms=ageing_ms
-        )
-    from avtomat.storage.redis.store import RedisStore
-    from avtomat.storage.redis.wire.url import RedisUrlError
-
-    try:
-        return RedisStore(
-            settings.store,
-            partitions=settings.partitions,
-            offset_ms=offset_ms,
-            history_outbox=outbox,
-            store_id=settings.store_id or "",
-            ageing_ms=ageing_ms,
-        )
-    except RedisUrlError as wrong:
-        raise SettingsError(f"store: {wrong}") from None
-
-
-def open_history(url: str) -> HistoryDatabase:
-    """The history database at `url`; it connects when it is first used. SettingsError: its package is missing."""
-    try:
-        from avtomat.storage.history.postgres import PostgresHistory
-    except ModuleNotFoundError as missing:
-        raise SettingsError(
-            f"the setting history needs the package {missing.name}", hint="pip install 'avtomat[postgres]'"
-        ) from None
-    return PostgresHistory(url)

@@ -86,7 +86,7 @@ final class Heartbeats {
         double jitterMs = orders.get("next_heartbeat_jitter_ms") instanceof Number ms ? ms.doubleValue() * chance : 0;
         long interval = intervalMs();
         long early = (long) (interval * (0.8 + ThreadLocalRandom.current().nextDouble() / 5));
-        dueIn(early + (long) Math.min(jitterMs, interval / 2.0)); // a wish: it must not cost a lease
+        dueIn(early + (long) Math.min(jitterMs, interval / 2.0)); // a proposal: it must not cost a lease
         if (Boolean.TRUE.equals(orders.get("require_full_sync"))) {
             worker.registerAgain();
         }

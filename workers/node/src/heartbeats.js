@@ -64,7 +64,7 @@ export class Heartbeats {
     this.backoff.reset();
     for (const taskId of cancelled) this.running.cancel(taskId, "unwanted");
     const interval = this.#intervalMs;
-    const jitter = Math.min(Math.random() * jitterMs, interval / 2); // a wish: it must not cost a lease
+    const jitter = Math.min(Math.random() * jitterMs, interval / 2); // a proposal: it must not cost a lease
     this.#dueIn(interval * (0.8 + Math.random() / 5) + jitter);
     if (registerAgain) await this.register();
   }

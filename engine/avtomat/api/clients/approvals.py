@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, found
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Approvals, Decider
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 APPROVALS: Final = JOBS + "/{job}/approvals"
 _FIELDS: Final = ("choice", "comment", "form", "visit")
@@ -30,10 +29,6 @@ class ApprovalRoutes:
     def __init__(self, approvals: Approvals, settings: Settings) -> None:
         self._approvals = approvals
         self._body_bytes_max = settings.body_bytes_max
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (("GET", APPROVALS, self.list), ("POST", APPROVALS + "/{state}", self.decide))
 
     async def list(self, request: Request) -> Answer:
         """What is asked in a job now. With `links=true` each with the links that the caller may have."""
@@ -56,28 +51,46 @@ class ApprovalRoutes:
         return json_answer(told, status=202 if told["status"] == "accepted" else 200)
 
 
+ROUTES: Final = Routes(
+    ApprovalRoutes,
+    (
+        Route(
+            "GET",
+            APPROVALS,
+            ApprovalRoutes.list,
+            id="listApprovals",
+            summary="Read what people are asked in a job now",
+            scopes=(Scope.CLIENT, Scope.VIEWER),
+            answers={200: "Approvals"},
+            refusals=(404, 422, 503),
+        ),
+        Route(
+            "POST",
+            APPROVALS + "/{state}",
+            ApprovalRoutes.decide,
+            id="decideApproval",
+            summary="Decide what a state asks",
+            scopes=(Scope.CLIENT, Scope.OPERATOR),
+            body="Decision",
+            answers={200: "Decided", 202: "Decided"},
+            refusals=(404, 409, 410, 422, 429, 503),
+        ),
+    ),
+)
+
+
 def _decider(request: Request) -> Decider:
     caller = request.caller
     return Decider(name=caller.name, operates=Scope.OPERATOR in caller.scopes, via="api", origin=request.remote or "")
 
 
 def _checked(body: Json) -> approvals.Answer:
-    if not isinstance(body, Mapping):
-        raise _invalid(f"the body is a map with {', '.join(_FIELDS)}", "")
-    for field in body:
-        if field not in _FIELDS:
-            meant = did_you_mean(field, _FIELDS)
-            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(_FIELDS)}; data goes into form"
-            raise _invalid(f"there is no field {field[:80]!r} here", f"/{field[:80]}", hint)
+    body = fields_of(body, _FIELDS, "; data goes into form")
     choice, comment, visit = body.get("choice"), body.get("comment"), body.get("visit")
     if not isinstance(choice, str):
-        raise _invalid("choice is one of the choices of the state", "/choice")
+        raise invalid("choice is one of the choices of the state", "/choice")
     if comment is not None and not isinstance(comment, str):
-        raise _invalid("comment is a text", "/comment")
+        raise invalid("comment is a text", "/comment")
     if visit is not None and (not isinstance(visit, int) or isinstance(visit, bool)):
-        raise _invalid("visit is a whole number", "/visit")
+        raise invalid("visit is a whole number", "/visit")
     return approvals.Answer(choice=choice, comment=comment or "", form=body.get("form"), visit=visit)
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

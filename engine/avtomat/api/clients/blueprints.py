@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import refuse_blueprint
+from avtomat.access.model import Scope
+from avtomat.api.clients.jobs import may_see, refuse_blueprint
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer, tagged_answer
 from avtomat.api.http.bodies import json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import ClientOperations
@@ -39,14 +40,6 @@ class BlueprintRoutes:
         self._restore = restore
         self._body_bytes_max = settings.body_bytes_max
 
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        return (
-            ("GET", BLUEPRINTS, self.list),
-            ("GET", BLUEPRINTS + "/{name}", self.show),
-            ("POST", BLUEPRINTS + "/{name}/restore", self.restore),
-        )
-
     async def list(self, request: Request) -> Answer:
         """All current blueprints, or those that this client may use; `problems` says why the files are not what is in
         use, to whoever may see all.
@@ -55,9 +48,7 @@ class BlueprintRoutes:
         caller = request.caller
         if caller.reads is None:
             return tagged_answer(request, {"blueprints": self._clients.blueprints(), "problems": self._problems()})
-        own = [
-            each for each in self._clients.blueprints() if caller.client is None or caller.client.may_use(each["name"])
-        ]
+        own = [each for each in self._clients.blueprints() if may_see(caller, each["name"])]
         return tagged_answer(request, {"blueprints": own, "problems": []})
 
     async def show(self, request: Request) -> Answer:
@@ -90,3 +81,41 @@ class BlueprintRoutes:
                 hint=f"did you mean {meant}?" if meant else None,
             )
         return found
+
+
+ROUTES: Final = Routes(
+    BlueprintRoutes,
+    (
+        Route(
+            "GET",
+            BLUEPRINTS,
+            BlueprintRoutes.list,
+            id="listBlueprints",
+            summary="List the blueprints in use, and what is wrong with newer ones",
+            scopes=(Scope.CLIENT, Scope.VIEWER),
+            answers={200: "Blueprints", 304: None},
+            refusals=(422,),
+        ),
+        Route(
+            "GET",
+            BLUEPRINTS + "/{name}",
+            BlueprintRoutes.show,
+            id="getBlueprint",
+            summary="Read a blueprint",
+            scopes=(Scope.CLIENT, Scope.VIEWER),
+            answers={200: "Blueprint", 304: None},
+            refusals=(404, 422),
+        ),
+        Route(
+            "POST",
+            BLUEPRINTS + "/{name}/restore",
+            BlueprintRoutes.restore,
+            id="restoreBlueprint",
+            summary="Make an earlier version of a blueprint current again",
+            scopes=(Scope.AUTHOR,),
+            body="Restore",
+            answers={200: "Blueprint"},
+            refusals=(404, 422, 503),
+        ),
+    ),
+)

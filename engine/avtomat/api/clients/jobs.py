@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
+from avtomat.access.model import Scope
 from avtomat.api.clients.submissions import SUBMISSIONS_MAX, read_key, read_submission, read_trace
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer, problem_of, tagged_answer
 from avtomat.api.http.auth import Caller
 from avtomat.api.http.bodies import json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import count, query_of, refuse_unknown, seconds
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, single_header
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED
 from avtomat.errors import RequestRefused
@@ -43,17 +44,6 @@ class JobRoutes:
         self._clients = clients
         self._body_bytes_max = settings.body_bytes_max
         self._wait_max_s = settings.wait_max.total_seconds()
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """The one that is asked most comes first: the router tries them in order."""
-        return (
-            ("POST", OLD_SUBMIT, self.submit),
-            ("POST", SUBMIT, self.submit),
-            ("GET", JOBS + "/{job}", self.show),
-            ("GET", JOBS, self.list),
-            ("GET", JOBS + "/{job}/history", self.history),
-            ("GET", JOBS + "/{job}/tasks", self.tasks),
-        )
 
     # --- submitting ---------------------------------------------------------------------------------------------------
 
@@ -89,7 +79,7 @@ class JobRoutes:
     async def _submit_all(self, request: Request, bodies: Sequence[Json], *, waits: bool) -> Answer:
         """Accept each of a list for itself: the results are in the order of the list."""
         if waits or not 0 < len(bodies) <= SUBMISSIONS_MAX:
-            text = "nobody waits for a list of jobs" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
+            text = "a list of jobs cannot be waited for" if waits else f"a list has 1 to {SUBMISSIONS_MAX} submissions"
             raise RequestRefused(text, status=422, code="request.invalid")
         key = read_key(single_header(request, "Idempotency-Key"))
         results = await asyncio.gather(
@@ -147,6 +137,66 @@ class JobRoutes:
         return json_answer({"tasks": found(await self._clients.tasks(job_id, request.caller.reads), job_id)})
 
 
+_READING: Final = (Scope.CLIENT, Scope.VIEWER)
+ROUTES: Final = Routes(
+    JobRoutes,
+    (
+        Route(
+            "POST",
+            SUBMIT,
+            JobRoutes.submit,
+            id="submitJob",
+            summary="Submit a job, or a list of up to 100",
+            scopes=(Scope.CLIENT,),
+            body=("Submission", "Submissions"),
+            answers={202: ("Accepted", "Job", "AcceptedList"), 200: "Job"},
+            refusals=(404, 409, 422, 503),
+            old_path=OLD_SUBMIT,
+        ),
+        Route(
+            "GET",
+            JOBS,
+            JobRoutes.list,
+            id="listJobs",
+            summary="List jobs, newest first",
+            scopes=_READING,
+            answers={200: "JobPage"},
+            refusals=(422, 503),
+        ),
+        Route(
+            "GET",
+            JOBS + "/{job}",
+            JobRoutes.show,
+            id="getJob",
+            summary="Read a job",
+            scopes=_READING,
+            answers={200: "Job", 304: None},
+            refusals=(404, 422, 503),
+        ),
+        Route(
+            "GET",
+            JOBS + "/{job}/history",
+            JobRoutes.history,
+            id="getHistory",
+            summary="Read a job's history, oldest first",
+            scopes=_READING,
+            answers={200: "History"},
+            refusals=(404, 422, 503),
+        ),
+        Route(
+            "GET",
+            JOBS + "/{job}/tasks",
+            JobRoutes.tasks,
+            id="getTasks",
+            summary="Read a job's open tasks: who works on what, since when, how far",
+            scopes=_READING,
+            answers={200: "Tasks"},
+            refusals=(404, 422, 503),
+        ),
+    ),
+)
+
+
 def _submission_of(request: Request, body: Json, key: str | None, pointer: str = "") -> Submission:
     headers, caller = request.headers, request.caller
     return read_submission(
@@ -159,6 +209,11 @@ def _submission_of(request: Request, body: Json, key: str | None, pointer: str =
         whole="X-Avtomatika-Token" in headers,
         pointer=pointer,
     )
+
+
+def may_see(caller: Caller, name: str) -> bool:
+    """Whether a blueprint is shown to this caller: all are to who sees all jobs, else those that they may use."""
+    return caller.reads is None or caller.client is None or caller.client.may_use(name)
 
 
 def refuse_blueprint(caller: Caller, name: str) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, accepted_as_json, acted, found, status_of
 from avtomat.api.clients.submissions import read_key
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
-from avtomat.api.http.doors import ClientHandler, ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request, single_header
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
 from avtomat.core.messages import (
     OperatorEvent,
@@ -22,12 +24,10 @@ from avtomat.core.messages import (
     ResumeRequested,
     SkipRequested,
 )
-from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.clients import Accepted
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 TEXT_CHARACTERS_MAX: Final = 1_000
 
@@ -69,17 +69,6 @@ class OperatingRoutes:
         self._explainer = explainer
         self._body_bytes_max = settings.body_bytes_max
 
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        job = JOBS + "/{job}"
-        actions = [("POST", f"{job}/{name}", self._action(fields, make)) for name, (fields, make) in _EVENTS.items()]
-        return (
-            ("POST", job + "/cancel", self.cancel),
-            ("POST", job + "/rerun", self.rerun),
-            *actions,
-            ("GET", job + "/why", self.why),
-        )
-
     async def cancel(self, request: Request) -> Answer:
         """End the job as cancelled. 200 once it has ended, whether by this or before."""
         body = await self._body(request, ("compensate",))
@@ -116,31 +105,94 @@ class OperatingRoutes:
         job_id = request.parts["job"]
         return json_answer(found(await self._explainer.why(job_id, request.caller.reads), job_id))
 
-    def _action(self, fields: Sequence[str], make: Make) -> ClientHandler:
-        async def act(request: Request) -> Answer:
-            body = await self._body(request, fields)
-            job_id, caller = request.parts["job"], request.caller
-            job = await self._operators.operate(job_id, caller.acts, make(body, caller.name), _key_of(request))
-            return _answer(acted(job, request))
-
-        return act
+    async def act(self, request: Request, fields: Sequence[str], make: Make) -> Answer:
+        """Carry out what an operator asks, as the event that `make` gives of the body."""
+        body = await self._body(request, fields)
+        job_id, caller = request.parts["job"], request.caller
+        job = await self._operators.operate(job_id, caller.acts, make(body, caller.name), _key_of(request))
+        return _answer(acted(job, request))
 
     async def _body(self, request: Request, fields: Sequence[str]) -> Mapping[str, Json]:
         """The body, checked: a map with `reason` and these fields, each of which may be missing."""
         refuse_unknown(query_of(request))
-        body = await optional_json_body(request, self._body_bytes_max)
-        known = ("reason", *fields)
-        if not isinstance(body, dict):
-            raise _invalid(f"the body is a map with {', '.join(known)}", "")
+        body = fields_of(await optional_json_body(request, self._body_bytes_max), ("reason", *fields))
         for name, value in body.items():
-            if name not in known:
-                meant = did_you_mean(name, known)
-                hint = f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
-                raise _invalid(f"there is no field {name[:80]!r} here", f"/{_escaped(name)}", hint)
             kind, text = _EXPECTED[name]
             if not isinstance(value, kind) or (isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX):
-                raise _invalid(f"{name} is {text}", f"/{name}")
+                raise invalid(f"{name} is {text}", f"/{name}")
         return body
+
+
+def _acting(name: str) -> Callable[[OperatingRoutes, Request], Awaitable[Answer]]:
+    fields, make = _EVENTS[name]
+
+    async def act(routes: OperatingRoutes, request: Request) -> Answer:
+        return await routes.act(request, fields, make)
+
+    return act
+
+
+def _action(
+    name: str,
+    handler: Callable[[OperatingRoutes, Request], Awaitable[Answer]],
+    summary: str,
+    body: str,
+    *,
+    scopes: tuple[Scope, ...] = (Scope.OPERATOR,),
+    answer: str = "Job",
+) -> Route[OperatingRoutes, Answer]:
+    return Route(
+        "POST",
+        f"{JOBS}/{{job}}/{name}",
+        handler,
+        id=f"{name}Job",
+        summary=summary,
+        scopes=scopes,
+        body=body,
+        body_required=False,
+        answers={200: "Job", 202: answer},
+        refusals=(404, 409, 422, 429, 503),
+    )
+
+
+ROUTES: Final = Routes(
+    OperatingRoutes,
+    (
+        _action("cancel", OperatingRoutes.cancel, "Cancel a job", "Cancel", scopes=(Scope.CLIENT, Scope.OPERATOR)),
+        _action("pause", _acting("pause"), "Pause a job", "Reason"),
+        _action("resume", _acting("resume"), "Resume a paused job", "Reason"),
+        _action(
+            "retry",
+            _acting("retry"),
+            "Let a quarantined job try again what failed: its state, or its undo",
+            "Reason",
+        ),
+        _action(
+            "release",
+            _acting("release"),
+            "Let a quarantined job try again, with other variables or an undo's params",
+            "Release",
+        ),
+        _action("skip", _acting("skip"), "Take a job's state, or the undo that failed, as done", "Skip"),
+        _action(
+            "rerun",
+            OperatingRoutes.rerun,
+            "Enter a state of an open job anew, or run an ended one again",
+            "Rerun",
+            answer="Rerunning",
+        ),
+        Route(
+            "GET",
+            JOBS + "/{job}/why",
+            OperatingRoutes.why,
+            id="whyJob",
+            summary="Read why a job does not move, and what to do",
+            scopes=(Scope.CLIENT, Scope.VIEWER),
+            answers={200: "Why"},
+            refusals=(404, 422, 503),
+        ),
+    ),
+)
 
 
 def _key_of(request: Request) -> str | None:
@@ -149,12 +201,3 @@ def _key_of(request: Request) -> str | None:
 
 def _answer(job: Mapping[str, Json]) -> Answer:
     return json_answer(job, status=status_of(job))
-
-
-def _escaped(name: str) -> str:
-    """The name as a part of a JSON pointer."""
-    return name[:80].replace("~", "~0").replace("/", "~1")
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
+from avtomat.access.model import Scope
+from avtomat.api.clients.bodies import fields_of, invalid
 from avtomat.api.clients.jobs import JOBS, acted
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import json_answer
 from avtomat.api.http.bodies import optional_json_body
-from avtomat.api.http.doors import ClientRoute
 from avtomat.api.http.queries import query_of, refuse_unknown
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.core.formula import Json
-from avtomat.errors import RequestRefused
 from avtomat.runtime.jobs.signals import Signal, Signals
 from avtomat.settings import Settings
-from avtomat.suggest import did_you_mean
 
 SIGNAL: Final = JOBS + "/{job}/signals/{name}"
 _FIELDS: Final = ("payload", "key", "id")
@@ -28,10 +28,6 @@ class SignalRoutes:
     def __init__(self, signals: Signals, settings: Settings) -> None:
         self._signals = signals
         self._body_bytes_max = settings.body_bytes_max
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """The one of a job."""
-        return (("POST", SIGNAL, self.send),)
 
     async def send(self, request: Request) -> Answer:
         """Deliver a signal to one job: 202 once it is stored, 200 when its id was taken before."""
@@ -45,21 +41,30 @@ class SignalRoutes:
         return json_answer(told, status=202 if fresh else 200)
 
 
+ROUTES: Final = Routes(
+    SignalRoutes,
+    (
+        Route(
+            "POST",
+            SIGNAL,
+            SignalRoutes.send,
+            id="sendSignal",
+            summary="Send a signal to a job",
+            scopes=(Scope.CLIENT, Scope.OPERATOR),
+            body="Signal",
+            body_required=False,
+            answers={202: "SignalAccepted", 200: "SignalAccepted"},
+            refusals=(404, 409, 413, 422, 429, 503),
+        ),
+    ),
+)
+
+
 def _checked(body: Json) -> Mapping[str, Json]:
-    if not isinstance(body, dict):
-        raise _invalid(f"the body is a map with {', '.join(_FIELDS)}", "")
-    for field in body:
-        if field not in _FIELDS:
-            meant = did_you_mean(field, _FIELDS)
-            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(_FIELDS)}; data goes into payload"
-            raise _invalid(f"there is no field {field[:80]!r} here", f"/{field[:80]}", hint)
-    key, identity = body.get("key", ""), body.get("id", "")
+    signal = fields_of(body, _FIELDS, "; data goes into payload")
+    key, identity = signal.get("key", ""), signal.get("id", "")
     if isinstance(key, bool) or not isinstance(key, str | int):
-        raise _invalid("key is a text or a whole number", "/key")
+        raise invalid("key is a text or a whole number", "/key")
     if not isinstance(identity, str):
-        raise _invalid("id is a text", "/id")
-    return body
-
-
-def _invalid(text: str, pointer: str, hint: str | None = None) -> RequestRefused:
-    return RequestRefused(text, status=422, code="request.invalid", pointer=pointer, hint=hint)
+        raise invalid("id is a text", "/id")
+    return signal

@@ -131,7 +131,7 @@ def _timeout(value: Json, pointer: str) -> timedelta | None:
     span = parse_duration(value) if isinstance(value, str) else None
     if not span:
         hint = None if span is not None else duration_hint(value if isinstance(value, str) else str(value)[:40])
-        raise _invalid("timeout is a duration longer than nothing, such as 90s or 1h30m", f"{pointer}/timeout", hint)
+        raise _invalid("timeout is a positive duration, such as 90s or 1h30m", f"{pointer}/timeout", hint)
     return span
 
 

@@ -118,7 +118,7 @@ class TokenGuard:
         headers = request.headers
         for name in ("Authorization", *self._headers):
             if len(headers.getall(name, ())) > 1:
-                text = f"the header {name} stands there more than once"
+                text = f"the header {name} is given more than once"
                 raise RequestRefused(text, status=400, code="auth.repeated")
         said = headers.get("Authorization")
         if said is not None:
@@ -149,7 +149,7 @@ class LocalGuard:
             )
         origin = headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != host:
-            raise RequestRefused("pages of another origin may not ask here", status=403, code="csrf.failed")
+            raise RequestRefused("requests from pages of another origin are refused", status=403, code="csrf.failed")
         return ADMIN
 
 
@@ -161,12 +161,17 @@ class ShutGuard:
         raise RequestRefused("this engine has no token set for this door", status=403, code="auth.not_set")
 
 
+def client_of(access: Access, token: Digest) -> Caller | None:
+    """The client who has this token by the file of clients."""
+    client = access.clients.get(token)
+    return None if client is None else Caller(name=client.name, scopes=client.scopes, token=token, client=client)
+
+
 def client_guard(settings: Settings, access: Known) -> Guard:
     """The guard of the clients' door. A wrong token is 401, as RFC 9110 has it."""
 
     def find(token: Digest) -> Caller | None:
-        client = access.current.clients.get(token)
-        return None if client is None else Caller(name=client.name, scopes=client.scopes, token=token, client=client)
+        return client_of(access.current, token)
 
     if settings.client_token is not None or access.has_clients:
         return TokenGuard(settings.client_token, find, CLIENT_HEADERS, wrong_status=401)

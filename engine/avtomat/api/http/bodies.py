@@ -56,16 +56,17 @@ async def json_body(request: Request, bytes_max: int) -> Json:
     raw = await read_body(request, bytes_max)
     if not raw:
         raise RequestRefused("the body is empty; JSON was expected", status=400, code="request.json")
-    return await _value_of(request, raw)
+    return await value_of(request, raw)
 
 
 async def optional_json_body(request: Request, bytes_max: int) -> Json:
     """The same; an empty body is an empty map."""
     raw = await read_body(request, bytes_max)
-    return await _value_of(request, raw) if raw else {}
+    return await value_of(request, raw) if raw else {}
 
 
-async def _value_of(request: Request, raw: bytes) -> Json:
+async def value_of(request: Request, raw: bytes) -> Json:
+    """The value of a body that was read. RequestRefused: 400 or 415."""
     require_json(request)
     of_body = request.claims
     if len(raw) <= LIGHT_BYTES and not of_body:
@@ -88,18 +89,18 @@ def require_json(request: Request) -> None:
     kind = request.headers.get("Content-Type", "")
     if kind != _JSON and kind.partition(";")[0].strip().lower() != _JSON:
         raise RequestRefused(
-            f"the body is said to be {kind or 'nothing'}; {_JSON} was expected",
+            f"the Content-Type is {kind or 'missing'}; {_JSON} is expected",
             status=415,
             code="request.media_type",
             hint=f"send the header Content-Type: {_JSON}",
         )
     if ";" in kind and (charset := _charset_of(kind)) not in {"utf-8", "utf8"}:
-        text = f"the body is said to be in {charset[:40]}; JSON is in utf-8"
+        text = f"the charset is {charset[:40]}; JSON is in utf-8"
         raise RequestRefused(text, status=415, code="request.media_type", hint="leave the charset out")
 
 
 def _charset_of(kind: str) -> str:
-    """The charset that a media type names, in small letters; utf-8 when it names none."""
+    """The charset that a media type names, in lower-case letters; utf-8 when it names none."""
     for parameter in kind.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
@@ -111,7 +112,7 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     """The whole body. Nothing is read of one that says that it is too large."""
     headers = request.headers
     if headers.get("Content-Encoding", "identity") != "identity":
-        raise RequestRefused("compressed bodies are not taken", status=415, code="request.encoding")
+        raise RequestRefused("compressed bodies are not accepted", status=415, code="request.encoding")
     content = request.content
     if content.is_eof():
         raw = content.read_nowait()

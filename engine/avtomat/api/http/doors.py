@@ -1,15 +1,13 @@
 """Keep the doors: let in who may, and turn every failure into an answer.
 
-A handler is wrapped when its route is made, by the door that it belongs to, and there is no other way to make a route:
-so none is open by oversight, and a request passes one function of ours before its handler and no middleware at all.
+A handler is wrapped by the door that its route belongs to, and there is no other way to serve a route: so none is open
+by oversight, and a request passes one function of ours before its handler and no middleware at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Protocol
-
-from aiohttp import web
 
 from avtomat.access.model import Client, Digest, Scope
 from avtomat.api.http.answer import Answer
@@ -18,15 +16,12 @@ from avtomat.api.http.auth import Caller, Guard
 from avtomat.api.http.presence import Presence
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
+from avtomat.api.http.routes import BoundRoute, ClientHandler, Handler, Reply
 from avtomat.api.public.metrics import RequestCounts
 from avtomat.errors import RequestRefused
 
-Handler = Callable[[Request], Awaitable[Answer | web.StreamResponse]]
-ClientHandler = Callable[[Request], Awaitable[Answer]]
-Route = tuple[str, str, Handler]
-"""Method, path, handler."""
-
-ClientRoute = tuple[str, str, ClientHandler]
+Wrapped = tuple[str, str, Handler]
+"""Method, path, and the handler behind its door."""
 
 
 class ClientLimits(Protocol):
@@ -42,8 +37,8 @@ class ClientLimits(Protocol):
 class ClientsDoor:
     """Wraps handlers that clients call: refusals are problems, answers carry the request's id and may be compressed.
 
-    Without a guard the routes are everybody's. `rights` says by method and path which scopes open a route, any of them;
-    a route that is not named there cannot be made.
+    Without a guard the routes are everybody's; with one a route is opened by the scopes that it names, and a route that
+    names none cannot be kept (ValueError).
     """
 
     def __init__(
@@ -52,21 +47,22 @@ class ClientsDoor:
         counts: RequestCounts,
         presence: Presence,
         limits: ClientLimits,
-        rights: Mapping[tuple[str, str], frozenset[Scope]],
     ) -> None:
         self._guard = guard
         self._counts = counts
         self._presence = presence
         self._limits = limits
-        self._rights = rights
 
-    def keep(self, routes: Iterable[ClientRoute]) -> Iterator[Route]:
+    def keep(self, routes: Iterable[BoundRoute[Answer]]) -> Iterator[Wrapped]:
         """The routes behind this door. Whatever can be got can be asked for its HEAD."""
-        for method, path, handler in routes:
-            wrapped = self.wrap(method, path, handler, None if self._guard is None else self._rights[method, path])
-            yield method, path, wrapped
-            if method == "GET":
-                yield "HEAD", path, wrapped
+        for route in routes:
+            scopes = None if self._guard is None else route.scopes
+            if scopes is not None and not scopes:
+                raise ValueError(f"{route.method} {route.path} names no scope that opens it")
+            wrapped = self.wrap(route.method, route.path, route.handler, scopes)
+            yield route.method, route.path, wrapped
+            if route.method == "GET":
+                yield "HEAD", route.path, wrapped
 
     def wrap(self, method: str, path: str, handler: ClientHandler, scopes: frozenset[Scope] | None = None) -> Handler:
         """The handler behind this door; its answers are counted under this route. `scopes` None: any caller."""
@@ -82,7 +78,7 @@ class ClientsDoor:
                     if caller.token is not None:
                         answer = await self._limited(request, caller.token, handler, scopes)
                     else:
-                        _refuse_out_of_scope(caller, scopes)
+                        refuse_out_of_scope(caller, scopes)
                         answer = await handler(request)
             except Exception as error:
                 answer = problem_answer(refusal_of(error, request_id), request_id)
@@ -106,7 +102,7 @@ class ClientsDoor:
         try:
             if request.caller.client is not None:
                 await self._limits.spend_request(request.caller.client)
-            _refuse_out_of_scope(request.caller, scopes)
+            refuse_out_of_scope(request.caller, scopes)
             return await handler(request)
         finally:
             self._presence.leave(token, request.end)
@@ -119,7 +115,8 @@ class ClientsDoor:
             answer.set("RateLimit", standing)
 
 
-def _refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+def refuse_out_of_scope(caller: Caller, scopes: frozenset[Scope] | None) -> None:
+    """Refuse a caller who has none of these scopes; None: any caller will do."""
     if scopes is None or not scopes.isdisjoint(caller.scopes):
         return
     needed = " or ".join(scope for scope in Scope if scope in scopes and scope is not Scope.ADMIN)
@@ -136,17 +133,17 @@ class WorkersDoor:
         self._counts = counts
         self._presence = presence
 
-    def keep(self, routes: Iterable[Route]) -> Iterator[Route]:
-        """The routes behind this door. None has a HEAD beside its GET: it would take a task that nobody reads."""
-        for method, path, handler in routes:
-            yield method, path, self.wrap(method, path, handler)
+    def keep(self, routes: Iterable[BoundRoute[Reply]]) -> Iterator[Wrapped]:
+        """The routes behind this door. None has a HEAD beside its GET: it would take a task, and answer without it."""
+        for route in routes:
+            yield route.method, route.path, self.wrap(route.method, route.path, route.handler)
 
     def wrap(self, method: str, path: str, handler: Handler) -> Handler:
         """The handler behind this door; its answers are counted under this route."""
         admit, statuses = self._guard.admit, self._counts.of(method, path)
 
-        async def serve(request: Request) -> Answer | web.StreamResponse:
-            answer: Answer | web.StreamResponse
+        async def serve(request: Request) -> Reply:
+            answer: Reply
             try:
                 request.caller = caller = admit(request)
                 if caller.token is None:
@@ -163,7 +160,7 @@ class WorkersDoor:
 
         return serve
 
-    async def _revocable(self, request: Request, token: Digest, handler: Handler) -> Answer | web.StreamResponse:
+    async def _revocable(self, request: Request, token: Digest, handler: Handler) -> Reply:
         """Answer a request that is broken off when its token goes."""
         self._presence.enter(token, request.end)
         try:

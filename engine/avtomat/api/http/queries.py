@@ -33,15 +33,15 @@ def _parameters(raw: str) -> Mapping[str, str]:
     for pair in raw.split("&"):
         name, _, value = pair.partition("=")
         if name and name in found:
-            text = f"the parameter {name[:80]!r} stands there more than once"
+            text = f"the parameter {name[:80]!r} is given more than once"
             raise RequestRefused(text, status=422, code="request.parameter", hint="send it once")
         found[name] = unquote_plus(value) if "%" in value or "+" in value else value
     return found
 
 
 def refuse_unknown(query: Mapping[str, str], known: Collection[str] = ()) -> None:
-    """Refuse parameters that nobody reads: a mistyped filter would show everything, and `cancel?compensate=false` would
-    undo what it should not.
+    """Refuse parameters that are not known: a mistyped filter would show everything, and `cancel?compensate=false`
+    would undo what it should not.
     """
     for name in query:
         if name not in known:

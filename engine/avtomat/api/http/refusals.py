@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 STORE_RETRY_AFTER_S: Final = 2
 MALFORMED: Final = "request.http"
-_LOST_HINT: Final = "it may have been done: a request with an Idempotency-Key can be repeated; else look at the job"
+_LOST_HINT: Final = "it may have been carried out: repeat a request with an Idempotency-Key; otherwise read the job"
 
 
 class MalformedBody(web.RequestPayloadError):
@@ -45,7 +45,7 @@ def refusal_of(error: Exception, request_id: str = "of a worker") -> RequestRefu
         case MalformedBody():
             return RequestRefused(str(error), status=400, code=MALFORMED)
         case web.RequestPayloadError() | ConnectionError():
-            return RequestRefused("the request broke off", status=400, code="request.body")
+            return RequestRefused("the request was interrupted", status=400, code="request.body")
     log.error("request %s could not be answered", request_id, exc_info=error)
     return RequestRefused("the engine failed; its log says why", status=500, code="internal")
 

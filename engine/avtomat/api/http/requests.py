@@ -51,7 +51,7 @@ def single_header(request: Request, name: str) -> str | None:
     """The value of a header that means one thing; RequestRefused (400) where it stands more than once."""
     given = request.headers.getall(name, ())
     if len(given) > 1:
-        raise RequestRefused(f"the header {name} stands there more than once", status=400, code="request.header")
+        raise RequestRefused(f"the header {name} is given more than once", status=400, code="request.header")
     return given[0] if given else None
 
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place(Generic[T]):
+class _Pattern(Generic[T]):
     """The parts that must be there, with their positions; those that may be anything, by name; who is asked then."""
 
     literals: tuple[tuple[int, str], ...]
@@ -38,23 +38,23 @@ class Router(Generic[T]):
     """Handlers by method and address."""
 
     def __init__(self, routes: Iterable[tuple[str, str, T]]) -> None:
-        self._by_shape: defaultdict[tuple[str, int], list[_Place[T]]] = defaultdict(list)
+        self._by_shape: defaultdict[tuple[str, int], list[_Pattern[T]]] = defaultdict(list)
         self.routes: list[tuple[str, str]] = []
         for method, path, handler in routes:
-            place = _place_of(path, handler)
-            self._by_shape[method, path.count("/")].append(place)
+            pattern = _pattern_of(path, handler)
+            self._by_shape[method, path.count("/")].append(pattern)
             self.routes.append((method, path))
-        for places in self._by_shape.values():
-            places.sort(key=lambda place: len(place.names))
+        for patterns in self._by_shape.values():
+            patterns.sort(key=lambda pattern: len(pattern.names))
         self.find = lru_cache(maxsize=PATHS_KNOWN_MAX)(self._find)  # the same few are asked again and again
 
     def _find(self, method: str, raw_path: str) -> tuple[T, Mapping[str, str]] | None:
         """The handler for a method at a path as it was sent, with the decoded variable parts; None: there is none."""
         parts = _parts_of(raw_path)
-        for place in self._by_shape.get((method, len(parts)), ()):
-            found = place.parts_of(parts)
+        for pattern in self._by_shape.get((method, len(parts)), ()):
+            found = pattern.parts_of(parts)
             if found is not None:
-                return place.handler, found
+                return pattern.handler, found
         return None
 
     def methods(self, raw_path: str) -> list[str]:
@@ -62,14 +62,14 @@ class Router(Generic[T]):
         return sorted(set(self._methods_at(_parts_of(raw_path))))
 
     def _methods_at(self, parts: Sequence[str]) -> Iterator[str]:
-        for (method, size), places in self._by_shape.items():
-            if size == len(parts) and any(place.parts_of(parts) is not None for place in places):
+        for (method, size), patterns in self._by_shape.items():
+            if size == len(parts) and any(pattern.parts_of(parts) is not None for pattern in patterns):
                 yield method
 
 
-def _place_of(path: str, handler: T) -> _Place[T]:
+def _pattern_of(path: str, handler: T) -> _Pattern[T]:
     parts = list(enumerate(path.split("/")[1:]))
-    return _Place(
+    return _Pattern(
         literals=tuple((position, part) for position, part in parts if not part.startswith("{")),
         names=tuple((position, part[1:-1]) for position, part in parts if part.startswith("{")),
         handler=handler,

@@ -76,7 +76,7 @@ _JOB: Final = _object(
         "input": _ANY,
         "data": {"type": "object", "description": "The job's variables."},
         "outputs": {"type": "object", "description": "The output of each state's last visit."},
-        "result": {"description": "What a finished job gave."},
+        "result": {"description": "The result of a finished job."},
         "error": {"anyOf": [ref("Error"), {"type": "null"}]},
         "job_id": {"type": "string", "description": "The same as `id`; only in answers to a submission."},
     },
@@ -153,11 +153,11 @@ _CAUSE: Final = _object(
 )  # fmt: skip
 _RERUNNING: Final = {
     "anyOf": [ref("Job"), {**_ACCEPTED, "properties": {**_ACCEPTED["properties"], "rerun_of": _TEXT}}],
-    "description": "The open job, or what is told of a new one, with the id of the job that it repeats.",
+    "description": "The open job; or the new job, with the id of the ended one that it repeats.",
 }
 
 
-def _wish(**fields: Json) -> dict[str, Json]:
+def _action(**fields: Json) -> dict[str, Json]:
     """What an operator may send with an action."""
     return _object({"reason": {"type": "string", "maxLength": 1_000}, **fields}, additionalProperties=False)
 
@@ -242,15 +242,19 @@ SCHEMAS: Final[dict[str, Json]] = {
         },
         *("job_id", "state", "scope", "visit", "choice", "by", "status"),
     ),
-    "Reason": _wish(),
-    "Cancel": _wish(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
-    "Rerun": _wish(
+    "HookTaken": _object(
+        {"status": {"type": "string", "enum": ["accepted", "repeated", "ignored"]}, "job_id": _TEXT, "reason": _TEXT},
+        "status",
+    ),
+    "Reason": _action(),
+    "Cancel": _action(compensate={"type": "boolean", "description": "False: undo nothing. True if unset."}),
+    "Rerun": _action(
         state={"type": "string", "description": "The state to enter; the current one if unset."}, data=_DATA
     ),
-    "Release": _wish(
+    "Release": _action(
         data=_DATA, params={"description": "Of a job that is parked at an undo: the undo's params from now on."}
     ),
-    "Skip": _wish(output={"description": "What the state's output is to be; null if unset."}),
+    "Skip": _action(output={"description": "What the state's output is to be; null if unset."}),
     "Rerunning": _RERUNNING,
     "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),
     "Cause": _CAUSE,

@@ -6,16 +6,16 @@ A form counts only when the browser says that it was sent by a page of this engi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import page_answer
 from avtomat.api.http.bodies import read_body
-from avtomat.api.http.doors import ClientHandler, ClientRoute
 from avtomat.api.http.refusals import refusal_of
 from avtomat.api.http.requests import Request, request_id_of
+from avtomat.api.http.routes import Route, Routes
 from avtomat.api.public.approval_page import POLICY, STYLE, STYLE_PATH, question_page, told_page
 from avtomat.api.public.form_fields import FIELDS_MAX, Sent, fields_of, value_of
 from avtomat.errors import RequestRefused
@@ -34,6 +34,8 @@ _TITLES: Final = {
     "csrf.failed": "This was not sent from this page",
 }
 
+_Handler: TypeAlias = Callable[["ApprovingRoutes", Request], Awaitable[Answer]]
+
 
 class ApprovingRoutes:
     """The routes of links; `public_url` is where people reach this engine, if it is set."""
@@ -41,15 +43,6 @@ class ApprovingRoutes:
     def __init__(self, approvals: Approvals, public_url: str | None) -> None:
         self._approvals = approvals
         self._origin = None if public_url is None else _origin_of(public_url)
-
-    def routes(self) -> Sequence[ClientRoute]:
-        """All of them."""
-        link = PATH + "/{token}"
-        return (
-            ("GET", link, _as_page(self.show)),
-            ("POST", link, _as_page(self.decide)),
-            ("GET", STYLE_PATH, self.style),
-        )
 
     async def style(self, _request: Request) -> Answer:
         """The look of the pages."""
@@ -78,7 +71,7 @@ class ApprovingRoutes:
                 raise
             errors = refused.errors or [{"pointer": refused.pointer or "", "message": refused.message}]
             return _answer(question_page(asked, claim.assignee, fields, sent, errors), 422)
-        later = "It counts as soon as the job goes on." if told["status"] == "accepted" else "You can close this page."
+        later = "It takes effect when the job goes on." if told["status"] == "accepted" else "You can close this page."
         return _answer(told_page(f"Decided: {told['choice']}", asked.waiting.text, later))
 
     def _claim(self, request: Request) -> Claim:
@@ -97,12 +90,12 @@ class ApprovingRoutes:
             raise RequestRefused("Open the link again, and decide there.", status=403, code="csrf.failed")
 
 
-def _as_page(handler: ClientHandler) -> ClientHandler:
+def _as_page(handler: _Handler) -> _Handler:
     """The handler, whose refusals are pages for people."""
 
-    async def serve(request: Request) -> Answer:
+    async def serve(routes: ApprovingRoutes, request: Request) -> Answer:
         try:
-            return await handler(request)
+            return await handler(routes, request)
         except Exception as error:
             refused = refusal_of(error, request_id_of(request))
             title = _TITLES.get(refused.code, "This did not work")
@@ -132,3 +125,28 @@ async def _sent(request: Request) -> Sent:
 def _origin_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+_LINK: Final = PATH + "/{token}"
+ROUTES: Final = Routes(
+    ApprovingRoutes,
+    (
+        Route(
+            "GET",
+            _LINK,
+            _as_page(ApprovingRoutes.show),
+            id="showLink",
+            summary="The page behind a link to an approval; it changes nothing",
+            answers={200: None, 404: None, 409: None, 410: None},
+        ),
+        Route(
+            "POST",
+            _LINK,
+            _as_page(ApprovingRoutes.decide),
+            id="decideLink",
+            summary="The form of that page, as a browser sends it: it decides",
+            answers={200: None, 403: None, 404: None, 409: None, 410: None, 413: None, 415: None, 422: None},
+        ),
+        Route("GET", STYLE_PATH, ApprovingRoutes.style, id="linkStyle", summary="Its look", answers={200: None}),
+    ),
+)

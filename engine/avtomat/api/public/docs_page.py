@@ -1,4 +1,4 @@
-"""Make the page /docs from the table of operations: plain HTML, no script, nothing of other hosts."""
+"""Make the page /docs from the table of routes: plain HTML, no script, nothing of other hosts."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def _section(door: str, title: str) -> str:
 
 
 def _operation(operation: Operation) -> str:
-    parameters = "".join(_parameter(each) for each in operation.parameters)
-    statuses = ", ".join(str(status) for status in (*operation.answers, *operation.all_refusals()))
+    route, parameters = operation.route, "".join(_parameter(each) for each in operation.details.parameters)
+    statuses = ", ".join(str(status) for status in (*route.answers, *operation.all_refusals()))
     return (
-        f'<section id="{operation.id}"><h3><code>{operation.method.upper()} {escape(operation.path)}</code></h3>\n'
-        f"<p>{escape(operation.summary)}. {escape(operation.text)}</p>\n"
+        f'<section id="{route.id}"><h3><code>{route.method} {escape(route.path)}</code></h3>\n'
+        f"<p>{escape(route.summary)}. {escape(operation.details.text)}</p>\n"
         + (f"<dl>{parameters}</dl>\n" if parameters else "")
         + f"<p>Answers: {statuses}</p></section>"
     )

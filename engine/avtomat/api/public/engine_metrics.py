@@ -45,8 +45,8 @@ class EngineMetrics:
         yield _gauge("polls_waiting", "Polls that wait here for a task.", self._measures.polls_waiting())
         yield _gauge("store_available", "1 while the store can be used, 0 when not.", self._trouble() is None)
         counts, is_dead = self._blueprints()
-        yield _gauges_by("blueprints", "Blueprints by how they stand at this process.", "standing", counts)
-        yield _gauge("reloader_dead", "1 when nobody watches the folder of blueprints any more.", is_dead)
+        yield _gauges_by("blueprints", "Blueprints by their state in this process.", "standing", counts)
+        yield _gauge("reloader_dead", "1 when the folder of blueprints is no longer watched.", is_dead)
         yield from _counters(self._measures.tally)
         if self._measures.latest is not None:
             yield from _gauges(self._measures.latest)
@@ -57,9 +57,10 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     yield _counter("decisions", "Decisions made by this process that were to be written.", tally.decisions)
     yield _counter("conflicts", "Decisions made again, because their scope had moved.", tally.conflicts)
     yield _counter("tasks_handed_out", "Attempts handed out to workers by this process.", tally.handed_out)
-    yield _counters_by("calls", "Calls that this process made, by what came of them.", tally.calls)
-    yield _counters_by("commits", "Commits by what the store answered.", tally.commits)
-    yield _counters_by("results", "Workers' results by what became of them.", tally.results)
+    yield _counters_by("calls", "Calls that this process made, by outcome.", tally.calls)
+    yield _counters_by("hooks", "Requests of hooks to this process, by outcome.", tally.hooks)
+    yield _counters_by("commits", "Commits by the store's answer.", tally.commits)
+    yield _counters_by("results", "Workers' results by outcome.", tally.results)
 
 
 def _gauges(sample: Sample) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 A property of a simple type becomes a field of its own; whatever else a schema can describe is written as JSON. Fields
 are named by their number, so that no name of an author's means anything to the page. What was sent is checked by the
-schema itself, in another place: here a text that is no number stays a text, which the schema then refuses in words.
+schema itself, in another place: here a text that is not a number stays a text, which the schema then refuses in words.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONG_TEXT_CHARACTERS: Final = 200
 """A text that may be longer gets a box of several lines."""
 
 WHOLE: Final = "whole"
-"""The name of the field for a form that is no map of properties."""
+"""The name of the field for a form that is not a map of properties."""
 
 INPUTS: Final[Mapping[str, str]] = {"date": "date", "email": "email", "uri": "url", "time": "text"}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from avtomat.api.clients.jobs import found
+from avtomat.access.model import Scope
+from avtomat.api.clients.jobs import JOBS, found
+from avtomat.api.clients.signals import SIGNAL
 from avtomat.api.http.answer import Answer
+from avtomat.api.http.doors import refuse_out_of_scope
 from avtomat.api.http.requests import Request
 from avtomat.api.ui.door import PageRoute, form_of, redirect
 from avtomat.api.ui.markup import Child, Markup, element
@@ -30,13 +33,22 @@ from avtomat.runtime.people.operating import Operators
 TEXT_CHARACTERS_MAX: Final = 1_000
 _ACTIONS: Final = ("cancel", "pause", "resume", "retry", "skip", "rerun", "signal")
 
+Rights = Mapping[str, frozenset[Scope]]
+"""Which scopes open an action, by its name: those of the operation that does the same over HTTP."""
+
+
+def rights_of_actions(rights: Mapping[tuple[str, str], frozenset[Scope]]) -> Rights:
+    """What each action needs, by the rights of the clients' door."""
+    return {action: rights["POST", SIGNAL if action == "signal" else f"{JOBS}/{{job}}/{action}"] for action in _ACTIONS}
+
 
 class ActionRoutes:
     """The routes to which forms on a job's page are sent."""
 
-    def __init__(self, operators: Operators, signals: Signals) -> None:
+    def __init__(self, operators: Operators, signals: Signals, rights: Rights) -> None:
         self._operators = operators
         self._signals = signals
+        self._rights = rights
 
     def routes(self) -> Sequence[PageRoute]:
         """One for each action."""
@@ -47,6 +59,7 @@ class ActionRoutes:
         job_id, action = request.parts["job"], request.parts["action"]
         if action not in _ACTIONS:
             raise RequestRefused("there is no such action", status=404, code="request.no_route")
+        refuse_out_of_scope(request.caller, self._rights[action])
         form = await form_of(request)
         if action == "signal":
             return await self._send(request, job_id, form)
@@ -95,26 +108,41 @@ def _value(form: Mapping[str, str], name: str) -> Json:
 # --- the forms --------------------------------------------------------------------------------------------------------
 
 
-def actions_view(job: Mapping[str, Json], program: Program, causes: Sequence[Mapping[str, Json]]) -> Markup:
-    """What may be done to the job as it stands."""
-    status, job_id = job["status"], job["id"]
-    forms: list[Child] = [_signal(job_id, cause) for cause in causes if cause["cause"] == "signal"]
-    if status in ENDED:
-        forms.append(_form(job_id, "rerun", "Run again", "as a new job, with the same input"))
+def actions_view(
+    job: Mapping[str, Json],
+    program: Program,
+    causes: Sequence[Mapping[str, Json]],
+    may: Callable[[str], bool],
+) -> Markup:
+    """What may be done to the job as it stands, by somebody who `may` do it."""
+    forms: list[Child] = [_signal(job["id"], cause) for cause in causes if cause["cause"] == "signal" and may("signal")]
+    forms += [
+        _form(job["id"], action, name, what, danger=action == "cancel")
+        for action, name, what in _actions_at(job["status"])
+        if may(action)
+    ]
+    if job["status"] in ENDED:
         return element("div", *forms)
-    held = status in ("paused", "quarantined")
+    skip, rerun = "take its state as done, with this output", "enter a state anew; with data, with these variables"
+    more = [
+        *([_form(job["id"], "skip", "Skip", skip, _json_field("output"))] if may("skip") else ()),
+        *([_form(job["id"], "rerun", "Rerun", rerun, *_rerun_fields(program))] if may("rerun") else ()),
+    ]
+    return element("div", *forms, element("details", element("summary", "More"), *more) if more else None)
+
+
+def _actions_at(status: str) -> Iterator[tuple[str, str, str]]:
+    """The actions that make sense now: each with its button, and what it does."""
+    if status in ENDED:
+        yield "rerun", "Run again", "as a new job, with the same input"
+        return
     if status == "paused":
-        forms.append(_form(job_id, "resume", "Resume", "let it go on"))
-    if status == "quarantined":
-        forms.append(_form(job_id, "retry", "Retry", "try again what failed"))
-    if not held:
-        forms.append(_form(job_id, "pause", "Pause", "hold it where it stands"))
-    forms.append(_form(job_id, "cancel", "Cancel", "end it, after undoing what it did", danger=True))
-    more = (
-        _form(job_id, "skip", "Skip", "take its state as done, with this output", _json_field("output")),
-        _form(job_id, "rerun", "Rerun", "enter a state anew; with data, with these variables", *_rerun_fields(program)),
-    )
-    return element("div", *forms, element("details", element("summary", "More"), *more))
+        yield "resume", "Resume", "let it go on"
+    elif status == "quarantined":
+        yield "retry", "Retry", "try again what failed"
+    else:
+        yield "pause", "Pause", "pause it"
+    yield "cancel", "Cancel", "end it, after undoing what it did"
 
 
 def _form(job_id: str, action: str, name: str, what: str, *fields: Markup, danger: bool = False) -> Markup:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlencode
 
+from avtomat.api.clients.jobs import may_see, refuse_blueprint
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.requests import Request
 from avtomat.api.ui.door import PageRoute, html_answer
@@ -50,17 +51,19 @@ class EnginePages:
         self._problems = problems
         self._can_leave = can_leave
 
+    def routes_of_blueprints(self) -> Sequence[PageRoute]:
+        """Those that clients may see as well."""
+        return (("GET", "/ui/blueprints", self.blueprints), ("GET", "/ui/blueprints/{name}", self.blueprint))
+
     def routes(self) -> Sequence[PageRoute]:
-        """All of them."""
+        """Those of what belongs to no client."""
         return (
-            ("GET", "/ui/blueprints", self.blueprints),
-            ("GET", "/ui/blueprints/{name}", self.blueprint),
             ("GET", "/ui/workers", self.workers),
             ("GET", "/ui/queues", self.queues),
             ("GET", "/ui/engine", self.engine),
         )
 
-    async def blueprints(self, _request: Request) -> Answer:
+    async def blueprints(self, request: Request) -> Answer:
         """All that are in use, and what is wrong with newer files."""
         rows: list[tuple[Child, ...]] = [
             (
@@ -72,20 +75,23 @@ class EnginePages:
                 link("jobs", "jobs", query="?" + urlencode({"blueprint": each["name"]})),
             )
             for each in self._clients.blueprints()
+            if may_see(request.caller, each["name"])
         ]
         empty = joined("There is no blueprint yet. Write one: ", element("code", "avtomat init shop"))
         heads = ("Name", "What it is", "Label", "Version", "Owner", "")
-        problems = self._problems()
+        problems = self._problems() if request.caller.reads is None else ()
         wrong = [
             element("h2", "Files that are not in use"),
             value_view("problems", problems, "/api/v1/blueprints", opened=True),
         ]
         content = (element("h1", "Blueprints"), table(heads, rows, empty), *(wrong if problems else ()))
-        return self._page("Blueprints", *content, here="/ui/blueprints")
+        return self._page(request, "Blueprints", *content, here="/ui/blueprints")
 
     async def blueprint(self, request: Request) -> Answer:
         """One of them: its graph, its input and its definition."""
         name = request.parts["name"]
+        if not may_see(request.caller, name):
+            refuse_blueprint(request.caller, name)
         shown, program = self._clients.blueprint(name), self._programs.current.get(name)
         if shown is None or program is None:
             raise RequestRefused(f"there is no blueprint {name[:80]!r}", status=404, code="blueprint.not_found")
@@ -102,9 +108,9 @@ class EnginePages:
             value_view("input", shown["input"], whole),
             value_view("definition", shown["definition"], whole),
         )
-        return self._page(name, *content, here="/ui/blueprints")
+        return self._page(request, name, *content, here="/ui/blueprints")
 
-    async def workers(self, _request: Request) -> Answer:
+    async def workers(self, request: Request) -> Answer:
         """Those that are registered."""
         records = {name: loads(record) for name, record in (await repeat(self._store.workers)).items()}
         rows: list[tuple[Child, ...]] = [
@@ -114,9 +120,9 @@ class EnginePages:
         empty = joined("No worker is registered. Start one: ", element("code", "avtomat worker --exec KIND='sh do.sh'"))
         lead = element("p", f"{len(records)} registered", class_="lead")
         content = (element("h1", "Workers"), lead, table(("Worker", "Type", "Takes", "Works on"), rows, empty))
-        return self._page("Workers", *content, here="/ui/workers", live=True)
+        return self._page(request, "Workers", *content, here="/ui/workers", live=True)
 
-    async def queues(self, _request: Request) -> Answer:
+    async def queues(self, request: Request) -> Answer:
         """What waits for workers, the longest queue first."""
         counts = await repeat(self._store.counts)
         depths = {name.removeprefix("queue:"): count for name, count in counts.items() if name.startswith("queue:")}
@@ -129,9 +135,9 @@ class EnginePages:
             "p", f"{sum(depths.values())} tasks wait for workers, {counts['leases']} are worked on", class_="lead"
         )
         content = (element("h1", "Queues"), lead, table(("Kind of task", "", "Waiting"), rows, "Nothing waits."))
-        return self._page("Queues", *content, here="/ui/queues", live=True)
+        return self._page(request, "Queues", *content, here="/ui/queues", live=True)
 
-    async def engine(self, _request: Request) -> Answer:
+    async def engine(self, request: Request) -> Answer:
         """How this replica is."""
         ready, facts = self._readiness()
         numbers = await repeat(self._store.counts)
@@ -143,10 +149,11 @@ class EnginePages:
             value_view("readiness", facts, "/readyz", opened=True),
             element("p", f"Avtomat {version('avtomat')} · ", element("a", "API", href="/docs"), class_="hint"),
         )
-        return self._page("Engine", *content, here="/ui/engine", live=True)
+        return self._page(request, "Engine", *content, here="/ui/engine", live=True)
 
-    def _page(self, title: str, *content: Child, here: str, live: bool = False) -> Answer:
-        return html_answer(page(title, *content, here=here, live=live, can_leave=self._can_leave))
+    def _page(self, request: Request, title: str, *content: Child, here: str, live: bool = False) -> Answer:
+        sees_all, leaves = request.caller.reads is None, request.caller.name if self._can_leave else None
+        return html_answer(page(title, *content, here=here, live=live, sees_all=sees_all, leaves=leaves))
 
 
 def _listed(kinds: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import page_answer
 from avtomat.api.http.requests import Request
-from avtomat.api.ui.door import COOKIE, SESSION_S, PageRoute, Sessions, form_of, html_answer, redirect
+from avtomat.api.ui.door import PageRoute, form_of, html_answer, redirect
 from avtomat.api.ui.frame import page
 from avtomat.api.ui.markup import Markup, element
+from avtomat.api.ui.sessions import COOKIE, SESSION_S, Sessions
 from avtomat.graph.svg import STYLE
 
 _HOME: Final = "/ui/jobs"
@@ -97,7 +98,7 @@ def _form(to: str, wrong: str) -> Markup:
             element("label", "Token ", element("input", name="token", type="password", required=True, autofocus=True)),
             element("input", name="to", type="hidden", value=_own(to)),
             element("button", "Log in"),
-            element("p", "A client's token of this engine: AVTOMAT_CLIENT_TOKEN.", class_="hint"),
+            element("p", "The token of a client: AVTOMAT_CLIENT_TOKEN, or one of clients.toml.", class_="hint"),
             method="post",
             action="/ui/login",
         ),

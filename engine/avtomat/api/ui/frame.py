@@ -29,6 +29,8 @@ _WAYS: Final = (
     ("Engine", "/ui/engine"),
 )
 
+_NOT_FOR_CLIENTS: Final = frozenset({"/ui/workers", "/ui/queues", "/ui/engine"})
+
 _SHAPES: Final = {
     "finished": ("good", "✓"), "failed": ("bad", "✕"), "cancelled": ("off", "⊘"), "quarantined": ("bad", "!"),
     "compensating": ("worry", "↺"), "finishing": ("busy", "⋯"), "paused": ("off", "‖"), "running": ("busy", "▶"),
@@ -36,10 +38,24 @@ _SHAPES: Final = {
 """A shape and a colour for each status; those that wait share one."""
 
 
-def page(title: str, *content: Child, here: str = "", live: bool = False, can_leave: bool = False) -> Markup:
-    """A whole page; `here` is the address of the entry it belongs to, `live` lets the script keep it fresh."""
-    ways = [element("a", name, href=way, aria_current="page" if way == here else None) for name, way in _WAYS]
-    leave = element("form", element("button", "Log out"), method="post", action="/ui/logout") if can_leave else None
+def page(
+    title: str,
+    *content: Child,
+    here: str = "",
+    live: bool = False,
+    sees_all: bool = True,
+    leaves: str | None = None,
+) -> Markup:
+    """A whole page; `here` is the address of the entry it belongs to, `live` lets the script keep it fresh.
+
+    It is for who sees all jobs, or for a client, to whom it shows fewer ways; `leaves` is who may log out.
+    """
+    shown = [(name, way) for name, way in _WAYS if sees_all or way not in _NOT_FOR_CLIENTS]
+    ways = [element("a", name, href=way, aria_current="page" if way == here else None) for name, way in shown]
+    leave = None
+    if leaves is not None:
+        out = element("button", "Log out", title=f"Logged in as {leaves}")
+        leave = element("form", out, method="post", action="/ui/logout")
     head = element(
         "head",
         element("meta", charset="utf-8"),

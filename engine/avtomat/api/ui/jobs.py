@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
-from avtomat.api.clients.jobs import found
+from avtomat.api.clients.jobs import found, may_see
 from avtomat.api.http.answer import Answer
+from avtomat.api.http.auth import Caller
 from avtomat.api.http.requests import Request
-from avtomat.api.ui.acting import actions_view
+from avtomat.api.ui.acting import Rights, actions_view
 from avtomat.api.ui.door import PageRoute, html_answer, redirect
 from avtomat.api.ui.frame import ago, link, page, status_badge, table, value_view
 from avtomat.api.ui.markup import Child, Markup, element, joined
@@ -33,7 +34,16 @@ ENTRIES_SHOWN: Final = 200
 class JobPages:
     """The pages below /ui/jobs, and /ui/incidents."""
 
-    def __init__(self, clients: ClientOperations, explainer: Explainer, programs: Programs, *, can_leave: bool) -> None:
+    def __init__(
+        self,
+        clients: ClientOperations,
+        explainer: Explainer,
+        programs: Programs,
+        rights: Rights,
+        *,
+        can_leave: bool,
+    ) -> None:
+        self._rights = rights
         self._clients = clients
         self._explainer = explainer
         self._programs = programs
@@ -63,12 +73,12 @@ class JobPages:
         empty = joined("No job fits. Submit one: ", element("code", "avtomat jobs submit NAME --input '{}'"))
         rows = [_row(job) for job in jobs]
         heads = ("Status", "Job", "Blueprint", "State", "Error", "Started", "Changed")
-        content = (element("h1", "Jobs"), self._filters(filters), table(heads, rows, empty), more)
+        content = (element("h1", "Jobs"), self._filters(request.caller, filters), table(heads, rows, empty), more)
         live = "cursor" not in asked
-        return self._page("Jobs", *content, here="/ui/jobs", live=live)
+        return self._page(request, "Jobs", *content, here="/ui/jobs", live=live)
 
-    def _filters(self, chosen: Mapping[str, str]) -> Markup:
-        names = [each["name"] for each in self._clients.blueprints()]
+    def _filters(self, caller: Caller, chosen: Mapping[str, str]) -> Markup:
+        names = [each["name"] for each in self._clients.blueprints() if may_see(caller, each["name"])]
         return element(
             "form",
             _choice("status", "any status", sorted(STATUS_WORDS), chosen.get("status")),
@@ -88,10 +98,10 @@ class JobPages:
                 groups.setdefault((status, job["blueprint"], job["error_code"] or "–"), []).append(job)
         rows = [_incident(key, jobs) for key, jobs in sorted(groups.items(), key=lambda each: -len(each[1]))]
         parked = sum(len(jobs) for (status, _, _), jobs in groups.items() if status == "quarantined")
-        lead = f"{parked} parked for somebody to look" if parked else "Nothing is parked."
+        lead = f"{parked} parked for an operator" if parked else "Nothing is parked."
         heads = ("Status", "Blueprint", "Error", "Jobs", "Newest")
         content = (element("h1", "Incidents"), element("p", lead, class_="lead"), table(heads, rows, "All is well."))
-        return self._page("Incidents", *content, here="/ui/incidents", live=True)
+        return self._page(request, "Incidents", *content, here="/ui/incidents", live=True)
 
     async def show(self, request: Request) -> Answer:
         """One job: where it stands and why, its way, what may be done, its data and its history."""
@@ -115,7 +125,7 @@ class JobPages:
             element("h1", status_badge(job["status"]), " ", link(job["blueprint"], "blueprints", job["blueprint"])),
             _lead(job),
             _why_view(why["causes"], job["status"]),
-            actions_view(job, program, why["causes"]),
+            actions_view(job, program, why["causes"], lambda action: self._may(request, action)),
             element("div", *pictures, class_="columns"),
             None if final is None else element("details", element("summary", "finally"), final),
             element("h2", "Data"),
@@ -125,10 +135,15 @@ class JobPages:
             element("h2", "History"),
             _history_view(entries, job_id),
         )
-        return self._page(f"{job['blueprint']} {job['status']}", *content, here="/ui/jobs", live=not ended)
+        title = f"{job['blueprint']} {job['status']}"
+        return self._page(request, title, *content, here="/ui/jobs", live=not ended)
 
-    def _page(self, title: str, *content: Child, here: str, live: bool) -> Answer:
-        return html_answer(page(title, *content, here=here, live=live, can_leave=self._can_leave))
+    def _may(self, request: Request, action: str) -> bool:
+        return not self._rights[action].isdisjoint(request.caller.scopes)
+
+    def _page(self, request: Request, title: str, *content: Child, here: str, live: bool) -> Answer:
+        sees_all, leaves = request.caller.reads is None, request.caller.name if self._can_leave else None
+        return html_answer(page(title, *content, here=here, live=live, sees_all=sees_all, leaves=leaves))
 
 
 def _row(job: Mapping[str, Json]) -> tuple[Child, ...]:

@@ -17,9 +17,9 @@ from typing import Final
 from avtomat.api.http.answer import Answer
 from avtomat.api.http.answers import PROTOCOL_VERSION, no_task_answer, worker_answer
 from avtomat.api.http.bodies import BodyTooLarge, json_body, optional_json_body
-from avtomat.api.http.doors import Route
 from avtomat.api.http.queries import count, query_of, seconds
 from avtomat.api.http.requests import Request, single_header
+from avtomat.api.http.routes import Route, Routes
 from avtomat.api.workers.allowed import refuse_kinds, refuse_other_worker, worker_of
 from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.api.workers.oversized import subject_of
@@ -48,18 +48,8 @@ class WorkerRoutes:
         self._result_bytes_max = settings.result_bytes_max
         self._poll_timeout_max_s = settings.poll_timeout_max.total_seconds()
 
-    def routes(self) -> Sequence[Route]:
-        """Those that are asked most come first."""
-        return (
-            ("GET", WORKERS + "/workers/{worker}/tasks/next", self.poll),
-            ("POST", WORKERS + "/tasks/result", self.result),
-            ("PATCH", WORKERS + "/workers/{worker}", self.heartbeat),
-            ("POST", WORKERS + "/workers/register", self.register),
-            ("POST", WORKERS + "/events", self.event),
-        )
-
     async def register(self, request: Request) -> Answer:
-        """Make a worker known."""
+        """Register a worker."""
         body = read_registration(await json_body(request, self._body_bytes_max))
         refuse_other_worker(request.caller, body["worker_id"])
         refuse_kinds(request.caller, (skill["name"] for skill in body["supported_skills"]))
@@ -216,6 +206,63 @@ def _refuse_number_of(bodies: Sequence[Json], *, least: int) -> None:
     if not least <= len(bodies) <= RESULTS_MAX:
         text = f"a list has {least} to {RESULTS_MAX} results" if least else f"a list has at most {RESULTS_MAX} results"
         raise RequestRefused(text, status=400, code="request.invalid")
+
+
+ROUTES: Final = Routes(
+    WorkerRoutes,
+    (
+        Route(
+            "POST",
+            WORKERS + "/workers/register",
+            WorkerRoutes.register,
+            id="registerWorker",
+            summary="Register a worker",
+            body="Map",
+            answers={200: "Map"},
+            refusals=(503,),
+        ),
+        Route(
+            "PATCH",
+            WORKERS + "/workers/{worker}",
+            WorkerRoutes.heartbeat,
+            id="heartbeat",
+            summary="Extend the leases of a worker, which says what it works on",
+            body="Map",
+            body_required=False,
+            answers={200: "Map"},
+            refusals=(404, 503),
+        ),
+        Route(
+            "GET",
+            WORKERS + "/workers/{worker}/tasks/next",
+            WorkerRoutes.poll,
+            id="pollTasks",
+            summary="Wait for tasks and take them under a lease",
+            answers={200: ("Map", "Maps"), 204: None},
+            refusals=(400, 429),
+        ),
+        Route(
+            "POST",
+            WORKERS + "/tasks/result",
+            WorkerRoutes.result,
+            id="deliverResult",
+            summary="Deliver the result of a task, or a list of them, and take the next tasks with the answer",
+            body=("Map", "Maps"),
+            answers={200: ("Map", "Maps")},
+            refusals=(429,),
+        ),
+        Route(
+            "POST",
+            WORKERS + "/events",
+            WorkerRoutes.event,
+            id="tellEvent",
+            summary="Report an event, such as progress",
+            body="Map",
+            answers={200: "Map"},
+            refusals=(503,),
+        ),
+    ),
+)
 
 
 def _result_of(request: Request, body: Json, sender: str | None) -> dict[str, Json]:

@@ -66,9 +66,9 @@ def read_event(body: Json) -> dict[str, Json]:
     told = _map(body, "an event")
     for name in _EVENT_TEXTS:
         if not isinstance(told.get(name), str) or not told[name]:
-            raise _invalid(f"{name} is missing, or no text")
+            raise _invalid(f"{name} is missing or not a text")
     if not isinstance(told.get("payload"), dict):
-        raise _invalid("payload is missing, or no map")
+        raise _invalid("payload is missing or not a map")
     return told
 
 

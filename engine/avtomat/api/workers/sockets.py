@@ -13,6 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from avtomat.api.http import bodies
 from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
+from avtomat.api.http.routes import Route, Routes
 from avtomat.api.workers.allowed import refuse_other_worker, worker_of
 from avtomat.api.workers.messages import read_event
 from avtomat.api.workers.socket_budget import SocketBudget
@@ -47,7 +48,7 @@ class SocketRoute:
         try:
             await socket.prepare(request)
         except web.HTTPException:
-            text = "the request is no handshake of a WebSocket, version 13 (RFC 6455)"
+            text = "the request is not a handshake of a WebSocket, version 13 (RFC 6455)"
             raise RequestRefused(text, status=400, code=MALFORMED) from None
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
         writing = asyncio.create_task(_write(socket, commands))
@@ -104,6 +105,22 @@ class SocketRoute:
         finally:
             if claim is not None:
                 claim.release()
+
+
+ROUTES: Final = Routes(
+    SocketRoute,
+    (
+        Route(
+            "GET",
+            SOCKET,
+            SocketRoute.serve,
+            id="openSocket",
+            summary="Hold a WebSocket on which commands come at once",
+            answers={101: None},
+            refusals=(400,),
+        ),
+    ),
+)
 
 
 async def _shut_out(socket: web.WebSocketResponse) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from avtomat.blueprint.yaml.lookalikes import colon_hint
 from avtomat.blueprint.yaml.nodes import Mapping, Node, Scalar, Sequence
 from avtomat.core.duration import duration_hint
 from avtomat.core.model import ENGINE_CODES, TASK_CODES
@@ -83,8 +84,8 @@ def hint_on_type(path: tuple[str | int, ...], node: Node, expected: str) -> str 
 def _hint_on_scalar(path: tuple[str | int, ...], key: str | int, node: Scalar) -> str | None:
     owner = next((step for step in reversed(path) if isinstance(step, str)), "")
     text = node.text
-    if not node.style and (glued := re.match(r"([A-Za-z_][\w-]*):([^\s/]\S*)", text)):
-        return f"there is no space after the colon: write {glued[1]}: {glued[2]}"
+    if not node.style and (hint := _hint_on_colon(text)):
+        return hint
     if key in _DURATIONS and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return duration_hint(text)
     if key == "retry" and isinstance(node.value, int):
@@ -106,6 +107,13 @@ def _hint_on_scalar(path: tuple[str | int, ...], key: str | int, node: Scalar) -
     if not node.style and isinstance(node.value, int | float | bool):
         return f'put it in quotes: "{text}"'
     return None
+
+
+def _hint_on_colon(text: str) -> str | None:
+    """How a plain text is written that was meant as a key and its value."""
+    if glued := re.match(r"([A-Za-z_][\w-]*):([^\s/]\S*)", text):
+        return f"there is no space after the colon: write {glued[1]}: {glued[2]}"
+    return colon_hint(text)
 
 
 def _hint_on_meaning(path: tuple[str | int, ...], key: str | int, node: Scalar) -> str | None:
@@ -132,12 +140,15 @@ _LITERAL = "names are literal: a template cannot stand here"
 
 
 def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
-    """What to write for a value that should be a name: of a blueprint in small letters, of an error in capitals."""
+    """What to write for a value that should be a name: of a blueprint in lower case, of an error in capitals."""
     if not {"errors", "error"}.isdisjoint(path):
         return error_code_hint(str(node.value))
     if "{{" in str(node.value):
         return "names are literal: what tells one signal from another is its key" if path[-1] == "signal" else _LITERAL
     hint = name_hint(str(node.value))
+    if "secret" in path or path[-1] == "client":
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", str(node.value)).strip("_").lower()
+        return f"write {words}" if re.match(r"[a-z]", words) else hint
     return hint.lower() if hint is not None and path == ("blueprint",) else hint
 
 

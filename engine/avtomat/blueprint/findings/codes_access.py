@@ -29,9 +29,9 @@ UNFIT_VALUE = Code(
 UNFIT_NAME = Code(
     number="AVT705",
     title="A name that cannot be used",
-    about="Names of clients and plans begin with a small letter and go on with small letters, digits, `_`, `-` and "
-    "`.`. `admin` is whoever has the token of the settings. Ids of workers are letters, digits, `_`, `-` and `.`, with "
-    "`*` and `?` for a pattern.",
+    about="Names of clients and plans begin with a lower-case letter and go on with lower-case letters, digits, `_`, "
+    "`-` and `.`. `admin` is whoever has the token of the settings. Ids of workers are letters, digits, `_`, `-` and "
+    "`.`, with `*` and `?` for a pattern.",
 )
 NO_TOKEN_FORM = Code(
     number="AVT706",
@@ -42,7 +42,7 @@ NO_TOKEN_FORM = Code(
 )
 TOKEN_TWICE = Code(
     number="AVT707",
-    title="A token that stands twice",
+    title="A token that is used twice",
     about="A token says who asks, so that it belongs to one entry.",
 )
 UNKNOWN_PLAN = Code(
@@ -52,13 +52,13 @@ UNKNOWN_PLAN = Code(
 )
 NO_TOKEN_THERE = Code(
     number="AVT709",
-    title="A token that cannot be had",
+    title="A token that cannot be read",
     about="The variable is not set, or the file cannot be read, or what is there is no token (printable ASCII without "
     "white space). Only an engine looks there: `avtomat validate` does not.",
 )
 NO_TOKEN = Code(
     number="AVT710",
     title="An entry without a token",
-    about="Nobody can ask as this client or worker. This is how an entry looks whose last token was revoked.",
+    about="No request can be made as this client or worker. This is how an entry looks whose last token was revoked.",
     severity=Severity.WARNING,
 )

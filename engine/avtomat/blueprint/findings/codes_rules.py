@@ -9,7 +9,7 @@ MISSING_TARGET = Code(
     number="AVT201",
     title="A state that does not exist",
     about="`start`, `next` and `to` name a state of the same machine, or `end`. States inside a `parallel` or "
-    "`foreach` are a machine of their own, and nobody goes into it or out of it by name.",
+    "`foreach` are a machine of their own, and no transition leads into it or out of it.",
 )
 UNREACHABLE = Code(
     number="AVT202",
@@ -27,7 +27,7 @@ NO_WAY_OUT = Code(
 ENDLESS = Code(
     number="AVT204",
     title="A cycle that waits for nothing",
-    about="These states only set data and go on without a condition, so the job would turn round and round in "
+    about="These states only set data and go on without a condition, so the job would loop without end in "
     "one moment, and fail with LIMIT_EXCEEDED.",
 )
 DEAD_END = Code(
@@ -44,8 +44,8 @@ NEVER_TAKEN = Code(
 )
 NAME_CLASH = Code(
     number="AVT207",
-    title="A name that is taken further out",
-    about="A state inside a block may not bear the name of a state around it, because `outputs.name` could mean "
+    title="A name that is taken in an outer machine",
+    about="A state inside a block must not have the name of a state around it, because `outputs.name` could mean "
     "either.",
 )
 LONE_STATE_GOES_ON = Code(
@@ -68,13 +68,13 @@ NEVER_CAUGHT = Code(
     number="AVT211",
     title="An error that cannot be caught or retried",
     about="DEADLINE and LIMIT_EXCEEDED end the job, and nothing catches them, not even ANY. EXPRESSION_ERROR, "
-    "TEMPLATE_ERROR and NO_TRANSITION are never retried, because they would only come again; a `catch` "
+    "TEMPLATE_ERROR and NO_TRANSITION are never retried, because they would only occur again; a `catch` "
     "takes them.",
 )
 UNUSUAL_ERROR = Code(
     number="AVT212",
     title="An error code that looks like another",
-    about="Workers may send codes of their own, but this one is nearly one that is known.",
+    about="Workers may send codes of their own, but this one is nearly the same as a known one.",
     severity=Severity.WARNING,
 )
 MANY_BODIES = Code(
@@ -93,14 +93,14 @@ EXPRESSION_SYNTAX = Code(
 )
 EXPRESSION_FORBIDDEN = Code(
     number="AVT302",
-    title="Something that expressions do not do",
+    title="Something that expressions cannot do",
     about="Expressions only compute: there are no methods, assignments, functions of one's own, or access to "
     "anything but the values of the job.",
 )
 EXPRESSION_LIMIT = Code(
     number="AVT303",
     title="An expression that is too large",
-    about="Expressions have limits on length, depth, parts and numbers, so that none can hold up the engine.",
+    about="Expressions have limits on length, depth, parts and numbers, so that none can block the engine.",
 )
 UNKNOWN_FUNCTION = Code(
     number="AVT304", title="An unknown function", about="Only the functions of the language can be called."
@@ -108,13 +108,13 @@ UNKNOWN_FUNCTION = Code(
 WRONG_ARGUMENTS = Code(
     number="AVT305",
     title="Wrong arguments",
-    about="A function is called with too few or too many values, or with values that it can do nothing with.",
+    about="A function is called with too few or too many values, or with values that it cannot use.",
 )
 BAD_REGEX = Code(
     number="AVT306",
     title="A pattern that cannot be used",
-    about="Patterns are searched for in linear time; what needs more, such as references back and looking "
-    "around, is refused.",
+    about="Patterns are searched for in linear time; what needs more, such as back references and "
+    "look-around, is refused.",
 )
 TEMPLATE_SYNTAX = Code(
     number="AVT307",
@@ -124,7 +124,7 @@ TEMPLATE_SYNTAX = Code(
 )
 TEMPLATE_FORBIDDEN = Code(
     number="AVT308",
-    title="Something that templates do not do",
+    title="Something that templates cannot do",
     about="Templates put values into texts, with `if` and `for`; they define, import and include nothing.",
 )
 UNKNOWN_NAME = Code(
@@ -209,7 +209,7 @@ UNKNOWN_POLICY = Code(
 )
 BAD_SCHEMA = Code(
     number="AVT403",
-    title="A JSON Schema that says something else",
+    title="A JSON Schema that cannot be used",
     about="In `input`, `result`, `expects` and `form` stands a JSON Schema (2020-12). Unknown keywords are "
     "errors here, because they would check nothing; and so are references that lead in a circle.",
 )
@@ -250,8 +250,8 @@ UNUSED_POLICY = Code(
 
 JOIN_NEVER_MET = Code(
     number="AVT410",
-    title="A join that cannot be as it is written",
-    about="`at_least: n` needs n branches or items. Where `join` says how many must succeed, `tolerate` has no say.",
+    title="A join that cannot be met",
+    about="`at_least: n` needs n branches or items. Where `join` says how many must succeed, `tolerate` has no effect.",
 )
 TOO_DEEP = Code(
     number="AVT411",
@@ -300,13 +300,20 @@ UNDO_IN_FINALLY = Code(
 BAD_REQUEST = Code(
     number="AVT431",
     title="A request that cannot be sent",
-    about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is told "
+    about="The url of a `call` begins with `https://` or `http://` and has no user information: who sends it is given "
     "in `auth`, as a `bearer`, or a `username` with a `password`. Headers about the connection are the engine's own.",
+)
+BAD_HOOK = Code(
+    number="AVT432",
+    title="A hook that cannot be taken",
+    about="A request of a hook starts a job with `input`, or sends the `signal` to the `job` that is named, with "
+    "`key` and `payload`. `verify` says how its sender is known: `header` belongs to the scheme `token`, and "
+    "`tolerance` to those whose signatures bear a time, `standard` and `stripe`.",
 )
 
 BAD_CHOICES = Code(
     number="AVT421",
-    title="Choices that cannot be told apart",
+    title="Choices that cannot be distinguished",
     about="Each of an approval's `choices` is a word of its own: it becomes the `status` by which transitions choose.",
 )
 

@@ -17,7 +17,7 @@ NOT_ONE_OF = Code(number="AVT104", title="Not one of the words for this", about=
 BAD_NAME = Code(
     number="AVT105",
     title="A name that cannot be used",
-    about="States and branches are named with letters, digits and `_`; a blueprint with small letters, digits, "
+    about="States and branches are named with letters, digits and `_`; a blueprint with lower-case letters, digits, "
     "`-` and `_`; error codes with capitals, digits and `_`. `end`, `null`, `true` and `false` are taken.",
 )
 OUT_OF_RANGE = Code(number="AVT106", title="A number out of range", about="The number is too small or too large.")

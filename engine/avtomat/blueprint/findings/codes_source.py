@@ -124,6 +124,6 @@ STRAY_QUOTE = Code(
 CHECKER_FAILED = Code(
     number="AVT029",
     title="The checker failed on this file",
-    about="This is a fault of Avtomat, not of the file. The file is refused, and all others are checked and used as if "
+    about="This is a bug in Avtomat, not of the file. The file is refused, and all others are checked and used as if "
     "it had any other error. Please report it with the file and the line that the message names.",
 )

@@ -13,12 +13,12 @@ NO_BLUEPRINT = Code(
 BLUEPRINT_REFUSED = Code(
     number="AVT602",
     title="A test of a blueprint that has errors",
-    about="The blueprint does not compile, so that none of the cases is run. What is wrong with it is told as well.",
+    about="The blueprint does not compile, so that none of the cases is run. Its own findings are shown as well.",
 )
 DUPLICATE_CASE = Code(
     number="AVT603",
     title="Two cases of the same name",
-    about="Cases are told apart by their names, in reports and by `-k`.",
+    about="Cases are distinguished by their names, in reports and by `-k`.",
 )
 UNKNOWN_TASK = Code(
     number="AVT604",
@@ -32,6 +32,12 @@ UNKNOWN_STATE = Code(
     about="`path` lists states of the outermost machine, `compensated` paths of states that have `compensate`.",
 )
 
+UNKNOWN_HOOK = Code(
+    number="AVT610",
+    title="No such hook that starts a job",
+    about="`hook` of a case plays a request of one of the blueprint's hooks that start a job; it stands instead of "
+    "`input`. What a hook that sends a signal does is played by `signals`.",
+)
 UNKNOWN_SIGNAL = Code(
     number="AVT606",
     title="A signal for which the blueprint does not wait",
@@ -100,7 +106,7 @@ DECISION_UNUSED = Code(
 UNEXERCISED = Code(
     number="AVT631",
     title="Not exercised by any case",
-    about="No case of the tests that were run came this way. `--coverage` tells it, and it fails nothing by itself; "
+    about="No case of the tests that were run came this way. `--coverage` shows it, and it does not fail by itself; "
     "`--coverage-min` does.",
     severity=Severity.NOTE,
 )

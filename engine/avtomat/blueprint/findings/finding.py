@@ -46,7 +46,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What was found where, and how to mend it."""
+    """What was found where, and how to fix it."""
 
     code: Code
     span: Span

@@ -11,7 +11,7 @@ _IN_TOML = "7"
 _GROUPS = {
     "0": ("The file", "These come before anything in the file is understood: what YAML makes of it."),
     "1": ("The shape", "Which keys there are, and what kind of values."),
-    "2": ("Machines", "Where ways lead, and whether they lead out."),
+    "2": ("Machines", "Where transitions lead, and whether they reach an end."),
     "3": ("Names and formulas", "What stands in `when` and `{{ … }}`."),
     "4": ("Values", "Durations, policies, schemas, names."),
     "5": ("Several files", "What a set of blueprints has to agree on."),

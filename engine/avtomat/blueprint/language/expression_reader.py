@@ -103,7 +103,7 @@ class ExpressionReader:
         if isinstance(node.function, Member):
             return self.scope.check_method(node.function.key, node.function.key_at)
         if not isinstance(node.function, Name):
-            return self.scope.fault("forbidden", "this is no function", node.at, 1, "functions have names: len(x)")
+            return self.scope.fault("forbidden", "this is not a function", node.at, 1, "functions have names: len(x)")
         name, arguments = node.function, node.arguments
         if name.name in FORMS:
             return self._form(name, arguments, depth)
@@ -158,7 +158,7 @@ class ExpressionReader:
         for key, _value in node.pairs:
             if isinstance(key, Constant) and isinstance(key.value, str):
                 if key.value in seen:
-                    message = "this key stands twice in the map, and the first value is lost"
+                    message = "this key is repeated in the map, and the first value is lost"
                     self.scope.fault("syntax", message, key.at, key.length, "leave one of them out, or rename it")
                 seen.add(key.value)
 

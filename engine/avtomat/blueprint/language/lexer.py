@@ -208,7 +208,7 @@ class _Lexer:
             self._fault("expression.forbidden", f"texts have no prefix `{name}`", at, "leave it out", len(name))
         if name in FOREIGN_WORDS:
             hint = hint_on_test(self.source, self.start, at) if name == "is" else FOREIGN_WORDS[name]
-            self._fault("expression.forbidden", f"`{name}` is no word of expressions", at, hint, len(name))
+            self._fault("expression.forbidden", f"`{name}` is not a word of expressions", at, hint, len(name))
         return "word" if name in WORDS else "name"
 
     def _check_number(self, text: str, at: int) -> None:
@@ -216,7 +216,7 @@ class _Lexer:
         leading_zero = len(text) > 1 and text[0] == "0" and text[1].isdigit()
         if following.isalnum() or following == "_" or leading_zero:
             hint = "numbers are decimal, without leading zeros, units or _; a duration is duration('5m')"
-            self._fault("expression.syntax", "this is no number", at, hint, len(text))
+            self._fault("expression.syntax", "this is not a number", at, hint, len(text))
 
     def _take_sign(self, sign: str, at: int) -> None:
         if sign in SIGNS:

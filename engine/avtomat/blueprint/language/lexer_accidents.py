@@ -19,7 +19,7 @@ SIGNS: dict[str, tuple[str, str]] = {
     ":=": ("nothing is assigned here", "put the value into `set` of a state before"),
     "&": ("there is no `&`", "write and"),
     "^": ("there is no `^`", "write ** for a power, != for one or the other"),
-    "~": ("there is no `~`", "write + to join texts, str(x) + 'text' for what is no text"),
+    "~": ("there is no `~`", "write + to join texts, str(x) + 'text' for what is not a text"),
     "<<": ("there is no `<<`", "write a * 2 ** n"),
     ">>": ("there is no `>>`", "write a // 2 ** n"),
     ";": ("there is one expression only", "leave out the `;`"),

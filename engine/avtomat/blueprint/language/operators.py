@@ -1,6 +1,6 @@
 """What the operators of the language do with JSON values, times and durations.
 
-Stricter than Python where authors would be surprised: `true` is no number, text is never repeated or formatted, and
+Stricter than Python where authors would be surprised: `true` is not a number, text is never repeated or formatted, and
 nothing is converted silently, except that a text beside a time is read as a time or a duration. Every result is JSON
 again (64-bit integers, finite numbers) or one of the two kinds of time; anything else is an EvaluationError.
 """
@@ -197,7 +197,7 @@ def _is_span(value: Json) -> bool:
 
 def _add_hint(left: Json, right: Json) -> str:
     if isinstance(left, str) or isinstance(right, str):
-        return ": write str(…) around what is no text"
+        return ": write str(…) around what is not a text"
     if isinstance(left, dict) and isinstance(right, dict):
         return ": write merge(a, b)"
     return ""
@@ -288,7 +288,7 @@ def checked_number(value: Json) -> Json:
 
 
 def whole_of(value: Json) -> int | None:
-    """Return the whole number that `value` is, or None: 2.0 is 2, and true is no number."""
+    """Return the whole number that `value` is, or None: 2.0 is 2, and true is not a number."""
     if type(value) is int:
         return value
     return int(value) if isinstance(value, float) and value.is_integer() else None

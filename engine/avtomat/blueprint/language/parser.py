@@ -241,9 +241,7 @@ class Parser:
                 self._stop("`**` cannot stand in a map", self._at_or_end(), 1, "write merge(a, b)", "forbidden")
             key = self.expression()
             if self.text in {",", "}", "for"} and not pairs:
-                listed = "write a list: [x for x in list]" if self.text == "for" else None
-                hint = listed or "write a list, [a, b], or a map, {'a': 1}"
-                self._stop("a set cannot stand in an expression", at, 1, hint, "forbidden")
+                self._refuse_set(at)
             self.expect(":")
             pairs.append((key, self.expression()))
             if self.text == "for" and len(pairs) == 1:
@@ -350,6 +348,16 @@ class Parser:
             return self.at
         before = self.tokens[self.index - 1]
         return before.at + len(before.text) - 1
+
+    def _refuse_set(self, at: int) -> NoReturn:
+        """Braces around a value without a key: a set in Python, or a template with three braces."""
+        if self.text == "}" and self.index == len(self.tokens) - 2 and self.tokens[0].at == at:
+            message, hint = "a template has two braces, not three", "write {{ input.name }}"
+        else:
+            message = "a set cannot stand in an expression"
+            listed = "write a list: [x for x in list]" if self.text == "for" else None
+            hint = listed or "write a list, [a, b], or a map, {'a': 1}"
+        self._stop(message, at, 1, hint, "forbidden")
 
     def _refuse_star(self) -> None:
         if self.text == "*":

@@ -199,7 +199,9 @@ class _Compiler:
             step = f"/{key.replace('~', '~0').replace('/', '~1')}"
             if any(mark in key for mark in _MARKS[:2]):
                 hint = "build the map in an expression: {{ {input.name: 1} }}"
-                fault = Fault(code="template.key", message="a key is no template", offset=0, length=len(key), hint=hint)
+                fault = Fault(
+                    code="template.key", message="a key is not a template", offset=0, length=len(key), hint=hint
+                )
                 self.faults.append((pointer + step, fault))
             items.append((key, step, self.compile(each, pointer + step)))
         if all(isinstance(piece, _Constant) for _key, _step, piece in items):

@@ -57,7 +57,8 @@ _FOREIGN_FORMATS = {
 }  # fmt: skip
 _OTHER_DIALECT = re.compile(r"(?:[^\\\[]|\\[^sSbB]|\[(?!\[?:))*(\\[sSbB]|\[\[?:\w+:\])")
 """What two dialects of patterns understand differently beyond ASCII."""
-_PATTERN_HINT = "patterns are those of RE2, as in matches(): no looking around, no references back"
+_NAME_ALONE = re.compile(r"[(\[]?\s*([A-Za-z_]\w{0,63})\s*[)\]]?")
+_PATTERN_HINT = "patterns are those of RE2, as in matches(): no look-around, no back references"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ def _faults(node: Node) -> Iterator[SchemaFault]:
     for key, value in node.items.items():
         if key not in KEYWORDS:
             yield SchemaFault(
-                span=node.keys[key].span, message=f"`{key}` is no keyword of JSON Schema", hint=_hint(key, node)
+                span=node.keys[key].span, message=f"`{key}` is not a keyword of JSON Schema", hint=_hint(key, node)
             )
             continue
         match KEYWORDS[key]:
@@ -185,14 +186,15 @@ def _value_faults(key: str, value: Node) -> Iterator[SchemaFault]:
             if each.value not in TYPES:
                 meant = _FOREIGN_TYPES.get(str(each.value).lower())
                 hint = f"write {meant}" if meant else f"types are {', '.join(TYPES)}"
-                yield SchemaFault(span=each.span, message=f"`{each.value}` is no type of JSON Schema", hint=hint)
+                yield SchemaFault(span=each.span, message=f"`{each.value}` is not a type of JSON Schema", hint=hint)
     elif key == "format" and value.value not in FORMATS:
-        yield SchemaFault(span=value.span, message=f"`{value.value}` is no format: it would check nothing",
+        yield SchemaFault(span=value.span, message=f"`{value.value}` is not a format: it would check nothing",
                           hint=_format_hint(str(value.value)))  # fmt: skip
     elif key == "pattern" and isinstance(value.value, str) and (problem := regex_problem(value.value)):
         yield SchemaFault(span=value.span, message=problem, hint=_PATTERN_HINT)
     elif key == "required" and not isinstance(value, Sequence):
-        hint = "write a list beside properties: required: [order_id]"
+        named = _NAME_ALONE.fullmatch(value.text) if isinstance(value, Scalar) else None
+        hint = f"write a list beside properties: required: [{named[1] if named else 'order_id'}]"
         yield SchemaFault(span=value.span, message="`required` is a list of keys", hint=hint)
     elif key == "$ref" and not str(value.value).startswith("#"):
         hint = "write what it stands for, or put it under $defs: {$ref: '#/$defs/name'}"

@@ -297,7 +297,7 @@ def _leaf_message(keyword: str, wanted: Json) -> str:
         return f"expected the format {_short(str(wanted))}"
     if keyword == "pattern":
         return f"expected a text that matches {_short(str(wanted))}"
-    return "an item stands there twice" if keyword == "uniqueItems" else f"{keyword} is {wanted}"
+    return "an item is there twice" if keyword == "uniqueItems" else f"{keyword} is {wanted}"
 
 
 def _name_of(part: Json, at: int) -> str:

@@ -23,7 +23,8 @@ from ruamel.yaml.events import (
 
 from avtomat.blueprint.findings import codes_source as codes
 from avtomat.blueprint.findings.finding import Code, Finding
-from avtomat.blueprint.yaml import accidents
+from avtomat.blueprint.yaml import accidents, syntax_faults
+from avtomat.blueprint.yaml.lookalikes import CLOSING_QUOTES
 from avtomat.blueprint.yaml.nodes import Mapping, Mark, Node, Scalar, Sequence, Span, span_between
 from avtomat.blueprint.yaml.scalars import SUSPECT, is_out_of_range, note_on, quoted, resolve
 from avtomat.blueprint.yaml.surrogates import SurrogatePairs
@@ -31,6 +32,7 @@ from avtomat.blueprint.yaml.surrogates import SurrogatePairs
 DEPTH_MAX = 64
 ALIASES_MAX = 50
 NODES_MAX = 100_000
+_QUOTES = "\"'" + CLOSING_QUOTES
 
 Event = Any
 
@@ -67,7 +69,7 @@ class Builder:
                 self._find(codes.FORBIDDEN_CHARACTER, lone, "half of a character stands alone here", hint)
                 return None
             known = {finding.span.line for finding in self.findings if finding.code in accidents.CODES}
-            explained = accidents.explain(error, self.text, self._last, self._open)
+            explained = syntax_faults.explain(error, self.text, self._last, self._open)
             if explained.span.line not in known:
                 self.findings.append(explained)
             return None
@@ -156,7 +158,7 @@ class Builder:
         scalar = Scalar(value, text, "", event.start_mark, event.end_mark)
         if value is text and text[0] in SUSPECT:
             self._check_number(scalar)
-        if value is text and text[-1] in "\"'":
+        if value is text and text[-1] in _QUOTES:
             self.findings.extend(accidents.stray_quote(scalar))
         if self.text.startswith(" #", scalar.end.index):
             self.findings.extend(accidents.cut_by_comment(scalar, self.text))
@@ -203,7 +205,7 @@ class Builder:
                 keys[key.text] = key
                 items[key.text] = value
                 cut_after = None
-                if not key.style and key.text[-1] in "\"'":
+                if not key.style and key.text[-1] in _QUOTES:
                     self.findings.extend(accidents.stray_quote(key))
                 if value.__class__ is Scalar and not value.style:
                     cut_after = key.text if event.flow_style and accidents.is_cut_short(value) else None
@@ -215,7 +217,7 @@ class Builder:
         return _mapping_of(keys, items, merged, event.start_mark, following.end_mark)
 
     def _mapping_without_keys(self, event: Event, ending: Event, key: Node) -> Scalar:
-        """A map whose key is no text: in practice a template without quotes; stand in for it as a text."""
+        """A map whose key is not a text: in practice a template without quotes; stand in for it as a text."""
         start, end = event.start_mark, ending.end_mark
         written = self.text[start.index : end.index]
         if written.startswith("{{"):

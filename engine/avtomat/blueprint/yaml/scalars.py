@@ -29,7 +29,7 @@ _ALMOST_NUMBER = re.compile(
 )
 _LETTERS = frozenset("ntfNTF~")
 SUSPECT = _LETTERS | frozenset("-+.0123456789")
-"""What a plain scalar that is no text, or should not be one, begins with."""
+"""What a plain scalar that is not a text, or should not be one, begins with."""
 
 
 def resolve(text: str) -> Json:

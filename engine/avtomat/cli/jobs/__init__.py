@@ -17,8 +17,8 @@ from avtomat.settings_loader import load_settings
 LIMIT_DEFAULT: Final = 50
 _VERBS: Final = {
     "cancel": "End a job as cancelled, after undoing what it did",
-    "pause": "Hold a job where it stands",
-    "resume": "Let a paused job go on",
+    "pause": "Pause a job",
+    "resume": "Resume a paused job",
     "retry": "Let a quarantined job try again what failed",
     "release": "Let a quarantined job try again, with other variables or an undo's params",
     "rerun": "Enter a state of an open job anew; run an ended one again, as a new job",

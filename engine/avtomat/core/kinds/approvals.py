@@ -74,7 +74,9 @@ class ApprovalState(State):
             return NO_TIME
         deadline = waiting.deadline
         if deadline is not None and (deadline <= walk.now or deadline == waiting.due_at):
-            return go_on(walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "nobody decided within the timeout")))
+            return go_on(
+                walk, fail(walk, make_error(walk, "TIMEOUT_ERROR", "there was no decision within the timeout"))
+            )
         count = waiting.reminders + 1
         later = replace(waiting, reminders=count, remind_at=_next_reminder(walk.now, waiting.remind, count))
         return replace(walk.wait_for(later), keeps=True)
@@ -104,7 +106,7 @@ class ApprovalState(State):
         if not isinstance(listed, list) or not all(isinstance(name, str) and name.strip() for name in listed):
             raise AuthorError("TEMPLATE_ERROR", "assignees: expected a list of names")
         if not listed:
-            raise AuthorError("TEMPLATE_ERROR", "assignees: the list is empty, so that nobody could be asked")
+            raise AuthorError("TEMPLATE_ERROR", "assignees: the list is empty, so there is nobody to ask")
         if len(listed) > ASSIGNEES_MAX or any(len(name) > NAME_CHARACTERS_MAX for name in listed):
             text = f"assignees: at most {ASSIGNEES_MAX} names of at most {NAME_CHARACTERS_MAX} characters"
             raise AuthorError("TEMPLATE_ERROR", text)

@@ -20,7 +20,7 @@ CALL: Final = "avtomat.call"
 HEADERS_OF_THE_ENGINE: Final = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Headers that no blueprint sets, in small letters: they are about the connection, or say where the request goes."""
+"""Headers that no blueprint sets, in lower case: they are about the connection, or say where the request goes."""
 
 ACTS_ONCE: Final = frozenset({"POST", "PATCH"})
 """Methods whose requests may not be repeated as long as they may have had their effect."""

@@ -75,7 +75,7 @@ def key_problem(key: str) -> str | None:
     if len(key) > KEY_CHARACTERS_MAX:
         return f"the key of a signal has at most {KEY_CHARACTERS_MAX} characters, this one {len(key)}"
     if _NO_TEXT.search(key) is not None:
-        return "the key of a signal has no line breaks, control characters and halves of characters"
+        return "the key of a signal must not have line breaks, control characters or halves of characters"
     return None
 
 

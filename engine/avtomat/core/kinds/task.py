@@ -109,7 +109,7 @@ def answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Atte
         waiting, error = replace(waiting, owes=True), bad
     else:
         error = error_of_attempt(event)
-    error = replace(error, state=walk.place, attempt=event.attempt)
+    error = replace(error, state=walk.place, attempt=waiting.attempt)
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)
@@ -123,7 +123,7 @@ def take_effect(walk: Walk, state: TaskState, waiting: OnTask, event: TaskSuccee
         return None
     error = contract_error("the output is not what `expects` describes", problems)
     if not waiting.owes:
-        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=event.attempt))
+        note_bad_effect(walk, state, replace(error, state=walk.place, attempt=waiting.attempt))
     return error
 
 

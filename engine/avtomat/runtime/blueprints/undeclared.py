@@ -16,7 +16,8 @@ def undeclared(program: Program, settings: Settings) -> Iterator[str]:
     is a host whose address only a resolver knows.
     """
     secrets, constants = settings.secrets, settings.config
-    for name in sorted(secrets_named(program) - frozenset(secrets)):
+    named = secrets_named(program).union(*(hook.verify.secrets for hook in program.hooks.values()))
+    for name in sorted(named - frozenset(secrets)):
         yield f"{program.name} names the secret {name}, which the settings do not declare"
     for name in sorted(constants_needed(program) - frozenset(constants)):
         yield f"{program.name} reads config.{name}, which the settings do not have"

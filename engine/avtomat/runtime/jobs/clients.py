@@ -184,7 +184,7 @@ class ClientOperations:
         if name in self._programs.missing:
             return not_now(f"this replica cannot have the current version of {name!r} now", "blueprint.unavailable")
         if name in self._programs.never_good:
-            hint = "mend its file; `avtomat blueprints list` says what is wrong with it"
+            hint = "fix its file; `avtomat blueprints list` says what is wrong with it"
             return not_now(f"no version of the blueprint {name!r} was good yet", "blueprint.no_good_version", hint)
         return RequestRefused(f"there is no blueprint {name!r}", status=404, code="blueprint.not_found")
 

@@ -17,12 +17,11 @@ from avtomat.core.messages import (
 )
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnTask, OnUndo
-from avtomat.runtime.work.results import OPEN_ATTEMPT
 
 
 def numbered(event: Event, scope: Scope) -> Event:
     """A worker's event names no attempt: it is about the open one, and the store knows by its token if that is true."""
-    if isinstance(event, WorkerAnswer) and event.attempt == OPEN_ATTEMPT:
+    if isinstance(event, WorkerAnswer) and event.attempt is None:
         waiting = scope.waiting
         if isinstance(waiting, OnTask | OnUndo):
             return _of_attempt(event, waiting.attempt)

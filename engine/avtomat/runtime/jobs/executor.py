@@ -47,7 +47,7 @@ from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Ou
 from avtomat.storage.port.asking import ask
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, ResultCause, TaskRequest, Writes
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
 
 
-Wishing = Callable[[Writes], Wish | None]
+WantedWith = Callable[[Writes], TaskRequest | None]
 """What a worker wants with a commit that writes this."""
 
 
@@ -131,20 +131,20 @@ class Executor:
         *,
         loaded: Loaded | None = None,
         task_id: str | None = None,
-        wish: Wishing | None = None,
+        wanted: WantedWith | None = None,
     ) -> Handled:
         """Decide on `event` and commit it under `cause`. Raises StoreError while the store is away: nothing is lost
         then.
 
-        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known. `wish` says
-        what the commit is to hand out beside what it writes.
+        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known. `wanted`
+        says what the commit is to hand out beside what it writes.
         """
         kept = await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
         self._enter(job)
         try:
-            return await self._handle(kept, cause, event, wish)
+            return await self._handle(kept, cause, event, wanted)
         finally:
             self._exit(job)
 
@@ -181,7 +181,7 @@ class Executor:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
-    async def _handle(self, kept: Kept, cause: Cause, event: Event, wish: Wishing | None = None) -> Handled:
+    async def _handle(self, kept: Kept, cause: Cause, event: Event, wanted: WantedWith | None = None) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
                 decided = await self._decide(kept, event, cause)
@@ -189,7 +189,7 @@ class Executor:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
                 return await self._quarantine(kept, cause, broken)
-            answer = await self._commit(kept, cause, decided, wish)
+            answer = await self._commit(kept, cause, decided, wanted)
             if answer.outcome is not Outcome.MOVED or answer.loaded is None:
                 return self._conclude(kept, decided, answer)
             kept = await self._scopes.keep(answer.loaded)
@@ -231,12 +231,14 @@ class Executor:
 
     # --- committing ---------------------------------------------------------------------------------------------------
 
-    async def _commit(self, kept: Kept, cause: Cause, decided: Decided, wish: Wishing | None) -> Committed:
+    async def _commit(self, kept: Kept, cause: Cause, decided: Decided, wanted: WantedWith | None) -> Committed:
         job, scope, written = kept.head.job, kept.scope, decided.written
         if written is None:
             return await self._settle_ignored(kept, cause)
-        wished = None if wish is None else wish(written.writes)
-        return await repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, wished))
+        task_request = None if wanted is None else wanted(written.writes)
+        return await repeat(
+            lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, task_request)
+        )
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""

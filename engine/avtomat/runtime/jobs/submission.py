@@ -36,7 +36,7 @@ ERRORS_SHOWN_MAX = 12
 class Submission:
     """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
 
-    `rerun_of` names the ended job that this one repeats, at the wish of `by`, for a reason.
+    `rerun_of` names the ended job that this one repeats, as `by` asked, for a reason.
     """
 
     blueprint: str

@@ -38,7 +38,7 @@ def read_url(text: str, allowed: Allowed, query: Mapping[str, str | Sequence[str
     if url.raw_user is not None or url.raw_password is not None:
         raise Refused("the url has user information: it belongs to `auth`")
     if _AUTHORITY.fullmatch(text) is None:
-        raise Refused("the url has a port that is no number")
+        raise Refused("the url has a port that is not a number")
     if "%" in host:
         raise Refused("the host of the url has a zone, or an escape")
     last = host.rstrip(".").rpartition(".")[2]

@@ -306,7 +306,7 @@ class AlreadyDecided(RequestRefused):
 
     def __init__(self, decision: Mapping[str, Json]) -> None:
         by, choice, at = (decision.get(name) for name in ("by", "choice", "decided_at"))
-        text = f"{by} decided at {at}: {choice}" if by else "somebody decided; it counts once the job goes on"
+        text = f"{by} decided at {at}: {choice}" if by else "a decision was made; it takes effect when the job goes on"
         super().__init__(text, status=409, code="approval.decided", details=decision)
 
 

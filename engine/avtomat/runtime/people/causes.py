@@ -27,13 +27,13 @@ NEAREST_SHOWN_MAX: Final = 3
 NAMES_SHOWN_MAX: Final = 10
 
 _LEAVING: Final = {
-    "draining": "draining: it ends what it has and takes no more",
-    "offline": "gone: it said that it stops",
+    "draining": "draining: it finishes its tasks and takes no more",
+    "offline": "offline: it said that it stops",
 }
 
 
 @value
-class Place:
+class Waiter:
     """Where something waits: the job, the scope's path, and the path of its state as errors have it."""
 
     job: str
@@ -54,11 +54,11 @@ class Worker:
     leaving: str | None = None
 
 
-def cause(place: Place, code: str, text: str, hint: str, **details: Json) -> dict[str, Json]:
+def cause(waiter: Waiter, code: str, text: str, hint: str, **details: Json) -> dict[str, Json]:
     """One cause, as it is answered."""
     return {
-        "scope": place.scope,
-        "state": place.state,
+        "scope": waiter.scope,
+        "state": waiter.state,
         "cause": code,
         "text": text,
         "hint": hint,
@@ -69,64 +69,64 @@ def cause(place: Place, code: str, text: str, hint: str, **details: Json) -> dic
 # --- the whole job ----------------------------------------------------------------------------------------------------
 
 
-def ended(place: Place, status: str, at: datetime) -> dict[str, Json]:
+def ended(waiter: Waiter, status: str, at: datetime) -> dict[str, Json]:
     """It moves no more."""
     text = f"the job is {status} since {format_time(at)}"
-    return cause(place, "ended", text, f"to run it again, as a new job: {_command(place, 'rerun')}", status=status)
+    return cause(waiter, "ended", text, f"to run it again, as a new job: {_command(waiter, 'rerun')}", status=status)
 
 
-def paused(place: Place, entry: Mapping[str, Json] | None) -> dict[str, Json]:
+def paused(waiter: Waiter, entry: Mapping[str, Json] | None) -> dict[str, Json]:
     """An operator holds it; `entry` of its history says who."""
     known = entry or {}
     by, reason, since = known.get("by"), known.get("reason"), known.get("at")
     text = "the job is paused" + (f" by {by}" if by else "") + (f" since {since}" if since else "")
     text += f": {reason}" if reason else ""
-    hint = f"to let it go on: {_command(place, 'resume')}"
-    return cause(place, "paused", text, hint, by=by, reason=reason, since=since)
+    hint = f"to let it go on: {_command(waiter, 'resume')}"
+    return cause(waiter, "paused", text, hint, by=by, reason=reason, since=since)
 
 
-def quarantined(place: Place, error: Mapping[str, Json] | None) -> dict[str, Json]:
-    """It is parked for somebody to look."""
+def quarantined(waiter: Waiter, error: Mapping[str, Json] | None) -> dict[str, Json]:
+    """It is parked for an operator."""
     known = error or {}
     code, message, where = known.get("code"), known.get("message"), known.get("state")
     text = f"the job is quarantined because of {code or 'an unknown error'}" + (f" in {where}" if where else "")
     text += f": {message}" if message else ""
     if code == "COMPENSATION_FAILED":
         hint = (
-            f"mend what the undo needs, then {_command(place, 'retry')}; to take it as run: {_command(place, 'skip')}"
+            f"fix what the undo needs, then {_command(waiter, 'retry')}; to count it as run: {_command(waiter, 'skip')}"
         )
     else:
         hint = (
-            f"mend what failed, then {_command(place, 'retry')}; with other variables: "
-            f"{_command(place, 'release')} --data JSON; past it: {_command(place, 'skip')} --output JSON"
+            f"fix what failed, then {_command(waiter, 'retry')}; with other variables: "
+            f"{_command(waiter, 'release')} --data JSON; to skip it: {_command(waiter, 'skip')} --output JSON"
         )
-    return cause(place, "quarantined", text, hint, error=error)
+    return cause(waiter, "quarantined", text, hint, error=error)
 
 
-def draining(place: Place) -> dict[str, Json]:
+def draining(waiter: Waiter) -> dict[str, Json]:
     """The engine that was asked hands out nothing."""
     hint = "ask another engine of this store, or wait until this one is back"
-    return cause(place, "engine_draining", "this engine is stopping and hands out no more tasks", hint)
+    return cause(waiter, "engine_draining", "this engine is stopping and hands out no more tasks", hint)
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
 
 
-def start_at(place: Place, waiting: OnStart) -> dict[str, Json]:
+def start_at(waiter: Waiter, waiting: OnStart) -> dict[str, Json]:
     """It was accepted for a later time."""
     until = format_time(waiting.until)
     hint = "it begins by itself; to begin now, cancel it and submit it without start_at"
-    return cause(place, "start_at", f"the job starts at {until}", hint, until=until)
+    return cause(waiter, "start_at", f"the job starts at {until}", hint, until=until)
 
 
-def timer(place: Place, waiting: OnTimer) -> dict[str, Json]:
+def timer(waiter: Waiter, waiting: OnTimer) -> dict[str, Json]:
     """A time is awaited."""
     until = format_time(waiting.until)
-    hint = "it goes on by itself" + (f"; to go on now: {_command(place, 'skip')}" if place.scope == ROOT else "")
-    return cause(place, "timer", f"waits until {until}", hint, until=until)
+    hint = "it goes on by itself" + (f"; to go on now: {_command(waiter, 'skip')}" if waiter.scope == ROOT else "")
+    return cause(waiter, "timer", f"waits until {until}", hint, until=until)
 
 
-def signal_awaited(place: Place, waiting: OnSignal) -> dict[str, Json]:
+def signal_awaited(waiter: Waiter, waiting: OnSignal) -> dict[str, Json]:
     """A message from outside is awaited."""
     name, until = waiting.address.partition("#")[0], None
     text = f"waits for the signal {name}" + (f" with the key {waiting.key}" if waiting.key else "")
@@ -134,11 +134,11 @@ def signal_awaited(place: Place, waiting: OnSignal) -> dict[str, Json]:
         until = format_time(waiting.deadline)
         text += f" until {until}"
     key = f" --key {shlex.quote(waiting.key)}" if waiting.key else ""
-    hint = f"to send it: avtomat signal {place.job} {name}{key} --payload JSON"
-    return cause(place, "signal", text, hint, signal=name, key=waiting.key or None, until=until)
+    hint = f"to send it: avtomat signal {waiter.job} {name}{key} --payload JSON"
+    return cause(waiter, "signal", text, hint, signal=name, key=waiting.key or None, until=until)
 
 
-def decision_awaited(place: Place, waiting: OnApproval, choices: Sequence[str]) -> dict[str, Json]:
+def decision_awaited(waiter: Waiter, waiting: OnApproval, choices: Sequence[str]) -> dict[str, Json]:
     """People are asked."""
     until = None if waiting.deadline is None else format_time(waiting.deadline)
     who = ", ".join(waiting.assignees[:NAMES_SHOWN_MAX]) or "anybody who may operate the job"
@@ -146,11 +146,11 @@ def decision_awaited(place: Place, waiting: OnApproval, choices: Sequence[str]) 
     text = f"waits for a decision of {who}{f' and {more} more' if more > 0 else ''}" + (
         f" until {until}" if until else ""
     )
-    asked = f"{place.job} {shlex.quote(place.state or place.scope)}"
+    asked = f"{waiter.job} {shlex.quote(waiter.state or waiter.scope)}"
     hint = f"to decide: avtomat approvals decide {asked} --choice {'|'.join(map(shlex.quote, choices))}; "
     hint += f"the question, and the links: avtomat approvals show {asked}"
     return cause(
-        place,
+        waiter,
         "approval",
         text,
         hint,
@@ -162,15 +162,15 @@ def decision_awaited(place: Place, waiting: OnApproval, choices: Sequence[str]) 
     )
 
 
-def block_retry(place: Place, waiting: OnRetry) -> dict[str, Json]:
+def block_retry(waiter: Waiter, waiting: OnRetry) -> dict[str, Json]:
     """A block failed and begins again later."""
     until = format_time(waiting.until)
     text = f"the block failed; attempt {waiting.attempt} begins at {until}"
-    hint = "it begins by itself; the job's history tells what failed"
-    return cause(place, "block_retry", text, hint, until=until, attempt=waiting.attempt)
+    hint = "it begins by itself; the job's history says what failed"
+    return cause(waiter, "block_retry", text, hint, until=until, attempt=waiting.attempt)
 
 
-def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> dict[str, Json]:
+def delayed(waiter: Waiter, task: OpenTask, error: Mapping[str, Json] | None) -> dict[str, Json]:
     """An attempt failed, and the next one is not yet due."""
     until = None if task.due_ms is None else format_time(from_ms(task.due_ms))
     failed, kind = task.attempt - 1, kind_of(task)
@@ -179,14 +179,14 @@ def delayed(place: Place, task: OpenTask, error: Mapping[str, Json] | None) -> d
     if kind == CALL and error is not None and error["message"]:
         kind, said = "its request", f": {error['message']}"
     text = f"attempt {failed} of {kind} failed{said}; the next one follows at {until}"
-    hint = f"it is tried again by itself; without waiting: {_command(place, 'rerun')}"
-    return cause(place, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
+    hint = f"it is tried again by itself; without waiting: {_command(waiter, 'rerun')}"
+    return cause(waiter, "retry_delayed", text, hint, kind=kind, attempt=task.attempt, until=until, error=error)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 
-def running(place: Place, task: OpenTask, leaving: str | None) -> dict[str, Json]:
+def running(waiter: Waiter, task: OpenTask, leaving: str | None) -> dict[str, Json]:
     """A worker holds the task; `leaving`: it said that it stops."""
     since = format_time(from_ms(task.since_ms))
     until = None if task.lease_until_ms is None else format_time(from_ms(task.lease_until_ms))
@@ -199,7 +199,7 @@ def running(place: Place, task: OpenTask, leaving: str | None) -> dict[str, Json
         text += f" ({progress['progress']:.0%}{said})" if isinstance(progress["progress"], int | float) else said
     text += f"; the worker is {_LEAVING[leaving]}" if leaving is not None else ""
     return cause(
-        place,
+        waiter,
         "running",
         text,
         _hint_of_running(task, until, due),
@@ -219,64 +219,64 @@ def _hint_of_running(task: OpenTask, until: str | None, due: str | None) -> str:
     if task.due_ms is not None and (task.lease_until_ms is None or task.due_ms <= task.lease_until_ms):
         return f"wait for it; at {due} its time is over, whatever its worker says, and its policy decides"
     later = "" if due is None else f"; its time is over at {due}"
-    return f"wait for it; if it falls silent, the attempt is lost at {until} and retried by its policy{later}"
+    return f"wait for it; if its heartbeats stop, the attempt is lost at {until} and retried by its policy{later}"
 
 
 def queued(
-    place: Place, task: OpenTask, asked: Mapping[str, Json], workers: Sequence[Worker], others: int
+    waiter: Waiter, task: OpenTask, asked: Mapping[str, Json], workers: Sequence[Worker], others: int
 ) -> dict[str, Json]:
     """A task that nobody has taken: why not. `others` are in its queue beside it."""
     kind = kind_of(task)
     if kind == CALL:
-        return _call_queued(place, others)
+        return _call_queued(waiter, others)
     able = [each for each in workers if kind in (*each.registered, *(each.polled or ()))]
     if not able:
-        return _no_worker(place, kind, workers)
+        return _no_worker(waiter, kind, workers)
     left = [each for each in able if each.leaving is not None]
     able = [each for each in able if each.leaving is None]
     if not able:
-        return _all_left(place, kind, left)
+        return _all_left(waiter, kind, left)
     fit = [each for each in able if next(lacks(each.record, asked, kind), None) is None]
     if not fit:
-        return _none_fits(place, kind, asked, able)
+        return _none_fits(waiter, kind, asked, able)
     if all(each.polled is not None and kind not in each.polled for each in fit):
-        return _not_polled(place, kind, fit)
+        return _not_polled(waiter, kind, fit)
     names = [each.name for each in fit[:NAMES_SHOWN_MAX]]
     beside = f"with {_counted(others, 'other task')} of this kind"
     text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
     hint = "higher priority goes first, then first come; more workers or more concurrency shorten the queue"
-    return cause(place, "queued", text, hint, kind=kind, others=others, workers=names)
+    return cause(waiter, "queued", text, hint, kind=kind, others=others, workers=names)
 
 
-def _call_queued(place: Place, others: int) -> dict[str, Json]:
+def _call_queued(waiter: Waiter, others: int) -> dict[str, Json]:
     """A request that no replica has taken."""
     text = f"its request is queued with {_counted(others, 'other call')}: no replica has had room for it"
-    hint = "a replica takes it by itself; the setting calls_at_once says for how many one has room"
-    return cause(place, "call_queued", text, hint, others=others)
+    hint = "a replica takes it by itself; the setting calls_at_once limits how many it makes at a time"
+    return cause(waiter, "call_queued", text, hint, others=others)
 
 
-def _no_worker(place: Place, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:
+def _no_worker(waiter: Waiter, kind: str, workers: Sequence[Worker]) -> dict[str, Json]:
     kinds = sorted({known for each in workers for known in (*each.registered, *(each.polled or ()))})
-    text = f"no worker does tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
+    text = f"no worker takes tasks of the kind {kind}; registered: {_counted(len(workers), 'worker')}"
     meant = did_you_mean(kind, kinds)
     near = [each for each in workers if meant in each.registered] if meant else []
     if meant:
         names = ", ".join(each.name for each in near[:NEAREST_SHOWN_MAX])
-        text += f", and {names or 'one'} does {meant}"
-    hint = f"start a worker that does {kind}" + (f", or is {meant} meant?" if meant else "")
+        text += f"; {names or 'one'} takes {meant}"
+    hint = f"start a worker for {kind}" + (f"; did you mean {meant}?" if meant else "")
     nearest = [{"worker": each.name, "lacks": [f"the kind {kind}"]} for each in (near or workers)[:NEAREST_SHOWN_MAX]]
-    return cause(place, "no_worker", text, hint, kind=kind, kinds_known=kinds[:NAMES_SHOWN_MAX], nearest=nearest)
+    return cause(waiter, "no_worker", text, hint, kind=kind, kinds_known=kinds[:NAMES_SHOWN_MAX], nearest=nearest)
 
 
-def _all_left(place: Place, kind: str, left: Sequence[Worker]) -> dict[str, Json]:
+def _all_left(waiter: Waiter, kind: str, left: Sequence[Worker]) -> dict[str, Json]:
     """The workers of the kind said that they stop."""
     words = {each.name: each.leaving for each in left[:NAMES_SHOWN_MAX]}
     named = ", ".join(f"{name} is {_LEAVING[word]}" for name, word in words.items() if word is not None)
-    text = f"no worker does tasks of the kind {kind} any more: {named}"
-    return cause(place, "workers_left", text, f"start a worker that does {kind}", kind=kind, workers=words)
+    text = f"no worker takes tasks of the kind {kind} any more: {named}"
+    return cause(waiter, "workers_left", text, f"start a worker for {kind}", kind=kind, workers=words)
 
 
-def _none_fits(place: Place, kind: str, asked: Mapping[str, Json], able: Sequence[Worker]) -> dict[str, Json]:
+def _none_fits(waiter: Waiter, kind: str, asked: Mapping[str, Json], able: Sequence[Worker]) -> dict[str, Json]:
     """The workers of the kind lack something that the task asks for: those that lack least come first."""
     lacking = [(each.name, list(lacks(each.record, asked, kind))) for each in able]
     lacking.sort(key=lambda pair: (len(pair[1]), pair[0]))
@@ -287,20 +287,20 @@ def _none_fits(place: Place, kind: str, asked: Mapping[str, Json], able: Sequenc
         f"nearest is {name}: {'; '.join(missing)}"
     )
     hint = "start a worker that has it, or ask for less under `worker` in the blueprint"
-    return cause(place, "no_fitting_worker", text, hint, kind=kind, asked=asked, nearest=nearest)
+    return cause(waiter, "no_fitting_worker", text, hint, kind=kind, asked=asked, nearest=nearest)
 
 
-def _not_polled(place: Place, kind: str, fit: Sequence[Worker]) -> dict[str, Json]:
+def _not_polled(waiter: Waiter, kind: str, fit: Sequence[Worker]) -> dict[str, Json]:
     polled = {each.name: list(each.polled or ()) for each in fit[:NAMES_SHOWN_MAX]}
     text = f"{', '.join(polled)} registered {kind}, but asks for other tasks when polling"
-    hint = f"let its polls name {kind} in available_skills, or no kinds at all"
-    return cause(place, "not_polled", text, hint, kind=kind, polled=polled)
+    hint = f"its polls must name {kind} in available_skills, or name no kinds"
+    return cause(waiter, "not_polled", text, hint, kind=kind, polled=polled)
 
 
 # --- blocks and undos -------------------------------------------------------------------------------------------------
 
 
-def branches(place: Place, below: Below, shown: int) -> dict[str, Json]:
+def branches(waiter: Waiter, below: Below, shown: int) -> dict[str, Json]:
     """Bodies are awaited; of `shown` the causes follow."""
     waiting = below.total - below.begun
     text = f"waits for {below.live} of {below.total} bodies: {below.ok} ended well, {below.failed} failed"
@@ -308,7 +308,7 @@ def branches(place: Place, below: Below, shown: int) -> dict[str, Json]:
     left = below.live - shown
     hint = "see what each of them waits for" + (f"; {left} more are not shown" if left > 0 else "")
     return cause(
-        place,
+        waiter,
         "branches",
         text,
         hint,
@@ -321,7 +321,7 @@ def branches(place: Place, below: Below, shown: int) -> dict[str, Json]:
     )
 
 
-def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dict[str, Json]:
+def leases_awaited(waiter: Waiter, waiting: OnUnwind, held: Iterable[Held]) -> dict[str, Json]:
     """Undos may not run while a worker may be at work."""
     leases = [
         {"task_id": each.task_id, "worker": each.worker, "lease_until": format_time(from_ms(each.until_ms))}
@@ -329,33 +329,33 @@ def leases_awaited(place: Place, waiting: OnUnwind, held: Iterable[Held]) -> dic
     ]
     names = ", ".join(f"{each['worker']} (until {each['lease_until']})" for each in leases[:NAMES_SHOWN_MAX])
     text = f"the job will be {waiting.status}; before it undoes what it did, "
-    text += f"it waits for workers that were told to cancel: {names}" if leases else "it is about to begin"
+    text += f"it waits for workers that were asked to cancel: {names}" if leases else "it is about to begin"
     hint = "they answer, or their leases end; then the undos begin by themselves"
-    return cause(place, "leases_awaited", text, hint, then=waiting.status, leases=leases)
+    return cause(waiter, "leases_awaited", text, hint, then=waiting.status, leases=leases)
 
 
-def finishing(place: Place, waiting: OnFinally) -> dict[str, Json]:
+def finishing(waiter: Waiter, waiting: OnFinally) -> dict[str, Json]:
     """The job has come to its end, and its `finally` is under way."""
     until = None if waiting.deadline is None else format_time(waiting.deadline)
     text = f"the job ends as {waiting.status} once its finally has run, which has until {until}"
-    hint = f"it ends by itself; to end it now, without the rest of finally: {_command(place, 'skip')}"
-    return cause(place, "finishing", text, hint, then=waiting.status, until=until)
+    hint = f"it ends by itself; to end it now, without the rest of finally: {_command(waiter, 'skip')}"
+    return cause(waiter, "finishing", text, hint, then=waiting.status, until=until)
 
 
-def compensating(place: Place, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:
+def compensating(waiter: Waiter, waiting: OnUndo, undone: str | None, kind: str | None) -> dict[str, Json]:
     """An undo is under way: that of the state `undone`, by a task of this kind."""
     what = f"the undo of {undone}" if undone else "an undo"
     then, task = waiting.unwind.status, f" of {kind}" if kind else ""
     text = f"the job will be {then}; {what}, attempt {waiting.attempt}{task}, is under way"
-    hint = f"see what its task waits for; to end without undoing: {_command(place, 'cancel')} --no-compensate"
-    return cause(place, "compensating", text, hint, undo=undone, kind=kind, attempt=waiting.attempt, then=then)
+    hint = f"see what its task waits for; to end without undoing: {_command(waiter, 'cancel')} --no-compensate"
+    return cause(waiter, "compensating", text, hint, undo=undone, kind=kind, attempt=waiting.attempt, then=then)
 
 
-def moving(place: Place) -> dict[str, Json]:
+def moving(waiter: Waiter) -> dict[str, Json]:
     """Nothing holds it: it goes on within moments."""
-    text = "nothing holds it up: what comes next is due now"
-    hint = "ask again in a second; if it says the same then, no engine of this store does its duties: see the logs"
-    return cause(place, "moving", text, hint)
+    text = "nothing blocks it: its next step is due now"
+    hint = "ask again in a second; if the answer is the same, no engine of this store does what is due: see the logs"
+    return cause(waiter, "moving", text, hint)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -370,5 +370,5 @@ def _counted(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def _command(place: Place, action: str) -> str:
-    return f"avtomat jobs {action} {place.job}"
+def _command(waiter: Waiter, action: str) -> str:
+    return f"avtomat jobs {action} {waiter.job}"

@@ -198,7 +198,7 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "TaskFailed":
             yield here, f"{attempt} failed: {_error_text(entry)}", Tone.WORRY
         case "LeaseLost":
-            lost = "gave it up" if entry.get("gave_up") else "fell silent"
+            lost = "gave it up" if entry.get("gave_up") else "sent no heartbeat in time"
             yield here, f"{attempt} lost: its worker {lost}", Tone.WORRY
         case "AttemptReturned":
             yield here, f"{attempt} given back: its worker stops", Tone.PLAIN

@@ -1,8 +1,8 @@
 """Do what operators ask of jobs: cancel them, hold them, let them go on, try again, skip, run them anew.
 
-Every wish is mail to the job, so that one whose carrying out breaks off is carried out when it is due; what makes no
+Every request is mail to the job, so that one whose carrying out breaks off is carried out when it is due; what makes no
 sense by then changes nothing. What makes none for the job as it is stored is refused without mail: a job takes only so
-much of it. Each is an entry of the job's history that says by whom it was, and why. A wish with an
+much of it. Each is an entry of the job's history that says by whom it was, and why. A request with an
 idempotency key is the same mail each time it is asked for, so that it is carried out once.
 """
 
@@ -27,7 +27,7 @@ from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.histories import Histories
 from avtomat.runtime.jobs.jobview import scope_of_row
 from avtomat.runtime.jobs.submission import Submission
-from avtomat.runtime.people.operators import operator_as_json
+from avtomat.runtime.people.operator_mail import operator_as_json
 from avtomat.runtime.repeating import repeat
 from avtomat.storage.port.answers import Delivered, HistoryEntry, JobRow
 from avtomat.storage.port.codec import dumps
@@ -37,7 +37,7 @@ from avtomat.storage.port.writes import Mail, MailCause
 
 ENTRIES_LOOKED_AT_MAX: Final = 100
 ENTRIES_LOOKED_BACK_MAX: Final = 1_000
-"""So far back in a job's history a wish with an idempotency key is looked for."""
+"""So far back in a job's history a request with an idempotency key is looked for."""
 
 MAIL_DIGITS: Final = 32
 _POSSIBLE: Final = {
@@ -53,8 +53,8 @@ _ENDED: Final = "an ended job can be rerun, as a new one"
 class Operators:
     """What may be done to jobs that are there. `client` None reads as an admin; `by` is who asks, for history.
 
-    Each operation returns the job as it is afterwards, None when there is none that this client may see. The same wish
-    of the same person with the same `key` is carried out once, and answered as the first time.
+    Each operation returns the job as it is afterwards, None when there is none that this client may see. The same
+    request of the same person with the same `key` is carried out once, and answered as the first time.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Operators:
         key: str | None = None,
     ) -> Mapping[str, Json] | None:
         """End the job as cancelled, after undoing what it did unless told otherwise; an ended one stays as it is.
-        However many wishes were sent to the job before, this one is taken.
+        However many requests were sent to the job before, this one is taken.
         """
         row = await self._clients.row(job_id, client)
         if row is not None and row.status not in ENDED and _is_finishing(row):
@@ -90,8 +90,8 @@ class Operators:
     async def operate(
         self, job_id: str, client: str | None, event: OperatorEvent, key: str | None = None
     ) -> Mapping[str, Json] | None:
-        """Do an operator's wish to an open job. Raises RequestRefused: 409 job.state when it makes no sense now, 429
-        job.mailbox_full when the job takes no more of them.
+        """Carry out an operator's request to an open job. Raises RequestRefused: 409 job.state when it makes no
+        sense now, 429 job.mailbox_full when the job takes no more of them.
         """
         row = await self._clients.row(job_id, client)
         if row is None:
@@ -146,7 +146,7 @@ class Operators:
         )
 
     async def _act(self, row: JobRow, mail: Mail, event: CancelRequested | OperatorEvent, *, keyed: bool) -> str:
-        """Put the wish into the job's mailbox and carry it out; return why it changed nothing, empty when it did."""
+        """Put the request into the job's mailbox and carry it out; return why it changed nothing, empty when it did."""
         delivered = await repeat(lambda: self._store.deliver(row.job, mail))
         if delivered is Delivered.FULL:
             raise _full()
@@ -164,12 +164,12 @@ class Operators:
         return _stands_in(await self._histories.entries(row.job, row.seq, ENTRIES_LOOKED_AT_MAX, newest), mail)
 
     async def _was_done_before(self, row: JobRow, mail: Mail) -> bool:
-        """Whether this wish was carried out when its key was sent the first time."""
+        """Whether this request was carried out when its key was sent the first time."""
         after = max(0, row.seq - ENTRIES_LOOKED_BACK_MAX)
         return _stands_in(await self._histories.entries(row.job, after, ENTRIES_LOOKED_BACK_MAX, row.seq), mail)
 
     async def _refused(self, row: JobRow, event: OperatorEvent) -> str:
-        """Why the wish makes no sense for the job as it is stored; the machine has the last word for what does."""
+        """Why the request makes no sense for the job as it is stored; the machine has the last word for what does."""
         if row.status in ENDED:
             return f"the job is {row.status}"
         program = await self._programs.by_digest(row.digest)
@@ -196,7 +196,7 @@ def _is_finishing(row: JobRow) -> bool:
 
 
 def _mail_of(kind: str, body: Mapping[str, Json], key: str | None) -> Mail:
-    """The wish as mail; under a key, the same wish of the same person is the same mail."""
+    """The request as mail; under a key, the same request of the same person is the same mail."""
     packed = dumps(body)
     name = secrets.token_hex(8) if key is None else _digest(key.encode(), packed)[:MAIL_DIGITS]
     return Mail(id=f"{kind}:{name}", kind=kind, body=packed)

@@ -23,7 +23,7 @@ from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.people import causes
 from avtomat.runtime.people.asking import choices_of
-from avtomat.runtime.people.causes import Place, Worker
+from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
@@ -82,16 +82,16 @@ class Explainer:
         return {"job_id": job_id, "status": status, "causes": await self._causes(row)}
 
     async def _causes(self, row: JobRow) -> Causes:
-        place = Place(job=row.job, scope=ROOT, state=row.state or None)
+        waiter = Waiter(job=row.job, scope=ROOT, state=row.state or None)
         if row.status in ENDED:
-            return [causes.ended(place, row.status, from_ms(row.finished_ms or row.updated_ms))]
+            return [causes.ended(waiter, row.status, from_ms(row.finished_ms or row.updated_ms))]
         if row.status == Status.PAUSED:
             entry = await self._entry(row, row.updated_ms, _is_pause)
-            return [causes.paused(place, None if entry is None else _with_time(entry))]
+            return [causes.paused(waiter, None if entry is None else _with_time(entry))]
         if row.status == Status.QUARANTINED:
-            return [causes.quarantined(place, None if row.reason is None else loads(row.reason))]
+            return [causes.quarantined(waiter, None if row.reason is None else loads(row.reason))]
         found = await self._of_scope(await self._facts(row), ROOT, [BODIES_EXPLAINED_MAX])
-        return [causes.draining(place), *found] if self._draining() else found
+        return [causes.draining(waiter), *found] if self._draining() else found
 
     async def _facts(self, row: JobRow) -> Facts:
         store, partition = self._store, partition_of(row.job)
@@ -128,52 +128,52 @@ class Explainer:
         if loaded is None or loaded.scope is None:
             return []  # it has ended meanwhile
         kept = await self._scopes.keep(loaded)
-        place, waiting = Place(job=job, scope=path, state=state_path(kept)), kept.scope.waiting
+        waiter, waiting = Waiter(job=job, scope=path, state=state_path(kept)), kept.scope.waiting
         match waiting:
             case OnTask():
-                return [await self._of_task(facts, place)]
+                return [await self._of_task(facts, waiter)]
             case OnTimer() | OnStart() | OnRetry() | OnSignal() | OnApproval() | None:
-                return [_of_itself(place, kept, waiting)]
+                return [_of_itself(waiter, kept, waiting)]
             case OnFork():
-                return await self._of_fork(facts, place, waiting, room)
+                return await self._of_fork(facts, waiter, waiting, room)
             case OnUnwind():
                 held = await repeat(lambda: self._store.held(job, LEASES_SHOWN_MAX))
-                return [causes.leases_awaited(place, waiting, held)]
+                return [causes.leases_awaited(waiter, waiting, held)]
             case OnUndo():
-                return [_of_undo(place, kept, waiting), await self._of_task(facts, place)]
+                return [_of_undo(waiter, kept, waiting), await self._of_task(facts, waiter)]
             case OnFinally(number=number):
-                return [causes.finishing(place, waiting), *await self._below(facts, place, number, room)]
+                return [causes.finishing(waiter, waiting), *await self._below(facts, waiter, number, room)]
         assert_never(waiting)
 
-    async def _of_fork(self, facts: Facts, place: Place, waiting: OnFork, room: list[int]) -> Causes:
+    async def _of_fork(self, facts: Facts, waiter: Waiter, waiting: OnFork, room: list[int]) -> Causes:
         """The block, and as many of its bodies as there is room for."""
         job, limit = facts.row.job, room[0]
-        below = await repeat(lambda: self._store.below(job, place.scope, waiting.number, limit))
+        below = await repeat(lambda: self._store.below(job, waiter.scope, waiting.number, limit))
         if below is None or below.live == 0:
-            return [causes.moving(place)]
+            return [causes.moving(waiter)]
         room[0] -= len(below.paths)
-        found = [causes.branches(place, below, len(below.paths))]
+        found = [causes.branches(waiter, below, len(below.paths))]
         for path in below.paths:
             found += await self._of_scope(facts, path, room)
         return found
 
-    async def _below(self, facts: Facts, place: Place, number: int, room: list[int]) -> Causes:
+    async def _below(self, facts: Facts, waiter: Waiter, number: int, room: list[int]) -> Causes:
         """What the one body of a fork waits for."""
-        below = await repeat(lambda: self._store.below(facts.row.job, place.scope, number, 1))
+        below = await repeat(lambda: self._store.below(facts.row.job, waiter.scope, number, 1))
         paths = () if below is None else below.paths
         return [each for path in paths for each in await self._of_scope(facts, path, room)]
 
-    async def _of_task(self, facts: Facts, place: Place) -> dict[str, Json]:
-        task = facts.tasks.get(place.scope)
+    async def _of_task(self, facts: Facts, waiter: Waiter) -> dict[str, Json]:
+        task = facts.tasks.get(waiter.scope)
         if task is None:
-            return causes.moving(place)
+            return causes.moving(waiter)
         if task.phase == "leased":
-            return causes.running(place, task, self._dispatcher.leaving().get(task.worker or ""))
+            return causes.running(waiter, task, self._dispatcher.leaving().get(task.worker or ""))
         if task.phase == "delayed":
-            return causes.delayed(place, task, await self._error_before(facts.row, task))
+            return causes.delayed(waiter, task, await self._error_before(facts.row, task))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
         others = max(0, facts.queued.get(f"queue:{task.queue}", 1) - 1)
-        return causes.queued(place, task, asked, facts.workers, others)
+        return causes.queued(waiter, task, asked, facts.workers, others)
 
     # --- what history tells -------------------------------------------------------------------------------------------
 
@@ -212,29 +212,29 @@ class Explainer:
 
 
 def _of_itself(
-    place: Place, kept: Kept, waiting: OnTimer | OnStart | OnRetry | OnSignal | OnApproval | None
+    waiter: Waiter, kept: Kept, waiting: OnTimer | OnStart | OnRetry | OnSignal | OnApproval | None
 ) -> dict[str, Json]:
     """The cause of a wait that explains itself."""
     match waiting:
         case OnTimer():
-            return causes.timer(place, waiting)
+            return causes.timer(waiter, waiting)
         case OnStart():
-            return causes.start_at(place, waiting)
+            return causes.start_at(waiter, waiting)
         case OnRetry():
-            return causes.block_retry(place, waiting)
+            return causes.block_retry(waiter, waiting)
         case OnSignal():
-            return causes.signal_awaited(place, waiting)
+            return causes.signal_awaited(waiter, waiting)
         case OnApproval():
-            return causes.decision_awaited(place, waiting, choices_of(kept))
+            return causes.decision_awaited(waiter, waiting, choices_of(kept))
         case None:
-            return causes.moving(place)
+            return causes.moving(waiter)
     assert_never(waiting)
 
 
-def _of_undo(place: Place, kept: Kept, waiting: OnUndo) -> dict[str, Json]:
+def _of_undo(waiter: Waiter, kept: Kept, waiting: OnUndo) -> dict[str, Json]:
     undo = kept.undos[waiting.index] if waiting.index < len(kept.undos) else None
     return causes.compensating(
-        place, waiting, None if undo is None else undo.place, None if undo is None else undo.body.kind
+        waiter, waiting, None if undo is None else undo.place, None if undo is None else undo.body.kind
     )
 
 
@@ -252,7 +252,7 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
         case "TaskFailed":
             return {"code": record["code"], "message": record.get("message", "")}
         case "LeaseLost":
-            message = "its worker gave it up" if record.get("gave_up") else "its worker fell silent"
+            message = "its worker gave it up" if record.get("gave_up") else "its worker sent no heartbeat in time"
             return {"code": "WORKER_LOST", "message": message}
         case "TaskTimedOut" if record.get("limit") == "queue":
             return {"code": "NO_WORKER", "message": "no worker took it in time"}

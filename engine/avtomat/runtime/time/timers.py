@@ -26,7 +26,7 @@ from avtomat.core.messages import (
 from avtomat.errors import StoreError
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.joining import join_of_mail
-from avtomat.runtime.people.operators import operator_event
+from avtomat.runtime.people.operator_mail import operator_event
 from avtomat.storage.port.answers import Due, DueKind
 from avtomat.storage.port.codec import answer_from_json, loads
 from avtomat.storage.port.store import DUE_RETURNS_MAX, Store
@@ -73,7 +73,7 @@ class Timers:
         try:
             if due.returned > DUE_RETURNS_MAX:
                 await self._executor.park(
-                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times in vain"
+                    due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times without success"
                 )
                 return
             event = _event(due)

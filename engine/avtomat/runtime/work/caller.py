@@ -200,7 +200,7 @@ class Caller:
             with suppress(StoreError):  # else the lease runs out
                 await self._store.release(self.name, [task["task_id"]])
         except Exception:
-            log.exception("the call of job %s broke; its lease runs out", task["job_id"])
+            log.exception("the call of job %s failed unexpectedly; its lease expires", task["job_id"])
         self._held.pop(task["task_id"], None)
         self._freed.set()
 

@@ -21,11 +21,11 @@ from avtomat.runtime.work.seats import Seat
 from avtomat.runtime.work.settling import Settling
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.rules import partition_of
-from avtomat.storage.port.writes import Wish, Writes
+from avtomat.storage.port.writes import TaskRequest, Writes
 
 
 class Along:
-    """The claim that goes along with one commit. `wish` is made when the decision is known, and is the same when the
+    """The claim that goes along with one commit. `wanted` is made when the decision is known, and is the same when the
     commit comes again; `answer` is the store's, None until it came.
     """
 
@@ -36,18 +36,18 @@ class Along:
         self._seat = seat
         self._names = names
         self._claim: Claim | None = None
-        self._made: Wish | None = None
+        self._made: TaskRequest | None = None
         self._has_looked = False
         self.partition = partition_of(job)
         self.answer: Committed | None = None
         self._is_repeat = False
 
-    def wish(self, writes: Writes) -> Wish | None:
+    def wanted(self, writes: Writes) -> TaskRequest | None:
         """What the worker wants of the store with this commit; None where there is nothing for it."""
         self._has_looked = True
         if self._claim is None and (names := self._worth_asking(writes)):
             self._claim = self._queues.claim(self.partition, names)
-            self._made, self._is_repeat = self._polls.wish(self._asked, self._seat, self.partition, names)
+            self._made, self._is_repeat = self._polls.wanted(self._asked, self._seat, self.partition, names)
         return self._made
 
     @property
@@ -59,17 +59,17 @@ class Along:
 
     async def tasks(self) -> list[dict[str, Json]]:
         """What the store gave, ready for the worker. Must follow once the commit is over, however."""
-        wish, claim = self._made, self._claim
-        if wish is None or claim is None:
+        wanted, claim = self._made, self._claim
+        if wanted is None or claim is None:
             return []
         handouts = None if self.answer is None else self.answer.handouts
         taken, tasks = None, list[dict[str, Json]]()
         try:
             if handouts is None:
-                self._seat.unanswered.append((self.partition, wish.nonce))
+                self._seat.unanswered.append((self.partition, wanted.nonce))
             else:
                 taken, tasks = await self._polls.ready(
-                    self.partition, self._asked, self._seat, wish, handouts, is_repeat=self._is_repeat
+                    self.partition, self._asked, self._seat, wanted, handouts, is_repeat=self._is_repeat
                 )
         finally:
             self._queues.answered(claim, taken)

@@ -1,8 +1,8 @@
 """Tell what a worker lacks of what a task asks of it.
 
-Requirements and registrations are the JSON of the worker protocol; what a worker does not tell, it does not have. Of
+Requirements and registrations are the JSON of the worker protocol; what is not registered, a worker does not have. Of
 numbers it needs at least what is asked, of lists all (one of `{any: […]}`), of models a part of the name, of software
-and artifacts the version; each asked device is one of its own. What it lacks is told in words, one finding after the
+and artifacts the version; each asked device is one of its own. What it lacks is given in words, one item after the
 other, so that whoever only wants to know whether it fits stops at the first.
 """
 
@@ -13,7 +13,7 @@ from typing import Final
 
 from avtomat.core.formula import Json
 
-TOLD_CHARACTERS_MAX: Final = 80
+SHOWN_CHARACTERS_MAX: Final = 80
 DEVICES_ASKED_MAX: Final = 32
 """A blueprint asks for so many devices at most."""
 
@@ -28,7 +28,7 @@ def fulfils(worker: Mapping[str, Json], asked: Mapping[str, Json], kind: str) ->
 def lacks(worker: Mapping[str, Json], asked: Mapping[str, Json], kind: str) -> Iterator[str]:
     """What the worker with this registration lacks for tasks of `kind` that ask for `asked`."""
     if "type" in asked and worker.get("worker_type") != asked["type"]:
-        yield f"type is {_told(worker.get('worker_type'))}, not {asked['type']}"
+        yield f"type is {_shown(worker.get('worker_type'))}, not {asked['type']}"
     capabilities = _map(worker.get("capabilities"))
     yield from _lacks_skill(skill_of(worker, kind), _map(asked.get("skill")))
     yield from _lacks_resources(_map(worker.get("resources")), _map(asked.get("resources")))
@@ -45,7 +45,7 @@ def skill_of(worker: Mapping[str, Json], kind: str) -> Mapping[str, Json]:
 
 
 def cost_of(worker: Mapping[str, Json], kind: str) -> float | None:
-    """The worker's cost for this kind of task; None where it does not tell one."""
+    """The worker's cost for this kind of task; None where it gives none."""
     cost: Json = _map(_map(worker.get("capabilities")).get("cost_per_skill")).get(kind)
     return float(cost) if _is_number(cost) and cost >= 0 else None
 
@@ -53,7 +53,7 @@ def cost_of(worker: Mapping[str, Json], kind: str) -> float | None:
 def _lacks_skill(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
     for name, value in asked.items():
         if has.get(name) != value:
-            yield f"skill.{name} is {_told(has.get(name))}, not {value}"
+            yield f"skill.{name} is {_shown(has.get(name))}, not {value}"
 
 
 def _lacks_resources(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
@@ -73,11 +73,11 @@ def _lacks_devices(devices: Sequence[Mapping[str, Json]], asked: Sequence[Json])
     given: dict[int, int] = {}
     for number, want in enumerate(asked):
         if not _give_device(number, fitting, given, set()):
-            yield f"resources.devices has none{' left' if fitting[number] else ''} that is {_told(want)}"
+            yield f"resources.devices has none{' left' if fitting[number] else ''} that is {_shown(want)}"
 
 
 def _give_device(number: int, fitting: Sequence[Sequence[int]], given: dict[int, int], tried: set[int]) -> bool:
-    """Give this wish one of the devices that fit it, where need be one of another wish that takes another one then."""
+    """Assign a device that fits to this demand, if need be one of another demand that takes another one then."""
     for place in fitting[number]:
         if place not in tried:
             tried.add(place)
@@ -106,17 +106,17 @@ def _lacks_values(
 ) -> Iterator[str]:
     for name, value in asked.items():
         if name not in has or not _has_all(has[name], value, fits):
-            yield f"{what}.{name} is {_told(has.get(name))}, not {_told(value)}"
+            yield f"{what}.{name} is {_shown(has.get(name))}, not {_shown(value)}"
 
 
 def _has_all(has: Json, asked: Json, fits: Callable[[Json, Json], bool]) -> bool:
-    """All values of a list, one of `{any: […]}`, or the one value; what a worker tells as one value is a list of it."""
-    told = has if isinstance(has, list) else [has]
+    """All values of a list, one of `{any: […]}`, or the one value; one value of a worker is a list of it."""
+    given = has if isinstance(has, list) else [has]
     if isinstance(asked, dict) and asked.keys() == {"any"}:
         wanted = asked["any"] if isinstance(asked["any"], list) else [asked["any"]]
-        return any(fits(each, value) for value in wanted for each in told)
+        return any(fits(each, value) for value in wanted for each in given)
     wanted = asked if isinstance(asked, list) else [asked]
-    return all(any(fits(each, value) for each in told) for value in wanted)
+    return all(any(fits(each, value) for each in given) for value in wanted)
 
 
 def _is_enough(has: Json, asked: Json) -> bool:
@@ -135,7 +135,7 @@ def _is_equal(has: Json, asked: Json) -> bool:
 def _lacks_software(has: Mapping[str, Json], asked: Mapping[str, Json]) -> Iterator[str]:
     for name, version in asked.items():
         if name not in has or version not in (*_ANY_VERSION, has[name]):
-            yield f"software.{name} is {_told(has.get(name))}, not {version}"
+            yield f"software.{name} is {_shown(has.get(name))}, not {version}"
 
 
 def _lacks_artifacts(has: Sequence[Json], asked: Mapping[str, Json]) -> Iterator[str]:
@@ -143,23 +143,23 @@ def _lacks_artifacts(has: Sequence[Json], asked: Mapping[str, Json]) -> Iterator
     for name, version in asked.items():
         versions = [_map(each).get("version") for each in has if name in (each, _map(each).get("name"))]
         if not versions:
-            yield f"artifacts.{name} is not told, not {version}"
+            yield f"artifacts.{name} is not given, not {version}"
         elif version not in (*_ANY_VERSION, *versions):
-            yield f"artifacts.{name} is {_told(', '.join(map(_told, versions)))}, not {version}"
+            yield f"artifacts.{name} is {_shown(', '.join(map(_shown, versions)))}, not {version}"
 
 
 def _costs_too_much(cost: float | None, cost_max: Json, kind: str) -> Iterator[str]:
     if cost_max is None:
         return
     if cost is None:
-        yield f"its cost for {kind} is not told, and max_cost is {cost_max}"
+        yield f"its cost for {kind} is not given, and max_cost is {cost_max}"
     elif cost > cost_max:
         yield f"its cost for {kind} is {cost:g}, over max_cost {cost_max}"
 
 
-def _told(value: Json) -> str:
+def _shown(value: Json) -> str:
     """A value of a registration in a sentence."""
-    return "not told" if value is None else str(value)[:TOLD_CHARACTERS_MAX]
+    return "not given" if value is None else str(value)[:SHOWN_CHARACTERS_MAX]
 
 
 def _is_number(value: Json) -> bool:

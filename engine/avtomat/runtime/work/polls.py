@@ -19,7 +19,6 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
-from avtomat.runtime.work.results import OPEN_ATTEMPT
 from avtomat.runtime.work.seats import Seat
 from avtomat.runtime.work.settling import Settling
 from avtomat.secrets import Secrets
@@ -27,7 +26,7 @@ from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.codec import answer_as_json, dumps, loads
 from avtomat.storage.port.rules import STRIDE
 from avtomat.storage.port.store import EQUAL, Store
-from avtomat.storage.port.writes import ResultCause, Wish
+from avtomat.storage.port.writes import ResultCause, TaskRequest
 
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
@@ -38,7 +37,7 @@ NONCE_BYTES = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One worker's wish for tasks. `hot` are the kinds that it is hot for (None: as it told before).
+    """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
     `holding` lists the attempts that it has: others that were handed to it are given back, but for those under the same
     nonce, which come again. `may_do` says which kinds its token allows (None: all).
@@ -148,32 +147,32 @@ class Polls:
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str]
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from."""
-        wish, is_repeat = self.wish(asked, seat, partition, names)
+        wanted, is_repeat = self.wanted(asked, seat, partition, names)
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
                     partition,
-                    wish.worker,
-                    wish.queues,
-                    nonce=wish.nonce,
-                    max_tasks=wish.max_tasks,
-                    lease_ms=wish.lease_ms,
-                    strides=wish.strides,
+                    wanted.worker,
+                    wanted.queues,
+                    nonce=wanted.nonce,
+                    max_tasks=wanted.max_tasks,
+                    lease_ms=wanted.lease_ms,
+                    strides=wanted.strides,
                 )
             )
         except (StoreError, asyncio.CancelledError):
-            seat.unanswered.append((partition, wish.nonce))
+            seat.unanswered.append((partition, wanted.nonce))
             raise
-        return await self.ready(partition, asked, seat, wish, handouts, is_repeat=is_repeat)
+        return await self.ready(partition, asked, seat, wanted, handouts, is_repeat=is_repeat)
 
-    def wish(self, asked: Poll, seat: Seat, partition: int, names: Sequence[str]) -> tuple[Wish, bool]:
+    def wanted(self, asked: Poll, seat: Seat, partition: int, names: Sequence[str]) -> tuple[TaskRequest, bool]:
         """What a poll wants of these queues, and whether it is a claim that comes again.
 
         A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
         next under its nonce.
         """
         unanswered = seat.unanswered_in(partition, asked.nonce)
-        wish = Wish(
+        wanted = TaskRequest(
             worker=asked.worker,
             queues=tuple(names),
             nonce=asked.nonce or unanswered or random_hex(NONCE_BYTES),
@@ -181,10 +180,17 @@ class Polls:
             lease_ms=self._lease_ms,
             strides=self._strides,
         )
-        return wish, unanswered is not None
+        return wanted, unanswered is not None
 
     async def ready(
-        self, partition: int, asked: Poll, seat: Seat, wish: Wish, handouts: Sequence[Handout], *, is_repeat: bool
+        self,
+        partition: int,
+        asked: Poll,
+        seat: Seat,
+        wanted: TaskRequest,
+        handouts: Sequence[Handout],
+        *,
+        is_repeat: bool,
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
         """The tasks that the store gave, as the worker gets them, with the queues that they were taken from. What a
         repeat brings was taken before, so nothing is known of the queues now (None).
@@ -194,9 +200,9 @@ class Polls:
         if taken and asked.nonce:
             seat.brought = partition, asked.nonce
         try:
-            tasks = [await self._hand_out(asked.worker, seat, handout, wish.nonce) for handout in handouts]
+            tasks = [await self._hand_out(asked.worker, seat, handout, wanted.nonce) for handout in handouts]
         except (StoreError, asyncio.CancelledError):
-            seat.unanswered.append((partition, wish.nonce))
+            seat.unanswered.append((partition, wanted.nonce))
             raise
         return None if taken and is_repeat else taken, [task for task in tasks if task is not None]
 
@@ -207,7 +213,7 @@ class Polls:
         try:
             task = payload(handout, self._vault, self._store.now_ms())
         except SecretError as missing:
-            event = TaskFailed(attempt=OPEN_ATTEMPT, code="DEPENDENCY_ERROR", message=missing.message)
+            event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
             said = dumps(answer_as_json(event))
             cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
             await self._settling.settle(handout.job, cause, event)

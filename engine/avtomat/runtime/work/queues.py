@@ -22,13 +22,11 @@ from typing import Final
 from avtomat.core.formula import Json
 from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing, kind_of
 from avtomat.runtime.work.strategies import Merit
+from avtomat.storage.port.rules import PartitionQueue
 
 QUEUES_KNOWN_MAX: Final = 20_000
 HOT_GRACE_S: Final = 0.2
 NO_MERIT: Final = Merit()
-
-Place = tuple[int, str]
-"""A queue in a partition."""
 
 
 @dataclass(slots=True)
@@ -66,7 +64,7 @@ class Queues:
     def __init__(self, partitions: int) -> None:
         self.hot: Counter[str] = Counter()
         self.partitions = partitions
-        self._known: dict[Place, Known] = {}
+        self._known: dict[PartitionQueue, Known] = {}
         self._matchmaker = Matchmaker()
         self._next_partition = 0
         self._closed = False

@@ -46,7 +46,7 @@ class Registrations:
         self.seats = Seats(store.now_ms, queues.hot, kept_ms=max(self._known_ms, POLL_FRESH_MS))
 
     async def register(self, body: Mapping[str, Json]) -> None:
-        """Keep what a worker says of itself, for every replica, until it falls silent. Raises RequestRefused for a
+        """Keep what a worker says of itself, for every replica, until its heartbeats stop. Raises RequestRefused for a
         registration that is too large, or one too many.
         """
         worker = str(body["worker_id"])

@@ -14,9 +14,6 @@ from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import answer_as_json, dumps
 from avtomat.storage.port.writes import ResultCause
 
-OPEN_ATTEMPT = 0
-"""The number of whichever attempt the scope has open: the token says whether the result is of this one."""
-
 PROGRESS_CHARACTERS_MAX = 1_000
 
 STATUS_CHARACTERS_MAX = 128
@@ -37,6 +34,8 @@ def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
 
     An error is a failure whatever the status, but for a `success` that is written out. `cancelled`, where the engine
     did not cancel, is an attempt that the worker gave up; with `given_back` it is one that it never did.
+
+    The event has no number of an attempt: the `task_id` says whether the result is of the one that the scope has open.
     """
     status, error = body.get("status"), body.get("error")
     worker = str(body.get("worker_id") or "")
@@ -49,14 +48,14 @@ def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
     if word == "cancelled":
         beside = beside_of(body, with_data=True)
         if body.get("given_back") is True:
-            return AttemptReturned(attempt=OPEN_ATTEMPT, worker=worker, beside=beside)
-        return LeaseLost(attempt=OPEN_ATTEMPT, gave_up=True, worker=worker, beside=beside)
+            return AttemptReturned(attempt=None, worker=worker, beside=beside)
+        return LeaseLost(attempt=None, gave_up=True, worker=worker, beside=beside)
     wrong = next((name for name in _MAPS if not isinstance(body.get(name), dict | None)), None)
     if wrong is not None:
         return _unusable("CONTRACT_VIOLATION_ERROR", wrong, "a map", body[wrong], body)
     own = "success" if word == "success" else str(status)
     return TaskSucceeded(
-        attempt=OPEN_ATTEMPT,
+        attempt=None,
         output=body.get("data"),
         status=own,
         worker=worker,
@@ -81,7 +80,7 @@ def beside_of(body: Mapping[str, Json], *, with_data: bool) -> dict[str, Json] |
         if given is None:
             continue
         if name in _MAPS and not isinstance(given, dict):
-            left_out[name] = "it is no map"
+            left_out[name] = "it is not a map"
         elif (size := len(dumps(given))) > BESIDE_BYTES_MAX:
             left_out[name] = f"it has {size} bytes; at most {BESIDE_BYTES_MAX} are kept"
         else:
@@ -94,7 +93,7 @@ def beside_of(body: Mapping[str, Json], *, with_data: bool) -> dict[str, Json] |
 def _unusable(code: str, name: str, expected: str, found: Json, body: Mapping[str, Json]) -> TaskFailed:
     shown = _text_of(found)[:FOUND_CHARACTERS_MAX]
     return TaskFailed(
-        attempt=OPEN_ATTEMPT,
+        attempt=None,
         code=code,
         message=f"{name} of the result is {expected}, not {shown}",
         details={"field": name, "expected": expected, "found": shown},
@@ -118,7 +117,7 @@ def _failure(error: Json, body: Mapping[str, Json]) -> TaskFailed:
         details = {"code": said, "details": details}
     message = error.get("message")
     return TaskFailed(
-        attempt=OPEN_ATTEMPT,
+        attempt=None,
         code=code,
         message="" if message is None else _text_of(message),
         details=details,

@@ -20,7 +20,7 @@ from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.rules import job_of_task, own_tasks
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import ResultCause, Wish, Writes
+from avtomat.storage.port.writes import ResultCause, TaskRequest, Writes
 
 _SPOILT: Final = frozenset(
     {"INTERNAL_ERROR", "DEPENDENCY_ERROR", "RESOURCE_EXHAUSTED_ERROR", "CONTRACT_VIOLATION_ERROR", "SECURITY_ERROR"}
@@ -29,13 +29,13 @@ _SPOILT: Final = frozenset(
 
 
 class Along(Protocol):
-    """What a worker wants beside the answer to its result: `wish` is asked once the decision is known, and `answer` is
-    the store's to both.
+    """What a worker wants beside the answer to its result: `wanted` is asked once the decision is known, and `answer`
+    is the store's to both.
     """
 
     answer: Committed | None
 
-    def wish(self, writes: Writes) -> Wish | None:
+    def wanted(self, writes: Writes) -> TaskRequest | None:
         """What the store is to give in the step of this commit."""
 
 
@@ -74,8 +74,8 @@ class Settling:
         self, job: str, cause: ResultCause, event: WorkerAnswer, along: Along | None = None
     ) -> dict[str, Json]:
         """Let the job go on with how an attempt ended."""
-        wish = None if along is None else along.wish
-        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id, wish=wish)
+        wanted = None if along is None else along.wanted
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id, wanted=wanted)
         if along is not None:
             along.answer = handled.answer
         seat = self._registrations.seats.find(cause.worker)

@@ -9,7 +9,7 @@ first in each; ties are for the caller, who serves the worker that has waited lo
     best_value    the lowest cost divided by the share of attempts that the worker did not spoil
     overflow      the cheapest with fewer than three attempts in hand; where all have more, the fewest
 
-A cost that is not told comes after all others.
+A cost that is not given comes after all others.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ Rank = tuple[float, float]
 _COLD: Final = 1.0
 _HOT: Final = 0.0
 PLAIN: Final[Rank] = (_COLD, inf)
-"""The place of a worker that told neither costs nor what it is hot for, by the default strategy."""
+"""The place of a worker that gave neither costs nor what it is hot for, by the default strategy."""
 
 
 @dataclass(slots=True)
 class Merit:
-    """What counts of one worker when several wait: its costs and the kinds that it is hot for, as it told them; the
+    """What counts of one worker when several wait: its costs and the kinds that it is hot for, as it gave them; the
     attempts that it has in hand, and the share of them that it did not spoil, as seen here. `number` is its place since
     it was last given something.
     """

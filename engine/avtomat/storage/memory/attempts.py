@@ -13,7 +13,7 @@ from avtomat.storage.memory.reads import loaded_if_small
 from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
 from avtomat.storage.port.rules import STRIDE, earliest, job_of_task, turns_after
-from avtomat.storage.port.writes import Dispatch, Wish
+from avtomat.storage.port.writes import Dispatch, TaskRequest
 
 
 def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
@@ -122,9 +122,11 @@ def poll(
     return [_handout(job, attempt) for job, attempt in taken]
 
 
-def grant(part: Partition, wish: Wish, now_ms: int) -> tuple[Handout, ...]:
-    """Give a worker what it wishes for beside its result; nobody is woken for what it takes."""
-    taken = poll(part, wish.worker, wish.queues, wish.nonce, wish.max_tasks, wish.lease_ms, wish.strides, now_ms)
+def grant(part: Partition, wanted: TaskRequest, now_ms: int) -> tuple[Handout, ...]:
+    """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
+    taken = poll(
+        part, wanted.worker, wanted.queues, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides, now_ms
+    )
     part.woken = [queue for queue in part.woken if any(part.waiting(queue))]
     return tuple(taken)
 

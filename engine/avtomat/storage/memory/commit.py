@@ -313,7 +313,7 @@ def _end_job(part: Partition, job: Job, end: ScopeEnd) -> None:
 def quarantine(
     part: Partition, job: Job, path: str, cause: Cause | None, reason: bytes, record: bytes, now_ms: int
 ) -> None:
-    """Park an open job. Its cause waits for better days, but what is given out even now is used up."""
+    """Park an open job. Its cause is kept until the job goes on; one that parked jobs are given, too, is used up."""
     judged = None if cause is None else _judge(part, job, path, cause, now_ms)
     if job.status != "quarantined":
         _append(part, job, path, "quarantine", record, 0, now_ms)

@@ -7,11 +7,9 @@ one works things out from scratch; read commit.py first, then state.py.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 from avtomat.errors import StoreError
 from avtomat.storage.memory import attempts as memory_attempts
@@ -21,7 +19,9 @@ from avtomat.storage.memory import duties as memory_duties
 from avtomat.storage.memory import mail as memory_mail
 from avtomat.storage.memory import reads as memory_reads
 from avtomat.storage.memory.dump import dump
-from avtomat.storage.memory.state import Job, Partition, Program, Registration
+from avtomat.storage.memory.registers import Current, Registrations
+from avtomat.storage.memory.state import Job, Partition, Program
+from avtomat.storage.memory.steps import one_turn, step
 from avtomat.storage.port.answers import (
     Below,
     Committed,
@@ -42,36 +42,14 @@ from avtomat.storage.port.answers import (
 from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of, partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.proof.dump import Dump
 
 Answer = TypeVar("Answer")
-Asked = ParamSpec("Asked")
-
-
-def _turns_by_default() -> int:
-    return 1
-
-
-def _step(
-    operation: Callable[Concatenate[MemoryStore, Asked], Coroutine[Any, Any, Answer]],
-) -> Callable[Concatenate[MemoryStore, Asked], Coroutine[Any, Any, Answer]]:
-    """The operation, which does not give way itself, with turns for others before and after it."""
-
-    @wraps(operation)
-    async def step(self: MemoryStore, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-        for _ in range(self._turns()):
-            await asyncio.sleep(0)
-        answer = await operation(self, *args, **kwargs)
-        for _ in range(self._turns()):
-            await asyncio.sleep(0)
-        return answer
-
-    return step
 
 
 class MemoryStore:
-    """A `Store` (see ports.py for what each operation promises).
+    """A `Store` (see port/store.py for what each operation promises).
 
     `clock` gives milliseconds instead of the system; `offset_ms` is added to it. With `history_outbox` history goes to
     the outbox alone, as when a database keeps it. `turns` tells, before and after each operation, how many turns of the
@@ -88,10 +66,10 @@ class MemoryStore:
         offset_ms: Callable[[], int] | None = None,
         history_outbox: bool = False,
         ageing_ms: int = AGEING_MS,
-        turns: Callable[[], int] = _turns_by_default,
+        turns: Callable[[], int] = one_turn,
     ) -> None:
         self.partitions = partitions
-        self._turns = turns
+        self.turns = turns
         self._clock = StoreClock()
         self._own_ms = clock or self._clock.now_ms
         self._offset_ms = offset_ms or (lambda: 0)
@@ -100,9 +78,8 @@ class MemoryStore:
             Partition(number=number, keeps_history=not history_outbox, ageing_ms=ageing_ms)
             for number in range(partitions)
         ]
-        self._workers: dict[str, Registration] = {}
-        self._current: dict[str, bytes] = {}
-        self._current_number = 0
+        self._registrations = Registrations()
+        self._current = Current()
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -126,89 +103,86 @@ class MemoryStore:
         """The clock's."""
         return self._clock.gauges()
 
-    @_step
+    @step
     async def ping(self) -> None:
         """Nothing can be out of reach."""
         self.now_ms()
 
-    @_step
+    @step
     async def put_programs(self, programs: Mapping[str, str]) -> None:
         """Keep canonical forms."""
         for part in self._parts:
             for digest, text in programs.items():
                 part.programs[digest] = Program(text=text, asked_ms=self.now_ms())
 
-    @_step
+    @step
     async def program(self, digest: str) -> str | None:
         """The canonical form."""
         found = (part.programs[digest].text for part in self._parts if digest in part.programs)
         return next(found, None)
 
-    @_step
+    @step
     async def current(self, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
         """The records of what is current."""
-        return None if seen == self._current_number else (self._current_number, dict(self._current))
+        return self._current.after(seen)
 
-    @_step
+    @step
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
-        refused = [name for name in changes if self._current.get(name) != was.get(name)]
-        self._current |= {name: record for name, record in changes.items() if name not in refused}
-        self._current_number += len(refused) < len(changes)
-        return refused
+        return self._current.put(changes, was)
 
     # jobs
 
-    @_step
+    @step
     async def create(self, new: NewJob) -> Created:
         """Write a job."""
         part = self._part(new.job)
         return self._told(part, memory_commit.create(part, new, self.now_ms()))
 
-    @_step
+    @step
     async def load(self, job: str, path: str = "/", *, task_id: str | None = None) -> Loaded | None:
         """A scope, by its path or by an attempt."""
         known = self._job(job)
         return None if known is None else memory_reads.load(known, path, task_id, self.now_ms())
 
-    @_step
+    @step
     async def values(self, job: str, ids: Sequence[str]) -> list[bytes | None]:
         """Large values by id."""
         known = self._job(job)
         return [None if known is None else known.values.get(name) for name in ids]
 
-    @_step
+    @step
     async def outputs(self, job: str, path: str, fork: int, start: int, count: int) -> list[bytes | None]:
         """Outputs of a fork's scopes, in index order."""
         known, wanted = self._job(job), range(start, start + count)
         return [None] * count if known is None else memory_reads.outputs(known, path, fork, wanted)
 
-    @_step
+    @step
     async def below(self, job: str, path: str, fork: int, limit: int) -> Below | None:
         """How far a fork is."""
         known = self._job(job)
         return None if known is None else memory_reads.below(known, path, fork, limit)
 
-    @_step
+    @step
     async def held(self, job: str, limit: int) -> list[Held]:
         """Dead attempts whose leases are live."""
         known = self._job(job)
         return [] if known is None else memory_reads.held(known, limit)
 
-    @_step
+    @step
     async def commit(
-        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
     ) -> Committed:
         """Write a decision, if its cause still counts."""
         part, known, now_ms = self._part(job), self._job(job), self.now_ms()
         answer = Committed(outcome=Outcome.UNKNOWN)
         if known is not None:
             answer = memory_commit.commit(part, known, path, version, cause, writes, now_ms)
-        if wish is not None and answer.outcome is not Outcome.MOVED:
-            answer = replace(answer, handouts=memory_attempts.grant(part, wish, now_ms))
+        if wanted is not None and answer.outcome is not Outcome.MOVED:
+            answer = replace(answer, handouts=memory_attempts.grant(part, wanted, now_ms))
         return self._told(part, answer)
 
-    @_step
+    @step
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park an open job without a decision."""
         part = self._part(job)
@@ -218,32 +192,32 @@ class MemoryStore:
         memory_commit.quarantine(part, known, path, cause, reason, record, self.now_ms())
         return self._told(part, True)
 
-    @_step
+    @step
     async def dismiss(self, job: str, path: str, cause: MailCause | DueCause) -> None:
         """Answer what changes nothing."""
         known = self._job(job)
         if known is not None:
             memory_commit.dismiss(known, path, cause, self.now_ms())
 
-    @_step
+    @step
     async def deliver(self, job: str, mail: Mail) -> Delivered:
         """Take mail from outside."""
         part, known = self._part(job), self._job(job)
         return Delivered.UNKNOWN if known is None else memory_mail.deliver(part, known, mail, self.now_ms())
 
-    @_step
+    @step
     async def history(self, job: str, after: int, limit: int) -> list[HistoryEntry]:
         """Entries after a number, oldest first."""
         known = self._job(job)
         return [] if known is None else known.history[max(0, after) :][:limit]
 
-    @_step
+    @step
     async def show(self, job: str) -> JobRow | None:
         """The whole row."""
         known = self._job(job)
         return None if known is None else memory_reads.full_row(known)
 
-    @_step
+    @step
     async def key(self, client: str, key: str) -> JobRow | None:
         """The job of an idempotency key."""
         for part in self._parts:
@@ -251,19 +225,19 @@ class MemoryStore:
                 return memory_reads.short_row(part.jobs[part.keys[client, key]])
         return None
 
-    @_step
+    @step
     async def list_jobs(self, query: Query) -> Page:
         """One page, newest first."""
         return memory_reads.page(self._parts, query)
 
-    @_step
+    @step
     async def counts(self) -> Mapping[str, int]:
         """Numbers for metrics."""
         return memory_reads.counts(self._parts)
 
     # work
 
-    @_step
+    @step
     async def poll(
         self,
         partition: int,
@@ -280,19 +254,19 @@ class MemoryStore:
         taken = memory_attempts.poll(part, worker, queues, nonce, max_tasks, lease_ms, strides, self.now_ms())
         return self._told(part, taken)
 
-    @_step
+    @step
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""
         part = self._parts[partition]
         return {queue: part.requirements[queue] for queue in part.queues if queue in part.requirements}
 
-    @_step
+    @step
     async def heartbeat(self, worker: str, task_ids: Sequence[str], *, lease_ms: int) -> list[str]:
         """Extend leases; the ids of dead attempts."""
         now_ms = self.now_ms()
         return [one for one in task_ids if memory_attempts.heartbeat(self._part(one), worker, one, lease_ms, now_ms)]
 
-    @_step
+    @step
     async def release(self, worker: str, task_ids: Sequence[str]) -> None:
         """Give attempts back unworked."""
         for task_id in task_ids:
@@ -300,42 +274,37 @@ class MemoryStore:
             memory_attempts.release(part, worker, task_id, self.now_ms())
             self._told(part, None)
 
-    @_step
+    @step
     async def progress(self, worker: str, task_id: str, note: bytes) -> bool:
         """Keep a worker's note."""
         return memory_attempts.note_progress(self._part(task_id), worker, task_id, note, self.now_ms())
 
     # workers' records
 
-    @_step
+    @step
     async def put_worker(self, worker: str, record: bytes, ttl_ms: int) -> None:
         """Keep a registration."""
-        self._workers[worker] = Registration(record=record, until_ms=self.now_ms() + ttl_ms)
+        self._registrations.put(worker, record, self.now_ms() + ttl_ms)
 
-    @_step
+    @step
     async def touch_worker(self, worker: str, ttl_ms: int, usage: bytes | None = None) -> bytes | None:
         """Renew a registration."""
-        known = self._workers.get(worker)
-        if known is None or known.until_ms <= self.now_ms():
-            return None
-        known.until_ms = self.now_ms() + ttl_ms
-        known.usage = known.usage if usage is None else usage
-        return known.record
+        return self._registrations.touch(worker, ttl_ms, usage, self.now_ms())
 
-    @_step
+    @step
     async def workers(self) -> Mapping[str, bytes]:
         """All live registrations."""
-        return {worker: known.record for worker, known in self._live_workers().items()}
+        return {worker: known.record for worker, known in self._registrations.live(self.now_ms()).items()}
 
     # counters
 
-    @_step
+    @step
     async def take(self, client: str, period: str, amount: int, *, most: int, until_ms: int) -> Taken:
         """Take from a counter."""
         part = self._parts[partition_of_key(client, period, self.partitions)]
         return memory_counters.take(part, client, period, amount, most, until_ms, self.now_ms())
 
-    @_step
+    @step
     async def give_back(self, client: str, period: str, amount: int) -> None:
         """Give back what was not used."""
         part = self._parts[partition_of_key(client, period, self.partitions)]
@@ -343,46 +312,46 @@ class MemoryStore:
 
     # duties
 
-    @_step
+    @step
     async def due(self, partition: int, limit: int, *, rearm_ms: int) -> list[Due]:
         """Give out due members."""
         part = self._parts[partition]
         return self._told(part, memory_duties.due(part, limit, rearm_ms, self.now_ms()))
 
-    @_step
+    @step
     async def next_due_ms(self, partition: int) -> int | None:
         """When the earliest member is due."""
         return memory_duties.next_due_ms(self._parts[partition])
 
-    @_step
+    @step
     async def sweep(self, partition: int, limit: int) -> int:
         """Forget what has lapsed."""
         return memory_duties.sweep(self._parts[partition], limit, self.now_ms())
 
-    @_step
+    @step
     async def trim(self, partition: int, limit: int) -> int:
         """Remove ended jobs past their retention."""
         return memory_duties.trim(self._parts[partition], limit, self.now_ms())
 
     # post and outbox
 
-    @_step
+    @step
     async def post(self, partition: int, limit: int) -> list[Post]:
         """Mail for other partitions."""
         return list(self._parts[partition].post.values())[:limit]
 
-    @_step
+    @step
     async def posted(self, partition: int, mail_ids: Sequence[str]) -> None:
         """Forget post that was delivered."""
         for mail_id in mail_ids:
             self._parts[partition].post.pop(mail_id, None)
 
-    @_step
+    @step
     async def outbox(self, partition: int, limit: int) -> list[tuple[str, HistoryEntry]]:
         """Entries for a history database, with their positions."""
         return [(str(position), entry) for position, entry in self._parts[partition].outbox[:limit]]
 
-    @_step
+    @step
     async def outbox_trim(self, partition: int, position: str) -> None:
         """Forget the outbox up to a position."""
         part = self._parts[partition]
@@ -390,7 +359,8 @@ class MemoryStore:
 
     async def dump(self) -> Dump:
         """The whole state."""
-        return dump(self._parts, self._live_workers(), self.now_ms())
+        now_ms = self.now_ms()
+        return dump(self._parts, self._registrations.live(now_ms), now_ms)
 
     # within
 
@@ -400,11 +370,6 @@ class MemoryStore:
 
     def _job(self, name: str) -> Job | None:
         return self._part(name).jobs.get(name)
-
-    def _live_workers(self) -> dict[str, Registration]:
-        now_ms = self.now_ms()
-        self._workers = {worker: known for worker, known in self._workers.items() if known.until_ms > now_ms}
-        return self._workers
 
     def _told(self, part: Partition, answer: Answer) -> Answer:
         """Tell everybody what woke up in this step."""

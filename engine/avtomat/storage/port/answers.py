@@ -73,7 +73,7 @@ class Committed:
     """The answer of a commit. `seq` is the entry's number in history. `begins` are paths of scopes that may begin now
     (each has a due member too, so nothing is lost if nobody does). `mailed`: beside its posts, this step put mail into
     a mailbox of the job (a verdict, word that undos may run), so that it is worth asking `due` at once. `handouts` are
-    what a worker got that wished for more (None: none did, or the scope moved).
+    what a worker got that asked for tasks (None: none did, or the scope moved).
     """
 
     outcome: Outcome

@@ -234,7 +234,8 @@ def answer_as_json(event: WorkerAnswer) -> dict[str, Json]:
 
 
 def answer_from_json(record: Mapping[str, Json]) -> WorkerAnswer:
-    """The event that `answer_as_json` wrote down."""
+    """The event that `answer_as_json` wrote down. Stores that were written earlier have 0 where no attempt is named."""
+    record = {**record, "attempt": record["attempt"] or None}
     if "code" in record:
         return TaskFailed(**record)
     if "status" in record:

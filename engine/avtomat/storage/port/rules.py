@@ -126,6 +126,8 @@ def earliest(*limits: tuple[str, int | None]) -> tuple[str, int] | None:
 
 # --- the order of queues ----------------------------------------------------------------------------------------------
 
+PartitionQueue = tuple[int, str]
+"""A queue in a partition: the partition's number and the queue's name."""
 
 PLACES_FROM_MS = 1_735_689_600_000
 """Places count from 2025 on, so that they stay whole numbers in every store."""

@@ -42,7 +42,7 @@ from avtomat.storage.port.answers import (
     Taken,
     Wakeups,
 )
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 
 OPERATOR_MAIL = frozenset({"cancel", "pause", "resume", "operate"})
 DUE_RETURNS_MAX = 5
@@ -146,7 +146,7 @@ class Store(Protocol):
         """Up to `limit` dead attempts whose leases are live still, for people; by wire id."""
 
     async def commit(
-        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
     ) -> Committed:
         """Write what one decision changes if `cause` still counts and the scope still has `version`; see `Outcome`.
 
@@ -174,7 +174,7 @@ class Store(Protocol):
         of the job until a result, a release or the end of the lease is seen. Ending the root closes everything.
         Attempts that no worker holds leave no record: they are `unknown` then.
 
-        With a `wish`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
+        With `wanted`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
         `poll`: also one that this very commit has queued. What it takes wakes nobody.
 
         While the job is compensating, when the count of its live leases is (or becomes) 0 the store mails the root

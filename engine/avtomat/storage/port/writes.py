@@ -219,7 +219,7 @@ Cause = ResultCause | MailCause | DueCause
 
 
 @value
-class Wish:
+class TaskRequest:
     """What a worker wants next, told with its result; the fields are those of `Store.poll`."""
 
     worker: str

@@ -22,7 +22,7 @@ from avtomat.storage.port.writes import (
     Post,
     ResultCause,
     ScopeEnd,
-    Wish,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.redis.wire.socket import Argument
@@ -66,13 +66,15 @@ def create_arguments(new: NewJob) -> list[Argument]:
 
 
 def commit_arguments(
-    job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None
+    job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None
 ) -> list[Argument]:
-    """What commit.lua takes, or with a wish commit_and_take.lua."""
+    """What commit.lua takes, or with a request for tasks commit_and_take.lua."""
     arguments: list[Argument] = [job, path, version, *cause_arguments(cause, writes.shared)]
-    if wish is not None:
-        queues = dict.fromkeys(wish.queues)
-        arguments += wish_arguments(wish.worker, wish.nonce, wish.max_tasks, wish.lease_ms, wish.strides)
+    if wanted is not None:
+        queues = dict.fromkeys(wanted.queues)
+        arguments += task_request_arguments(
+            wanted.worker, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides
+        )
         arguments += (len(queues), *queues)
     _add_writes(arguments, writes, partition_of(job), is_root=path == ROOT)
     return arguments
@@ -92,7 +94,7 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
             return "", "", "", "", "", "", shared
 
 
-def wish_arguments(
+def task_request_arguments(
     worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int]
 ) -> tuple[Argument, ...]:
     """Who takes attempts, and how, in five arguments; see taking.lua."""

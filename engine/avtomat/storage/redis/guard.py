@@ -80,7 +80,7 @@ def _eviction(server: ServerInfo, address: RedisAddress) -> StoreError | None:
     if policy == "noeviction":
         return None
     return StoreError(
-        f"Redis at {address} has maxmemory-policy {policy} and would throw jobs away when its memory is full",
+        f"Redis at {address} has maxmemory-policy {policy} and would evict jobs when its memory is full",
         code="store.evicting",
         hint="set maxmemory-policy noeviction, and let the engine connect anew",
     )

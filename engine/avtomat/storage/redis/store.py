@@ -2,7 +2,7 @@
 
 - Everything of a job is in its partition, under keys that begin with `av:{<partition>}:`; `av:meta` holds the
   format and the number of partitions, fixed at the first start.
-- Time is Redis' own; each answer moves the offset behind `now_ms`.
+- Time is Redis' own; each answer moves the offset behind `now_ms` (script_runner.py).
 - What is kept, and under which keys, stands in the headers of lua/parts/*.lua. Arguments are made by codec.py,
   answers read by answers.py.
 - Whom a step wakes stands in its answer, and is told to other replicas (messages.py).
@@ -14,10 +14,9 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Final
 
-from avtomat.errors import StoreAnswerLost, StoreError
+from avtomat.errors import StoreError
 from avtomat.storage.port.answers import (
     Below,
     Committed,
@@ -34,36 +33,28 @@ from avtomat.storage.port.answers import (
     Taken,
     Wakeups,
 )
-from avtomat.storage.port.clock import StoreClock, Times, passed_ms
 from avtomat.storage.port.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
 from avtomat.storage.port.store import AGEING_MS, BELOW_LOOKED_AT_MAX, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.redis import answers, codec
 from avtomat.storage.redis.backend import RedisBackend
 from avtomat.storage.redis.dump import dump
 from avtomat.storage.redis.messages import Messages
 from avtomat.storage.redis.meta import agree, look_again
-from avtomat.storage.redis.script import load_script
+from avtomat.storage.redis.script_runner import ScriptRunner, prefix_of
 from avtomat.storage.redis.wire.connection import TIMEOUT_S
-from avtomat.storage.redis.wire.socket import Argument, Reply
+from avtomat.storage.redis.wire.socket import Argument
 
 log = logging.getLogger(__name__)
 
-TURNED_BACK_MIN_MS: Final = 2_000
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
 CURRENT_PARTITION: Final = 0
 """Registrations and what is current belong to no job; they live with the first partition."""
 
 
-@cache
-def prefix_of(partition: int) -> str:
-    """What every key of a partition begins with; the braces are Redis Cluster's hash tag."""
-    return f"av:{{{partition}}}:"
-
-
 class RedisStore:
-    """A `Store` (see ports.py for what each operation promises).
+    """A `Store` (see port/store.py for what each operation promises).
 
     `offset_ms` is added to Redis' clock: tests turn it. `store_id` is the identity that the store must have, if any.
     With `history_outbox` history goes to the outbox alone, for a database that keeps it.
@@ -84,15 +75,14 @@ class RedisStore:
     ) -> None:
         self.partitions = partitions
         self._backend = RedisBackend(url, timeout_s=timeout_s)
-        self._offset_ms = offset_ms or (lambda: 0)
         self._messages = Messages()
-        self._mode = (",outbox" if history_outbox else "") + f"@{ageing_ms}" + self._messages.replica.decode()
-        self._clock_ms = 0.0  # Redis' clock at monotonic time 0, as the newest answer told it
-        self._clock_most_ms = 0.0
+        mode = (",outbox" if history_outbox else "") + f"@{ageing_ms}"
+        runner = ScriptRunner(self._backend, self._messages, partitions, mode, offset_ms or (lambda: 0))
+        self._run, self._run_for, self._run_everywhere = runner.run, runner.run_for, runner.run_everywhere
+        self._clock = runner.clock
+        self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
-        self._clock = StoreClock(times=self._times, offset_ms=self._offset_ms)
-        self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -141,43 +131,6 @@ class RedisStore:
     async def ping(self) -> None:
         """Write a little."""
         await self._run("ping", 0)
-
-    async def _run(self, operation: str, partition: int, *args: Argument) -> Reply:
-        if partition >= self.partitions:
-            raise ValueError(f"partition {partition} of {self.partitions}")
-        shift = self._offset_ms() + self._turned_back_ms()
-        first = f"{shift}{self._mode}"
-        try:
-            reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
-        except (StoreAnswerLost, asyncio.CancelledError):  # it may have been done, and nobody reads what it woke
-            self._messages.look_again_soon()
-            raise
-        told = reply[0]
-        if type(told) is list:
-            self._messages.told(partition, told[1:])
-            told = told[0]
-        self._clock_ms = clock_ms = told - shift - passed_ms()
-        self._clock_most_ms = max(self._clock_most_ms, clock_ms)
-        return reply
-
-    def _times(self) -> Times:
-        passed = passed_ms()
-        return passed + self._clock_ms, passed
-
-    def _turned_back_ms(self) -> int:
-        """What the server's time lacks since its clock was turned back; less than TURNED_BACK_MIN_MS is the way of an
-        answer.
-        """
-        if self._clock_ms > self._clock_most_ms - TURNED_BACK_MIN_MS:
-            return 0
-        ahead_ms = self._clock.ahead_ms()
-        return ahead_ms if ahead_ms >= TURNED_BACK_MIN_MS else 0
-
-    async def _run_for(self, operation: str, job: str, *args: Argument) -> Reply:
-        return await self._run(operation, partition_of(job), job, *args)
-
-    async def _run_everywhere(self, operation: str, *args: Argument) -> list[Reply]:
-        return await asyncio.gather(*(self._run(operation, number, *args) for number in range(self.partitions)))
 
     # --- programs -----------------------------------------------------------------------------------------------------
 
@@ -242,11 +195,11 @@ class RedisStore:
         return sorted(found, key=lambda held: held.task_id)[:limit]
 
     async def commit(
-        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
     ) -> Committed:
         """Write a decision, if its cause still counts."""
-        arguments = codec.commit_arguments(job, path, version, cause, writes, wish)
-        operation = "commit" if wish is None else "commit_and_take"
+        arguments = codec.commit_arguments(job, path, version, cause, writes, wanted)
+        operation = "commit" if wanted is None else "commit_and_take"
         return answers.committed_of(await self._run(operation, partition_of(job), *arguments))
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
@@ -313,8 +266,8 @@ class RedisStore:
         strides: Mapping[str, int] = EQUAL,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        wish = codec.wish_arguments(worker, nonce, max_tasks, lease_ms, strides)
-        reply = await self._run("poll", partition, *wish, *dict.fromkeys(queues))
+        wanted = codec.task_request_arguments(worker, nonce, max_tasks, lease_ms, strides)
+        reply = await self._run("poll", partition, *wanted, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:

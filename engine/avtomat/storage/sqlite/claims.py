@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.rules import ENDED, ROOT, STRIDE, earliest, job_of_task, turns_after, whose_turn
-from avtomat.storage.port.writes import Wish
+from avtomat.storage.port.writes import TaskRequest
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
 from avtomat.storage.sqlite.counts import LEASES
@@ -83,9 +83,11 @@ def poll(
     return [_handout(step, task_id) for task_id in taken]
 
 
-def grant(step: Step, partition: int, wish: Wish) -> tuple[Handout, ...]:
-    """Give a worker what it wishes for beside its result; nobody is woken for what it takes."""
-    taken = poll(step, partition, wish.worker, wish.queues, wish.nonce, wish.max_tasks, wish.lease_ms, wish.strides)
+def grant(step: Step, partition: int, wanted: TaskRequest) -> tuple[Handout, ...]:
+    """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
+    taken = poll(
+        step, partition, wanted.worker, wanted.queues, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides
+    )
     for queue in {handout.queue for handout in taken}:
         if step.db.execute(_ANY_LEFT, (partition, queue)).fetchone() is None:
             step.queues.pop((partition, queue), None)

@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+from avtomat.storage.port.rules import PartitionQueue
+
 LEASES: Final = "leases"
 OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing")
-
-Place = tuple[int, str]
-"""A queue in a partition."""
 
 _OPEN_JOBS: Final = "SELECT count(*) FROM jobs WHERE status = ?"
 _LEASES: Final = "SELECT count(*) FROM attempts WHERE phase = 'leased'"
@@ -27,14 +26,14 @@ class Counts:
     """What the rows held at the last commit."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        self._numbers: Counter[str | Place] = Counter()
+        self._numbers: Counter[str | PartitionQueue] = Counter()
         for status in OPEN_STATUSES:
             self._numbers[status] = db.execute(_OPEN_JOBS, (status,)).fetchone()[0]
         self._numbers[LEASES] = db.execute(_LEASES).fetchone()[0]
         for partition, queue, waiting in db.execute(_QUEUED):
             self._numbers[partition, queue] = waiting
 
-    def move(self, by: Mapping[str | Place, int]) -> None:
+    def move(self, by: Mapping[str | PartitionQueue, int]) -> None:
         """A commit changed these numbers by so much."""
         for name, change in by.items():
             self._numbers[name] += change

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.rules import LOST_REASONS, ROOT, cause_word, partition_of, result_mail
 from avtomat.storage.port.store import OPERATOR_MAIL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause, TaskRequest, Writes
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
 from avtomat.storage.sqlite.claims import grant
@@ -48,12 +48,14 @@ class Member:
 Judged = Attempt | Letter | Member
 
 
-def commit(step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None) -> Committed:
+def commit(
+    step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None
+) -> Committed:
     """See `Store.commit`."""
     answer = _commit(step, job, path, version, cause, writes)
-    if wish is None or answer.outcome is Outcome.MOVED:
+    if wanted is None or answer.outcome is Outcome.MOVED:
         return answer
-    return replace(answer, handouts=grant(step, partition_of(job), wish))
+    return replace(answer, handouts=grant(step, partition_of(job), wanted))
 
 
 def _commit(step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
@@ -203,7 +205,7 @@ def _keep_result(step: Step, spot: Spot, cause: ResultCause) -> None:
 
 
 def _put_off(step: Step, spot: Spot, judged: Judged, cause: Cause) -> None:
-    """The cause of a quarantine waits for better days, but what is given out even now is used up."""
+    """The cause of a quarantine is kept until the job goes on; one that parked jobs are given, too, is used up."""
     match judged:
         case Attempt():
             assert isinstance(cause, ResultCause)

@@ -34,7 +34,7 @@ from avtomat.storage.port.answers import (
 from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Wish, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
@@ -54,7 +54,7 @@ WATCH_EVERY_S: Final = 0.5
 
 
 class SqliteStore:
-    """A `Store` in a file (see ports.py for what each operation promises).
+    """A `Store` in a file (see port/store.py for what each operation promises).
 
     `offset_ms` is added to the clock, unless a `clock` is given. `group_commit_ms` is how long the writer waits for
     company while operations come together; a lone one never waits. With `outbox` history is kept for a database to take
@@ -176,10 +176,10 @@ class SqliteStore:
         return await self._read(reads.held, job, limit)
 
     async def commit(
-        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wish: Wish | None = None
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
     ) -> Committed:
         """Write a decision, if its cause still counts."""
-        return await self._write(judge.commit, job, path, version, cause, writes, wish)
+        return await self._write(judge.commit, job, path, version, cause, writes, wanted)
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park an open job without a decision."""

@@ -20,8 +20,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from avtomat.errors import StoreError
 from avtomat.storage.port.answers import Wakeups
 from avtomat.storage.port.clock import StoreClock
-from avtomat.storage.port.rules import next_stamp, place_in_queue
-from avtomat.storage.sqlite.counts import Counts, Place
+from avtomat.storage.port.rules import PartitionQueue, next_stamp, place_in_queue
+from avtomat.storage.sqlite.counts import Counts
 from avtomat.storage.sqlite.errors import store_error
 from avtomat.storage.sqlite.file import OpenFile
 from avtomat.storage.sqlite.format import NOTE_TIME, note_of_time
@@ -62,7 +62,7 @@ class Step:
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
-    moved: Counter[str | Place] = field(default_factory=Counter)
+    moved: Counter[str | PartitionQueue] = field(default_factory=Counter)
 
     def place(self, partition: int, priority: int) -> int:
         """The place of an attempt of this priority that is queued now."""

@@ -12,6 +12,7 @@ from avtomat.blueprint.checks.rules import (
     calls,
     data_flow,
     durations,
+    hooks,
     later,
     literals,
     machines,
@@ -69,6 +70,9 @@ RULES: tuple[Rule, ...] = (
     schemas.schemas_are_valid,
     people.choices_can_be_told_apart,
     people.reminders_leave_time,
+    hooks.hooks_do_one_thing,
+    hooks.hooks_are_verified,
+    hooks.signals_of_hooks_are_awaited,
     later.only_what_is_built,
 )
 

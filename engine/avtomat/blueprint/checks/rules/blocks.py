@@ -25,7 +25,7 @@ def joins_can_be_met(subject: Subject) -> Iterator[Finding]:
             message += f"{_plural(state, total)}, so {number} of them cannot succeed"
             yield codes.JOIN_NEVER_MET.at(needed.span, message, f"write at_least: {total}, or less")
         if state.part("tolerate") is not None and (needed is not None or text_of(state.part("join")) == "any"):
-            message = "`tolerate` has no say here: `join` tells already how many must succeed"
+            message = "`tolerate` has no effect here: `join` already says how many must succeed"
             yield codes.JOIN_NEVER_MET.at(state.key_span("tolerate"), message, "keep one of the two")
 
 

@@ -15,7 +15,7 @@ from avtomat.blueprint.findings.finding import Code, Finding
 from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.language.faults import Read
 from avtomat.blueprint.language.spelling import listed, nearest_hint
-from avtomat.blueprint.readings import Moment, Place, Reading
+from avtomat.blueprint.readings import FormulaSite, Moment, Reading
 from avtomat.blueprint.spec import MachineSpec, entries_of, part_of
 from avtomat.core.formula import Json
 
@@ -26,7 +26,7 @@ def outputs_are_there(subject: Subject) -> Iterator[Finding]:
     """`outputs.name` is a state that has an output, in this machine or around it, and that may have run before."""
     for reading, use in _reads_of(subject, "outputs"):
         name = use.path[1]
-        machine = _machine_with(subject, reading.place, name)
+        machine = _machine_with(subject, reading.site, name)
         if machine is None:
             yield _unknown_output(subject, reading, use)
             continue
@@ -34,7 +34,7 @@ def outputs_are_there(subject: Subject) -> Iterator[Finding]:
         if not kind_of(state).has_output(state):
             message = f"`{name}` has no output: it {kind_of(state).does}"
             yield _finding(subject, reading, use, codes.UNKNOWN_OUTPUT, message, "its `set` writes to data")
-        elif not _may_come_before(subject, reading.place, machine, name):
+        elif not _may_come_before(subject, reading.site, machine, name):
             message = f"no way leads from `{name}` to this state, so it has no output yet"
             hint = "read the output of a state before, or default(outputs." + name + ", null)"
             yield _finding(subject, reading, use, codes.OUTPUT_NEVER_THERE, message, hint)
@@ -44,14 +44,14 @@ def _unknown_output(subject: Subject, reading: Reading, use: Read) -> Finding:
     name = use.path[1]
     here = [
         state.name
-        for machine in subject.blueprint.around(reading.place.machine)
+        for machine in subject.blueprint.around(reading.site.machine)
         for state in machine.states.values()
         if kind_of(state).has_output(state) and not machine.is_lane
     ]
     inside = next((m for m in subject.machines if name in m.states or m.address.endswith(f".{name}")), None)
-    if inside is not None and inside.owner is not None and not inside.is_lane and inside is not reading.place.machine:
+    if inside is not None and inside.owner is not None and not inside.is_lane and inside is not reading.site.machine:
         message = f"`{name}` is inside `{inside.address}`, and its output is not seen outside"
-        hint = _block_with(subject, inside, reading.place.machine)
+        hint = _block_with(subject, inside, reading.site.machine)
         return _finding(subject, reading, use, codes.UNKNOWN_OUTPUT, message, hint)
     hint = nearest_hint(name, here) or (
         f"states with an output: {listed(here)}" if here else "no state has an output here"
@@ -71,19 +71,19 @@ def _block_with(subject: Subject, inside: MachineSpec, here: MachineSpec) -> str
     return f"read outputs.{at.owner}, the block's own output"
 
 
-def _machine_with(subject: Subject, place: Place, name: str) -> MachineSpec | None:
-    around = subject.blueprint.around(place.machine)
+def _machine_with(subject: Subject, site: FormulaSite, name: str) -> MachineSpec | None:
+    around = subject.blueprint.around(site.machine)
     return next((machine for machine in around if name in machine.states and not machine.is_lane), None)
 
 
-def _may_come_before(subject: Subject, place: Place, machine: MachineSpec, name: str) -> bool:
+def _may_come_before(subject: Subject, site: FormulaSite, machine: MachineSpec, name: str) -> bool:
     """Whether there is a way from the state to where the formula is evaluated."""
-    if place.state is None or place.moment in {Moment.SEARCH, Moment.ITEM}:
+    if site.state is None or site.moment in {Moment.SEARCH, Moment.ITEM, Moment.HOOK}:
         return True
-    here = place.state.name
-    if machine is not place.machine:
-        here = _owner_in(subject, place.machine, machine)
-    elif place.moment in {Moment.LEAVE, Moment.UNDO} and name == here:
+    here = site.state.name
+    if machine is not site.machine:
+        here = _owner_in(subject, site.machine, machine)
+    elif site.moment in {Moment.LEAVE, Moment.UNDO} and name == here:
         return True
     return graph.may_come_after(subject.reach(machine.address), subject.blueprint, machine, name, here)
 
@@ -101,8 +101,8 @@ def data_is_set(subject: Subject) -> Iterator[Finding]:
     """`data.name` is given a value somewhere: at the top, or by a `set` of this machine or one around it."""
     variables: dict[str, set[str]] = {}
     for reading, use in _reads_of(subject, "data"):
-        address = reading.place.machine.address
-        known = variables.get(address) or _variables(subject, reading.place.machine)
+        address = reading.site.machine.address
+        known = variables.get(address) or _variables(subject, reading.site.machine)
         variables[address] = known
         name = use.path[1]
         if name not in known:

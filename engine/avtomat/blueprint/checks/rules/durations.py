@@ -29,8 +29,8 @@ def stored_durations_are_read_as_durations(subject: Subject) -> Iterator[Finding
     for reading in subject.readings.all:
         if sum(use.path[0] == "data" and use.path[1:2] != () and use.path[1] in stored for use in reading.uses) < 2:
             continue
-        for scalar in texts_of(reading.place.node):
-            yield from _two_texts(subject, scalar, stored, is_guard=reading.place.is_guard)
+        for scalar in texts_of(reading.site.node):
+            yield from _two_texts(subject, scalar, stored, is_guard=reading.site.is_guard)
 
 
 def _stored(subject: Subject) -> frozenset[str]:

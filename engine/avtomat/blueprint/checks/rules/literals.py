@@ -59,7 +59,7 @@ _BEGINNING = re.compile(r"\s*(data|input|outputs)\.([A-Za-z_]\w*)")
 def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
     """`set: {n: data.n + 1}` sets a text; told only where such a variable, input or output is declared."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
+        for scalar in () if reading.site.is_guard else texts_of(reading.site.node):
             if "." in scalar.text and "{{" not in scalar.text and _is_expression(subject, scalar.text):
                 message = f"{scalar.text[:40]} is a text here, word for word"
                 hint = "if its value is meant write " + quoted("{{ " + scalar.text + " }}")
@@ -67,6 +67,7 @@ def texts_are_meant_as_texts(subject: Subject) -> Iterator[Finding]:
 
 
 _NAMES = "input|data|outputs|output|item|job|config|secrets|error|status|index"
+_NO_TEMPLATE = r"(?:(?!\{\{).)*?"
 _FOREIGN = re.compile(
     rf"""\s*\$\{{\{{(?P<actions>(?:(?!\}}\}}).)*)\}}\}}\s*
     |.*\$\{{\{{(?P<secret>\s*secrets\.\w+\s*)\}}\}}.*
@@ -74,20 +75,26 @@ _FOREIGN = re.compile(
     |.*?<%=?(?P<percent>(?:(?!%>).)*)%>.*
     |\s*[$\#]\{{(?P<dollar>[^{{}}]+)\}}\s*
     |.*[$\#]\{{(?P<known>\s*(?:{_NAMES})\.[^{{}}]+)\}}.*
+    |{_NO_TEMPLATE}%?(?<!\{{)\{{(?P<single>\s*(?:{_NAMES})\.[^{{}}]+)\}}(?!\}}).*
+    |{_NO_TEMPLATE}\[\[(?P<square>\s*(?:{_NAMES})\.[^\[\]]+)\]\].*
     |\s*\$\((?P<round>[\w.\-]+)\)\s*
     |\s*\$\.(?P<path>[A-Za-z_][\w.]*)\s*""",
     re.VERBOSE | re.DOTALL,
 )
 _OF_THE_INPUT = re.compile(r"(?:inputs|params|parameters|workflow\.input|\$\.?)\.?(?=[A-Za-z_])")
+_OPENING = re.compile(r"(?:[$=]\{\{|<%=?|[$#%]?\{|\$\(|\$\.|\[\[)\Z")
+_CLOSING_CHARS = {"dollar": 1, "known": 1, "single": 1, "round": 1, "path": 0}
+"""How long what closes a form is; 2 where it is not listed."""
+_SIGNS = re.compile(r"\$|<%|[=#]\{|\[\[|(?<!\{)\{(?![{%#])")
 _FOREIGN_CHARS_MAX = 1_000
 
 
 def templates_are_our_own(subject: Subject) -> Iterator[Finding]:
     """A value such as `${{ x }}` is a template in another system, and a text here."""
     for reading in subject.readings.all:
-        for scalar in () if reading.place.is_guard else texts_of(reading.place.node):
+        for scalar in () if reading.site.is_guard else texts_of(reading.site.node):
             text = scalar.text
-            if ("$" in text or "<%" in text or "={{" in text or "#{" in text) and len(text) <= _FOREIGN_CHARS_MAX:
+            if len(text) <= _FOREIGN_CHARS_MAX and _SIGNS.search(text):
                 yield from _foreign(scalar)
 
 
@@ -99,15 +106,19 @@ def _foreign(scalar: Scalar) -> Iterator[Finding]:
     start, end = found.span(form)
     inside = found[form].strip()
     ours = f"input.{inside}" if form == "path" else _OF_THE_INPUT.sub("input.", inside, count=1)
-    before = scalar.text[:start].rstrip("{=%<$#(.")
-    after = scalar.text[end:].lstrip("}%>)")
+    before = _OPENING.sub("", scalar.text[:start])
+    after = scalar.text[end + _CLOSING_CHARS.get(form, 2) :]
     hint = 'values are written "{{ input.name }}"'
     parsed = parse_expression(ours, allow_secrets=True)
-    if isinstance(parsed, Expression) and {use.path[0] for use in parsed.uses} <= {*ALL_NAMES}:
+    is_known = isinstance(parsed, Expression) and {use.path[0] for use in parsed.uses} <= {*ALL_NAMES}
+    if form in {"single", "square"} and not is_known:
+        return
+    if is_known:
         hint = f"write {quoted(f'{before}{{{{ {ours} }}}}{after}')}"
     shown = scalar.text.strip()
     shown = shown if len(shown) <= 40 else f"{shown[:39]}…"
-    yield codes.FOREIGN_TEMPLATE.at(scalar.span, f"{shown} is the template of another system", hint)
+    what = "a text: a template has two braces" if form == "single" else "the template of another system"
+    yield codes.FOREIGN_TEMPLATE.at(scalar.span, f"{shown} is {what}", hint)
 
 
 def _is_expression(subject: Subject, text: str) -> bool:

@@ -47,7 +47,7 @@ def _missing(subject: Subject, machine: MachineSpec, target: Name) -> Finding:
     hint = nearest_hint(target.text, (*machine.states, "end"))
     if elsewhere is not None:
         where = f"inside `{elsewhere.address}`" if elsewhere.address else "outside of this block"
-        message = f"the state `{target.text}` is {where}, and nobody goes there by name"
+        message = f"the state `{target.text}` is {where}, and no transition leads there"
         hint = "to, next and start stay within one machine; `end` leaves it"
     elif "{{" in target.text:
         hint = "targets are literal; write one transition with `when` for each"
@@ -223,7 +223,7 @@ def _check_error(error: Name, never: tuple[str, ...], verb: str) -> Iterator[Fin
         known = f"{error.text}_ERROR" if f"{error.text}_ERROR" in KNOWN_ERRORS else None
         hint_text = f"did you mean {known}?" if known else _near(error.text)
         if hint_text:
-            yield codes.UNUSUAL_ERROR.at(error.span, f"{error.text} is no code that the engine knows", hint_text)
+            yield codes.UNUSUAL_ERROR.at(error.span, f"{error.text} is not a code that the engine knows", hint_text)
 
 
 @lru_cache(maxsize=1_024)

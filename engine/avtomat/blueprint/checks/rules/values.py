@@ -29,7 +29,7 @@ _TAKEN = frozenset({*ALL_NAMES, *keyword.kwlist, "true", "false", "null", "omit"
 
 
 def durations_can_be_read(subject: Subject) -> Iterator[Finding]:
-    """Every duration that is no template is one."""
+    """Every duration that is not a template is one."""
     for node in _durations(subject):
         text = text_of(node)
         if text is not None and "{{" not in text and parse_duration(text) is None:
@@ -43,6 +43,8 @@ def _durations(subject: Subject) -> Iterator[Node]:
     nodes = [part_of(policy, key) for policy in subject.policies for key in ("delay", "max_delay")]
     nodes += [node for key in ("wait", "remind") for _state, node in subject.parts(key)]
     nodes.append(subject.blueprint.part("retention"))
+    hooks = [hook for _name, hook in entries_of(subject.blueprint.part("on"))]
+    nodes += [part_of(part_of(hook, "verify"), "tolerance") for hook in hooks]
     yield from filter(None, nodes)
 
 

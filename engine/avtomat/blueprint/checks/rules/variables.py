@@ -20,13 +20,13 @@ def variables_have_plain_names(subject: Subject) -> Iterator[Finding]:
     for name, span, keys, value in _dotted(at_the_top):
         nested = _nested(keys, value)
         hint = f"write {nested}" if nested else f"write maps in one another: {keys[0]}: {{{keys[1]}: …}}"
-        yield codes.DOTTED_NAME.at(span, f"`{name}` is no name of a variable", hint)
+        yield codes.DOTTED_NAME.at(span, f"`{name}` is not a name of a variable", hint)
     known = {name for name, _value in entries_of(at_the_top)}
     arms = [arm for arms in (*subject.catches, *(state.arms for state in subject.states)) for arm in arms]
     for sets in (*(arm.sets for arm in arms), *(state.sets for state in subject.states)):
         for name, span, keys, value in _dotted(sets):
             merged = _merged(keys, _expression(value) or "…", is_known=keys[0] in known)
-            yield codes.DOTTED_NAME.at(span, f"`{name}` is no name of a variable", f"write {merged}")
+            yield codes.DOTTED_NAME.at(span, f"`{name}` is not a name of a variable", f"write {merged}")
 
 
 def _dotted(sets: Node | None) -> Iterator[tuple[str, Span, list[str], Node]]:

@@ -91,7 +91,7 @@ def _refuse(word: str) -> NoReturn:
 def _unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is repeated")
     return found
 
 
@@ -167,7 +167,7 @@ def _utf8(value: Json, what: str) -> bytes:
     try:
         return text_of(value, what).encode()
     except UnicodeEncodeError:
-        raise EvaluationError(f"{what} is no valid text") from None
+        raise EvaluationError(f"{what} is not a valid text") from None
 
 
 def new_uuid(frame: Frame) -> str:

@@ -22,7 +22,7 @@ if job.status ~= 'quarantined' then
   S.set_status(job, 'quarantined')
 end
 
--- The cause waits for better days, but what is given out even now is used up.
+-- The cause is kept until the job goes on; one that parked jobs are given, too, is used up.
 if judged.scope then
   S.keep_result(job, path, judged)
 elseif judged.passes_parked then

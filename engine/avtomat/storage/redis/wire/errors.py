@@ -28,7 +28,7 @@ REFUSALS: Final = {
     "TRYAGAIN": "the Redis Cluster is moving these keys",
     "ASK": "the Redis Cluster is moving this slot; calls for it stop until it has arrived",
     "MOVED": "this slot is served by another node of the Redis Cluster",
-    "NOAUTH": "Redis wants a password; put it into the URL",
+    "NOAUTH": "Redis requires a password; put it into the URL",
     "WRONGPASS": "Redis refuses this user name or password",
     "NOPERM": "Redis does not permit this user the commands or keys that are needed",
     "NOSCRIPT": "Redis does not know this script",

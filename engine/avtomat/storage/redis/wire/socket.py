@@ -146,7 +146,7 @@ class Wire(asyncio.Protocol):
             self._on_push(reply)
             return
         if not self._waiting:
-            self.close(f"Redis answered what nobody asked: {reply!r}")
+            self.close(f"Redis sent an answer to no request: {reply!r}")
             return
         future, _, size = self._waiting.popleft()
         self.waiting_bytes -= size

@@ -60,7 +60,7 @@ def parse_redis_url(url: str) -> RedisAddress:
     except ValueError:
         raise RedisUrlError("it is not written as a URL: redis://host:6379/0") from None
     if parts.scheme not in _SCHEMES:
-        raise RedisUrlError(f"'{parts.scheme}:' is no scheme of Redis; use redis://, rediss:// or unix://")
+        raise RedisUrlError(f"'{parts.scheme}:' is not a scheme of Redis; use redis://, rediss:// or unix://")
     query = _query(parts)
     address = _socket_address(parts, query) if parts.scheme == "unix" else _tcp_address(parts, query)
     password = None if parts.password is None else unquote(parts.password)

@@ -26,7 +26,7 @@ _NAMES = {event: name for name, event in _ACTIONS.items()}
 
 
 def operator_as_json(event: OperatorEvent) -> dict[str, Json]:
-    """The wish as the mailbox keeps it."""
+    """The request as the mailbox keeps it."""
     return {"action": _NAMES[type(event)], **asdict(event)}
 
 

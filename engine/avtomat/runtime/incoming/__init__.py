@@ -1,0 +1,1 @@
+"""Requests of other systems that start jobs and send signals: hooks."""
