@@ -38,6 +38,7 @@ class FakeEngine:
         self.offers = ["next"]
         self.queries_of_results: list[dict[str, str]] = []
         self.results_that_lose_their_answer = 0
+        self.results_waiting = 0
         self.known: set[str] = set()
         self.polls_that_lose_their_answer = 0
         self.polls_are_answered_at_once = False
@@ -154,7 +155,10 @@ class FakeEngine:
 
     async def _result(self, request: web.Request) -> web.Response:
         message = await request.json()
+        self.results_waiting += 1
+        self._changed.notify()
         await self.results_may_pass.wait()
+        self.results_waiting -= 1
         if refusal := self._refused("result"):
             return refusal
         results = message if isinstance(message, list) else [message]
