@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from avtomat.core.kinds.blocks import BlockState
-from avtomat.core.messages import JoinDecided
+from avtomat.core.messages import JoinDecided, TimerFired
 from avtomat.core.model import Error
 from tests.core.building import Position, begun, program_of, seconds
 
@@ -122,7 +122,7 @@ def test_the_blocks_own_catch_reads_them() -> None:
     assert job.data == {"code": "BADBAD"}
 
 
-def test_a_block_that_took_too_long_tells_of_none() -> None:
+def test_a_block_that_took_too_long_tells_what_had_failed_by_then() -> None:
     job = begun("""
     states:
       all:
@@ -136,9 +136,9 @@ def test_a_block_that_took_too_long_tells_of_none() -> None:
     """)
     job.now += seconds(60)
 
-    job.wakes()
+    job.tell(TimerFired(visit=job.scope.visit, failed=2, failures=[(1, SECOND)]))
 
-    assert job.data == {"n": 0, "fails": []}
+    assert job.data == {"n": 2, "fails": [{"index": 1, "error": SECOND}]}
 
 
 def test_those_of_an_earlier_attempt_of_the_block_are_forgotten() -> None:

@@ -72,6 +72,44 @@ def _faults_of_saga(job: JobDump, number: int) -> Iterator[str]:
         yield f"has the undos {job['undos']} left"
 
 
+ENDINGS = ("finished", None), ("failed", "NOPE"), ("cancelled", None), ("failed", "DEADLINE")
+"""How a job of the blueprint `endings` ends, by the rest of its number."""
+
+SUNK = {"fails": [[1, "1"], [3, "3"], [5, "5"]], "count": 3}
+
+
+async def audit_endings(url: str, accepted: Mapping[str, int]) -> None:
+    """Fail with everything that is wrong after jobs of the blueprint `endings`: each ended as it was to end, after its
+    `finally` had run once and seen that, and told right what had failed.
+    """
+    dump = await dump_of(url)
+    found = violations(dump)
+    found += [f"{job} is lost" for job in accepted.keys() ^ dump["jobs"].keys()]
+    for name, job in dump["jobs"].items():
+        found += [f"{name}: {fault}" for fault in _faults_of_ending(job, accepted.get(name, 0))]
+    assert not found, f"{len(found)} findings, the first: " + "\n".join(found[:20])
+
+
+def _faults_of_ending(job: JobDump, number: int) -> Iterator[str]:
+    history = [(entry[2], json.loads(str(entry[4]))) for entry in job["history"] or ()]
+    changes = [(path, entry.get("set") or {}) for path, entry in history]
+    ended = job["status"], json.loads(job["error"] or "{}").get("code")
+    if ended != (wanted := ENDINGS[number % 4]):
+        yield f"is {ended}, not {wanted}"
+    if (ends := sum("ended" in entry for path, entry in history if path == "/")) != 1:
+        yield f"ended {ends} times"
+    begun = [path for path, changed in changes if changed.get("machine") == "(finally)"]
+    done = [path for path, entry in history if path in begun and entry["type"] == "TaskSucceeded"]
+    if (len(begun), len(done)) != (1, 1):
+        yield f"its finally began {len(begun)} times and was done {len(done)} times"
+    seen = [changed["data"]["seen"] for path, changed in changes if path in begun and "data" in changed]
+    if seen != [job["status"]]:
+        yield f"its finally saw {seen}, it is {job['status']}"
+    told = [changed["data"] for path, changed in changes if path == "/" and "fails" in changed.get("data", ())]
+    if told not in ([SUNK], [] if number % 4 > 1 else [SUNK]):
+        yield f"its failures were {told}"
+
+
 def sqlite_url(folder: Path) -> str:
     """The store that an engine in this folder has by default."""
     return f"sqlite:///{folder / 'avtomat.db'}"

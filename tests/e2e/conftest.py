@@ -55,6 +55,34 @@ states:
   hold: {task: hold, params: {gate: "{{ input.gate }}"}, retry: quick, next: done}
   done: {succeed: "{{ outputs.hold }}"}
 """,
+    "endings": """\
+avtomat: 1
+blueprint: endings
+policies:
+  stubborn: {attempts: 20, delay: 100ms, factor: 1, jitter: none, errors: [ANY]}
+timeout: "{{ '3s' if input.number % 4 == 3 else '1h' }}"
+start: each
+states:
+  each:
+    foreach: "{{ range(6) }}"
+    tolerate: 100%
+    collect: false
+    do:
+      start: work
+      states:
+        work: {task: echo, params: {item: "{{ item }}"}, retry: stubborn, next: judge}
+        judge: {transitions: [{when: item % 2 == 0, to: end}, {to: sunk}]}
+        sunk: {fail: {code: SUNK, message: "{{ item }}"}}
+    set: {fails: "{{ [[each.index, each.error.message] for each in failures] }}", count: "{{ failed }}"}
+    transitions:
+      - {when: input.number % 4 == 0, to: good}
+      - {when: input.number % 4 == 1, to: bad}
+      - {to: hold}
+  hold: {wait: 1h, next: good}
+  good: {succeed: [3]}
+  bad: {fail: {code: NOPE}}
+finally: {task: echo, params: {seen: "{{ job.status }}"}, set: {seen: "{{ output.seen }}"}, retry: stubborn}
+""",
     "saga": """\
 avtomat: 1
 blueprint: saga

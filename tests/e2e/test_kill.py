@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.audit import audit, audit_sagas, sqlite_url
+from tests.e2e.audit import audit, audit_endings, audit_sagas, sqlite_url
 from tests.e2e.conditions import for_the_time
-from tests.e2e.load import Load
+from tests.e2e.load import Endings, Load
 from tests.e2e.processes import EngineProcess, WorkerProcess
 from tests.e2e.scripts import SdkWorker
 from tests.servers import KEEPS_ALL_WRITES, RedisServer
@@ -124,6 +124,35 @@ async def test_blocks_go_on_and_are_undone_once_when_replicas_are_killed(
 
     assert [replica.stop() for replica in replicas] == [0, 0]
     await audit_sagas(store, load.accepted)
+
+
+@times(2, 20)
+async def test_finally_runs_once_for_each_end_when_the_only_engine_is_killed(
+    folder: Path, stack: ExitStack, kills: int, chance: random.Random
+) -> None:
+    engine = stack.enter_context(EngineProcess(folder, arguments=LEASE))
+    three_workers(stack, engine)
+
+    async with Endings([engine], "endings", clients=SAGAS) as load:
+        await crash(load, kills, chance, lambda: kill_and_start(engine, chance), ends_max=SAGAS)
+
+    assert engine.stop() == 0
+    await audit_endings(sqlite_url(folder), load.accepted)
+
+
+@times(2, 20)
+async def test_finally_runs_once_for_each_end_when_replicas_are_killed(
+    folder: Path, stack: ExitStack, fresh_redis: RedisServer, kills: int, chance: random.Random
+) -> None:
+    store = fresh_redis.url
+    replicas = two_replicas(stack, folder, store)
+    three_workers(stack, *replicas)
+
+    async with Endings(replicas, "endings", clients=SAGAS) as load:
+        await crash(load, kills, chance, lambda: kill_and_start(chance.choice(replicas), chance), ends_max=SAGAS)
+
+    assert [replica.stop() for replica in replicas] == [0, 0]
+    await audit_endings(store, load.accepted)
 
 
 @times(10, 50)

@@ -71,14 +71,28 @@ states:
       nod: {signal: nod, key: "{{ input.who }}"}
     next: paid
   paid: {signal: paid, timeout: 30d, next: agreed}
-  agreed: {approval: "Ship {{ input.who }}?", assignees: [ann, bob], remind: 1d, next: done}
+  agreed: {approval: "Ship {{ input.who }}?", assignees: [ann, bob], remind: 1d, next: tried}
+  tried:
+    foreach: [0, 1, 2]
+    as: one
+    tolerate: 100%
+    do:
+      start: odd
+      states:
+        odd: {transitions: [{when: one == 1, to: end}, {to: sunk}]}
+        sunk: {fail: {code: SUNK, message: "{{ one }}"}}
+    set: {failed: "{{ [failed] + [each.error.message for each in failures] }}"}
+    next: done
   done:
     transitions:
       - {when: input.fails, to: bad}
       - {to: good}
-  good: {succeed: ["{{ outputs.both }}", "{{ outputs.paid }}", "{{ outputs.agreed }}"]}
-  bad: {fail: {code: NOPE}}
+  good: {succeed: ["{{ outputs.both }}", "{{ outputs.paid }}", "{{ outputs.agreed }}", "{{ data.failed }}"]}
+  bad: {fail: {code: NOPE, details: "{{ data.failed }}"}}
+finally: {task: last, params: {what: "{{ job.status }}"}, retry: none}
 """
+FAILED = [2, "0", "2"]
+"""What the arms of `tried` read of its failures."""
 BOXES = [["a", "b"], ["c"]]
 SIGNALS = (Signal(name="paid", payload=12, id="s1"), Signal(name="nod", payload="yes", key="ann", id="s2"))
 """One comes before a state waits for it, the other one to a body that may wait already."""
@@ -162,11 +176,13 @@ class Saga:
     blueprints: Path
     fails: bool
     key: str
-    keys: dict[str, list[str]] = field(default_factory=lambda: {"do": [], "undo": []})
+    keys: dict[str, list[str]] = field(default_factory=lambda: {"do": [], "undo": [], "last": []})
+    ends: set[Json] = field(default_factory=set)
+    """What `finally` has seen of the end, in all its attempts."""
 
     async def run(self, perils: Perils) -> Accepted:
         """Let the saga run to its end. Engines that died are buried afterwards."""
-        crew = Crew(("do", "undo"), self._do, WORKERS)
+        crew = Crew(("do", "undo", "last"), self._do, WORKERS)
         buried: list[Service] = []
         try:
             async with asyncio.timeout(RUN_S):
@@ -258,6 +274,8 @@ class Saga:
 
     def _do(self, task: Any) -> Json:
         self.keys[task["type"]].append(task["idempotency_key"])
+        if task["type"] == "last":
+            self.ends.add(task["params"]["what"])
         return task["params"]["what"]
 
 
@@ -284,7 +302,10 @@ async def end_of(saga: Saga, accepted: Accepted) -> End:
     assert decided == ["ann"], "the first decision counts, once"
     assert signals == [signal.id for signal in SIGNALS], "each signal is used once"
     noted = [params["what"] for _, undos in sorted(shared.noted.items()) for params in undos]
-    assert used == len(THINGS) * (2 if saga.fails else 1), "each result is used once"
+    assert used == len(THINGS) * (2 if saga.fails else 1) + 1, "each result is used once"
+    assert len(set(saga.keys["last"])) == 1, "finally runs once"
+    assert saga.ends == {whole["status"]}, "finally sees how the job ends"
+    assert (whole["error"]["details"] if saga.fails else whole["result"][3]) == FAILED, "failures keep their values"
     assert len(set(saga.keys["do"])) == len(THINGS), "one idempotency key for each visit"
     assert len(set(saga.keys["undo"])) == len(shared.undone), "each undo is one"
     assert shared.undone == (sorted(shared.noted, reverse=True) if saga.fails else []), "in reverse order, each once"

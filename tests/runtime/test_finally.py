@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from avtomat.core.messages import PauseRequested, RerunRequested, ResumeRequested, SkipRequested
+from avtomat.core.messages import PauseRequested, ReleaseRequested, RerunRequested, ResumeRequested, SkipRequested
 from avtomat.errors import RequestRefused
+from avtomat.runtime.jobs.signals import Signal
 from avtomat.runtime.jobs.submission import Submission
 from tests.conftest import RedisServer
 from tests.runtime.bench import Bench, bench_of
@@ -217,36 +218,58 @@ async def test_a_finishing_job_goes_on_with_the_next_engine(tmp_path: Path, fres
             assert (await engine.until_status(job, "finished"))["result"] == {"x": "y" * 50_000}
 
 
-FAILING = """
-states:
-  all:
-    foreach: "{{ range(input.n) }}"
-    tolerate: 100%
-    concurrency: 1
-    collect: COLLECT
-    do: {task: work, retry: none}
-    transitions: [{set: {fails: "{{ failures }}", count: "{{ failed }}"}, to: end}]
-"""
+async def test_a_paused_finally_can_be_skipped(bench: Start) -> None:
+    engine: Bench = await bench(PLAIN)
+    job, last = await finishing(engine, {"n": 1})
+    await engine.operate(job, PauseRequested(by="ann"))
+
+    await engine.operate(job, SkipRequested(by="ann"))
+
+    found = await engine.until_status(job, "finished")
+    assert (found["result"], found["finally_error"]["code"]) == ({"n": 1}, "SKIPPED")
+    assert (await engine.answer(last))["status"] == "ignored"
 
 
-@pytest.mark.parametrize("collect", ["false", '"{{ output }}"'])
-async def test_items_that_failed_are_told_in_order_and_cut(bench: Start, collect: str) -> None:
-    engine: Bench = await bench(FAILING.replace("COLLECT", collect))
-    job = await engine.submit({"n": 4})
-    await engine.answer(await engine.take(), data=1)
-    for message, details in (("ä" * 1_000, {"k": "v" * 2_000}), ("short", {"k": 1})):
-        error = {"code": "BAD", "message": message, "details": details}
-        await engine.answer(await engine.take(), status="failure", error=error)
-    await engine.answer(await engine.take(), data=4)
+async def test_a_job_that_is_quarantined_while_it_finishes_goes_on_when_it_is_released(bench: Start) -> None:
+    engine: Bench = await bench(PLAIN)
+    job, last = await finishing(engine, {"n": 1})
+    await engine.service._executor.park(job, "/", None, "the engine failed")
+    assert (await engine.job(job))["status"] == "quarantined"
+    assert (await engine.answer(last))["status"] == "accepted"
+    assert (await engine.job(job))["status"] == "quarantined"
+
+    assert (await engine.operate(job, ReleaseRequested(by="ann")))["status"] == "finishing"
 
     found = await engine.until_status(job, "finished", "failed")
+    assert (found["status"], found["result"], "finally_error" in found) == ("finished", {"n": 1}, False)
 
-    fails = found["data"]["fails"]
-    assert [(each["index"], each["error"]["code"], each["error"]["details"]) for each in fails] == [
-        (1, "BAD", None),
-        (2, "BAD", {"k": 1}),
-    ]
-    assert len(fails[0]["error"]["message"].encode()) == 1_000
-    assert found["data"]["count"] == 2
-    expected = {"total": 4, "succeeded": 2, "failed": 2} if collect == "false" else [1, None, None, 4]
-    assert found["result"] == expected
+
+async def test_a_signal_is_awaited_and_used_within_it(bench: Start) -> None:
+    engine: Bench = await bench(
+        "states: {a: {task: work, next: end}}\nfinally:\n  states:\n    asked: {signal: nod, timeout: 1h, next: told}\n"
+        "    told: {task: last, params: {said: '{{ outputs.asked }}', of: '{{ job.status }}'}, next: end}\n"
+    )
+    job = await engine.submit()
+    await engine.answer(await engine.take())
+    await engine.until_status(job, "finishing")
+
+    await engine.service.signals.send(job, None, Signal(name="nod", payload="yes", id="s1"), "ann")
+
+    last = await engine.take("w1", "last")
+    assert last["params"] == {"said": "yes", "of": "finished"}
+    await engine.answer(last)
+    assert "finally_error" not in await engine.until_status(job, "finished")
+
+
+async def test_it_has_room_of_its_own_beside_data_at_the_limit(bench: Start) -> None:
+    engine: Bench = await bench(
+        "limits: {data_bytes: 1000}\nstates: {a: {task: work, set: {x: \"{{ pad('', 900) }}\"}, next: end}}\n"
+        "finally: {task: last, params: {x: '{{ data.x }}'}, set: {y: '{{ output }}'}}\n"
+    )
+    job, last = await finishing(engine)
+    assert len(last["params"]["x"]) == 900
+
+    await engine.answer(last, data="y" * 400)
+
+    found = await engine.until_status(job, "finished", "failed")
+    assert (found["status"], "finally_error" in found, len(found["data"]["x"])) == ("finished", False, 900)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
     from avtomat.runtime.jobs.executor import Executor
+    from avtomat.runtime.jobs.scopes import Scopes
     from avtomat.storage.port.store import Store
 
 FROM_ANOTHER_TIME = Mail(id="operate:1", kind="operate", body=b'{"action": "teleport"}')
@@ -38,7 +39,7 @@ async def test_mail_that_cannot_be_read_does_not_hold_up_what_came_due_beside_it
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     executor = Answers()
-    timers = Timers(cast("Store", TwoDue()), cast("Executor", executor))
+    timers = Timers(cast("Store", TwoDue()), cast("Executor", executor), cast("Scopes", None))
 
     assert await timers.run_due(0) == 2
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from avtomat.core.formula import Json
-from avtomat.runtime.weight import weight_of
+from avtomat.runtime.weight import BYTES_A_BYTE_MAX, weight_of
 
 ITEMS = 20_000
 
@@ -53,7 +53,16 @@ def bytes_of(text: bytes) -> int:
 def test_a_value_takes_no_more_than_its_text_weighs(each: Callable[[int], str]) -> None:
     text = items(each)
 
-    assert bytes_of(text) <= weight_of(text)
+    assert bytes_of(text) <= weight_of(text) <= len(text) * BYTES_A_BYTE_MAX
+
+
+@pytest.mark.parametrize(
+    "each", ["[]", "{}", '{"":[]}', '{"":{"":{}}}', "[[]]", '{"ж":[],"":[]}', '"ж"', "[" * 60 + "]" * 60]
+)
+def test_no_text_weighs_more_than_the_most_for_its_length(each: str) -> None:
+    text = items(lambda _: each)
+
+    assert weight_of(text) <= len(text) * BYTES_A_BYTE_MAX
 
 
 def test_a_text_of_one_value_weighs_little_more_than_its_characters() -> None:

@@ -25,6 +25,7 @@ from avtomat.core.messages import (
     LeaseLost,
     Limit,
     PauseRequested,
+    ReleaseRequested,
     RerunRequested,
     ResumeRequested,
     ScopeBegun,
@@ -37,6 +38,7 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
 )
+from avtomat.core.model import Status
 from avtomat.core.program import Program
 from avtomat.core.scope import ROOT
 from avtomat.core.waiting import OnFinally, OnSignal, OnStart, OnTask, OnUndo, OnUnwind
@@ -100,6 +102,8 @@ class Walker:
         chance = self.random.random()
         if chance < 0.1:
             self._repeat_something()
+        elif self.world.is_parked and self.world.dead_leases and chance < 0.3:
+            self._end_lease()
         elif chance < 0.1 + self.meddling or self.world.is_parked:
             self._operate()
         else:
@@ -134,7 +138,9 @@ class Walker:
         if world.may_unwind():
             steps.append(self._unwind)
         if world.dead_leases:
-            steps.append(self._forget_lease)
+            steps.append(self._end_lease)
+        if world.late:
+            steps.append(world.hear_late)
         if world.head.deadline is not None and (not steps or self.random.random() < 0.02):
             steps.append(lambda: world.tell(ROOT, DeadlinePassed(), at=world.head.deadline))
         return steps
@@ -170,7 +176,7 @@ class Walker:
 
     def _wake(self, path: str) -> Decision:
         kept = self.world.scopes[path]
-        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else TimerFired(visit=kept.scope.visit)
+        event = StartReached() if isinstance(kept.scope.waiting, OnStart) else self.world.timed(path)
         decision = self.world.tell(path, event, at=kept.timer)
         assert isinstance(decision, Change), "a time that came was ignored"
         return decision
@@ -204,8 +210,10 @@ class Walker:
         assert isinstance(decision, Change), "nothing was undone"
         return decision
 
-    def _forget_lease(self) -> None:
-        self.world.dead_leases -= 1
+    def _end_lease(self) -> None:
+        """A worker hears that its attempt is dead, or falls silent; or it has done its work all the same."""
+        dead = self.random.choice(self.world.dead_leases)
+        self.world.work_late(dead, self.random.choice(OUTPUTS) if self.random.random() < 0.6 else None)
 
     # --- what operators do ------------------------------------------------------------------------------------------
 
@@ -215,12 +223,16 @@ class Walker:
         if world.head.deadline is not None and random.random() < 0.1:
             world.tell(ROOT, DeadlinePassed(), at=world.head.deadline)
             return
+        if world.head.status is Status.FINISHING and random.random() < 0.2:
+            world.quarantine()
+            return
         event = random.choice(
             (
                 PauseRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 ResumeRequested(by="ops"),
                 SkipRequested(output=random.choice(OUTPUTS)),
+                ReleaseRequested(by="ops"),
                 RerunRequested(state=random.choice(states)),
                 RerunRequested(state=random.choice(states), data={"n": 1, "list": [1]}),
                 CancelRequested(reason="enough", compensate=random.random() < 0.7),
@@ -228,7 +240,10 @@ class Walker:
         )
         if isinstance(event, CancelRequested) and not event.compensate:
             world.declined = True
-        if isinstance(event, SkipRequested | RerunRequested | CancelRequested) and world.leases():
+        undoes = isinstance(world.scopes[ROOT].scope.waiting, OnUndo)
+        if isinstance(event, SkipRequested | RerunRequested | ReleaseRequested | CancelRequested) and (
+            undoes or random.random() < 0.5
+        ):
             self._lose_leases()
         world.tell(ROOT, event)
         if world.ended is not None:
@@ -236,7 +251,7 @@ class Walker:
 
     def _lose_leases(self) -> None:
         """Workers hear that their task is closed, and stop."""
-        self.world.dead_leases = 0
+        self.world.dead_leases.clear()
         for kept in self.world.scopes.values():
             if kept.task is not None:
                 kept.task.leased = False

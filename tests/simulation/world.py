@@ -24,13 +24,19 @@ from avtomat.core.messages import (
     Event,
     ForkScopes,
     JoinDecided,
+    LateSuccess,
+    LeaseLost,
     RerunRequested,
     ScopeEnded,
     SignalReceived,
     SizeExceeded,
+    SkipRequested,
     TaskBody,
     TaskSucceeded,
+    TaskTimedOut,
+    TimerFired,
     Undo,
+    UnwindReady,
     View,
 )
 from avtomat.core.model import ENDED, Error, Head, Ref, Status
@@ -72,6 +78,17 @@ class OpenTask:
     body: TaskBody
     not_before: datetime | None = None
     leased: bool = False
+
+
+@dataclass(kw_only=True)
+class Dead:
+    """An attempt whose scope has gone on without it, or is closed, and that a worker still holds. `left` is that scope
+    as it was, if a success of it counts.
+    """
+
+    path: str
+    attempt: int
+    left: View | None
 
 
 @dataclass(kw_only=True)
@@ -137,11 +154,13 @@ class World:
         self.kept_signals: list[Sent] = []
         self.signals = 0
         self.used_signals: list[str] = []
-        self.dead_leases = 0
+        self.dead_leases: list[Dead] = []
+        self.late: list[LateSuccess] = []
         self.unwind_told = False
         self.finishes = False
         self.declined = False
         self.seq = 0
+        self._settles = False
         self.ended: ScopeEnded | None = None
         self.head = Head(
             job="j1", blueprint=program.name, digest=program.digest, input=given, created_at=NOW, config={"shop": "s"}
@@ -162,9 +181,35 @@ class World:
         self.now = max(self.now + timedelta(milliseconds=1), at or self.now)
         decision = self._that_fits(path, event, self.decide(path, event))
         if isinstance(decision, Change):
-            self._note_effect(path, event)
+            self._note_effect(self.scopes[path].scope, event)
+            self._check_failures(path, event, decision)
+            self._settles = isinstance(event, TaskTimedOut | LeaseLost | SkipRequested)
             self._commit(path, decision)
         return decision
+
+    def quarantine(self) -> None:
+        """The engine failed: the store parks the job where it stands, without a decision."""
+        assert may_follow(self.head.status, Status.QUARANTINED)
+        self.head = replace(self.head, status=Status.QUARANTINED)
+
+    def work_late(self, dead: Dead, output: Any) -> None:
+        """A worker ends an attempt that is dead: the root has mail, if that counts. `output` None: it did nothing."""
+        self.dead_leases.remove(dead)
+        if dead.left is not None and output is not None and self.ended is None:
+            answer = TaskSucceeded(attempt=dead.attempt, output=output, worker="w1")
+            self.late.append(LateSuccess(answer=answer, left=dead.left))
+
+    def hear_late(self) -> None:
+        """The root learns what was done late."""
+        event = self.late.pop(0)
+        finishes = isinstance(self.scopes[ROOT].scope.waiting, OnFinally)
+        state = self.program.machines[event.left.scope.machine].states[event.left.scope.state or ""]
+        decision = self.tell(ROOT, replace(event, left=replace(event.left, head=self.head)))
+        if not finishes:
+            assert isinstance(state, TaskState)
+            assert state.compensate is not None
+            assert isinstance(decision, Change) or state.compensate.when is not None, "a late effect was not noted"
+            self._note_effect(event.left.scope, event.answer)
 
     def _that_fits(self, path: str, event: Event, decision: Decision) -> Decision:
         """The decision, or the one that follows where it would write more than the limits allow."""
@@ -178,14 +223,13 @@ class World:
             assert isinstance(smaller, Change)
             return replace(smaller, scope=self._set_apart(_within(smaller.scope, limits)))
 
-    def _note_effect(self, path: str, event: Event) -> None:
+    def _note_effect(self, scope: Scope, event: Event) -> None:
         """A worker did its work, whatever became of its answer: that visit must be undone if the job ends badly."""
-        kept = self.scopes[path]
-        state = self.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
+        state = self.program.machines[scope.machine].states.get(scope.state or "")
         compensation = state.compensate if isinstance(state, TaskState) else None
-        worked = isinstance(event, TaskSucceeded) and isinstance(kept.scope.waiting, OnTask)
+        worked = isinstance(event, TaskSucceeded) and isinstance(scope.waiting, OnTask)
         if worked and compensation is not None and compensation.when is None:
-            self.effects.add(f"{path}:{kept.scope.visit}")
+            self.effects.add(f"{scope.path}:{scope.visit}")
 
     def decide(self, path: str, event: Event) -> Decision:
         """Decide, twice, because the same event on the same view always gives the same Decision."""
@@ -211,6 +255,32 @@ class World:
         outputs = [join.outputs.get(index) for index in range(join.order.total)]
         failures = [(index, error.as_json()) for index, error in sorted(join.errors.items())]
         return replace(join.verdict, outputs=outputs, failures=failures, winner=join.winner)
+
+    def timed(self, path: str) -> TimerFired:
+        """The time that a scope waits for has come; of a block, with what had failed of its last attempt by then."""
+        kept = self.scopes[path]
+        waiting, fired = kept.scope.waiting, TimerFired(visit=kept.scope.visit)
+        block = self.program.machines[kept.around.machine].states.get(kept.scope.state or "")
+        if not isinstance(waiting, OnFork | OnRetry) or not isinstance(block, BlockState) or not block.reads_failures:
+            return fired
+        if waiting.deadline is None or kept.timer is None or waiting.deadline > max(self.now, kept.timer):
+            return fired
+        errors = self.joins[path, kept.scope.forks - 1].errors
+        failures = [(index, error.as_json()) for index, error in sorted(errors.items())]
+        return replace(fired, failed=len(errors), failures=failures)
+
+    def _check_failures(self, path: str, event: Event, change: Change) -> None:
+        """What a block sets from its failures is what its bodies have failed with."""
+        told = isinstance(event, JoinDecided) or (isinstance(event, TimerFired) and event.failed)
+        fails = change.scope.data.get("fails")
+        if not told or fails is self.scopes[path].scope.data.get("fails") or len(change.trail) > 1:
+            return
+        errors = self.joins[path, self.scopes[path].scope.forks - 1].errors
+        codes = [error.code for _, error in sorted(errors.items())]
+        seen = [(len(codes), int), (codes, list), (codes[0] if codes else None, dict)]
+        kind, expected = type(fails), [value for value, like in seen if isinstance(fails, like)]
+        found = fails["error"]["code"] if kind is dict else fails
+        assert [found] == expected, f"failures show {fails!r}, the bodies failed with {codes}"
 
     def _view(self, path: str, event: Event) -> View:
         """What production would load: of the outputs that are kept apart, those that this decision may read."""
@@ -302,11 +372,11 @@ class World:
     def leases(self) -> int:
         """How many workers are at work for this job."""
         live = sum(kept.task is not None and kept.task.leased for kept in self.scopes.values())
-        return live + self.dead_leases
+        return live + len(self.dead_leases)
 
     def may_unwind(self) -> bool:
         waits = isinstance(self.scopes[ROOT].scope.waiting, OnUnwind)
-        return waits and not self.unwind_told and not self.leases()
+        return waits and not self.unwind_told and not self.leases() and not self.late
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -316,13 +386,14 @@ class World:
         assert change.scope.version == kept.scope.version + 1, "a version counts commits"
         self._check_trail(kept, change)
         self.seq += 1
+        left = None if self._settles else self._left(kept)
         self._write_scope(kept, change)
         self._write_head(path, change, waiting)
         self._write_undos(change)
         for number in change.close:
             self._close(fork_path(path, number))
         if not change.keeps:
-            self._set_task(kept, change)
+            self._set_task(kept, change, left)
             kept.timer = _timer(change, self.now)
             self._set_wait(kept, change.scope.waiting)
         elif isinstance(change.scope.waiting, OnApproval):
@@ -372,9 +443,16 @@ class World:
             self.undos.append((self.seq, change.undos))
             self.noted += change.undos
 
-    def _set_task(self, kept: Kept, change: Change) -> None:
+    def _left(self, kept: Kept) -> View | None:
+        """The scope as it is, if its open attempt is one whose success notes an undo."""
+        state = self.program.machines[kept.around.machine].states.get(kept.scope.state or "")
+        if kept.task is None or not isinstance(state, TaskState) or not isinstance(kept.scope.waiting, OnTask):
+            return None
+        return self._view(kept.scope.path, UnwindReady()) if state.is_undoable else None
+
+    def _set_task(self, kept: Kept, change: Change, left: View | None) -> None:
         order, waiting, open_before = change.dispatch, change.scope.waiting, kept.task
-        self._drop_task(kept)
+        self._drop_task(kept, left)
         if order is None:
             if isinstance(waiting, OnUndo) and waiting.attempt == 0:
                 assert self.undos[-1][1][waiting.index].error is not None, "an undo that has params is tried"
@@ -423,8 +501,9 @@ class World:
                 settled.add(undo.visit)
             self.undone.append(undo)
 
-    def _drop_task(self, kept: Kept) -> None:
-        self.dead_leases += kept.task is not None and kept.task.leased
+    def _drop_task(self, kept: Kept, left: View | None) -> None:
+        if kept.task is not None and kept.task.leased:
+            self.dead_leases.append(Dead(path=kept.scope.path, attempt=kept.task.attempt, left=left))
         kept.task = None
 
     # --- joins ------------------------------------------------------------------------------------------------------
@@ -518,7 +597,7 @@ class World:
             if path != ROOT and covers(fence, path) and kept.is_open:
                 kept.is_open = False
                 kept.timer = None
-                self._drop_task(kept)
+                self._drop_task(kept, self._left(kept))
                 self._set_wait(kept, None)
         for (owner, number), join in self.joins.items():
             if covers(fence, fork_path(owner, number)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
 from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
+from tests.storage.contract_late import KeptResults, LateSuccesses
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
 from tests.storage.contract_next import TakingAlong
 from tests.storage.contract_parking import Parking, Poison
@@ -24,6 +25,8 @@ CONTRACT = (
     TakingAlong,
     Leases,
     LateResults,
+    LateSuccesses,
+    KeptResults,
     Workers,
     Counters,
     DueMembers,

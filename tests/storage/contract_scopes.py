@@ -223,15 +223,15 @@ class Closing:
     async def test_a_large_fork_is_closed_at_once_and_cleaned_up_later(self, world: World) -> None:
         total = CLOSE_AT_ONCE_MAX + 100
         job, paths = await world.with_fork(total)
-        held = await world.begin_with_task(job, paths[-1])
+        held = await world.begin_with_task(job, paths[0])
         await world.poll()
-        tasks = [await world.begin_with_task(job, path) for path in paths[-150:-1]]
+        tasks = [await world.begin_with_task(job, path) for path in paths[-150:]]
         await world.mailed(job, "cancel", close=("/1",), timer_ms=world.now() + 10**9)
         assert await world.polled() == []
         assert await world.watch(10_000) == []
-        assert (await world.begin(job, paths[0])).outcome == "unknown"
-        assert (await world.commit(job, result(tasks[0]), path=paths[-150], version=1)).outcome == "unknown"
-        late = await world.commit(job, result(held), path=paths[-1], version=1)
+        assert (await world.begin(job, paths[1])).outcome == "unknown"
+        assert (await world.commit(job, result(tasks[-1]), path=paths[-1], version=1)).outcome == "unknown"
+        late = await world.commit(job, result(held), path=paths[0], version=1)
         assert (late.outcome, late.reason) == ("closed", "cancelled")
         for _ in range(total):
             if not await world.store.sweep(world.partition, 100):

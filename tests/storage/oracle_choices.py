@@ -95,6 +95,7 @@ class Choices:
             "visit": rng.randint(1, 3),
             "state": rng.choice(("", "s1", "s2")),
             "dead_because": rng.choice(("cancelled", "ended", "lease", "timeout")),
+            "settled": chance(rng, 4),
         }
         if keepable and rng.random() < 0.5:
             fields["keeps_task"] = True
@@ -146,6 +147,7 @@ class Choices:
             attempt_ms=self.a_span(rng),
             lease_ms=rng.choice((None, None, OWN_LEASE_MS)),
             total_at_ms=self.a_time(rng) if chance(rng, 4) else None,
+            undoable=chance(rng, 2),
         )
 
     def _can_retry(self, job: str, path: str) -> bool:
@@ -230,6 +232,11 @@ class Choices:
         return [
             (name, one["path"], task) for name, job in jobs for task, one in job["attempts"].items() if one["worker"]
         ]
+
+    def held(self) -> dict[str, str]:
+        """Dead attempts whose leases are live, each with its worker."""
+        jobs = self.seen["jobs"].values()
+        return {task: one["worker"] for job in jobs for task, one in job["ended_attempts"].items() if one["holds"]}
 
     def members_given(self) -> list[tuple[str, str, DueCause]]:
         due = [one for one in self.seen["due"] if one["returned"]]

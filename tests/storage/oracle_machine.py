@@ -166,12 +166,20 @@ class OracleMachine(Choices, RuleBasedStateMachine):
     def commit_result(self, rng: Random) -> None:
         """Of an attempt that a worker holds, mostly; of any that ever was, now and then."""
         leased = self.leased()
-        job, path, task_id = rng.choice(leased if leased and not chance(rng, 5) else self.tasks)
+        dead = [one for one in self.tasks if one[2] in self.held()]
+        job, path, task_id = rng.choice(leased if leased and not chance(rng, 5) else dead or self.tasks)
         holder = next(
             (one["attempts"][task_id] for one in self.seen["jobs"].values() if task_id in one["attempts"]), None
         )
-        worker = (holder["worker"] if holder and not chance(rng, 6) else None) or rng.choice(WORKERS)
-        cause = ResultCause(task_id=task_id, worker=worker, hash=rng.choice(("h", "h", "x")), event=b"event")
+        known = holder["worker"] if holder else self.held().get(task_id)
+        worker = (known if not chance(rng, 6) else None) or rng.choice(WORKERS)
+        cause = ResultCause(
+            task_id=task_id,
+            worker=worker,
+            hash=rng.choice(("h", "h", "x")),
+            event=b"event",
+            success=not chance(rng, 3),
+        )
         self._commit(rng, job, path, cause)
 
     def commit_mail(self, rng: Random) -> None:

@@ -16,6 +16,10 @@ from tests.storage.world import FINISHED, Clock, World, change, fork
 ENDED, BUSY = f"{2:032x}", f"{3:032x}"
 
 
+GONE = {"path": "/", "worker": "w1", "why": "cancelled", "hash": "", "holds": False, "left": "/ 1 0 -1"}
+"""A dead attempt that nobody holds, with a scope that is kept for it."""
+
+
 async def sound_dump() -> Any:
     """A store with an ended job, and one with a queued task, a leased one, and an ended scope; all is well with it."""
     clock = Clock()
@@ -63,6 +67,7 @@ BREAKS: list[tuple[str, Callable[[Any], Any]]] = [
     ("I14", lambda dump: job(dump)["joins"]["/1"].update(ok=2)),
     ("I14", lambda dump: job(dump)["joins"]["/1"].update(live=0)),
     ("I14", lambda dump: job(dump)["joins"]["/1"].update(need=1)),
+    ("I16", lambda dump: job(dump)["ended_attempts"].update(gone=GONE)),
 ]
 
 

@@ -132,9 +132,9 @@ FAILED = ScopeEnd(ok=False, status="failed", error=b"broken")
 CANCELLED = ScopeEnd(ok=False, status="cancelled")
 
 
-def result(task_id: str, worker: str = WORKER, digest: str = "hash") -> ResultCause:
+def result(task_id: str, worker: str = WORKER, digest: str = "hash", *, success: bool = False) -> ResultCause:
     """A worker's result."""
-    return ResultCause(task_id=task_id, worker=worker, hash=digest, event=b"event")
+    return ResultCause(task_id=task_id, worker=worker, hash=digest, event=b"event", success=success)
 
 
 def mail(mail_id: str, kind: str = "signal", **fields: Any) -> Mail:

@@ -29,8 +29,7 @@ from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Json, Template
 from avtomat.core.hooks import HOOK_CLIENT, TOLERANCE, Hook, Scheme, SignalOfHook, Verification
 from avtomat.core.kinds.blocks import BlockState
-from avtomat.core.kinds.state import State
-from avtomat.core.program import Amount, Limits, Machine, Program, Unhandled
+from avtomat.core.program import Amount, Limits, Machine, Program, State, Unhandled
 
 FINALLY_TIME = timedelta(hours=1)
 """How long a job's `finally` may take where it does not say; a lone state's `timeout` may make it longer."""

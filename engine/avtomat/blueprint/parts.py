@@ -28,6 +28,7 @@ from avtomat.core.duration import DURATION_MAX, parse_duration
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import CALL, RequestTemplate
 from avtomat.core.program import (
+    NO_TIMEOUTS,
     Amount,
     CatchArm,
     Compensation,
@@ -113,6 +114,8 @@ class Parts:
 
     def timeouts(self, node: Node | None) -> Timeouts:
         """The times of a task; a lone one is that of an attempt."""
+        if node is None:
+            return NO_TIMEOUTS
         if isinstance(node, Scalar):
             return Timeouts(attempt=self.amount(node))
         parts = dict(entries_of(node))

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from avtomat.core.kinds.calls import CALL
-from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
-from avtomat.core.program import Machine, Program
+from avtomat.core.program import Machine, Program, State
 
 
 def kinds_of(program: Program) -> list[str]:

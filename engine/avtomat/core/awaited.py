@@ -1,8 +1,4 @@
-"""Say what every kind of waiting is to the machine, to the store and to readers of jobs.
-
-A kind says here how it is written down (`as_json`, `from_json`, under the word FOR), when its time comes (`due_at`),
-and which word clients see while the job waits so (`WORD`). Why the job waits is worded in `runtime/people/causes.py`.
-"""
+"""Say what every kind of waiting is to the machine, to the store and to readers of jobs; the kinds are in `waiting`."""
 
 from __future__ import annotations
 

@@ -16,26 +16,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import end_root
 from avtomat.core.formula import Json, Problem
+from avtomat.core.kinds.state import ActiveState, Step
 from avtomat.core.messages import Change, ScopeEnded
 from avtomat.core.model import UNCATCHABLE, Error, Ref, Status
-from avtomat.core.program import ANY, END, CatchArm, Unhandled
+from avtomat.core.program import ANY, END, CatchArm, State, Unhandled
 from avtomat.core.unwind import end_job
 from avtomat.core.waiting import OnTask
 from avtomat.core.walk import Names, Walk
 
-if TYPE_CHECKING:
-    from avtomat.core.kinds.state import State
-
 CODE_LENGTH_MAX = 128
 _NOT_OF_CODES = re.compile(r"[^A-Za-z0-9]+")
-
-Step = str | Change
-"""Where the scope goes on: the name of the state to enter next, or the Change that the decision ends with."""
 
 
 # --- entering states, one after the other -----------------------------------------------------------------------------
@@ -56,6 +50,7 @@ def go_on(walk: Walk, step: Step) -> Change:
 
 
 def _enter(walk: Walk, state: State) -> Step:
+    assert isinstance(state, ActiveState)
     try:
         return state.enter(walk)
     except AuthorError as fault:

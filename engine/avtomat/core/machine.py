@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 
 from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import answer_finally, miss_finally
@@ -20,8 +20,8 @@ from avtomat.core.flow import end_failed, go_on, make_error
 from avtomat.core.kinds.approvals import answer_approval
 from avtomat.core.kinds.blocks import answer_join
 from avtomat.core.kinds.signals import answer_signal
-from avtomat.core.kinds.state import NO_TIME
-from avtomat.core.kinds.task import TaskState, answer_task, take_effect, take_output
+from avtomat.core.kinds.state import NO_TIME, ActiveState
+from avtomat.core.kinds.task import TaskState, answer_late, answer_task, take_effect, take_output
 from avtomat.core.messages import (
     ApprovalDecided,
     AttemptReturned,
@@ -32,6 +32,7 @@ from avtomat.core.messages import (
     Event,
     Ignored,
     JoinDecided,
+    LateSuccess,
     LeaseLost,
     PauseRequested,
     ReleaseRequested,
@@ -49,7 +50,6 @@ from avtomat.core.messages import (
     TimerFired,
     UnwindReady,
     View,
-    WorkerAnswer,
 )
 from avtomat.core.model import ENDED, Error, Head, Status
 from avtomat.core.operate import FINISHING, operate
@@ -59,8 +59,11 @@ from avtomat.core.unwind import end_job, go_on_undoing
 from avtomat.core.waiting import OnFinally, OnStart, OnTask, OnUndo, OnUnwind
 from avtomat.core.walk import Walk
 
-Awaited = WorkerAnswer | TaskTimedOut | TimerFired | JoinDecided | SignalReceived | ApprovalDecided
-"""What a scope may have waited for."""
+Awaited = TimerFired | JoinDecided | SignalReceived | ApprovalDecided
+"""What a scope may have waited for, if it was no worker."""
+
+_UNBEGUN: Final = Scope()
+"""The root of a job that is about to begin."""
 
 
 def start(program: Program, head: Head, now: datetime, start_at: datetime | None = None) -> tuple[Head, Change]:
@@ -69,7 +72,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
     With `start_at` in the future the job is accepted and enters its first state then.
     """
     later = start_at is not None and start_at > now
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     begins_at = start_at if start_at is not None and later else now
     try:
         walk.complete_head(_complete_head(walk, begins_at))
@@ -85,7 +88,7 @@ def start(program: Program, head: Head, now: datetime, start_at: datetime | None
 
 def start_too_large(program: Program, head: Head, now: datetime, message: str) -> Change:
     """Return what must be written instead of a beginning that is larger than the limits allow: the job has failed."""
-    walk = Walk(program, View(head=head, scope=Scope()), now)
+    walk = Walk(program, View(head=head, scope=_UNBEGUN), now)
     return walk.end(ScopeEnded(error=make_error(walk, "LIMIT_EXCEEDED", message), status=Status.FAILED))
 
 
@@ -99,6 +102,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
         return Ignored(reason="the scope has ended")
     walk = Walk(program, view, now)
     match event:
+        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
+            return answer_task(walk, event)
         case CancelRequested():
             return _cancel(walk, event)
         case DeadlinePassed():
@@ -107,6 +112,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
             return _exceed(walk, message, cause)
         case UnwindReady():
             return _unwind(walk)
+        case LateSuccess():
+            return answer_late(walk, event)
         case StartReached():
             return _begin(walk)
         case ScopeBegun():
@@ -120,10 +127,8 @@ def decide(program: Program, view: View, event: Event, now: datetime) -> Decisio
 def _answer(walk: Walk, event: Awaited) -> Decision:
     """Go on after something for which a scope may have waited."""
     match event:
-        case TaskSucceeded() | TaskFailed() | LeaseLost() | TaskTimedOut() | AttemptReturned():
-            return answer_task(walk, event)
-        case TimerFired(visit=visit):
-            return _answer_timer(walk, visit)
+        case TimerFired():
+            return _answer_timer(walk, event)
         case JoinDecided():
             waiting = walk.before.waiting
             return answer_finally(walk, waiting, event) if isinstance(waiting, OnFinally) else answer_join(walk, event)
@@ -202,6 +207,8 @@ def _unwind(walk: Walk) -> Decision:
 
 def _exceed(walk: Walk, message: str, cause: Event | None) -> Decision:
     """What was decided on `cause` is too large to be written: the scope fails instead, and an effect is noted."""
+    if isinstance(cause, LateSuccess):
+        return answer_late(walk, cause, too_large=message)
     waiting, state = walk.before.waiting, walk.machine.states.get(walk.state or "")
     if isinstance(state, TaskState) and isinstance(waiting, OnTask):
         if isinstance(cause, TaskSucceeded):
@@ -211,16 +218,17 @@ def _exceed(walk: Walk, message: str, cause: Event | None) -> Decision:
     return end_failed(walk, make_error(walk, "LIMIT_EXCEEDED", message))
 
 
-def _answer_timer(walk: Walk, visit: int) -> Decision:
+def _answer_timer(walk: Walk, event: TimerFired) -> Decision:
     """A time that the scope waited for has come."""
-    if visit != walk.visit:
+    if event.visit != walk.visit:
         return Ignored(reason="the timer belongs to an earlier visit")
     waiting = walk.before.waiting
     if isinstance(waiting, OnUnwind):
         return go_on_undoing(walk, waiting)
     if isinstance(waiting, OnFinally):
         return miss_finally(walk, waiting)
-    return walk.current.time_came(walk, waiting) if walk.state else NO_TIME
+    state = walk.current if walk.state else None
+    return state.time_came(walk, waiting, event) if isinstance(state, ActiveState) else NO_TIME
 
 
 def _passed(deadline: datetime | None, now: datetime) -> bool:

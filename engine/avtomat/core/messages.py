@@ -14,7 +14,7 @@ from enum import StrEnum
 from avtomat.core.formula import Json, SecretRef
 from avtomat.core.model import Error, Head, Ref, Status
 from avtomat.core.program import Requirements
-from avtomat.core.scope import Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, Around, Scope
 from avtomat.core.value import value
 from avtomat.core.waiting import TaskLimits
 
@@ -61,7 +61,7 @@ class View:
 
     head: Head
     scope: Scope
-    around: Around = field(default_factory=Around)
+    around: Around = NOTHING_AROUND
     values: Mapping[str, Json] = field(default_factory=dict)
     undos: tuple[Undo, ...] = ()
     undo_seq: int = 0
@@ -136,9 +136,13 @@ not known which one the worker holds: `decide` needs the number.
 
 @value
 class TimerFired:
-    """The time that the visit waited for has come."""
+    """The time that the visit waited for has come. Of a block whose own timeout passed, `failed` and `failures` are as
+    in JoinDecided: what had failed by then, where the state reads it.
+    """
 
     visit: int
+    failed: int = 0
+    failures: Sequence[tuple[int, Mapping[str, Json]]] = ()
 
 
 @value
@@ -207,6 +211,18 @@ class SizeExceeded:
 
     message: str
     event: Event | None = None
+
+
+@value
+class LateSuccess:
+    """A worker did the work of an attempt whose scope had gone on without it, or was closed: its job is closing, its
+    branch lost a join, an operator entered the state anew. `left` is that scope as it was, `place` the path of the
+    state in which it stood.
+    """
+
+    answer: TaskSucceeded
+    left: View
+    place: str = ""
 
 
 @value
@@ -286,6 +302,7 @@ Event = (
     | JoinDecided
     | SignalReceived
     | ApprovalDecided
+    | LateSuccess
     | SizeExceeded
     | CancelRequested
     | UnwindReady
@@ -296,13 +313,14 @@ Event = (
 @value
 class DispatchTask:
     """Offer attempt `attempt` of this visit to workers, not before a time; `body` None: the body of the attempt
-    before.
+    before. `undoable`: a success of it would note an undo.
     """
 
     attempt: int
     limits: TaskLimits
     not_before: datetime | None = None
     body: TaskBody | None = None
+    undoable: bool = False
 
 
 @value

@@ -1,6 +1,7 @@
 """Hold a compiled blueprint: machines of states, with compiled expressions in their places.
 
-The states themselves, one class for each kind, are in `core/kinds/`; here stands what several kinds have in common.
+The states themselves, one class for each kind, are in `core/kinds/`; here stands what several kinds have in common, and
+what each of them says of itself. What they do stands there alone.
 
 A Program is what the compiler made of one blueprint, and all that `decide` knows of it. It is immutable and may be
 shared by any number of jobs. Machines are kept flat by their address: "" is the root, `tell.mail` the body of the
@@ -9,19 +10,16 @@ branch `mail` of the state `tell`, `pack` the body of the foreach `pack`, and so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import ClassVar, Final
 
 from avtomat.core.defaults import Defaults
 from avtomat.core.formula import Check, Formula, Json, Template
 from avtomat.core.hooks import Hook
 from avtomat.core.value import value
-
-if TYPE_CHECKING:
-    from avtomat.core.kinds.state import State
 
 FINALLY = "(finally)"
 """The address of the machine that runs at every end of the job."""
@@ -34,6 +32,9 @@ END = "end"
 
 ANY = "ANY"
 """In `errors`: every code that can be retried or caught."""
+
+Part = Formula | Template
+"""Something that is evaluated."""
 
 Amount = timedelta | Template
 """A duration: written out, or rendered to a text in the language's form (`30s`)."""
@@ -81,6 +82,10 @@ class Timeouts:
     attempt: Amount | None = None
     heartbeat: Amount | None = None
     total: Amount | None = None
+
+
+NO_TIMEOUTS: Final = Timeouts()
+"""Those of most tasks."""
 
 
 Sets = tuple[tuple[str, Template], ...]
@@ -143,8 +148,56 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
+
+
+@value
+class State:
+    """One state of a machine. `name` is its name there.
+
+    What is particular to a kind stands in its class and nowhere else. The checker of reads and the tests of blueprints
+    ask through the methods below, so that none of them knows which kinds there are; the machine asks those of
+    `kinds.state`.
+    """
+
+    KEY: ClassVar[str] = ""
+    """The key of the language that makes a state one of this kind; empty for a state that only sets data."""
+
+    CROSSED: ClassVar[bool] = False
+    """Whether a decision may enter it and go on at once, though nothing failed."""
+
+    HAS_OUTPUT: ClassVar[bool] = True
+    """Whether it leaves an output of its own in `outputs`."""
+
+    name: str
+    transitions: tuple[Transition, ...] = ()
+    sets: Sets = ()
+    catch: tuple[CatchArm, ...] = ()
+
+    def parts(self) -> Iterator[Part]:
+        """What is evaluated for this kind alone: not its arms and `set`."""
+        return iter(())
+
+    def bodies(self, address: str) -> Sequence[tuple[str, str]]:
+        """The machines inside it, by the name of the branch ("" where there is one alone); `address` is its own."""
+        del address
+        return ()
+
+    @property
+    def policies(self) -> tuple[RetryPolicy, ...]:
+        """When it is tried again; none for kinds that are tried once."""
+        return ()
+
+    @property
+    def undo(self) -> Compensation | None:
+        """What undoes it, if anything does."""
+        return None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the secrets that its task may be given."""
+        return frozenset()
 
 
 @value

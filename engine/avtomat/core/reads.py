@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from avtomat.core.kinds.state import Part, State, only_parts, parts_of
-from avtomat.core.program import RESULT, CatchArm, Program, Sets, Transition
+from avtomat.core.kinds.state import only_parts, parts_of
+from avtomat.core.program import RESULT, CatchArm, Part, Program, Sets, State, Transition
 from avtomat.core.scope import Scope
 from avtomat.core.waiting import OnUndo
 

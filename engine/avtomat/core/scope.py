@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
+from typing import Final
 
 from avtomat.core.formula import Json
 from avtomat.core.model import Error, Ref
@@ -64,3 +65,7 @@ class Around:
     names: Mapping[str, Json] = field(default_factory=dict)
     error: Error | None = None
     ending: Mapping[str, Json] | None = None
+
+
+NOTHING_AROUND: Final = Around()
+"""What is around the root."""

@@ -7,8 +7,8 @@ from typing import assert_never
 
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error
-from avtomat.core.program import Timeouts
-from avtomat.core.waiting import OnTask, OnUndo, TaskLimits
+from avtomat.core.program import NO_TIMEOUTS, Timeouts
+from avtomat.core.waiting import NO_LIMITS, OnTask, OnUndo, TaskLimits
 from avtomat.core.walk import Names, Walk
 
 _TIMEOUTS = {
@@ -33,6 +33,8 @@ def returned_again(waiting: OnTask | OnUndo) -> OnTask | OnUndo | None:
 
 def task_limits(walk: Walk, timeouts: Timeouts, names: Names) -> TaskLimits:
     """The times of this visit; the total one begins now. Raises AuthorError for one of which nothing is left."""
+    if timeouts is NO_TIMEOUTS:
+        return NO_LIMITS
     total = walk.render_timeout(timeouts.total, names)
     return TaskLimits(
         queue=walk.render_timeout(timeouts.queue, names, code="NO_WORKER"),

@@ -11,8 +11,8 @@ from functools import lru_cache
 TIMES_WRITTEN_MAX = 1_024
 """Times are written again and again: the same for a job's beginning, its change and its end."""
 
-_MS_MAX = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?", re.ASCII)
@@ -36,8 +36,8 @@ def format_time(moment: datetime) -> str:
 
 
 def to_ms(time: datetime) -> int:
-    """Milliseconds since the epoch, rounded down; those at the end of the year 9999 have no finer float."""
-    return min(int(time.timestamp() * 1000 // 1), _MS_MAX)
+    """Milliseconds since the epoch, rounded down."""
+    return (time - _EPOCH) // _MS
 
 
 def from_ms(ms: int) -> datetime:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from avtomat.core.amounts import AuthorError
 from avtomat.core.finishing import end_root
@@ -34,14 +33,11 @@ from avtomat.core.messages import (
     Undo,
 )
 from avtomat.core.model import Error, Status
-from avtomat.core.program import Compensation
+from avtomat.core.program import Compensation, State
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, task_limits
 from avtomat.core.waiting import OnUndo, OnUnwind, TaskLimits
 from avtomat.core.walk import Names, Walk
-
-if TYPE_CHECKING:
-    from avtomat.core.kinds.state import State
 
 
 def note_attempt(walk: Walk, state: State) -> None:

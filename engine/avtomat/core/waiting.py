@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from avtomat.core.awaited import Awaited, time_as_ms, time_from_ms
 from avtomat.core.awaited_decision import OnApproval
@@ -29,6 +29,8 @@ class TaskLimits:
 
     def as_json(self) -> dict[str, int]:
         """The limits that there are, in milliseconds."""
+        if self is NO_LIMITS:
+            return {}
         limits = {
             "queue": span_ms(self.queue),
             "timeout": span_ms(self.attempt),
@@ -46,6 +48,10 @@ class TaskLimits:
             heartbeat=_span(record, "heartbeat"),
             total_at=from_ms(record["total_at"]) if "total_at" in record else None,
         )
+
+
+NO_LIMITS: Final = TaskLimits()
+"""Those of most tasks."""
 
 
 @value
@@ -170,7 +176,7 @@ class OnFork(Awaited):
 class OnRetry(Awaited):
     """A block failed and is begun again at `until`, as attempt `attempt`, if its `deadline` is not before.
 
-    `taken` is as in `OnTask`.
+    `taken` is as in `OnTask`; `total`, of a block that reads failures, is how many bodies the attempt before had.
     """
 
     FOR = "retry"
@@ -180,10 +186,12 @@ class OnRetry(Awaited):
     attempt: int
     deadline: datetime | None = None
     taken: tuple[int, ...] = ()
+    total: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """See `Awaited`."""
         place = {"for": "retry", "until": to_ms(self.until), "attempt": self.attempt}
+        place |= {"total": self.total} if self.total else {}
         return {**place, "deadline": time_as_ms(self.deadline), **_taken_as_json(self.taken)}
 
     @classmethod
@@ -193,6 +201,7 @@ class OnRetry(Awaited):
             until=from_ms(record["until"]),
             attempt=record["attempt"],
             deadline=time_from_ms(record["deadline"]),
+            total=record.get("total", 0),
             **_taken_from_json(record),
         )
 

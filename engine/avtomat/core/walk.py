@@ -9,23 +9,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from avtomat.core.amounts import AuthorError, kind_of_value
 from avtomat.core.duration import parse_span
 from avtomat.core.formula import STEPS_A_DECISION_MAX, Environment, Failure, Formula, Json, Meter, Rendered, Template
 from avtomat.core.messages import Change, DispatchTask, ForkScopes, ScopeEnded, Undo, View
 from avtomat.core.model import Error, Head, Ref, Status
-from avtomat.core.program import RESULT, Amount, Machine, Program, Sets
+from avtomat.core.program import RESULT, Amount, Machine, Program, Sets, State
 from avtomat.core.scope import ROOT, Scope
 from avtomat.core.timestamp import format_time, parse_time, time_hint
 from avtomat.core.waiting import OnFinally, OnFork, OnUnwind, Waiting
 
-if TYPE_CHECKING:
-    from avtomat.core.kinds.state import State
-
 Names = Mapping[str, Json]
 """What expressions see, by name."""
+
+_HAS_FORK = (OnFork, OnFinally)
 
 Snapshot = tuple[Mapping[str, Json], Mapping[str, Json | Ref], Error | None]
 
@@ -64,7 +62,6 @@ class Walk:
         self._leaves_unloaded = False
         self._evaluations = 0
         self._meter = Meter()
-        self._seed = f"{self.head.job} {scope.path} {scope.version}"
         self._job: Json = None
         self._names: dict[str, Json] | None = None
 
@@ -258,7 +255,7 @@ class Walk:
         return Environment(
             names=names,
             now=self.now,
-            seed=self._seed,
+            seed=f"{self.head.job} {self.before.path} {self.before.version}",
             number=self._evaluations,
             meter=self._meter,
             items_max=self.program.limits.items,
@@ -360,7 +357,7 @@ class Walk:
     def _left(self, waiting: Waiting) -> tuple[int, ...]:
         """The forks that end with this decision: those it closed, and the one that the scope waits for no longer."""
         before = self.before.waiting
-        if not isinstance(before, OnFork | OnFinally) or before is waiting or self.joined:
+        if not isinstance(before, _HAS_FORK) or before is waiting or self.joined:
             return self.close
         return self.close if before.number in self.close else (*self.close, before.number)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
-from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
-from avtomat.core.program import ANY, FINALLY, CatchArm, Machine, Program, Transition
+from avtomat.core.program import ANY, FINALLY, CatchArm, Machine, Program, State, Transition
 from avtomat.core.value import value
 
 LABEL_CHARACTERS_MAX = 40

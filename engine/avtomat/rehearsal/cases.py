@@ -25,8 +25,8 @@ class Answer:
     """
 
     span: Span
-    when: Condition | None = None
     body: Mapping[str, Json]
+    when: Condition | None = None
     server: Mapping[str, Json] | None = None
     takes_ms: int = 0
     silent: bool = False
@@ -93,16 +93,16 @@ class Case:
     """
 
     name: Name
-    now: datetime = NOW
     input: Json
     input_span: Span
     hook: SentRequest | None = None
     config: Mapping[str, Json]
     secrets: Mapping[str, str]
     layers: tuple[Mapping[str, Answers], ...]
+    expect: MappingNode | None
+    now: datetime = NOW
     signals: tuple[SentSignal, ...] = ()
     approvals: tuple[Mapping[str, Decisions], ...] = ({}, {})
-    expect: MappingNode | None
 
 
 @value

@@ -35,10 +35,10 @@ class Outcome:
     """What came of a case, in the words of `expect`."""
 
     status: str
+    data: Mapping[str, Json]
     path: Sequence[str] = ()
     result: Json = None
     error: Mapping[str, Json] | None = None
-    data: Mapping[str, Json]
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
     final: Sequence[str] = ()

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from avtomat.core.formula import Environment, Failure, Formula, Json
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
-from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error
-from avtomat.core.program import CatchArm, Machine, Program, RetryPolicy, Transition
+from avtomat.core.program import CatchArm, Machine, Program, RetryPolicy, State, Transition
 from avtomat.core.retry import policy_for
 from avtomat.core.taskwork import error_of_attempt
 

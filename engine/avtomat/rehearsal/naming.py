@@ -15,9 +15,8 @@ from avtomat.core.kinds.approvals import ApprovalState
 from avtomat.core.kinds.blocks import ForeachState, ParallelState
 from avtomat.core.kinds.calls import CALL, CallState, RequestTemplate
 from avtomat.core.kinds.signals import SignalState
-from avtomat.core.kinds.state import State
 from avtomat.core.kinds.task import TaskState
-from avtomat.core.program import FINALLY, Program
+from avtomat.core.program import FINALLY, Program, State
 from avtomat.core.value import value
 from avtomat.rehearsal.script import called
 

@@ -75,13 +75,13 @@ class Played:
     of decisions. `stopped` says why it did not come to its end; `refused` why there is no job at all.
     """
 
+    join_errors: Mapping[tuple[str, int], str]
     row: JobRow | None = None
     entries: Sequence[Mapping[str, Json]] = ()
     tasks: Sequence[Task] = ()
     compensated: Sequence[str] = ()
     unused_signals: Mapping[int, str] = field(default_factory=dict)
     unused_decisions: Sequence[Unused] = ()
-    join_errors: Mapping[tuple[str, int], str]
     stopped: CaseStopped | None = None
     refused: RequestRefused | None = None
 
@@ -116,7 +116,7 @@ class _Stage:
         self._scopes = Scopes(store, self._programs, kept)
         self._executor = Executor(store, self._scopes, Waiters())
         self._executor.listen(Listeners(revoked=self._cancel, due_at=lambda _: None))
-        self._timers = Timers(store, self._executor)
+        self._timers = Timers(store, self._executor, self._scopes)
         self._vault = Secrets({name: InlineSecret(text=text) for name, text in case.secrets.items()}, environ={})
         self._ready: list[str] = []
         self._working: dict[str, _Work] = {}

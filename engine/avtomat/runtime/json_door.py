@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
+from itertools import chain, compress
 from typing import Final
 
 import orjson
@@ -38,7 +39,6 @@ _SUSPICIOUS: Final = -1
 _EDGE: Final = 2.0**63
 _FEW: Final = 16
 _TEXTS: Final = frozenset({str, bool, type(None)})
-_CONTAINERS: Final = frozenset({dict, list})
 
 
 def read_json(raw: bytes) -> Json:
@@ -102,6 +102,13 @@ def _count_keys(value: Json) -> int:
         if depth > DEPTH_MAX:
             raise _too_deep()
         below: list[Json] = []
+        if len(level) > _FEW:  # one look at the items of all is quicker than a look into each
+            maps = [container for container in level if type(container) is dict]
+            lists = [container for container in level if type(container) is list] if len(maps) < len(level) else []
+            merged = list(chain.from_iterable(map(dict.values, maps)))
+            keys += len(merged)
+            merged.extend(chain.from_iterable(lists))
+            level = [merged]
         for container in level:
             items = container
             if type(container) is dict:
@@ -130,18 +137,17 @@ def _look_at_each(items: Iterable[Json], below: list[Json]) -> bool:
 
 
 def _look_at_all(items: Collection[Json], below: list[Json]) -> bool:
-    """The same for many items, which mostly are of one kind."""
-    kinds = set(map(type, items))
-    if kinds <= _TEXTS:
-        return True
-    if len(kinds) == 1 and kinds <= _CONTAINERS:
-        below.extend(items)
-        return True
-    if kinds == {int}:
-        return bool(min(items) > INTEGER_MIN and max(items) <= INTEGER_MAX)
-    if kinds == {float}:
-        return bool(min(items) > -_EDGE and max(items) < _EDGE)
-    return _look_at_each(items, below)
+    """The same for many items, which mostly are of few kinds."""
+    are_plain = True
+    for kind in set(map(type, items)) - _TEXTS:
+        of_kind = list(compress(items, map(kind.__instancecheck__, items)))
+        if kind is int:
+            are_plain = are_plain and min(of_kind) > INTEGER_MIN and max(of_kind) <= INTEGER_MAX
+        elif kind is float:
+            are_plain = are_plain and min(of_kind) > -_EDGE and max(of_kind) < _EDGE
+        else:
+            below += of_kind
+    return are_plain
 
 
 def _is_plain(value: Json) -> bool:

@@ -37,7 +37,7 @@ class Tally:
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered, or the question what became of a cause that changes nothing."""
-        word = outcome.value
+        word: str = outcome
         asked = only_asks(version)
         self.decisions += not asked
         moved = outcome is Outcome.MOVED

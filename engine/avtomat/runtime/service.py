@@ -98,7 +98,7 @@ class Service:
         self.explainer = Explainer(
             self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
         )
-        timers = Timers(self.store, self._executor)
+        timers = Timers(self.store, self._executor, self._scopes)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
         self._reloader = self._make_reloader()

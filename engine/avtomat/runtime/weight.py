@@ -14,6 +14,9 @@ KEY_BYTES: Final = 176
 
 CHARACTER_BYTES_MAX: Final = 4
 
+BYTES_A_BYTE_MAX: Final = 64
+"""No JSON text weighs more for each of its bytes: the heaviest is full of empty lists."""
+
 
 def weight_of(text: bytes) -> int:
     """Bytes that the value of the text takes, rather too many: what stands in texts is counted as if it stood outside.

@@ -60,15 +60,16 @@ class JobRoutes:
         submitting = self._clients.submit(asked, wait_s, request.let_go)
         del asked, body  # so that who waits holds neither
         accepted = await submitting
-        answer = await self._answer(accepted, whole="wait" in query)
+        if "wait" in query:
+            answer = await self._whole(accepted)
+        else:
+            answer = json_answer(accepted_as_json(accepted), status=202)
         answer.set("Location", f"{JOBS}/{accepted.job_id}")
         if not accepted.fresh:
             answer.set("Idempotency-Replayed", "true")
         return answer
 
-    async def _answer(self, accepted: Accepted, *, whole: bool) -> Answer:
-        if not whole:
-            return json_answer(accepted_as_json(accepted), status=202)
+    async def _whole(self, accepted: Accepted) -> Answer:
         if accepted.ended is not None:
             return json_answer({"job_id": accepted.job_id, **accepted.ended})
         job = await self._clients.job(accepted.job_id, None)

@@ -53,6 +53,11 @@ def read_submission(
     body_hash = "" if key is None else _hash(blueprint, body)
     if whole and not body.keys() & _FIELDS:
         body = {"input": body}
+    if len(body) == 1 and "input" in body:  # as most clients send it
+        given = body["input"]
+        return Submission(
+            blueprint=blueprint, input=given, client=client, labels=labels, key=key, body_hash=body_hash, trace=trace
+        )
     _refuse_unknown(body, pointer)
     return Submission(
         blueprint=blueprint,

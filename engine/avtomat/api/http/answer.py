@@ -46,12 +46,13 @@ class Answer:
     """An answer: `body` of a content type, headers that others share, and further ones that were `set`."""
 
     __slots__ = (
+        "_by_aiohttp",
         "_compressed",
         "_content_type",
         "_further",
+        "_is_written",
         "_request",
         "_shared",
-        "_written",
         "body",
         "keep_alive",
         "status",
@@ -65,7 +66,8 @@ class Answer:
         self._shared = shared
         self._further: dict[str, str] = {}
         self._compressed = False
-        self._written: web.Response | bool = False
+        self._is_written = False
+        self._by_aiohttp: web.Response | None = None
         self._request: web.BaseRequest | None = None
 
     def set(self, name: str, value: str) -> None:
@@ -82,30 +84,32 @@ class Answer:
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """aiohttp's call, and that of a handler that wants to know whether it could be written; once is enough."""
-        if self._written:
+        if self._is_written:
             return
         version, is_long = request.version, len(self.body) > WHOLE_BYTES_MAX
         if is_long or self._compressed or request.method == "HEAD" or version[0] != 1 or version[1] != 1:
             self._request = request
-            self._written = await self._write_by_aiohttp(request)
+            self._by_aiohttp = await self._write_by_aiohttp(request)
+            self._is_written = True
             return
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ClientConnectionResetError("Cannot write to closing transport")
         self.keep_alive = request.keep_alive
-        self._written = True
+        self._is_written = True
         transport.write(self._head().encode("latin-1") + self.body)
         if transport.get_write_buffer_size() > WHOLE_BYTES_MAX:  # a client that asks and does not read
             await _read_in_time(transport, request.writer.drain())
 
     async def write_eof(self) -> None:
         """aiohttp's call, after `prepare`."""
-        if isinstance(self._written, web.Response):
+        written = self._by_aiohttp
+        if written is not None:
             transport = None if self._request is None else self._request.transport
             if transport is None:
                 raise ClientConnectionResetError("Cannot write to closing transport")
-            await _read_in_time(transport, self._written.write_eof())
-            self.keep_alive = bool(self._written.keep_alive)
+            await _read_in_time(transport, written.write_eof())
+            self.keep_alive = bool(written.keep_alive)
 
     def _head(self) -> str:
         if self.status in _BODILESS:
@@ -113,7 +117,7 @@ class Answer:
         else:
             about_body = f"Content-Type: {self._content_type}\r\nContent-Length: {len(self.body)}\r\n"
         connection = "" if self.keep_alive else "Connection: close\r\n"
-        further = "".join([f"{name}: {value}\r\n" for name, value in self._further.items()])
+        further = "".join([f"{name}: {value}\r\n" for name, value in self._further.items()]) if self._further else ""
         return (
             f"HTTP/1.1 {self.status} {_REASONS[self.status]}\r\n"
             f"{about_body}{self._shared.lines}{further}Date: {_date()}\r\n{connection}\r\n"

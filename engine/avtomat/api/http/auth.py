@@ -9,7 +9,7 @@ When only one door has a token, the other one is shut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -30,6 +30,7 @@ TOKENS_KNOWN_MAX: Final = 256
 """Digests of so many tokens are kept: the same few come with each request."""
 
 _BEARER: Final = "bearer"
+_NOTHING: Final[Sequence[str]] = ()
 _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -97,6 +98,7 @@ class TokenGuard:
         self._own = b"" if token is None else _digest(token)
         self._find = find
         self._headers = tuple(headers)
+        self._names = ("Authorization", *self._headers)
         self._wrong_status = wrong_status
 
     def admit(self, request: web.BaseRequest) -> Caller:
@@ -115,19 +117,18 @@ class TokenGuard:
         raise RequestRefused("the token is wrong", status=self._wrong_status, code="auth.wrong")
 
     def _token_of(self, request: web.BaseRequest) -> str | None:
-        headers = request.headers
-        for name in ("Authorization", *self._headers):
-            if len(headers.getall(name, ())) > 1:
+        headers, first, said = request.headers, "", ""
+        for name in self._names:
+            given = headers.getall(name, _NOTHING)
+            if len(given) > 1:
                 text = f"the header {name} is given more than once"
                 raise RequestRefused(text, status=400, code="auth.repeated")
-        said = headers.get("Authorization")
-        if said is not None:
+            if given and not first:
+                first, said = name, given[0]
+        if first == "Authorization":
             scheme, _, token = said.partition(" ")
             return token.strip() if scheme.lower() == _BEARER else None
-        for name in self._headers:
-            if (given := headers.get(name)) is not None:
-                return given
-        return None
+        return said if first else None
 
 
 class LocalGuard:

@@ -20,7 +20,7 @@ from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused
 from avtomat.runtime.byte_budget import ByteBudget
 from avtomat.runtime.json_door import read_json
-from avtomat.runtime.weight import weight_of
+from avtomat.runtime.weight import BYTES_A_BYTE_MAX, weight_of
 
 BODY_DEADLINE_S: Final = 30.0
 """How long a client may take to send its body."""
@@ -39,6 +39,9 @@ BODIES: Final = ByteBudget(64_000_000, wait_s=BUSY_WAIT_S)
 
 VALUES: Final = ByteBudget(256_000_000, wait_s=BUSY_WAIT_S)
 """For the values of all bodies but light ones, as their texts weigh."""
+
+UNWEIGHED_PART: Final = 4
+"""As long as no more than a fourth of that is claimed, values are not weighed."""
 
 _JSON: Final = "application/json"
 
@@ -72,11 +75,19 @@ async def value_of(request: Request, raw: bytes) -> Json:
     if len(raw) <= LIGHT_BYTES and not of_body:
         return read_json(raw)
     if len(raw) > LIGHT_BYTES:
-        request.hold(await VALUES.claim(weight_of(raw)))
+        request.hold(await VALUES.claim(room_for(raw)))
     value = await decode(raw)
     for claim in of_body:
         claim.release()
     return value
+
+
+def room_for(raw: bytes) -> int:
+    """What the value may take: its weight, but while there is plenty of room the most that a text of this length can
+    weigh, because that costs nothing to find out.
+    """
+    most = len(raw) * BYTES_A_BYTE_MAX
+    return most if VALUES.bytes_claimed + most <= VALUES.bytes_max // UNWEIGHED_PART else weight_of(raw)
 
 
 async def decode(raw: bytes) -> Json:

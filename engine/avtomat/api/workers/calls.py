@@ -68,12 +68,12 @@ class WorkerRoutes:
 
     async def poll(self, request: Request) -> Answer:
         """Hand out tasks: one as a map, or with `max` a list; 204 when there are none."""
-        query = query_of(request)
+        query, entry = query_of(request), request.caller.worker
         holding = query.get("holding")
         asked = Poll(
             worker=worker_of(request),
             kinds=_names(query.get("available_skills", "")),
-            may_do=None if (entry := request.caller.worker) is None else entry.may_do,
+            may_do=None if entry is None else entry.may_do,
             timeout_s=seconds(
                 query, "timeout", default=POLL_TIMEOUT_DEFAULT_S, most=self._poll_timeout_max_s, cut=True
             ),
@@ -82,7 +82,8 @@ class WorkerRoutes:
             hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
             holding=None if holding is None else frozenset(_names(holding)),
         )
-        refuse_kinds(request.caller, asked.kinds)
+        if entry is not None:
+            refuse_kinds(request.caller, asked.kinds)
         try:
             tasks = await self._dispatcher.poll(asked, lambda: _is_gone(request))
         except StoreError as away:

@@ -19,7 +19,6 @@ from avtomat.api.workers.messages import read_event
 from avtomat.api.workers.socket_budget import SocketBudget
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
-from avtomat.runtime.weight import weight_of
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.settings import Settings
 
@@ -97,7 +96,7 @@ class SocketRoute:
                 log.warning("a worker's event is lost, the store is away: %s", away)
 
     async def _take(self, raw: bytes, request: Request) -> None:
-        claim = None if len(raw) <= bodies.LIGHT_BYTES else await bodies.VALUES.claim(weight_of(raw))
+        claim = None if len(raw) <= bodies.LIGHT_BYTES else await bodies.VALUES.claim(bodies.room_for(raw))
         try:
             event = read_event(await bodies.decode(raw))
             refuse_other_worker(request.caller, event["worker_id"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from avtomat.blueprint.parts import Parts
 from avtomat.blueprint.spec import StateSpec
 from avtomat.blueprint.yaml.nodes import Node
-from avtomat.core.kinds.state import State
+from avtomat.core.program import State
 from avtomat.core.value import value
 
 

@@ -49,6 +49,9 @@ _Leaf = _Constant | Expression | Text
 _Piece = _Leaf | _Map | _List
 
 
+_COMPOSITES = (str, list, dict)
+
+
 class _RenderError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -231,8 +234,11 @@ class _Render:
             case Text():
                 return self._text(piece, pointer)
             case _Map(items=items):
-                produced = ((key, self.produce(each, pointer + step)) for key, step, each in items)
-                return {key: value for key, value in produced if value is not OMIT}
+                made: dict[str, Json] = {}
+                for key, step, each in items:
+                    if (found := self.produce(each, pointer + step)) is not OMIT:
+                        made[key] = found
+                return made
             case _List(items=pieces):
                 return list(self._items(pieces, pointer))
 
@@ -252,7 +258,7 @@ class _Render:
         found = expression.attempt(self.frame, omittable=True)
         if isinstance(found, Failure):
             raise _RenderError(found)
-        if isinstance(found, str | list | dict):
+        if isinstance(found, _COMPOSITES):
             self._weigh(found)
         return found
 

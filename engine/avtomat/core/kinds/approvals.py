@@ -16,9 +16,9 @@ from avtomat.core.awaited_decision import OnApproval
 from avtomat.core.defaults import Defaults
 from avtomat.core.flow import fail, go_on, leave, make_error
 from avtomat.core.formula import Check, Json, Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import ApprovalDecided, Decision, Ignored
-from avtomat.core.program import Amount
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
+from avtomat.core.messages import ApprovalDecided, Decision, Ignored, TimerFired
+from avtomat.core.program import Amount, Part
 from avtomat.core.value import value
 from avtomat.core.waiting import Waiting
 from avtomat.core.walk import Names, Walk
@@ -33,7 +33,7 @@ CHOICES = ("approve", "reject")
 
 
 @value
-class ApprovalState(State):
+class ApprovalState(ActiveState):
     """Asks `approval` of `assignees`; its status is one of `choices`, its output who chose what, and their form.
 
     `form_schema` is the author's JSON Schema, for pages; `form` checks by it, `form_defaults` are those that it names.
@@ -68,8 +68,9 @@ class ApprovalState(State):
             )
         )
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """Nobody decided in time, or it is time to remind."""
+        del event
         if not isinstance(waiting, OnApproval):
             return NO_TIME
         deadline = waiting.deadline

@@ -14,10 +14,10 @@ from datetime import datetime
 from avtomat.core.amounts import AuthorError, as_count
 from avtomat.core.flow import fail, go_on, leave, make_error
 from avtomat.core.formula import Json, Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import Change, Decision, ForkScopes, Ignored, JoinDecided
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
+from avtomat.core.messages import Change, Decision, ForkScopes, Ignored, JoinDecided, TimerFired
 from avtomat.core.model import Error, Ref
-from avtomat.core.program import Amount, Count, RetryPolicy
+from avtomat.core.program import Amount, Count, Part, RetryPolicy
 from avtomat.core.retry import try_after
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFork, OnRetry, Waiting
@@ -40,7 +40,7 @@ class Join:
 
 
 @value
-class BlockState(State):
+class BlockState(ActiveState):
     """Runs bodies below it and goes on when they are joined. `timeout` is that of the visit with all its attempts."""
 
     CROSSED = True  # a block without anything to do is left at once
@@ -67,7 +67,7 @@ class BlockState(State):
         """How `failures` name a body."""
         return {"index": index}
 
-    def names_of(self, event: JoinDecided) -> Names:
+    def names_of(self, event: JoinDecided | TimerFired) -> Names:
         """What its arms see beside its output: how many bodies failed, and with what."""
         failures = [{**self.name_of(index), "error": error} for index, error in event.failures]
         return {"failures": failures, "failed": event.failed}
@@ -84,11 +84,12 @@ class BlockState(State):
         deadline = None if span is None else walk.now + span
         return self._fork(walk, OnRetry(until=walk.now, attempt=1, deadline=deadline))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """The block took too long, or its next attempt is due."""
         walk.beside = NO_FAILURES
         match waiting:
             case OnFork(deadline=deadline) | OnRetry(deadline=deadline) if _passed(deadline, walk.now):
+                walk.beside = self.names_of(event)
                 error = make_error(walk, "TIMEOUT_ERROR", "the block took longer than its timeout")
                 return go_on(walk, fail(walk, error))
             case OnRetry():
@@ -265,7 +266,10 @@ def _retry_or_fail(walk: Walk, block: BlockState, waiting: OnFork, error: Error)
     if again is None:
         return go_on(walk, fail(walk, error))
     until, attempt = walk.now + again.delay, waiting.attempt + 1
-    return walk.wait_for(OnRetry(until=until, attempt=attempt, deadline=waiting.deadline, taken=again.taken))
+    total = waiting.total if block.reads_failures else 0
+    return walk.wait_for(
+        OnRetry(until=until, attempt=attempt, deadline=waiting.deadline, taken=again.taken, total=total)
+    )
 
 
 def _need(walk: Walk, join: Join, total: int, names: Names) -> int:

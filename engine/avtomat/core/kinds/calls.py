@@ -39,9 +39,9 @@ class RequestTemplate:
     """
 
     method: str
+    parts: Mapping[str, Template]
     origin: str | None = None
     accept: tuple[int, ...] = ()
-    parts: Mapping[str, Template]
 
     @property
     def reads(self) -> frozenset[tuple[str, ...]]:

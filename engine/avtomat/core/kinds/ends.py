@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from avtomat.core.flow import code_of_failure, end_badly, end_well, make_error
 from avtomat.core.formula import Template
-from avtomat.core.kinds.state import Part, State, Step, parts_of
+from avtomat.core.kinds.state import ActiveState, Step, parts_of
+from avtomat.core.program import Part
 from avtomat.core.value import value
 from avtomat.core.walk import Walk
 
 
 @value
-class SucceedState(State):
+class SucceedState(ActiveState):
     """Ends its machine with a result."""
 
     KEY = "succeed"
@@ -30,7 +31,7 @@ class SucceedState(State):
 
 
 @value
-class FailState(State):
+class FailState(ActiveState):
     """Ends its machine as failed; without `code` it fails again with the error that was caught last."""
 
     KEY = "fail"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from avtomat.core.flow import leave
-from avtomat.core.kinds.state import State, Step
+from avtomat.core.kinds.state import ActiveState, Step
 from avtomat.core.value import value
 from avtomat.core.walk import Walk
 
 
 @value
-class PassState(State):
+class PassState(ActiveState):
     """Sets data and chooses; has no output."""
 
     CROSSED = True

@@ -11,9 +11,9 @@ from datetime import timedelta
 from avtomat.core.amounts import AuthorError
 from avtomat.core.flow import contract_error, fail, go_on, leave, make_error
 from avtomat.core.formula import Check, Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import Decision, Ignored, SignalReceived
-from avtomat.core.program import Amount
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
+from avtomat.core.messages import Decision, Ignored, SignalReceived, TimerFired
+from avtomat.core.program import Amount, Part
 from avtomat.core.value import value
 from avtomat.core.waiting import OnSignal, Waiting
 from avtomat.core.walk import Names, Walk
@@ -23,7 +23,7 @@ _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @value
-class SignalState(State):
+class SignalState(ActiveState):
     """Waits for a signal with this name and key; its output is the payload.
 
     `address` is where the store keeps signals of this name for waiters with this `expects`: the name itself, unless
@@ -46,8 +46,9 @@ class SignalState(State):
         deadline = None if span is None else walk.now + max(span, timedelta())
         return walk.wait_for(OnSignal(address=self.address, key=key, deadline=deadline))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """No signal came in time."""
+        del event
         if not isinstance(waiting, OnSignal):
             return NO_TIME
         text = f"no signal {self.signal} came within the timeout"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import replace
 
 from avtomat.core.flow import contract_error, fail, go_on, leave
 from avtomat.core.formula import Check, Json, Template
-from avtomat.core.kinds.state import Part, State, Step, parts_of, parts_of_times
+from avtomat.core.kinds.state import ActiveState, Step, parts_of, parts_of_times
 from avtomat.core.messages import (
     AttemptReturned,
     Change,
     Decision,
     DispatchTask,
     Ignored,
+    LateSuccess,
     LeaseLost,
     Limit,
     TaskBody,
@@ -22,17 +23,17 @@ from avtomat.core.messages import (
     TaskTimedOut,
 )
 from avtomat.core.model import Error
-from avtomat.core.program import Compensation, Requirements, RetryPolicy, Timeouts
+from avtomat.core.program import NO_TIMEOUTS, Compensation, Part, Requirements, RetryPolicy, Timeouts
 from avtomat.core.retry import try_after
 from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
 from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
 from avtomat.core.value import value
-from avtomat.core.waiting import OnTask, OnUndo
+from avtomat.core.waiting import OnFinally, OnTask, OnUndo
 from avtomat.core.walk import Walk
 
 
 @value
-class TaskState(State):
+class TaskState(ActiveState):
     """Asks workers for one piece of work. `priority` None is the job's.
 
     `retry` is a list of policies of which the first that names the error counts; empty means that it is tried once.
@@ -45,7 +46,7 @@ class TaskState(State):
     params: Template
     requirements: Requirements | None = None
     priority: int | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
     expects: Check | None = None
     compensate: Compensation | None = None
@@ -65,7 +66,13 @@ class TaskState(State):
             requirements=self.requirements,
             priority=walk.head.priority if self.priority is None else self.priority,
         )
-        return walk.wait_for(OnTask(attempt=1, limits=limits), DispatchTask(attempt=1, limits=limits, body=body))
+        order = DispatchTask(attempt=1, limits=limits, body=body, undoable=self.is_undoable)
+        return walk.wait_for(OnTask(attempt=1, limits=limits), order)
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether it is a success that notes an undo."""
+        return self.compensate is not None and not self.compensate.attempted
 
     def parts(self) -> Iterator[Part]:
         """See `State`."""
@@ -134,6 +141,31 @@ def take_output(walk: Walk, output: Json) -> None:
         note_effect(walk, state, output, None, owes=isinstance(waiting, OnTask) and waiting.owes)
 
 
+def answer_late(walk: Walk, event: LateSuccess, *, too_large: str = "") -> Decision:
+    """Note what undoes an effect that the root hears of late, and nothing else; what is under way goes on. With
+    `too_large` the undo could not be written: it is noted with that error.
+    """
+    if isinstance(walk.before.waiting, OnFinally):
+        return Ignored(reason="the job has come to its end, and undoes nothing any more")
+    late = Walk(walk.program, event.left, walk.now)
+    waiting, state = late.before.waiting, late.machine.states.get(late.state or "")
+    if not isinstance(waiting, OnTask) or not isinstance(state, TaskState):
+        return Ignored(reason="the attempt was not of a task")
+    if too_large:
+        note_bad_effect(late, state, Error(code="LIMIT_EXCEEDED", message=too_large, state=late.place))
+    else:
+        take_effect(late, state, waiting, event.answer)
+    if not late.undos:
+        return Ignored(reason="nothing is to be undone")
+    walk.undos += late.undos
+    return replace(walk.wait_for(walk.before.waiting), keeps=True)
+
+
+def _is_undoable(walk: Walk) -> bool:
+    state = walk.current
+    return isinstance(state, TaskState) and state.is_undoable
+
+
 def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
     """A worker stops before the attempt is done: the same attempt goes to another one."""
     waiting = walk.before.waiting
@@ -142,13 +174,19 @@ def _offer_again(walk: Walk, event: AttemptReturned) -> Decision:
     again = returned_again(waiting)
     if again is None:
         return answer_task(walk, LeaseLost(attempt=event.attempt, gave_up=True, worker=event.worker))
-    return walk.wait_for(again, DispatchTask(attempt=waiting.attempt, limits=waiting.limits))
+    undoable = isinstance(waiting, OnTask) and _is_undoable(walk)
+    return walk.wait_for(again, DispatchTask(attempt=waiting.attempt, limits=waiting.limits, undoable=undoable))
 
 
 def _retry_or_fail(walk: Walk, state: TaskState, waiting: OnTask, error: Error) -> Change:
     again = try_after(state.retry, error, seed=walk.seed, taken=waiting.taken, acts_once=state.acts_once)
     if again is None:
         return go_on(walk, fail(walk, error))
-    order = DispatchTask(attempt=waiting.attempt + 1, limits=waiting.limits, not_before=walk.now + again.delay)
+    order = DispatchTask(
+        attempt=waiting.attempt + 1,
+        limits=waiting.limits,
+        not_before=walk.now + again.delay,
+        undoable=state.is_undoable,
+    )
     awaited = OnTask(attempt=order.attempt, limits=waiting.limits, owes=waiting.owes, taken=again.taken)
     return walk.wait_for(awaited, order)

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 
 from avtomat.core.flow import go_on, leave
 from avtomat.core.formula import Template
-from avtomat.core.kinds.state import NO_TIME, Part, State, Step, parts_of
-from avtomat.core.messages import Decision
-from avtomat.core.program import Amount
+from avtomat.core.kinds.state import NO_TIME, ActiveState, Step, parts_of
+from avtomat.core.messages import Decision, TimerFired
+from avtomat.core.program import Amount, Part
 from avtomat.core.value import value
 from avtomat.core.waiting import OnTimer, Waiting
 from avtomat.core.walk import Walk
 
 
 @value
-class WaitState(State):
+class WaitState(ActiveState):
     """Waits for a span of time, or until a time; `amount` xor `until`."""
 
     KEY = "wait"
@@ -29,8 +29,9 @@ class WaitState(State):
         """It waits; not at all where the time is over."""
         return walk.wait_for(OnTimer(until=self._until(walk), wall=self.until is not None))
 
-    def time_came(self, walk: Walk, waiting: Waiting) -> Decision:
+    def time_came(self, walk: Walk, waiting: Waiting, event: TimerFired) -> Decision:
         """The wait is over."""
+        del event
         return go_on(walk, leave(walk, self)) if isinstance(waiting, OnTimer) else NO_TIME
 
     def parts(self) -> Iterator[Part]:

@@ -47,6 +47,10 @@ class Limits:
                 retry_after_s=left.ends_in_s,
             )
 
+    def counts_jobs_of(self, client: str) -> bool:
+        """Whether this client has a quota: for the others there is nothing to spend."""
+        return client in self._access().quotas
+
     async def spend_job(self, client: str) -> Period | None:
         """Count a job that is about to be accepted; its period, for `put_back` (None: jobs of this client are not
         counted). RequestRefused (429 quota.exceeded): the quota is used up. Raises StoreError.

@@ -84,7 +84,7 @@ class Begins:
 
     def at_work(self, job: str) -> None:
         """An event of this job is handled here: bulk of others gives way."""
-        if not self._is_bulk(job):
+        if job not in self._counts or not self._is_bulk(job):
             self._others_at = time.monotonic()
 
     def stop(self) -> None:

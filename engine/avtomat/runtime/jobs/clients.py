@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Head, Ref, Status
 from avtomat.core.program import Program
 from avtomat.core.timestamp import format_time, from_ms
+from avtomat.core.value import value
 from avtomat.errors import RequestRefused, StoreNotExecuted
 from avtomat.runtime.access.limits import Limits
 from avtomat.runtime.blueprints.programs import Programs
@@ -57,7 +59,7 @@ WAITING_WORDS = frozenset(
 STATUS_WORDS = frozenset(Status) - {Status.OPEN} | WAITING_WORDS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accepted:
     """What a client is told of its job. `fresh` False: the key named this job before. `ended` is the whole job if it
     ended.
@@ -102,51 +104,63 @@ class ClientOperations:
 
     # --- submitting --------------------------------------------------------------------------------------------------
 
-    async def submit(self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None) -> Accepted:
+    def submit(
+        self, asked: Submission, wait_s: float = 0, let_go: Callable[[], None] = lambda: None
+    ) -> Coroutine[Any, Any, Accepted]:
         """Create the job, or find the one that its key named before; wait up to `wait_s` for its end. While it waits,
         nothing here holds the input any more, of which `let_go` tells.
 
         Raises RequestRefused: 404 blueprint.not_found, 409 idempotency.mismatch, 422 input.invalid, 429 quota.exceeded,
         and 503 jobs.too_many or store.history_behind while no new jobs are taken.
         """
-        filling = None if self._fills_nothing(asked.blueprint) else await self._filling.claim(FILLED_BYTES_MAX)
+        program = self._programs.current.get(asked.blueprint)
+        fills = program is not None and program.defaults is not None
+        return self._submit_to_fill(asked, wait_s, let_go) if fills else self._submit(asked, wait_s, let_go)
+
+    async def _submit_to_fill(self, asked: Submission, wait_s: float, let_go: Callable[[], None]) -> Accepted:
+        """The same for an input to which defaults may be added: room for them is claimed first."""
+        filling = await self._filling.claim(FILLED_BYTES_MAX)
         try:
-            return await self._submit(asked, wait_s, let_go, filling)
+            submitting = self._submit(asked, wait_s, let_go, filling)
+            del asked
+            return await submitting
         finally:
-            if filling is not None:
-                filling.release()
+            filling.release()
 
     async def _submit(
-        self, asked: Submission, wait_s: float, let_go: Callable[[], None], filling: Claim | None
+        self, asked: Submission, wait_s: float, let_go: Callable[[], None], filling: Claim | None = None
     ) -> Accepted:
+        client, key, body_hash, counted = asked.client, asked.key, asked.body_hash, None
         try:
             program, given = self._accept(asked)
-            counted = await self._limits.spend_job(asked.client)
+            if self._limits.counts_jobs_of(client):
+                counted = await self._limits.spend_job(client)
         except RequestRefused as refused:
             if wait_s > 0:
-                asked = replace(asked, input=None)
+                del asked
                 refused = refused.with_traceback(None)  # whose frames hold the input as well
                 let_go()
             if filling is not None:
                 filling.release()
-            return await self._answer_key(asked, refused, wait_s)
+            return await self._answer_key(client, key, body_hash, refused, wait_s)
         job = new_job_id(asked, self._store.partitions)
         with self._waiters.ticket(job) as ticket:
             try:
                 created = await self._create(job, program, asked, given, filling)
             except (RequestRefused, StoreNotExecuted):
-                self._limits.put_back(asked.client, counted)
+                self._limits.put_back(client, counted)
                 raise
             if filling is not None:
                 filling.release()
             if wait_s > 0:
-                asked = replace(asked, input=None)
-                del given
+                del asked, given
                 let_go()
             if not created.fresh:
-                self._limits.put_back(asked.client, counted)
-                return await self._answer_key(asked, None, wait_s)
-            ended = await self._ended(job, ticket, wait_s)
+                self._limits.put_back(client, counted)
+                return await self._answer_key(client, key, body_hash, None, wait_s)
+            ended = ticket.ended
+            if ended is None and wait_s > 0:
+                ended = await self._ended(job, ticket, wait_s)
         return Accepted(
             job_id=job,
             fresh=True,
@@ -156,18 +170,14 @@ class ClientOperations:
             ended=ended,
         )
 
-    async def _create(
+    def _create(
         self, job: str, program: Program, asked: Submission, given: Json, filling: Claim | None
-    ) -> Created:
+    ) -> Awaitable[Created]:
         now = self._executor.now()
         beginning = begin(job, program, asked, given, now, config=self._config, retention=self._retention)
         if filling is not None:
             filling.shrink(beginning.kept.head_size)
-        return await self._executor.create(beginning)
-
-    def _fills_nothing(self, blueprint: str) -> bool:
-        program = self._programs.current.get(blueprint)
-        return program is None or program.defaults is None
+        return self._executor.create(beginning)
 
     def _accept(self, asked: Submission) -> tuple[Program, Json]:
         """The program to run and the input with its defaults, unless that cannot become a job, or not now."""
@@ -188,13 +198,14 @@ class ClientOperations:
             return not_now(f"no version of the blueprint {name!r} was good yet", "blueprint.no_good_version", hint)
         return RequestRefused(f"there is no blueprint {name!r}", status=404, code="blueprint.not_found")
 
-    async def _answer_key(self, asked: Submission, refused: RequestRefused | None, wait_s: float) -> Accepted:
+    async def _answer_key(
+        self, client: str, key: str | None, body_hash: str, refused: RequestRefused | None, wait_s: float
+    ) -> Accepted:
         """Answer with the job that the key named before, or with the refusal where there is none."""
-        key = asked.key
-        row = None if key is None else await repeat(lambda: self._store.key(asked.client, key))
+        row = None if key is None else await repeat(lambda: self._store.key(client, key))
         if row is None:
             raise refused or RequestRefused("the job was removed meanwhile", status=409, code="job.gone")
-        if row.body_hash != asked.body_hash:
+        if row.body_hash != body_hash:
             raise RequestRefused(
                 f"the idempotency key was used for job {row.job} with another body",
                 status=409,

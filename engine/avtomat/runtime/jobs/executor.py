@@ -9,10 +9,12 @@ retried for ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
+from typing import Final
 
+from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
@@ -24,6 +26,7 @@ from avtomat.core.messages import (
     ScopeBegun,
     SizeExceeded,
     TaskSucceeded,
+    TimerFired,
     View,
 )
 from avtomat.core.model import Error, Ref
@@ -35,12 +38,12 @@ from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
-from avtomat.runtime.jobs.joining import Joined, complete
+from avtomat.runtime.jobs.joining import complete, time_of_block
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import Given, Written, encode, given_of
+from avtomat.runtime.jobs.writing import NOTHING_BESIDE, Given, Written, encode, given_of
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
@@ -74,6 +77,22 @@ class Decided:
 
     decision: Decision
     written: Written | None = None
+
+
+@value
+class Read:
+    """What was read for a decision: values that are kept by reference, by id; the event with what bodies of a block
+    left, and what of that is to be written `beside` the scope.
+    """
+
+    values: Mapping[str, Json] = field(default_factory=dict)
+    event: Event | None = None
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+
+
+_NOTHING_READ: Final = Read()
+_OF_BLOCKS: Final = (JoinDecided, TimerFired)
+"""Events that may need what bodies of a block left."""
 
 
 @value
@@ -114,8 +133,10 @@ class Executor:
             created = await repeat(lambda: self._store.create(new))
             if created.fresh:
                 self._publish(kept, beginning.change, new.writes)
-                self._begin(kept, new.writes, created.begins)
-                self._look_for_mail(created)
+                if created.begins:
+                    self._begin(kept, new.writes, created.begins)
+                if created.mailed:
+                    self.mail_came()
                 if new.start_ms is not None:
                     self._listeners.due_at(new.start_ms)
         finally:
@@ -139,7 +160,7 @@ class Executor:
         `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known. `wanted`
         says what the commit is to hand out beside what it writes.
         """
-        kept = await self._scopes.at(job, path, loaded, task_id)
+        kept = self._scopes.at_hand(job, path, task_id) or await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
         self._enter(job)
@@ -155,7 +176,7 @@ class Executor:
         await repeat(lambda: self._store.quarantine(job, path, cause, dumps(reason), record))
 
     def mail_came(self) -> None:
-        """Mail was delivered that no commit of this replica told of: look for it at once."""
+        """Mail was delivered: whoever asks first has it, and that may be us, so look for it at once."""
         self._listeners.due_at(self._store.now_ms())
 
     def job_changed(self, job: str) -> None:
@@ -184,7 +205,10 @@ class Executor:
     async def _handle(self, kept: Kept, cause: Cause, event: Event, wanted: WantedWith | None = None) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
-                decided = await self._decide(kept, event, cause)
+                read = _NOTHING_READ
+                if isinstance(event, _OF_BLOCKS) or self._scopes.has_refs(kept):
+                    read = await self._read(kept, event)
+                decided = self._decide(kept, event, cause, read)
             except StoreError:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
@@ -195,19 +219,37 @@ class Executor:
             kept = await self._scopes.keep(answer.loaded)
         raise StoreNotExecuted("the job's scope kept moving; the call may be repeated")
 
-    async def _decide(self, kept: Kept, event: Event, cause: Cause) -> Decided:
-        now = from_ms(max(self._store.now_ms(), kept.updated_ms))
-        event = numbered(event, kept.scope)
-        joined: Joined | None = None
-        if isinstance(event, JoinDecided):
-            joined = await complete(self._store, kept, event)
-            event = joined.event
-        view, beside = await self._view(kept, event, joined), {} if joined is None else joined.values
+    async def _read(self, kept: Kept, event: Event) -> Read:
+        """What the decision may read and the scope does not hold itself."""
+        joined = await complete(self._store, kept, event) if isinstance(event, JoinDecided) else None
+        found: Event | None = None if joined is None else joined.event
+        if isinstance(event, TimerFired):
+            found = await time_of_block(self._store, kept, event, self._time_for(kept))
+        entering = event.state if isinstance(event, RerunRequested) else None
+        values = await self._scopes.values(kept, entering=entering)
+        if joined is not None and isinstance(found, JoinDecided) and isinstance(found.outputs, Ref):
+            values = {**values, found.outputs.id: joined.outputs}
+        return Read(values=values, event=found, beside=NOTHING_BESIDE if joined is None else joined.values)
+
+    def _time_for(self, kept: Kept) -> datetime:
+        return from_ms(max(self._store.now_ms(), kept.updated_ms))
+
+    def _decide(self, kept: Kept, event: Event, cause: Cause, read: Read) -> Decided:
+        now = self._time_for(kept)
+        event = read.event or numbered(event, kept.scope)
+        view = View(
+            head=kept.head,
+            scope=kept.scope,
+            around=kept.around,
+            values=read.values,
+            undos=kept.undos,
+            undo_seq=kept.undo_seq,
+        )
         decision = decide(kept.program, view, event, now)
         if isinstance(decision, Ignored):
             return Decided(decision=decision)
         try:
-            written = _encode(kept, decision, event, now, beside, _given(event, cause))
+            written = _encode(kept, decision, event, now, read.beside, _given(event, cause))
             return Decided(decision=decision, written=written)
         except TooLargeError as large:
             event = SizeExceeded(message=str(large), event=event)
@@ -215,30 +257,14 @@ class Executor:
             assert isinstance(smaller, Change)
             return Decided(decision=smaller, written=_encode(kept, smaller, event, now, {}))
 
-    async def _view(self, kept: Kept, event: Event, joined: Joined | None) -> View:
-        entering = event.state if isinstance(event, RerunRequested) else None
-        values = await self._scopes.values(kept, entering=entering)
-        if joined is not None and isinstance(event, JoinDecided) and isinstance(event.outputs, Ref):
-            values = {**values, event.outputs.id: joined.outputs}
-        return View(
-            head=kept.head,
-            scope=kept.scope,
-            around=kept.around,
-            values=values,
-            undos=kept.undos,
-            undo_seq=kept.undo_seq,
-        )
-
     # --- committing ---------------------------------------------------------------------------------------------------
 
-    async def _commit(self, kept: Kept, cause: Cause, decided: Decided, wanted: WantedWith | None) -> Committed:
+    def _commit(self, kept: Kept, cause: Cause, decided: Decided, wanted: WantedWith | None) -> Awaitable[Committed]:
         job, scope, written = kept.head.job, kept.scope, decided.written
         if written is None:
-            return await self._settle_ignored(kept, cause)
-        task_request = None if wanted is None else wanted(written.writes)
-        return await repeat(
-            lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, task_request)
-        )
+            return self._settle_ignored(kept, cause)
+        request = None if wanted is None else wanted(written.writes)
+        return repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, request))
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""
@@ -262,14 +288,16 @@ class Executor:
 
     def _conclude(self, kept: Kept, decided: Decided, answer: Committed) -> Handled:
         change, written = decided.decision, decided.written
-        self._look_for_mail(answer)
+        if answer.mailed:
+            self.mail_came()
         if answer.outcome is not Outcome.OK or written is None or not isinstance(change, Change):
             self._scopes.drop(kept)
             self._waiters.tell(kept.head.job)
             return Handled(answer=answer, ignored=change.reason if isinstance(change, Ignored) else "")
         after = _after(kept, change, written)
         self._publish(after, change, written.writes)
-        self._begin(after, written.writes, answer.begins)
+        if answer.begins:
+            self._begin(after, written.writes, answer.begins)
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
         return Handled(answer=answer, change=change)
@@ -289,15 +317,10 @@ class Executor:
         if due is not None:
             self._listeners.due_at(due)
 
-    def _look_for_mail(self, answer: Committed | Created) -> None:
-        """A verdict, or word that undos may run, was mailed: whoever asks first has it, and that may be us."""
-        if answer.mailed:
-            self.mail_came()
-
     def _begin(self, kept: Kept, writes: Writes, paths: Sequence[str]) -> None:
         """Begin bodies whose turn it is: a block's own, or those beside the one that just ended."""
         environment = kept.environment if writes.fork is None else writes.fork.environment
-        if paths and environment is not None:
+        if environment is not None:
             self._begins.add(kept, paths, environment)
 
     async def _begin_body(self, body: Body) -> None:
@@ -354,7 +377,7 @@ def _encode(
 
 
 def _after(kept: Kept, change: Change, written: Written) -> Kept:
-    """The scope as it is once `change` is committed."""
+    """The scope as it is once `change` is committed. One that has ended is not kept, and takes nothing."""
     head = kept.head if change.status is None else replace(kept.head, status=change.status)
     return Kept(
         program=kept.program,
@@ -364,7 +387,7 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
         client=kept.client,
         trace=kept.trace,
         updated_ms=written.writes.at_ms,
-        size=weight_of(written.writes.scope),
+        size=0 if change.ended is not None else weight_of(written.writes.scope),
         head_size=kept.head_size,
         around=kept.around,
         environment=kept.environment,
@@ -376,9 +399,9 @@ def _after(kept: Kept, change: Change, written: Written) -> Kept:
 def due_of(writes: Writes) -> int | None:
     """When the store must be asked for what came due because of this write; None when it set no time."""
     dispatch = writes.dispatch
-    times = [writes.timer_ms]
-    if dispatch is not None:
-        times += [dispatch.not_before_ms, dispatch.total_at_ms]
-        if dispatch.queue_ms is not None:
-            times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
-    return min((time for time in times if time is not None), default=None)
+    if dispatch is None:
+        return writes.timer_ms
+    times = [time for time in (writes.timer_ms, dispatch.not_before_ms, dispatch.total_at_ms) if time is not None]
+    if dispatch.queue_ms is not None:
+        times.append((dispatch.not_before_ms or writes.at_ms) + dispatch.queue_ms)
+    return min(times, default=None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from avtomat.core.formula import Json
 from avtomat.core.kinds.blocks import BlockState, ForeachState
-from avtomat.core.messages import JoinDecided, SizeExceeded
+from avtomat.core.messages import JoinDecided, SizeExceeded, TimerFired
 from avtomat.core.model import Error, Ref
 from avtomat.core.value import value
-from avtomat.core.waiting import OnFork
+from avtomat.core.waiting import OnFork, OnRetry
 from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.writing import FAILURE_MARK, VALUE_BYTES_INLINE, pages
 from avtomat.runtime.repeating import repeat
@@ -82,6 +83,31 @@ async def complete(store: Store, kept: Kept, event: JoinDecided) -> Joined:
     return Joined(event=replace(event, outputs=gathered.outputs), values={})
 
 
+async def time_of_block(store: Store, kept: Kept, event: TimerFired, now: datetime) -> TimerFired:
+    """Bring what had failed of a block whose own timeout passed, where the state reads it: of the bodies that are under
+    way, or of the attempt before the one that is waited for.
+    """
+    waiting, state = kept.scope.waiting, kept.program.machines[kept.scope.machine].states.get(kept.scope.state or "")
+    if not isinstance(waiting, OnFork | OnRetry) or not isinstance(state, BlockState) or not state.reads_failures:
+        return event
+    if waiting.deadline is None or waiting.deadline > now or event.visit != kept.scope.visit:
+        return event
+    gathered, number = _Gathered(), kept.scope.forks - 1
+    total = await _begun(store, kept, number, waiting)
+    while gathered.seen < total:
+        count = min(gathered.next_count(), total - gathered.seen)
+        gathered.add(await _outputs(store, kept, number, gathered.seen, count), keeps=False)
+    return replace(event, failed=gathered.failed, failures=gathered.failures)
+
+
+async def _begun(store: Store, kept: Kept, number: int, waiting: OnFork | OnRetry) -> int:
+    """How many bodies of the fork may have left something."""
+    found = None
+    if isinstance(waiting, OnFork):
+        found = await repeat(lambda: store.below(kept.head.job, kept.scope.path, number, 0))
+    return waiting.total if found is None else found.begun
+
+
 class _Gathered:
     """What has been read of a fork so far: outputs as they are kept and decoded, their size, and errors."""
 
@@ -91,6 +117,7 @@ class _Gathered:
         self.read_bytes = 0
         self.bodies: list[bytes] = []
         self.outputs: list[Json] = []
+        self.failed = 0
         self.failures: list[tuple[int, Mapping[str, Json]]] = []
 
     def next_count(self) -> int:
@@ -104,6 +131,7 @@ class _Gathered:
         for body in found:
             self.read_bytes += len(body or NOTHING) + 1
             failed = body is not None and body.startswith(FAILURE_MARK)
+            self.failed += failed
             if failed and len(self.failures) < FAILURES_MAX:
                 self.failures.append((self.seen, loads((body or b"")[len(FAILURE_MARK) :])))
             if keeps:

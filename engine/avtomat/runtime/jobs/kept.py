@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import field
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import Undo
 from avtomat.core.model import Head
 from avtomat.core.program import Program
-from avtomat.core.scope import Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, Around, Scope
 from avtomat.core.value import value
 
 ENTRY_BYTES = 2_048
@@ -37,7 +36,7 @@ class Kept:
     updated_ms: int
     size: int
     head_size: int
-    around: Around = field(default_factory=Around)
+    around: Around = NOTHING_AROUND
     environment: bytes | None = None
     undos: tuple[Undo, ...] = ()
     undo_seq: int = 0

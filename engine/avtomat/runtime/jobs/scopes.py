@@ -12,7 +12,7 @@ from avtomat.core.formula import Json
 from avtomat.core.model import Head, Ref
 from avtomat.core.program import RESULT, Program
 from avtomat.core.reads import outputs_read
-from avtomat.core.scope import ROOT, Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, ROOT, Around, Scope
 from avtomat.core.waiting import OnFinally, OnUnwind
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.forks import around_of
@@ -22,6 +22,7 @@ from avtomat.runtime.repeating import repeat
 from avtomat.runtime.weight import weight_of
 from avtomat.storage.port.answers import Loaded
 from avtomat.storage.port.codec import head_from_json, loads, scope_from_record, undos_from_json
+from avtomat.storage.port.rules import LeftScope
 from avtomat.storage.port.store import Store
 
 PAGES_KEPT_MAX = 256
@@ -52,14 +53,19 @@ class Scopes:
         self._value_bytes = 0
         self._asking = asyncio.Lock()
 
-    async def at(self, job: str, path: str, loaded: Loaded | None, task_id: str | None) -> Kept | None:
-        """The scope at `path`, or the one in which the attempt `task_id` is open; None when there is none.
-
-        What is kept may be stale. `loaded` is taken where nothing is kept; else the store is asked, and always for a
-        scope that is about to undo something, because the store knows what.
+    def at_hand(self, job: str, path: str, task_id: str | None) -> Kept | None:
+        """The scope at `path`, or the one in which the attempt `task_id` is open, as it is kept here: it may be stale.
+        None also for a scope that is about to undo something, because the store knows what.
         """
         kept = self._kept.at(job, path) if task_id is None else self._kept.of_task(task_id)
-        if kept is not None and kept.head.job == job and not isinstance(kept.scope.waiting, OnUnwind):
+        if kept is None or kept.head.job != job or isinstance(kept.scope.waiting, OnUnwind):
+            return None
+        return kept
+
+    async def at(self, job: str, path: str, loaded: Loaded | None, task_id: str | None) -> Kept | None:
+        """The scope that is at hand, else `loaded`, else that of the store; None when there is none."""
+        kept = self.at_hand(job, path, task_id)
+        if kept is not None:
             return kept
         loaded = loaded or await repeat(lambda: self._store.load(job, path, task_id=task_id))
         return None if loaded is None else await self.keep(loaded)
@@ -113,6 +119,15 @@ class Scopes:
             environment=environment,
         )
 
+    async def left(self, near: Kept, left: LeftScope) -> Kept:
+        """A scope of this job as it was when an attempt was taken from it; `near` is any scope of the job."""
+        around = Around()
+        if left.environment is not None:
+            around = await self._around(near.head.job, left.path, left.environment)
+        record = loads(left.record)
+        scope = replace(scope_from_record(record, left.path, left.version), machine=around.machine)
+        return replace(near, scope=scope, record=record, size=0, around=around, environment=left.environment)
+
     async def value(self, job: str, ref: Ref) -> Json:
         """A value that is kept by reference: it never changes, so the last ones that were read are kept."""
         return (await self._weighed(job, ref)).value
@@ -131,6 +146,15 @@ class Scopes:
         self._values.move_to_end((job, ref))
         return self._values[job, ref]
 
+    @staticmethod
+    def has_refs(kept: Kept) -> bool:
+        """Whether any output in scope there is kept by reference."""
+        for outputs in (kept.around.outputs, kept.scope.outputs):
+            for output in outputs.values() if outputs else ():
+                if isinstance(output, Ref):
+                    return True
+        return False
+
     async def values(self, kept: Kept, *, entering: str | None = None) -> Mapping[str, Json]:
         """The outputs kept by reference that the next decision of this scope may read, if it is not to enter another
         state than those that follow its own.
@@ -147,7 +171,7 @@ class Scopes:
 
     async def _kept_of(self, program: Program, loaded: Loaded) -> Kept:
         fixed = loads(loaded.head)
-        around, environment = Around(), loaded.environment
+        around, environment = NOTHING_AROUND, loaded.environment
         if environment is not None:
             around = await self._around(loaded.job, loaded.path, environment)
         record = {} if loaded.scope is None else loads(loaded.scope)

@@ -14,7 +14,6 @@ from avtomat.core.machine import start, start_too_large
 from avtomat.core.messages import Change
 from avtomat.core.model import Head, Ref
 from avtomat.core.program import Program
-from avtomat.core.scope import Around
 from avtomat.core.timestamp import format_time, to_ms
 from avtomat.core.value import value
 from avtomat.core.waiting import OnStart
@@ -137,20 +136,14 @@ def begin(
     if asked.rerun_of is not None:
         event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
 
-    def encoded(change: Change) -> Written:
-        limits = program.limits
-        return encode(
-            change, {}, job=job, event=event, limits=limits, trace=asked.trace, now=now, around=Around(), beside={}
-        )
-
     try:
-        written = encoded(change)
+        written = _encode(change, head, event, program, asked.trace)
     except TooLargeError as large:
         change = start_too_large(program, head, now, str(large))
-        written = encoded(change)
-    new, head_size = _new_job(
-        head, change, written, asked, retention if program.retention is None else program.retention
-    )
+        written = _encode(change, head, event, program, asked.trace)
+    retention = retention if program.retention is None else program.retention
+    has_defaults = program.defaults is not None
+    new, head_size = _new_job(head, change, written, asked, retention, has_defaults=has_defaults)
     kept = Kept(
         program=program,
         head=head,
@@ -159,19 +152,26 @@ def begin(
         client=asked.client,
         trace=asked.trace,
         updated_ms=written.writes.at_ms,
-        size=weight_of(written.writes.scope),
+        size=0 if change.ended is not None else weight_of(written.writes.scope),
         head_size=head_size,
     )
     return Beginning(new=new, change=change, kept=kept)
 
 
+def _encode(change: Change, head: Head, event: Mapping[str, Json], program: Program, trace: str | None) -> Written:
+    now = head.created_at
+    return encode(change, {}, job=head.job, event=event, limits=program.limits, trace=trace, now=now)
+
+
 def _new_job(
-    head: Head, change: Change, written: Written, asked: Submission, retention: timedelta
+    head: Head, change: Change, written: Written, asked: Submission, retention: timedelta, *, has_defaults: bool
 ) -> tuple[NewJob, int]:
-    """The job as it is written, and what its head takes in memory."""
+    """The job as it is written, and what its head takes in memory where that counts: the job goes on and is kept, or
+    there was room claimed for defaults.
+    """
     writes = written.writes
     stored = dumps(head_as_json(head, asked.trace))
-    head_size = weight_of(stored)
+    head_size = weight_of(stored) if change.ended is None or has_defaults else 0
     if len(stored) > VALUE_BYTES_INLINE and len(body := dumps(head.input)) > VALUE_BYTES_INLINE:
         stored = dumps(head_as_json(replace(head, input=Ref("input", len(body))), asked.trace))
         writes = replace(writes, values={**writes.values, **pages("input", body)})

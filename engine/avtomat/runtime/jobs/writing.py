@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import wraps
 from hashlib import blake2b
-from typing import ParamSpec
+from typing import Final
 
 from orjson import Fragment
 
@@ -16,10 +15,10 @@ from avtomat.core.history import delta
 from avtomat.core.messages import Change, DispatchTask, ScopeEnded
 from avtomat.core.model import Error, Ref, Status
 from avtomat.core.program import Limits, Requirements
-from avtomat.core.scope import Around, Scope
+from avtomat.core.scope import NOTHING_AROUND, Around, Scope
 from avtomat.core.timestamp import span_ms, to_ms
 from avtomat.core.value import value
-from avtomat.core.waiting import OnUnwind
+from avtomat.core.waiting import OnTask, OnUnwind
 from avtomat.runtime.chance import random_word
 from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
 from avtomat.runtime.jobs.forks import encode_fork
@@ -47,6 +46,7 @@ FAILURE_PART_BYTES_MAX = 1_000
 TASK_RANDOM_BYTES = 9
 """72 random bits at the end of each wire id, because it is the lease token as well."""
 
+NOTHING_BESIDE: Final[Mapping[str, bytes]] = {}
 
 _DEAD_BECAUSE = {
     "CancelRequested": "cancelled",
@@ -57,6 +57,10 @@ _DEAD_BECAUSE = {
     "SkipRequested": "lease",
 }
 """What a worker is told of an attempt that ended without its result, by the event that ended it."""
+
+
+_SETTLES = frozenset({"TaskTimedOut", "LeaseLost", "SkipRequested"})
+"""Events after which a success of the attempt that was open counts for its undo no longer."""
 
 
 @value
@@ -87,26 +91,6 @@ class Written:
     record: Mapping[str, Json]
 
 
-P = ParamSpec("P")
-
-
-def _within_depth(encoding: Callable[P, Written]) -> Callable[P, Written]:
-    """Let values that are nested too deep to be written be too large."""
-
-    @wraps(encoding)
-    def encode_within(*args: P.args, **kwargs: P.kwargs) -> Written:
-        try:
-            return encoding(*args, **kwargs)
-        except TypeError as error:
-            if str(error) != TOO_DEEP:
-                raise
-            text = f"values would be nested deeper than {LEVELS_MAX} levels: does a state wrap its own data?"
-            raise TooLargeError(text) from None
-
-    return encode_within
-
-
-@_within_depth
 def encode(
     change: Change,
     before: Mapping[str, Json],
@@ -116,8 +100,8 @@ def encode(
     limits: Limits,
     trace: str | None,
     now: datetime,
-    around: Around,
-    beside: Mapping[str, bytes],
+    around: Around = NOTHING_AROUND,
+    beside: Mapping[str, bytes] = NOTHING_BESIDE,
     given: Given | None = None,
 ) -> Written:
     """Encode `change` for the job `job`; `before` is the scope's record so far, `event` what history says of the cause,
@@ -125,43 +109,49 @@ def encode(
 
     Raises TooLargeError when the scope would be larger than `limits.data_bytes`, or nested too deep to be written.
     """
-    scope, record, body, apart = _fitted(change.scope, limits, given)
-    values = {**beside, **apart}
-    entry = {**event, "trail": change.trail}
-    if before:
-        entry["set"] = _splice(delta(before, record), given)
-    if change.dispatch is not None:
-        entry["dispatch"] = _dispatch_entry(change.dispatch)
-    if change.ended is not None:
-        entry["ended"] = change.ended.status
-    now_ms = to_ms(now)
-    fork = None
-    if change.fork is not None:
-        forked = encode_fork(change.fork, scope, around)
-        fork = forked.fork
-        values.update(forked.values)
-        entry["fork"] = {"number": fork.number, "total": fork.total}
-    writes = Writes(
-        scope=body,
-        visit=scope.visit,
-        state=scope.state or "",
-        record=dumps(entry) if before else _with(dumps(entry), "set", body),
-        at_ms=now_ms,
-        dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
-        dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
-        timer_ms=_timer(change, now_ms),
-        signal=None if change.keeps else _signal(change),
-        timer_by_wall=change.scope.waiting is not None and change.scope.waiting.by_wall,
-        fork=fork,
-        close=tuple(fork_path(scope.path, number) for number in change.close),
-        end=None if change.ended is None else _end(change.ended, given),
-        head=None if change.status is None else _head_change(change.status, change.reason),
-        undo=encode_undos(change.undos),
-        undone_seq=change.undone_seq,
-        keeps_task=change.keeps,
-        values=values,
-        shared=_shared(body, before, given),
-    )
+    try:
+        scope, record, body, apart = _fitted(change.scope, limits, given)
+        values = {**beside, **apart} if beside else apart
+        entry = {**event, "trail": change.trail}
+        if before:
+            entry["set"] = _splice(delta(before, record), given)
+        if change.dispatch is not None:
+            entry["dispatch"] = _dispatch_entry(change.dispatch)
+        if change.ended is not None:
+            entry["ended"] = change.ended.status
+        now_ms, fork = to_ms(now), None
+        if change.fork is not None:
+            forked = encode_fork(change.fork, scope, around)
+            fork, values = forked.fork, {**values, **forked.values}
+            entry["fork"] = {"number": fork.number, "total": fork.total}
+        timer_ms, by_wall, signal = _awaited(change, now_ms)
+        writes = Writes(
+            scope=body,
+            visit=scope.visit,
+            state=scope.state or "",
+            record=dumps(entry) if before else _with(dumps(entry), "set", body),
+            at_ms=now_ms,
+            dead_because=_DEAD_BECAUSE.get(event["type"], "ended"),
+            dispatch=None if change.dispatch is None else _dispatch(change.dispatch, job, trace),
+            timer_ms=timer_ms,
+            signal=signal,
+            timer_by_wall=by_wall,
+            fork=fork,
+            close=tuple([fork_path(scope.path, number) for number in change.close]) if change.close else (),
+            end=None if change.ended is None else _end(change.ended, given),
+            head=None if change.status is None else _head_change(change.status, change.reason),
+            undo=encode_undos(change.undos) if change.undos else None,
+            undone_seq=change.undone_seq,
+            keeps_task=change.keeps,
+            settled=(event.get("on") or event)["type"] in _SETTLES,
+            values=values,
+            shared=_shared(body, before, given),
+        )
+    except TypeError as error:
+        if str(error) != TOO_DEEP:
+            raise
+        text = f"values would be nested deeper than {LEVELS_MAX} levels: does a state wrap its own data?"
+        raise TooLargeError(text) from None
     return Written(writes=writes, scope=scope, record=record)
 
 
@@ -170,15 +160,15 @@ def _fitted(
 ) -> tuple[Scope, Mapping[str, Json], bytes, Mapping[str, bytes]]:
     """The scope as it is written, its record, that encoded, and the pages of the values that were set apart."""
     record, apart = scope_as_record(scope), dict[str, bytes]()
-    body = _dumps(record, given)
+    body = dumps(_splice(record, given))
     if len(body) > VALUE_BYTES_INLINE:
         scope, apart = _set_apart(scope, given)
         record = scope_as_record(scope)
-        body = _dumps(record, given)
+        body = dumps(_splice(record, given))
     if len(body) > limits.data_bytes:
         scope = within(scope, limits)
         record = scope_as_record(scope)
-        body = _dumps(record, given)
+        body = dumps(_splice(record, given))
     return scope, record, body, apart
 
 
@@ -188,10 +178,6 @@ def _splice(record: Mapping[str, Json], given: Given | None) -> Mapping[str, Jso
         return record
     parts = {name: given.put_into(record[name]) for name in ("outputs", "data") if isinstance(record.get(name), dict)}
     return {**record, **parts}
-
-
-def _dumps(record: Mapping[str, Json], given: Given | None) -> bytes:
-    return dumps(_splice(record, given))
 
 
 def _shared(body: bytes, before: Mapping[str, Json], given: Given | None) -> bytes:
@@ -206,16 +192,18 @@ def _with(packed: bytes, name: str, value: bytes) -> bytes:
     return b'%b,"%b":%b}' % (packed[:-1], name.encode(), value)
 
 
-def _timer(change: Change, now_ms: int) -> int | None:
-    if change.undone_seq is not None and isinstance(change.scope.waiting, OnUnwind):
-        return now_ms  # the next undo is brought by the store
-    due_at = None if change.scope.waiting is None else change.scope.waiting.due_at
-    return None if due_at is None else to_ms(due_at)
-
-
-def _signal(change: Change) -> SignalWait | None:
-    awaited = None if change.scope.waiting is None else change.scope.waiting.signal
-    return None if awaited is None else SignalWait(name=awaited[0], key=awaited[1])
+def _awaited(change: Change, now_ms: int) -> tuple[int | None, bool, SignalWait | None]:
+    """The time that the scope waits for, whether that is held to the system's clock, and the signal; most wait for a
+    worker, and for neither.
+    """
+    waiting = change.scope.waiting
+    if waiting is None or isinstance(waiting, OnTask):
+        return None, False, None
+    due_at, signal = waiting.due_at, None if change.keeps else waiting.signal
+    timer_ms = None if due_at is None else to_ms(due_at)
+    if change.undone_seq is not None and isinstance(waiting, OnUnwind):
+        timer_ms = now_ms  # the next undo is brought by the store
+    return timer_ms, waiting.by_wall, None if signal is None else SignalWait(name=signal[0], key=signal[1])
 
 
 def pages(name: str, body: bytes) -> dict[str, bytes]:
@@ -283,6 +271,7 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
         attempt_ms=span_ms(limits.attempt),
         lease_ms=span_ms(limits.heartbeat),
         total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
+        undoable=order.undoable,
     )
 
 

@@ -29,8 +29,8 @@ class Request:
 
     method: str
     url: str
-    query: Mapping[str, str | Sequence[str]] | None = None
     headers: Mapping[str, str]
+    query: Mapping[str, str | Sequence[str]] | None = None
     body: bytes | None = None
 
 

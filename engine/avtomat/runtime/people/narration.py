@@ -216,6 +216,9 @@ def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
         case "ApprovalDecided":
             said = f": {entry['comment']}" if entry.get("comment") else ""
             yield here, f"{entry.get('by') or 'somebody'} chose {entry['choice']}{said}", Tone.GOOD
+        case "LateSuccess":
+            worker = f" by {entry['worker']}" if entry.get("worker") else ""
+            yield entry.get("place", ""), f"attempt {entry['attempt']} done late{worker}: its undo is noted", Tone.WORRY
         case "TimerFired":
             yield here, "the time has come", Tone.PLAIN
         case "JoinDecided":

@@ -26,6 +26,8 @@ from avtomat.core.messages import (
 from avtomat.errors import StoreError
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.joining import join_of_mail
+from avtomat.runtime.jobs.late import late_success
+from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.people.operator_mail import operator_event
 from avtomat.storage.port.answers import Due, DueKind
 from avtomat.storage.port.codec import answer_from_json, loads
@@ -43,8 +45,9 @@ _LIMITS = {DueKind.QUEUE: Limit.QUEUE, DueKind.ATTEMPT: Limit.ATTEMPT, DueKind.T
 class Timers:
     """Answers what came due in this store's partitions."""
 
-    def __init__(self, store: Store, executor: Executor) -> None:
+    def __init__(self, store: Store, executor: Executor, scopes: Scopes) -> None:
         self._store = store
+        self._scopes = scopes
         self._executor = executor
 
     async def run_due(self, partition: int) -> int:
@@ -76,7 +79,7 @@ class Timers:
                     due.job, due.path, cause, f"{due.kind} was tried {DUE_RETURNS_MAX} times without success"
                 )
                 return
-            event = _event(due)
+            event = await self._event(due)
             if event is None:
                 await self._store.dismiss(due.job, due.path, cause)
             else:
@@ -85,6 +88,12 @@ class Timers:
             log.warning("job %s: %s is answered later: %s", due.job, due.kind, away.message)
         except Exception:  # what it is does not matter to the others; it comes again, and in the end its job is parked
             log.exception("job %s: %s could not be answered", due.job, due.kind)
+
+    async def _event(self, due: Due) -> Event | None:
+        """The event that a due member stands for; None for what this engine has no use for."""
+        if due.mail is not None and due.mail.kind == "late":
+            return await late_success(self._scopes, due.job, due.mail, due.loaded)
+        return _event(due)
 
 
 def _cause(due: Due) -> MailCause | DueCause:
@@ -115,7 +124,7 @@ def event_of_mail(mail: Mail) -> Event | None:
     match mail.kind:
         case "cancel":
             return CancelRequested(**loads(mail.body))
-        case "result":
+        case "result" | "effect":
             return answer_from_json(loads(mail.body))
         case "join":
             return join_of_mail(mail)

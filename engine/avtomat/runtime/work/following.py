@@ -101,14 +101,19 @@ class Following:
         """Use a result as `Settling.result` does; with its answer come tasks, if there are some at once. The worker is
         the one of `asked`.
         """
-        seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        seat = self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        if self._registrations.is_old(seat):
+            await self._registrations.read_again(asked.worker, seat, asked.kinds)
         if self._queues.is_closed or seat.leaving is not None or asked.tasks_max <= 0:
             return await self._settling.result(body), []
         if asked.hot is not None:
             self._registrations.told_hot(seat, asked.hot)
-        await self._polls.learn_requirements()
-        kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
-        names = self._queues.queues_for(kinds, seat.profile)
+        if self._queues.unread:
+            await self._polls.learn_requirements()
+        kinds, may_do = seat.takes(asked.kinds), asked.may_do
+        if may_do is not None:
+            kinds = tuple([kind for kind in kinds if may_do(kind)])
+        names = self._queues.queues_for(kinds[:KINDS_PER_POLL_MAX], seat.profile)
         if gone():
             return await self._settling.result(body), []
         along = Along(self._polls, self._queues, asked, seat, names, str(body["job_id"]))

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
+from avtomat.core.value import value
 from avtomat.errors import SecretError, StoreError
 from avtomat.runtime.chance import random_hex
 from avtomat.runtime.jobs.scopes import Scopes
@@ -35,7 +35,7 @@ TASKS_PER_POLL_MAX = 100
 NONCE_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Poll:
     """One worker's request for tasks. `hot` are the kinds that it is hot for (None: as it said before).
 
@@ -51,10 +51,6 @@ class Poll:
     hot: tuple[str, ...] | None = None
     holding: frozenset[str] | None = None
     may_do: Callable[[str], bool] | None = None
-
-    def allowed(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of the kinds that may be handed to it."""
-        return kinds if self.may_do is None else tuple(kind for kind in kinds if self.may_do(kind))
 
 
 class Polls:
@@ -88,7 +84,9 @@ class Polls:
         for and did not take wakes the next one.
         """
         until = time.monotonic() + asked.timeout_s
-        seat = await self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        seat = self._registrations.seat_of_poller(asked.worker, asked.kinds)
+        if self._registrations.is_old(seat):
+            await self._registrations.read_again(asked.worker, seat, asked.kinds)
         if asked.holding is not None:
             await self.release(asked.worker, seat.not_received(asked.holding, asked.nonce))
             seat.merit.load = len(asked.holding)
@@ -100,15 +98,20 @@ class Polls:
         seat.standings.add(standing)
         try:
             while True:
-                await self.learn_requirements()
-                kinds = asked.allowed(seat.takes(asked.kinds))[:KINDS_PER_POLL_MAX]
-                self._queues.look(standing, kinds, seat.profile)
+                if self._queues.unread:
+                    await self.learn_requirements()
+                kinds, may_do = seat.takes(asked.kinds), asked.may_do
+                if may_do is not None:
+                    kinds = tuple([kind for kind in kinds if may_do(kind)])
+                self._queues.look(standing, kinds[:KINDS_PER_POLL_MAX], seat.profile)
                 if gone():
                     return []
                 queues = standing.queues
                 asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
-                repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
-                tasks = await self.take(asked, seat, repeated | asking)
+                repeated = seat.repeated_in(asked.nonce)
+                if repeated and queues:
+                    asking = dict.fromkeys(repeated, queues) | asking
+                tasks = await self.take(asked, seat, asking)
                 if tasks:
                     seat.merit.took(len(tasks))
                 left = until - time.monotonic()
@@ -195,39 +198,38 @@ class Polls:
         """The tasks that the store gave, as the worker gets them, with the queues that they were taken from. What a
         repeat brings was taken before, so nothing is known of the queues now (None).
         """
-        taken = {handout.queue for handout in handouts}
-        is_repeat = is_repeat or any(handout.task_id in seat.held for handout in handouts)
-        if taken and asked.nonce:
+        if handouts and asked.nonce:
             seat.brought = partition, asked.nonce
+        taken, tasks = set[str](), list[dict[str, Json]]()
         try:
-            tasks = [await self._hand_out(asked.worker, seat, handout, wanted.nonce) for handout in handouts]
+            for handout in handouts:
+                taken.add(handout.queue)
+                is_repeat = is_repeat or handout.task_id in seat.held
+                if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
+                    await self._scopes.keep(loaded, handout.task_id)
+                try:
+                    task = payload(handout, self._vault, self._store.now_ms())
+                except SecretError as missing:
+                    await self._fail(asked.worker, handout, missing)
+                else:
+                    seat.hold(handout.task_id, wanted.nonce)
+                    tasks.append(task)
         except (StoreError, asyncio.CancelledError):
             seat.unanswered.append((partition, wanted.nonce))
             raise
-        return None if taken and is_repeat else taken, [task for task in tasks if task is not None]
+        return None if taken and is_repeat else taken, tasks
 
-    async def _hand_out(self, worker: str, seat: Seat, handout: Handout, nonce: str) -> dict[str, Json] | None:
-        """The task as the worker gets it, secrets put in; without one of its secrets the attempt fails."""
-        if not self._scopes.knows(handout.task_id) and (loaded := handout.loaded) is not None:
-            await self._scopes.keep(loaded, handout.task_id)
-        try:
-            task = payload(handout, self._vault, self._store.now_ms())
-        except SecretError as missing:
-            event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
-            said = dumps(answer_as_json(event))
-            cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=said)
-            await self._settling.settle(handout.job, cause, event)
-            return None
-        seat.hold(handout.task_id, nonce)
-        return task
+    async def _fail(self, worker: str, handout: Handout, missing: SecretError) -> None:
+        """One of the task's secrets cannot be had: the attempt fails, and the worker gets nothing."""
+        event = TaskFailed(attempt=None, code="DEPENDENCY_ERROR", message=missing.message)
+        cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=dumps(answer_as_json(event)))
+        await self._settling.settle(handout.job, cause, event)
 
     async def learn_requirements(self) -> None:
         """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
         that: they are put in line when it is known.
         """
         unread = self._queues.unread
-        if not unread:
-            return
         async with self._learning:
             while unread:
                 partition = unread.pop()

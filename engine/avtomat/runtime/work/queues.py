@@ -47,11 +47,8 @@ class Known:
         return not self.is_empty and (self.has_many or self.asking == 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim under way: the queues that it asks, each with the number of its news then."""
-
-    asked: Sequence[tuple[str, Known, int]]
+Claim = Sequence[tuple[str, Known, int]]
+"""A claim under way: the queues that it asks, each with the number of its news then."""
 
 
 class Queues:
@@ -82,13 +79,13 @@ class Queues:
         found = []
         for offset in range(self.partitions):
             partition = (self._next_partition + offset) % self.partitions
-            known = {queue: self._of(partition, queue) for queue in queues}
-            names = [
-                queue
-                for queue, one in known.items()
-                if (at_once and not one.is_empty)
-                or (one.is_worth_asking and not (one.is_for_hot and _is_cold(merit, queue)))
-            ]
+            names = []
+            for queue in queues:
+                one = self._of(partition, queue)
+                if (at_once and not one.is_empty) or (
+                    one.is_worth_asking and not (one.is_for_hot and _is_cold(merit, queue))
+                ):
+                    names.append(queue)
             if names:
                 found.append((partition, names))
         return found
@@ -100,7 +97,7 @@ class Queues:
             known = self._of(partition, queue)
             known.asking += 1
             asked.append((queue, known, known.news))
-        return Claim(asked)
+        return asked
 
     def answered(self, claim: Claim, taken: Collection[str] | None) -> None:
         """A claim took tasks from these queues; None: its answer never came.
@@ -108,7 +105,7 @@ class Queues:
         If it took nothing, all queues that it asked are empty, unless news came since; else those that it took
         from, for the store tells when it leaves something there. Of the others it tells nothing: another poll may look.
         """
-        for queue, known, news in claim.asked:
+        for queue, known, news in claim:
             if known.news != news:
                 known.has_many = known.has_many or (taken is not None and queue in taken)
                 continue
@@ -176,7 +173,7 @@ class Queues:
         """The queues that the poll may take from now; `profile` is what its worker registered."""
         queues = self._matchmaker.queues_for(kinds, profile)
         if standing.queues and standing.queues != queues:
-            self._pass_on(standing)  # what it was woken for may be among those that it may no longer take from
+            self.leave(standing)  # what it was woken for may be among those that it may no longer take from
         standing.profile, standing.queues = profile, queues
         standing.is_old, standing.learnt = False, self._matchmaker.learnt
         return queues
@@ -198,7 +195,9 @@ class Queues:
 
     def leave(self, standing: Standing) -> None:
         """The poll ends, however: what it was woken for and did not take is for the next one."""
-        self._pass_on(standing)
+        for queue in standing.queues:
+            if self._matchmaker.awaited(queue) and (self.unread or self._may_hold_work(queue)):
+                self._call(queue)
 
     def recall(self, standing: Standing) -> None:
         """What the poll's worker registered has changed: it looks again."""
@@ -230,11 +229,6 @@ class Queues:
         """End the wait of every poll, and of those to come."""
         self._closed = True
         self._matchmaker.call_all(woken=False)
-
-    def _pass_on(self, standing: Standing) -> None:
-        for queue in standing.queues:
-            if self._matchmaker.awaited(queue) and (self.unread or self._may_hold_work(queue)):
-                self._call(queue)
 
     def _call(self, queue: str) -> None:
         """Wake the poll that is to take from this queue, if it may by now."""

@@ -95,16 +95,22 @@ class Registrations:
         for standing in seat.standings:
             self._queues.reorder(standing)
 
-    async def seat_of_poller(self, worker: str, kinds: tuple[str, ...]) -> Seat:
-        """The seat of a worker that polls for these kinds, with what it registered at any replica."""
+    def seat_of_poller(self, worker: str, kinds: tuple[str, ...]) -> Seat:
+        """The seat of a worker that polls for these kinds, with what is known here of it."""
         seat = self.seats.of(worker)
-        seat.polled_kinds, seat.polled_ms = seat.takes(kinds), self._store.now_ms()
-        fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
-        if seat.polled_ms >= seat.asked_ms + fresh_ms:
-            seat.asked_ms = seat.polled_ms
-            self._registered(seat, await repeat(lambda: self._store.touch_worker(worker, self._known_ms)))
-            seat.polled_kinds = seat.takes(kinds)
+        seat.polled_kinds, seat.polled_ms = seat.takes(kinds), seat.heard_ms
         return seat
+
+    def is_old(self, seat: Seat) -> bool:
+        """Whether the worker may have registered at another replica since it was asked what stands there."""
+        fresh_ms = REGISTRATION_ASKED_MS if seat.digest is None else REGISTRATION_FRESH_MS
+        return seat.polled_ms >= seat.asked_ms + fresh_ms
+
+    async def read_again(self, worker: str, seat: Seat, kinds: tuple[str, ...]) -> None:
+        """Learn what a worker that polls for these kinds registered, at any replica."""
+        seat.asked_ms = seat.polled_ms
+        self._registered(seat, await repeat(lambda: self._store.touch_worker(worker, self._known_ms)))
+        seat.polled_kinds = seat.takes(kinds)
 
     def connect(self, worker: str, send: Send) -> None:
         """A socket to the worker: commands go there as well."""

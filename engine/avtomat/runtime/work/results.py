@@ -50,9 +50,9 @@ def event_of(body: Mapping[str, Json]) -> WorkerAnswer:
         if body.get("given_back") is True:
             return AttemptReturned(attempt=None, worker=worker, beside=beside)
         return LeaseLost(attempt=None, gave_up=True, worker=worker, beside=beside)
-    wrong = next((name for name in _MAPS if not isinstance(body.get(name), dict | None)), None)
-    if wrong is not None:
-        return _unusable("CONTRACT_VIOLATION_ERROR", wrong, "a map", body[wrong], body)
+    for name in _MAPS:
+        if (told := body.get(name)) is not None and not isinstance(told, dict):
+            return _unusable("CONTRACT_VIOLATION_ERROR", name, "a map", told, body)
     own = "success" if word == "success" else str(status)
     return TaskSucceeded(
         attempt=None,
@@ -156,13 +156,14 @@ def cause_of(task_id: str, worker: str, body: Mapping[str, Json], event: WorkerA
         hash=blake2b(said, digest_size=16).hexdigest(),
         event=dumps(answer),
         output=output,
+        success=isinstance(event, TaskSucceeded),
     )
 
 
 def verdict(answer: Committed) -> dict[str, Json]:
     """The answer to a result: accepted, or ignored and why."""
     match answer.outcome:
-        case Outcome.OK | Outcome.DUPLICATE | Outcome.PARKED:
+        case Outcome.OK | Outcome.DUPLICATE | Outcome.PARKED | Outcome.LATE:
             return {"status": "accepted"}
         case Outcome.LOST:
             reason = "deadline_exceeded" if answer.reason == "timeout" else "stale_task"

@@ -52,7 +52,8 @@ class Seat:
     was last heard of. `held` was handed to it here, each under a nonce, the newest last; `unanswered` are the nonces of
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
     each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
-    that it stops (LEAVING). `merit` is what counts when several workers wait.
+    that it stops (LEAVING). `taking` is what a poll named last, with the profile then and what it could take: a worker
+    names the same in each poll. `merit` is what counts when several workers wait.
     """
 
     profile: Profile
@@ -62,7 +63,9 @@ class Seat:
     digest: bytes | None = None
     registered_bytes: int = 0
     asked_ms: int = 0
+    heard_ms: int = 0
     until_ms: int = 0
+    taking: tuple[tuple[str, ...], Profile | None, tuple[str, ...]] = (), None, ()
     polled_kinds: tuple[str, ...] = ()
     polled_ms: int = 0
     held: OrderedDict[str, str] = field(default_factory=OrderedDict)
@@ -85,6 +88,8 @@ class Seat:
 
     def repeated_in(self, nonce: str) -> set[int]:
         """The partitions in which a poll under this nonce (of a worker that names none: any) repeats a claim."""
+        if not self.unanswered:
+            return {self.brought[0]} if self.brought is not None and self.brought[1] == nonce else set()
         claims = {claim for claim in self.unanswered if nonce in ("", claim[1])}
         if self.brought is not None and self.brought[1] == nonce:
             claims.add(self.brought)
@@ -92,6 +97,8 @@ class Seat:
 
     def unanswered_in(self, partition: int, nonce: str) -> str | None:
         """Take the nonce of a claim in this partition whose answer was lost: this nonce, or any where it is empty."""
+        if not self.unanswered:
+            return None
         found = next((claim for claim in self.unanswered if claim[0] == partition and nonce in ("", claim[1])), None)
         if found is None:
             return None
@@ -104,8 +111,13 @@ class Seat:
         """
         if not named:
             return self.kinds
-        known = self.profile.kinds
-        return tuple(dict.fromkeys(kind for kind in named if "#" not in kind and (not known or kind in known)))
+        before, profile, taken = self.taking
+        if named != before or profile is not self.profile:
+            known = self.profile.kinds
+            fit = [kind for kind in named if "#" not in kind and (not known or kind in known)]
+            taken = tuple(dict.fromkeys(fit))
+            self.taking = named, self.profile, taken
+        return taken
 
 
 class Seats:
@@ -142,7 +154,7 @@ class Seats:
             seat = self._seats[worker] = Seat(profile=self._nothing)
         else:
             self._seats.move_to_end(worker)
-        seat.until_ms = now_ms + self._kept_ms
+        seat.heard_ms, seat.until_ms = now_ms, now_ms + self._kept_ms
         return seat
 
     @contextmanager

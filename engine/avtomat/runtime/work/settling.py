@@ -18,7 +18,7 @@ from avtomat.runtime.work.results import cause_of, event_of, progress_of, verdic
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.codec import dumps
-from avtomat.storage.port.rules import job_of_task, own_tasks
+from avtomat.storage.port.rules import is_task_id, job_of_task, own_tasks
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import ResultCause, TaskRequest, Writes
 
@@ -56,7 +56,7 @@ class Settling:
         give the worker in the same step.
         """
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
-        if not own_tasks([task_id], self._store.partitions) or job_of_task(task_id) != job:
+        if not is_task_id(task_id, self._store.partitions) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
         if self._vault.names and says_words(event):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from avtomat.storage.memory.mail import unwind
+from avtomat.storage.memory.mail import put, unwind
 from avtomat.storage.memory.reads import loaded_if_small
-from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Queued, Scope
+from avtomat.storage.memory.state import Attempt, Job, Letter, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
-from avtomat.storage.port.rules import STRIDE, earliest, job_of_task, turns_after
-from avtomat.storage.port.writes import Dispatch, TaskRequest
+from avtomat.storage.port.rules import STRIDE, LeftScope, earliest, job_of_task, late_mail, packed_left, turns_after
+from avtomat.storage.port.writes import Dispatch, ResultCause, TaskRequest
 
 
 def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
@@ -70,8 +70,13 @@ def end_by_result(part: Partition, job: Job, attempt: Attempt, result_hash: str,
     job.arm_attempt(attempt)
 
 
-def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> list[Revoked]:
-    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live."""
+def kill(
+    part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int, left: LeftScope | None = None
+) -> list[Revoked]:
+    """End an attempt whose scope goes on without it. A worker that holds it is named, and its lease stays live.
+
+    `left` is the scope as it was, if a success that comes meanwhile still counts for its undo.
+    """
     job.scopes[attempt.path].task = None
     if attempt.phase is not Phase.LEASED:
         part.unqueue(job, attempt)
@@ -81,15 +86,25 @@ def kill(part: Partition, job: Job, attempt: Attempt, why: str, now_ms: int) -> 
     del part.leased[attempt.task_id]
     attempt.phase, attempt.why, attempt.ended_ms = Phase.ENDED, why, now_ms
     attempt.holds = attempt.lease_until_ms > now_ms
+    attempt.left = left if attempt.holds and attempt.dispatch.undoable else None
     job.arm_attempt(attempt)
     return [Revoked(task_id=attempt.task_id, worker=attempt.worker or "")]
 
 
 def lease_seen_over(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
     """A dead attempt's worker spoke, or its lease ran out: nobody is at work on it any more."""
-    attempt.holds = False
+    attempt.holds, attempt.left = False, None
     job.arm_attempt(attempt)
     unwind(part, job, now_ms)
+
+
+def end_late(part: Partition, job: Job, attempt: Attempt, cause: ResultCause, now_ms: int) -> None:
+    """A dead attempt took effect: the root is mailed what its scope was, before it is told that no lease is live."""
+    assert attempt.left is not None
+    letter = Letter(mail=late_mail(attempt.task_id, packed_left(attempt.left), cause.event), order=part.next_order())
+    attempt.why, attempt.hash, attempt.ended_ms = "result", cause.hash, now_ms
+    put(job, job.root, letter, now_ms)
+    lease_seen_over(part, job, attempt, now_ms)
 
 
 # --- what workers do --------------------------------------------------------------------------------------------------

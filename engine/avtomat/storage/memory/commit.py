@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avtomat.storage.memory.attempts import end_by_result, kill, lease_seen_over, open_attempt
+from avtomat.storage.memory.attempts import end_by_result, end_late, kill, lease_seen_over, open_attempt
 from avtomat.storage.memory.joins import close, scope_ended, start_fork
 from avtomat.storage.memory.mail import (
     find,
     forget_in_vain,
+    give_up_result,
     operators,
     put,
     send,
@@ -21,10 +22,18 @@ from avtomat.storage.memory.mail import (
     unwind,
     wait_for,
 )
-from avtomat.storage.memory.reads import loaded
+from avtomat.storage.memory.reads import left_scope, loaded
 from avtomat.storage.memory.state import Attempt, Job, Letter, Member, Partition, Phase, Scope
 from avtomat.storage.port.answers import Committed, Created, HistoryEntry, Outcome, Revoked
-from avtomat.storage.port.rules import LOST_REASONS, PARKED, ROOT, cause_word, partition_of, result_mail
+from avtomat.storage.port.rules import (
+    LOST_REASONS,
+    PARKED,
+    ROOT,
+    LeftScope,
+    cause_word,
+    partition_of,
+    result_mail,
+)
 from avtomat.storage.port.writes import Cause, DueCause, HeadChange, MailCause, NewJob, ResultCause, ScopeEnd, Writes
 
 TASK_LIMITS = frozenset({"queue", "attempt", "lease", "total"})
@@ -96,6 +105,9 @@ def _judge_result(part: Partition, job: Job, path: str, cause: ResultCause, now_
         return Committed(outcome=Outcome.MISMATCH)
     if attempt.phase is Phase.LEASED:
         return attempt
+    if attempt.left is not None and cause.success:
+        end_late(part, job, attempt, cause, now_ms)
+        return Committed(outcome=Outcome.LATE, mailed=job.mailed)
     lease_seen_over(part, job, attempt, now_ms)
     outcome = Outcome.LOST if attempt.why in LOST_REASONS else Outcome.CLOSED
     return Committed(outcome=outcome, reason=attempt.why, mailed=job.mailed)
@@ -136,8 +148,9 @@ def _passes_parked(judged: Attempt | Letter | Member) -> bool:
 def _keep_result(part: Partition, job: Job, attempt: Attempt, cause: ResultCause, now_ms: int) -> None:
     """The worker may be told that its result is accepted: it waits as mail until the job goes on."""
     end_by_result(part, job, attempt, cause.hash, now_ms)
-    letter = Letter(mail=result_mail(attempt.path, cause), order=part.next_order())
-    put(job, job.scopes[attempt.path], letter, now_ms)
+    mail, scope = result_mail(attempt.path, cause, undoable=attempt.dispatch.undoable), job.scopes[attempt.path]
+    scope.kept = Letter(mail=mail, order=part.next_order())
+    put(job, scope, scope.kept, now_ms)
 
 
 def _use_up(part: Partition, job: Job, path: str, judged: Attempt | Letter | Member, cause: Cause, now_ms: int) -> None:
@@ -181,6 +194,7 @@ class _Written:
 
 def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_ms: int) -> Committed:
     scope = job.scopes.setdefault(path, Scope(path=path))
+    left = None if is_end_of_job(path, writes) or writes.settled else left_scope(job, scope)
     _append(part, job, path, word, writes.record, writes.at_ms, now_ms)
     scope.version += 1
     scope.record, scope.visit = writes.scope, writes.visit
@@ -191,7 +205,7 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
     _record_undo(job, writes)
     if writes.head is not None:
         _change_head(part, job, writes.head)
-    written = _replace_waiting(part, job, scope, writes, now_ms)
+    written = _replace_waiting(part, job, scope, writes, left, now_ms)
     if writes.end is not None:
         _end(part, job, path, writes.end, writes.dead_because, written, now_ms)
     mailed = job.mailed
@@ -210,6 +224,11 @@ def _write(part: Partition, job: Job, path: str, word: str, writes: Writes, now_
         revoked=written.revoked,
         mailed=job.mailed,
     )
+
+
+def is_end_of_job(path: str, writes: Writes) -> bool:
+    """Whether the job ends with this write-set: nothing of it is undone any more."""
+    return path == ROOT and writes.end is not None
 
 
 def _append(part: Partition, job: Job, path: str, word: str, record: bytes, at_ms: int, now_ms: int) -> None:
@@ -261,17 +280,22 @@ def _set_deadline(job: Job, deadline_ms: int) -> None:
         job.arm("deadline", ROOT, 0, deadline_ms)
 
 
-def _replace_waiting(part: Partition, job: Job, scope: Scope, writes: Writes, now_ms: int) -> _Written:
-    """What the scope waited for goes, what lies below it is closed, and what it waits for now is set."""
+def _replace_waiting(
+    part: Partition, job: Job, scope: Scope, writes: Writes, left: LeftScope | None, now_ms: int
+) -> _Written:
+    """What the scope waited for goes, what lies below it is closed, and what it waits for now is set. `left` is what
+    the scope was, if its attempt may be heard of later.
+    """
     revoked: list[Revoked] = []
     if scope.task is not None and (not writes.keeps_task or writes.dispatch is not None):
-        revoked += kill(part, job, scope.task, writes.dead_because, now_ms)
+        revoked += kill(part, job, scope.task, writes.dead_because, now_ms, left)
     if not writes.keeps_task or writes.timer_ms is not None:
         job.due.pop(("timer", scope.path), None)
     if not writes.keeps_task or writes.signal is not None:
+        give_up_result(part, job, scope, left, now_ms)
         stop_waiting(job, scope, now_ms)
     for fork in writes.close:
-        revoked += close(part, job, fork, writes.dead_because, now_ms)
+        revoked += close(part, job, fork, writes.dead_because, now_ms, ends=is_end_of_job(scope.path, writes))
     if writes.dispatch is not None:
         open_attempt(part, job, scope, writes.dispatch, now_ms)
     elif not writes.keeps_task:
@@ -288,7 +312,7 @@ def _end(
     part: Partition, job: Job, path: str, end: ScopeEnd, dead_because: str, written: _Written, now_ms: int
 ) -> None:
     """Close the scope; below the root its end counts at its join, the root's end is the job's."""
-    revoked = close(part, job, path, dead_because, now_ms)
+    revoked = close(part, job, path, dead_because, now_ms, ends=path == ROOT)
     written.revoked += tuple(revoked)
     written.begins = ()
     if path == ROOT:
@@ -299,10 +323,10 @@ def _end(
 
 def _end_job(part: Partition, job: Job, end: ScopeEnd) -> None:
     job.status, job.result, job.error, job.finished_ms = end.status, end.output, end.error, job.updated_ms
-    job.root.mail, job.root.wait, job.root.last = [], None, None
+    job.root.mail, job.root.wait, job.root.last, job.root.kept = [], None, None, None
     job.signals, job.undos = [], {}
     for attempt in job.attempts.values():
-        attempt.holds = False
+        attempt.holds, attempt.left = False, None
     job.due = {}
     del part.open[job.new.job]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from avtomat.storage.memory.state import Attempt, Job, Join, Partition, Phase, Registration, Scope
-from avtomat.storage.port.rules import fork_path
+from avtomat.storage.port.rules import fork_path, packed_left
 from avtomat.storage.proof.dump import (
     AttemptDump,
     DueDump,
@@ -143,10 +143,16 @@ def _attempt(attempt: Attempt) -> AttemptDump:
         worker=attempt.worker,
         lease_until_ms=attempt.lease_until_ms if attempt.phase is Phase.LEASED else None,
         progress=shown_or_none(attempt.progress),
+        undoable=attempt.dispatch.undoable,
     )
 
 
 def _ended(attempt: Attempt) -> EndedAttemptDump:
     return EndedAttemptDump(
-        path=attempt.path, worker=attempt.worker or "", why=attempt.why, hash=attempt.hash, holds=attempt.holds
+        path=attempt.path,
+        worker=attempt.worker or "",
+        why=attempt.why,
+        hash=attempt.hash,
+        holds=attempt.holds,
+        left=None if attempt.left is None else shown(packed_left(attempt.left)),
     )

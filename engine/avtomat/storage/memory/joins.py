@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from avtomat.storage.memory.attempts import kill
-from avtomat.storage.memory.mail import put
+from avtomat.storage.memory.mail import give_up_result, put
+from avtomat.storage.memory.reads import left_scope
 from avtomat.storage.memory.state import Job, Join, Letter, Partition
 from avtomat.storage.port.answers import Revoked
 from avtomat.storage.port.rules import ROOT, Verdict, child_path, fork_path, join_mail, join_word, parent_of
@@ -64,8 +65,9 @@ def _begin_next(job: Job, parent: str, join: Join, now_ms: int) -> list[str]:
     return begins
 
 
-def close(part: Partition, job: Job, fence: str, why: str, now_ms: int) -> list[Revoked]:
-    """Close a fork, an ended scope or (`/`) the job with all below it: what is open there is gone in this step.
+def close(part: Partition, job: Job, fence: str, why: str, now_ms: int, *, ends: bool) -> list[Revoked]:
+    """Close a fork, an ended scope or (`/`) the job with all below it: what is open there is gone in this step. If the
+    job `ends`, what workers still do is of no interest.
 
     Stores that must not do much in one step may leave the rest to `sweep`; the fence counts at once.
     """
@@ -78,8 +80,8 @@ def close(part: Partition, job: Job, fence: str, why: str, now_ms: int) -> list[
         behind = list(_bodies(job, parent or ROOT, int(last)))
         job.joins[parent or ROOT, int(last)].closed = True
     revoked = []
-    for path in behind:
-        revoked += _close_scope(part, job, path, why, now_ms)
+    for path in sorted(behind, reverse=True):  # what lies below a scope goes before it
+        revoked += _close_scope(part, job, path, why, now_ms, ends=ends)
     job.fences[fence] = why
     return revoked
 
@@ -97,15 +99,19 @@ def _bodies(job: Job, path: str, number: int) -> Iterator[str]:
         yield from _with_all_below(job, child_path(path, number, index))
 
 
-def _close_scope(part: Partition, job: Job, path: str, why: str, now_ms: int) -> list[Revoked]:
+def _close_scope(part: Partition, job: Job, path: str, why: str, now_ms: int, *, ends: bool) -> list[Revoked]:
     """Take away what keeps one scope going, and the fences that another one above makes needless."""
     job.fences.pop(path, None)
+    scope = job.scopes.get(path)
+    revoked = []
+    if scope is not None:
+        left = None if ends else left_scope(job, scope)
+        revoked = [] if scope.task is None else kill(part, job, scope.task, why, now_ms, left)
+        give_up_result(part, job, scope, left, now_ms)
     for slot in ("timer", "mail", "begin"):
         job.due.pop((slot, path), None)
-    scope = job.scopes.get(path)
     if scope is None:
         return []
-    revoked = [] if scope.task is None else kill(part, job, scope.task, why, now_ms)
     for number in scope.forks:
         job.fences.pop(fork_path(path, number), None)
         if path == ROOT:  # outputs outlive their fork's end while the scope that forked may still read them

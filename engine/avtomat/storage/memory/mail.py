@@ -10,7 +10,7 @@ from bisect import insort
 
 from avtomat.storage.memory.state import Job, Letter, Partition, Scope
 from avtomat.storage.port.answers import Delivered
-from avtomat.storage.port.rules import ROOT, counted_as, unwind_mail
+from avtomat.storage.port.rules import ROOT, LeftScope, counted_as, late_mail, packed_left, unwind_mail
 from avtomat.storage.port.store import OPERATOR_MAIL, SIGNAL_KEPT_MS
 from avtomat.storage.port.writes import Mail, Post, SignalWait
 
@@ -85,10 +85,25 @@ def find(scope: Scope, mail_id: str) -> Letter | None:
 def take(job: Job, scope: Scope, letter: Letter, now_ms: int) -> None:
     """Take a letter out of a mailbox; the next one is due at once."""
     scope.mail.remove(letter)
+    if scope.kept is letter:
+        scope.kept = None
     if scope.mail:
         job.arm("mail", scope.path, 0, now_ms)
     else:
         del job.due["mail", scope.path]
+
+
+def give_up_result(part: Partition, job: Job, scope: Scope, left: LeftScope | None, now_ms: int) -> None:
+    """Take away the result of its attempt that a scope of a parked job has kept: it goes on without it, or is closed.
+    `left` is the scope as it was, if what the attempt did counts for its undo: then the root is mailed.
+    """
+    letter = scope.kept
+    if letter is None:
+        return
+    take(job, scope, letter, now_ms)
+    if letter.mail.kind == "effect" and left is not None:
+        mail = late_mail(letter.mail.id.removeprefix("result:"), packed_left(left), letter.mail.body)
+        put(job, job.root, Letter(mail=mail, order=part.next_order()), now_ms)
 
 
 # --- signals ----------------------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from avtomat.storage.memory.state import Attempt, Job, Partition, Phase
+from avtomat.storage.memory.state import Attempt, Job, Partition, Phase, Scope
 from avtomat.storage.port.answers import Below, Held, JobRow, Loaded, OpenTask, Page, Query
-from avtomat.storage.port.rules import ROOT, UNDOING, cursor_of, earliest, parent_of, place_of
+from avtomat.storage.port.rules import ROOT, UNDOING, LeftScope, cursor_of, earliest, parent_of, place_of
 from avtomat.storage.port.store import LOADED_BYTES_MAX
 
 TASKS_SHOWN_MAX = 1_000
@@ -62,6 +62,15 @@ def _environment(job: Job, path: str) -> bytes | None:
     parent, number, _ = parent_of(path)
     join = job.joins.get((parent, number))
     return None if join is None or join.closed else join.fork.environment
+
+
+def left_scope(job: Job, scope: Scope) -> LeftScope:
+    """The scope as it is now, for when an attempt that is taken from it is heard of later."""
+    environment = None
+    if scope.path != ROOT:
+        parent, number, _ = parent_of(scope.path)
+        environment = job.joins[parent, number].fork.environment
+    return LeftScope(path=scope.path, version=scope.version, record=scope.record or b"", environment=environment)
 
 
 def outputs(job: Job, path: str, number: int, wanted: Sequence[int]) -> list[bytes | None]:

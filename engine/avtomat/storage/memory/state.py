@@ -19,6 +19,7 @@ from avtomat.storage.port.rules import (
     ENDED,
     PARKED,
     ROOT,
+    LeftScope,
     earliest,
     fences_of,
     next_stamp,
@@ -42,6 +43,7 @@ class Phase(StrEnum):
 class Attempt:
     """One attempt of a task. `place` is its place among those of its queue and client, 0 before it is queued.
 
+    `left` is the scope as it was when it went on without the attempt, if its success would have to be undone.
     `dispatch` is what was asked for, `queue`, `priority` and `body` what that means (a retry takes them from the
     attempt before). The `…_until_ms` are the limits that count in the present phase. Once ended, `why` is `result` or
     what it died of, and `holds` says that its worker's lease is still live.
@@ -69,6 +71,7 @@ class Attempt:
     hash: str = ""
     ended_ms: int = 0
     holds: bool = False
+    left: LeftScope | None = None
 
     @property
     def is_open(self) -> bool:
@@ -106,7 +109,7 @@ class Letter:
 @dataclass(slots=True, kw_only=True)
 class Scope:
     """An open scope (or the root). `task` is its open attempt, `last` the newest one, from which a retry copies;
-    `forks` are the numbers of the forks that it began.
+    `forks` are the numbers of the forks that it began; `kept` is the result of its attempt, of a parked job.
     """
 
     path: str
@@ -118,6 +121,7 @@ class Scope:
     wait: SignalWait | None = None
     wait_order: int = 0
     mail: list[Letter] = field(default_factory=list)
+    kept: Letter | None = None
     forks: list[int] = field(default_factory=list)
 
 

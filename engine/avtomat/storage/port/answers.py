@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     mismatch   the attempt has ended with another result (same token, other hash), or belongs to another worker
     lost       the attempt's lease was taken away, or a timeout ended it; `reason` says which (lease, timeout,
     released)
+    late       the scope has gone on or is closed, and what the attempt did may have to be undone: its success was
+    mailed to the root (accepted)
     closed     the scope, an ancestor or the job is closed; `reason` is cancelled or ended
     parked     the job is paused or quarantined (operators' mail and the deadline pass): a result was put into the
     mailbox (accepted); a due member or a mail waits
@@ -30,6 +32,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     MISMATCH = "mismatch"
     LOST = "lost"
+    LATE = "late"
     CLOSED = "closed"
     PARKED = "parked"
     MOVED = "moved"

@@ -23,11 +23,6 @@ Times: TypeAlias = tuple[float, float]
 JUMP_TOLD_MS: Final = 5 * 60_000
 
 
-def passed_ms() -> float:
-    """Milliseconds by a clock that nobody turns."""
-    return time.monotonic() * 1000
-
-
 def system_times() -> Times:
     """Of this machine."""
     return time.time_ns() // 1_000_000, time.monotonic() * 1000

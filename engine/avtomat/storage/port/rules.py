@@ -207,9 +207,52 @@ def unwind_mail(seq: int) -> Mail:
     return Mail(id=f"unwind:{seq}", kind="unwind", body=b"", to=ROOT)
 
 
-def result_mail(path: str, cause: ResultCause) -> Mail:
-    """The mail in which a scope of a parked job keeps a worker's result."""
-    return Mail(id=f"result:{cause.task_id}", kind="result", body=cause.event, to=path)
+KEPT_RESULTS = frozenset({"result", "effect"})
+"""The kinds of mail in which a scope of a parked job keeps the result of its attempt, until the scope goes on."""
+
+
+def result_mail(path: str, cause: ResultCause, *, undoable: bool) -> Mail:
+    """The mail in which a scope of a parked job keeps a worker's result; `effect` if it may have to be undone."""
+    kind = "effect" if undoable and cause.success else "result"
+    return Mail(id=f"result:{cause.task_id}", kind=kind, body=cause.event, to=path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftScope:
+    """A scope as it was when an attempt was taken from it: its version then, its record and its fork's environment."""
+
+    path: str
+    version: int
+    record: bytes
+    environment: bytes | None = None
+
+
+def packed_left(left: LeftScope) -> bytes:
+    """A scope that was left, in one piece, as it stands in the mail."""
+    environment = -1 if left.environment is None else len(left.environment)
+    line = f"{left.path} {left.version} {len(left.record)} {environment}\n".encode()
+    return line + left.record + (left.environment or b"")
+
+
+def late_mail(task_id: str, left: bytes, event: bytes) -> Mail:
+    """The mail in which the root learns that an attempt took effect whose scope had gone on without it, or is closed.
+    `left` is that scope, packed.
+    """
+    return Mail(id=f"late:{task_id}", kind="late", body=left + event, to=ROOT)
+
+
+def read_late(mail: Mail) -> tuple[LeftScope, bytes]:
+    """The scope and the encoded result that such mail holds."""
+    line, _, rest = mail.body.partition(b"\n")
+    path, version, record, environment = line.decode().split(" ")
+    event_at = int(record) + max(0, int(environment))
+    left = LeftScope(
+        path=path,
+        version=int(version),
+        record=rest[: int(record)],
+        environment=None if environment == "-1" else rest[int(record) : event_at],
+    )
+    return left, rest[event_at:]
 
 
 # --- how much mail a job takes ----------------------------------------------------------------------------------------

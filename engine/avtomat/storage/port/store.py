@@ -177,6 +177,11 @@ class Store(Protocol):
         With `wanted`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
         `poll`: also one that this very commit has queued. What it takes wakes nobody.
 
+        LATE: while the job is open and such a lease is live, a success of an `undoable` attempt whose scope went on
+        without it (and not `settled`) or was closed is mailed to the root, once: `late:<task_id>` of kind `late`, with
+        the scope as it was (`rules.late_mail`); the answer is `late`. So is a result of that kind which a parked job
+        had kept as mail (`effect`), when its scope is closed or goes on without it; other kept results go then.
+
         While the job is compensating, when the count of its live leases is (or becomes) 0 the store mails the root
         once per compensation: mail `unwind:<seq>` of kind `unwind`, empty body; <seq> is the history entry that set
         the status `compensating`. Parking and going on compensating is the same compensation; `open` ends it.
@@ -187,7 +192,8 @@ class Store(Protocol):
         False: no such open job.
 
         Answered means: operators' mail and the deadline are used up; a result that counts ends its attempt and becomes
-        mail `result:<task_id>`; all else waits, counted from 0 again, so that a job set open has its reason to move.
+        mail `result:<task_id>` of kind `result`, or `effect` if it may have to be undone; all else waits, counted from
+        0 again, so that a job set open has its reason to move.
         The entry's cause is `quarantine`; no version moves. A job quarantined already gets no second entry.
         """
 

@@ -20,6 +20,10 @@ class Dispatch:
     `not_before_ms` in the future keeps the task delayed (in no queue) until then; the store moves it by itself.
     `queue_ms` runs from the moment it is queued; `attempt_ms` and `lease_ms` from the claim; `total_at_ms` is absolute.
     `lease_ms` None: the poller's. `requirements` is kept once per queue, for replicas that must judge workers.
+
+    `undoable`: what a success of the attempt did is undone if the job ends badly. Should its scope go on or be closed
+    while a worker holds it, the store keeps what the scope was until the lease is over, and a success that comes
+    meanwhile is mailed to the root with it: see `rules.late_mail`.
     """
 
     task_id: str
@@ -33,6 +37,7 @@ class Dispatch:
     attempt_ms: int | None = None
     lease_ms: int | None = None
     total_at_ms: int | None = None
+    undoable: bool = False
 
 
 @value
@@ -131,6 +136,9 @@ class Writes:
     leaves it. `at_ms` is the time for which was decided (0: now); the entry's `at_ms` is that, but not before the entry
     before it and not in the store's future; the job's created, updated and finished times are those of its entries.
 
+    `settled`: whatever becomes of the attempt that the scope had, no undo of it is to be noted any more (its time was
+    over, or an operator said what it did). What is closed below the scope is not meant.
+
     `shared` is a large part that several of these have in common, and the event of a result with them, unless it is
     empty: a store may carry and keep it once. It adds nothing to what is written.
     """
@@ -141,6 +149,7 @@ class Writes:
     state: str = ""
     at_ms: int = 0
     keeps_task: bool = False
+    settled: bool = False
     dead_because: str = "cancelled"
     dispatch: Dispatch | None = None
     timer_ms: int | None = None
@@ -187,8 +196,8 @@ class NewJob:
 @value
 class ResultCause:
     """A worker's result of an attempt: `hash` covers status, data and error. `event` is the encoded result, so that a
-    paused job's store can keep it as mail of kind `result` and the worker may be told that it is accepted. `output` is
-    what it gave, encoded, for those who write it down elsewhere as well.
+    paused job's store can keep it as mail and the worker may be told that it is accepted. `output` is what it gave,
+    encoded, for those who write it down elsewhere as well. `success`: the worker did what it was asked to do.
     """
 
     task_id: str
@@ -196,6 +205,7 @@ class ResultCause:
     hash: str
     event: bytes
     output: bytes = field(default=b"", repr=False)
+    success: bool = False
 
 
 @value

@@ -62,11 +62,12 @@ class AttemptDump(TypedDict):
     worker: str | None
     lease_until_ms: int | None
     progress: str | None
+    undoable: bool
 
 
 class EndedAttemptDump(TypedDict):
     """An attempt that ended within 15 minutes, or whose worker's lease is live (`holds`). `why` is `result`, or what it
-    died of.
+    died of. `left` is the scope that went on without it, packed, if its success would be mailed to the root.
     """
 
     path: str
@@ -74,6 +75,7 @@ class EndedAttemptDump(TypedDict):
     why: str
     hash: str
     holds: bool
+    left: str | None
 
 
 class JobDump(TypedDict):

@@ -25,7 +25,7 @@ ALL_TASK_KINDS = frozenset().union(*TASK_KINDS.values())
 
 def violations(dump: Dump) -> list[str]:
     """All findings, each beginning with the number of its rule."""
-    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes
+    of_jobs = versions, histories, open_index, closed_is_empty, reasons, keys, joins, mailboxes, scopes_left
     rules = *of_jobs, attempts_are_somewhere, owners
     return [finding for rule in rules for finding in rule(dump)]
 
@@ -199,6 +199,14 @@ def mailboxes(dump: Dump) -> Iterator[str]:
             yield f"I15 {name}: the signals of its senders do not add up: {counts}"
         if sum(count for word, count in counts.items() if " " not in word) > len(job["mail_ids"]):
             yield f"I15 {name}: {counts} for {len(job['mail_ids'])} ids"
+
+
+def scopes_left(dump: Dump) -> Iterator[str]:
+    """I16: a scope that was left is kept for a dead attempt of an open job, as long as its lease is live."""
+    for name, job in dump["jobs"].items():
+        for task_id, attempt in job["ended_attempts"].items():
+            if attempt["left"] is not None and (job["status"] in ENDED or not attempt["holds"]):
+                yield f"I16 {name} {task_id}: nobody is at work on it, but its scope is kept"
 
 
 def _is_child(path: str, fork: str) -> bool:

@@ -53,6 +53,8 @@ _of_handout: Final = itemgetter(
     )
 )
 
+_OUTCOMES: Final = {outcome.encode(): outcome for outcome in Outcome}
+
 Item = TypeVar("Item")
 
 
@@ -124,7 +126,7 @@ def created_of(reply: Reply, asked: str) -> Created:
         job=name,
         fresh=name == asked,
         body_hash=body_hash.decode(),
-        begins=names_of(begins),
+        begins=names_of(begins) if begins else (),
         mailed=bool(mailed),
     )
 
@@ -133,13 +135,15 @@ def committed_of(reply: Reply) -> Committed:
     """The answer of commit.lua, or of commit_and_take.lua."""
     _, outcome, reason, version, seq, view, begins, revoked, mailed, *handouts = reply
     return Committed(
-        outcome=Outcome(outcome.decode()),
-        reason=reason.decode(),
+        outcome=_OUTCOMES[outcome],
+        reason=reason.decode() if reason else "",
         version=int(version),
         seq=int(seq),
-        loaded=loaded_of(view),
-        begins=names_of(begins),
-        revoked=tuple(Revoked(task_id=task_id.decode(), worker=worker.decode()) for task_id, worker in pairs(revoked)),
+        loaded=loaded_of(view) if view else None,
+        begins=names_of(begins) if begins else (),
+        revoked=tuple([Revoked(task_id=task_id.decode(), worker=worker.decode()) for task_id, worker in pairs(revoked)])
+        if revoked
+        else (),
         mailed=bool(mailed),
         handouts=tuple(map(handout_of, handouts[0])) if handouts and outcome != b"moved" else None,
     )

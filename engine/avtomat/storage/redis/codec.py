@@ -29,6 +29,9 @@ from avtomat.storage.redis.wire.socket import Argument
 
 PROBE_BYTES: Final = 64
 
+_NEVER: Final = (None,) * 5
+_NO_TIMES: Final = ("",) * 5
+
 
 def named(name: str) -> str:
     """The name, if it can be part of a packed record."""
@@ -37,30 +40,40 @@ def named(name: str) -> str:
     return name
 
 
-def optional(number: int | None) -> Argument:
-    """A number that may be missing."""
-    return "" if number is None else number
+def packed(names: tuple[str, ...]) -> str:
+    """Names as one argument, each with a line feed behind it, if none has one itself."""
+    text = "\n".join((*names, ""))
+    if text.count("\n") != len(names):
+        raise ValueError(f"a name may not hold a line feed: {names!r}")
+    return text
 
 
-def client_key(client: str, key: str | None) -> str:
-    """The field by which an idempotency key is found; '' for none."""
-    return "" if key is None else f"{named(client)}\n{named(key)}"
+def client_key(client: str, key: str) -> str:
+    """The field by which an idempotency key is found."""
+    return f"{named(client)}\n{named(key)}"
 
 
 def create_arguments(new: NewJob) -> list[Argument]:
     """What create.lua takes."""
-    client, blueprint, digest, key = named(new.client), named(new.blueprint), named(new.digest), named(new.key or "")
-    retention, parent, body_hash = new.retention_ms, named(new.parent or ""), named(new.body_hash)
+    names = (
+        new.client,
+        new.blueprint,
+        new.digest,
+        new.body_hash,
+        str(new.retention_ms),
+        new.key or "",
+        new.parent or "",
+    )
     arguments: list[Argument] = [
         new.job,
-        f"{client}\n{blueprint}\n{digest}\n{body_hash}\n{retention}\n{key}\n{parent}\n",
+        packed(names),
         new.head,
-        client_key(new.client, new.key),
-        optional(new.deadline_ms or None),
-        optional(new.start_ms),
-        _search(new.search),
+        "" if new.key is None else client_key(new.client, new.key),
+        new.deadline_ms or "",
+        "" if new.start_ms is None else new.start_ms,
+        _search(new.search) if new.search else "",
+        new.writes.shared,
     ]
-    arguments.append(new.writes.shared)
     _add_writes(arguments, new.writes, partition_of(new.job), is_root=True)
     return arguments
 
@@ -84,8 +97,8 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
     """A cause in six arguments, and then the shared part of the write-set; see causes.lua."""
     match cause:
         case ResultCause(task_id=task_id, worker=worker, hash=result_hash, event=event):
-            head, tail = _split(event, shared)
-            return "result", task_id, worker, named(result_hash), head, tail, shared
+            head, tail = _split(event, shared) if shared else (event, "")
+            return "success" if cause.success else "result", task_id, worker, named(result_hash), head, tail, shared
         case MailCause(id=mail_id):
             return "mail", mail_id, "", "", "", "", shared
         case DueCause(kind=kind, number=number):
@@ -98,14 +111,12 @@ def task_request_arguments(
     worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int]
 ) -> tuple[Argument, ...]:
     """Who takes attempts, and how, in five arguments; see taking.lua."""
-    packed = "".join(f"{client}\n{stride}\n" for client, stride in strides.items())
+    packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
     return named(worker), named(nonce), max_tasks, lease_ms, packed
 
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
     """A text without the part that is sent once, and the places at which it stood; '' when it did not."""
-    if not shared:
-        return text, ""
     pieces, places, begun, length = list[bytes](), list[str](), 0, 0
     at = _find(text, shared, 0)
     while at >= 0:
@@ -135,10 +146,17 @@ def mail_arguments(mail: Mail) -> tuple[Argument, ...]:
 
 def _add_writes(to: list[Argument], writes: Writes, partition: int, *, is_root: bool) -> None:
     """Add a write-set as operations; see writes.lua."""
-    scope, record = _split(writes.scope, writes.shared), _split(writes.record, writes.shared)
-    to += ("scope", writes.visit, named(writes.state), writes.at_ms or "", *scope, *record)
+    to += ("scope", writes.visit, named(writes.state), writes.at_ms or "")
+    shared = writes.shared
+    to += (
+        (*_split(writes.scope, shared), *_split(writes.record, shared))
+        if shared
+        else (writes.scope, "", writes.record, "")
+    )
     if writes.keeps_task:
         to.append("keeps_task")
+    if writes.settled:
+        to.append("settled")
     if writes.dead_because != "cancelled":
         to += ("dead_because", named(writes.dead_because))
     if writes.dispatch is not None:
@@ -167,14 +185,16 @@ def _add_rest(to: list[Argument], writes: Writes) -> None:
         to += ("undone", writes.undone_seq)
     if writes.head is not None:
         _add_head(to, writes.head)
-    for name, value, at in _pages(writes):
+    for name, value, at in _pages(writes) if writes.values else ():
         to += ("value", name, value) if at is None else ("part", name, at + 1, at + len(value))
 
 
 def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
     to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
-    for number in (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms):
-        to.append("" if number is None else number)
+    times = (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms)
+    to += _NO_TIMES if times == _NEVER else ["" if time is None else time for time in times]
+    if task.undoable:
+        to.append("undoable")
     if task.body is not None:
         to += ("body", task.body)
     if task.requirements is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -34,6 +34,7 @@ from avtomat.storage.redis.backend import RedisBackend
 from avtomat.storage.redis.script import load_script
 
 FORK: Final = fields_of("FORK", "closing")
+KEYS_AT_ONCE: Final = 1_000
 LETTERS: Final = {"w": "timer", "b": "begin", "d": "deadline", "s": "start", "m": "mail"}
 
 
@@ -61,9 +62,11 @@ async def _read(backend: RedisBackend, prefix: str, now_ms: int) -> _Part:
         cursor, keys = int(reply[0]), keys | {key.decode() for key in reply[1]}
         if not cursor:
             break
-    script = load_script("read_key")
-    replies = await asyncio.gather(*(backend.call(script, (prefix,), ("0", key)) for key in keys))
-    return _Part({key.removeprefix(prefix): reply[1] for key, reply in zip(keys, replies, strict=True)}, now_ms)
+    script, names, replies = load_script("read_key"), list(keys), list[Any]()
+    for at in range(0, len(names), KEYS_AT_ONCE):  # each call has a deadline, all of them together would miss it
+        some = names[at : at + KEYS_AT_ONCE]
+        replies += await asyncio.gather(*(backend.call(script, (prefix,), ("0", key)) for key in some))
+    return _Part({key.removeprefix(prefix): reply[1] for key, reply in zip(names, replies, strict=True)}, now_ms)
 
 
 class _Part:
@@ -269,12 +272,14 @@ class _Job:
             worker=task["worker"] or None,
             lease_until_ms=number(task["lease_until"]),
             progress=shown_or_none(scope.get("p")),
+            undoable=task.get("undoable") == "1",
         )
 
     def _ended_attempts(self) -> dict[str, EndedAttemptDump]:
         names = [f"{self.name}-{rest}" for rest in self.part.names(f"e:{self.name}-")]
         records = {name: record(ENDED, self.part.keys[f"e:{name}"][0]) for name in names}
-        return {name: _ended(one) for name, one in records.items() if self._is_remembered(one)}
+        left = self.part.hash(f"lf:{self.name}")
+        return {name: _ended(one, left.get(name)) for name, one in records.items() if self._is_remembered(one)}
 
     def _is_remembered(self, ended: Mapping[str, str]) -> bool:
         return bool(ended["live"]) or int(ended["at"]) + ENDED_ATTEMPT_KEPT_MS > self.part.now_ms
@@ -312,9 +317,14 @@ def _scope_and_task(packed: bytes) -> tuple[dict[str, str], dict[str, str]]:
     return dict(zip(SCOPE, fields, strict=False)), dict(zip(TASK, fields[len(SCOPE) :], strict=False))
 
 
-def _ended(one: Mapping[str, str]) -> EndedAttemptDump:
+def _ended(one: Mapping[str, str], left: bytes | None) -> EndedAttemptDump:
     return EndedAttemptDump(
-        path=one["path"], worker=one["worker"], why=one["why"], hash=one["hash"], holds=bool(one["live"])
+        path=one["path"],
+        worker=one["worker"],
+        why=one["why"],
+        hash=one["hash"],
+        holds=bool(one["live"]),
+        left=shown_or_none(left),
     )
 
 

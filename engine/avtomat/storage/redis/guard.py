@@ -27,11 +27,7 @@ class Guard:
         self._stranger: StoreError | None = None
         self.identity: str | None = None
         self.danger: StoreError | None = None
-
-    @property
-    def refusal(self) -> StoreError | None:
-        """Why calls are refused."""
-        return self._misfit or self._stranger
+        self.refusal: StoreError | None = None
 
     def meet(self, server: ServerInfo) -> None:
         """Look at a server before the first call reaches it."""
@@ -39,14 +35,17 @@ class Guard:
         self.danger = _eviction(server, self._address)
         if self.identity is not None:
             self.recognize(server.store_id)
+        self.refusal = self._misfit or self._stranger
 
     def recognize(self, found: str) -> None:
         """Compare the identity that the server has now with the one that is known."""
         self._stranger = None if found == self.identity else self.stranger(found)
+        self.refusal = self._misfit or self._stranger
 
     def refuse(self, error: StoreError) -> None:
         """Use the server no more, for this reason, until its identity is looked at again."""
         self._stranger = error
+        self.refusal = self._misfit or error
 
     def stranger(self, found: str) -> StoreError:
         """The error for a store that is not the one that is known."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cache
+from time import monotonic
 from typing import Final
 
 from avtomat.errors import StoreAnswerLost
-from avtomat.storage.port.clock import StoreClock, Times, passed_ms
+from avtomat.storage.port.clock import StoreClock, Times
 from avtomat.storage.port.rules import partition_of
 from avtomat.storage.redis.backend import RedisBackend
 from avtomat.storage.redis.messages import Messages
@@ -47,7 +48,9 @@ class ScriptRunner:
         """The answer of a script in a partition: what it says follows the time. StoreError: the server is away."""
         if partition >= self._partitions:
             raise ValueError(f"partition {partition} of {self._partitions}")
-        shift = self._offset_ms() + self._turned_back_ms()
+        shift = self._offset_ms()
+        if self._clock_ms <= self._clock_most_ms - TURNED_BACK_MIN_MS:
+            shift += self._turned_back_ms()
         first = f"{shift}{self._mode}"
         try:
             reply = await self._backend.call(load_script(operation), (prefix_of(partition),), (first, *args))
@@ -58,7 +61,7 @@ class ScriptRunner:
         if type(told) is list:
             self._messages.told(partition, told[1:])
             told = told[0]
-        self._clock_ms = clock_ms = told - shift - passed_ms()
+        self._clock_ms = clock_ms = told - shift - monotonic() * 1000
         self._clock_most_ms = max(self._clock_most_ms, clock_ms)
         return reply
 
@@ -71,14 +74,12 @@ class ScriptRunner:
         return await asyncio.gather(*(self.run(operation, number, *args) for number in range(self._partitions)))
 
     def _times(self) -> Times:
-        passed = passed_ms()
+        passed = monotonic() * 1000
         return passed + self._clock_ms, passed
 
     def _turned_back_ms(self) -> int:
         """What the server's time lacks since its clock was turned back; less than TURNED_BACK_MIN_MS is the way of an
         answer.
         """
-        if self._clock_ms > self._clock_most_ms - TURNED_BACK_MIN_MS:
-            return 0
         ahead_ms = self.clock.ahead_ms()
         return ahead_ms if ahead_ms >= TURNED_BACK_MIN_MS else 0

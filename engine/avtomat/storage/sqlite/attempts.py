@@ -16,13 +16,13 @@ from avtomat.storage.port.rules import earliest
 from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS
 from avtomat.storage.port.writes import Dispatch
 from avtomat.storage.sqlite.counts import LEASES
-from avtomat.storage.sqlite.scopes import Spot, note_extras
+from avtomat.storage.sqlite.scopes import Spot, note_extras, packed
 from avtomat.storage.sqlite.writer import Step
 
 _ADD: Final = """
 INSERT INTO attempts (task_id, partition, n, path, visit, attempt, queue, client, priority, place, phase, since_ms,
-    not_before_ms, queue_ms, queue_at_ms, attempt_ms, lease_ms, total_at_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    not_before_ms, queue_ms, queue_at_ms, attempt_ms, lease_ms, total_at_ms, undoable)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _REQUIRE: Final = "INSERT OR REPLACE INTO requirements VALUES (?, ?, ?)"
 
@@ -36,7 +36,8 @@ _NO_LIMIT: Final = "DELETE FROM due WHERE n = ? AND path = ? AND slot = 'task'"
 
 _GET: Final = """
 SELECT task_id, partition, n, path, attempt, queue, priority, place, phase, worker, hash, why, ended_ms,
-    not_before_ms, queue_ms, queue_at_ms, attempt_at_ms, lease_ms, leased_ms, lease_until_ms, total_at_ms
+    not_before_ms, queue_ms, queue_at_ms, attempt_at_ms, lease_ms, leased_ms, lease_until_ms, total_at_ms,
+    undoable
 FROM attempts WHERE task_id = ?"""
 
 _USE: Final = """
@@ -46,6 +47,9 @@ _LET_GO: Final = "UPDATE attempts SET phase = 'ended' WHERE task_id = ? AND phas
 _DEAD: Final = """
 INSERT INTO due (n, path, slot, partition, kind, number, time_ms, at_ms) VALUES (?, ?, ?, ?, 'dead', ?, ?, ?)"""
 _NOT_DEAD: Final = "DELETE FROM due WHERE n = ? AND path = ? AND slot = ?"
+_LEAVE: Final = "INSERT INTO left_scopes VALUES (?, ?)"
+_LEFT: Final = "SELECT scope FROM left_scopes WHERE task_id = ?"
+_NOT_LEFT: Final = "DELETE FROM left_scopes WHERE task_id = ?"
 _DROP: Final = "DELETE FROM attempts WHERE task_id = ?"
 _QUEUE: Final = """
 UPDATE attempts SET phase = ?, since_ms = ?, place = ?, queue_at_ms = ?, attempt_at_ms = NULL, lease_until_ms = NULL,
@@ -78,6 +82,7 @@ class Attempt:
     leased_ms: int | None
     lease_until_ms: int | None
     total_at_ms: int | None
+    undoable: int
 
     def is_remembered(self, now: int) -> bool:
         """Whether the store still knows this attempt, however long it takes to clean up."""
@@ -119,6 +124,7 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             task.attempt_ms,
             task.lease_ms,
             task.total_at_ms,
+            task.undoable,
         ),
     )
     if phase == "queued":
@@ -183,9 +189,9 @@ def use(step: Step, spot: Spot, task_id: str, result_hash: str) -> None:
     spot.task_id = None
 
 
-def end(step: Step, spot: Spot, task_id: str, why: str) -> list[Revoked]:
+def end(step: Step, spot: Spot, task_id: str, why: str, *, counts: bool) -> list[Revoked]:
     """End a scope's open attempt otherwise; the answer names the worker that holds it. The scope's row and the due
-    member are the caller's.
+    member are the caller's. `counts`: a success that comes late may still have to be undone.
     """
     attempt = get(step.db, task_id, step.now)
     assert attempt is not None
@@ -204,6 +210,8 @@ def end(step: Step, spot: Spot, task_id: str, why: str) -> list[Revoked]:
         step.db.execute(
             _DEAD, (attempt.n, attempt.path, f"dead {task_id}", attempt.partition, attempt.attempt, until, until)
         )
+        if counts and attempt.undoable:
+            step.db.execute(_LEAVE, (task_id, packed(step.db, spot)))
     else:
         step.db.execute(_END, ("ended", why, step.now, task_id))
     return [Revoked(task_id=task_id, worker=attempt.worker)]
@@ -213,6 +221,22 @@ def let_go(step: Step, attempt: Attempt) -> None:
     """The worker of a held attempt was heard of, or its lease has ended: it is no longer live."""
     step.db.execute(_LET_GO, (attempt.task_id,))
     step.db.execute(_NOT_DEAD, (attempt.n, attempt.path, f"dead {attempt.task_id}"))
+    if attempt.undoable:
+        step.db.execute(_NOT_LEFT, (attempt.task_id,))
+
+
+def left_behind(db: sqlite3.Connection, attempt: Attempt) -> bytes | None:
+    """The scope that went on without a held attempt, packed, if a success of it still counts."""
+    if attempt.phase != "held" or not attempt.undoable:
+        return None
+    row = db.execute(_LEFT, (attempt.task_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def use_late(step: Step, attempt: Attempt, result_hash: str) -> None:
+    """End a held attempt by its result."""
+    step.db.execute(_USE, (result_hash, step.now, attempt.task_id))
+    let_go(step, attempt)
 
 
 def live_leases(db: sqlite3.Connection, job: str) -> int:

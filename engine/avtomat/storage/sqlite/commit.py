@@ -59,6 +59,7 @@ _NO_EXTRAS: Final = (
     "DELETE FROM mail WHERE n = ? AND path IS NULL",
     "DELETE FROM undos WHERE n = ?",
 )
+_NOT_LEFT: Final = "DELETE FROM left_scopes WHERE task_id >= ? AND task_id < ?"
 _LET_ALL_GO: Final = "UPDATE attempts SET phase = 'ended' WHERE task_id >= ? AND task_id < ? AND phase = 'held'"
 
 
@@ -170,8 +171,10 @@ def _keep(step: Step, spot: Spot, writes: Writes) -> None:
 def _end_waiting(step: Step, spot: Spot, writes: Writes) -> list[Revoked]:
     """What the scope waited for goes, and what lies below it is closed. The end of a scope takes its members away."""
     revoked: list[Revoked] = []
+    ends = spot.path == ROOT and writes.end is not None
+    counts = not (ends or writes.settled)
     if spot.task_id is not None and (not writes.keeps_task or writes.dispatch is not None):
-        revoked += attempts.end(step, spot, spot.task_id, writes.dead_because)
+        revoked += attempts.end(step, spot, spot.task_id, writes.dead_because, counts=counts)
         spot.task_id = None
     if spot.version and writes.end is None:
         if not writes.keeps_task:
@@ -179,9 +182,9 @@ def _end_waiting(step: Step, spot: Spot, writes: Writes) -> list[Revoked]:
         elif spot.task_id is None:
             attempts.disarm_attempt(step, spot)
     if not writes.keeps_task or writes.signal is not None:
-        stop_waiting(step, spot)
+        stop_waiting(step, spot, counts=counts)
     for fork in writes.close:
-        revoked += joins.close_fork(step, spot, fork, writes.dead_because)
+        revoked += joins.close_fork(step, spot, fork, writes.dead_because, counts=not ends)
     return revoked
 
 
@@ -230,7 +233,7 @@ def _end(step: Step, spot: Spot, writes: Writes) -> list[Revoked]:
     """Close the scope, with what it opened or kept in this very step."""
     revoked: list[Revoked] = []
     if spot.task_id is not None:
-        revoked += attempts.end(step, spot, spot.task_id, writes.dead_because)
+        revoked += attempts.end(step, spot, spot.task_id, writes.dead_because, counts=False)
     if spot.task_id is not None or writes.signal is not None:
         step.db.execute(_NO_TASK, (spot.n, spot.path))
     if spot.path != ROOT:
@@ -259,3 +262,4 @@ def _end_job(step: Step, spot: Spot, state: str | None, end: ScopeEnd) -> None:
         for statement in _NO_EXTRAS:
             step.db.execute(statement, (spot.n,))
         step.db.execute(_LET_ALL_GO, attempts.of_job(spot.job))
+        step.db.execute(_NOT_LEFT, attempts.of_job(spot.job))

@@ -32,7 +32,8 @@ _FENCES: Final = "SELECT path FROM fences WHERE n = ? ORDER BY path"
 _FORKS: Final = "SELECT * FROM forks WHERE n = ? AND NOT closed ORDER BY path, number"
 _OUTPUTS: Final = "SELECT place, output FROM outputs WHERE n = ? AND path = ? AND fork = ? ORDER BY place"
 _ATTEMPTS: Final = """
-SELECT a.*, s.body FROM attempts a LEFT JOIN scopes s ON s.n = a.n AND s.path = a.path
+SELECT a.*, s.body, l.scope AS left FROM attempts a LEFT JOIN scopes s ON s.n = a.n AND s.path = a.path
+LEFT JOIN left_scopes l ON l.task_id = a.task_id
 WHERE a.task_id >= ? AND a.task_id < ? ORDER BY a.task_id"""
 _SIGNALS: Final = """
 SELECT signal_name, signal_key, id FROM mail WHERE n = ? AND path IS NULL AND until_ms > ? ORDER BY arrived"""
@@ -199,6 +200,7 @@ def _attempt(row: Row) -> AttemptDump:
         worker=row["worker"],
         lease_until_ms=row["lease_until_ms"] if row["phase"] == "leased" else None,
         progress=shown_or_none(row["progress"]),
+        undoable=bool(row["undoable"]),
     )
 
 
@@ -209,4 +211,5 @@ def _ended(row: Row) -> EndedAttemptDump:
         why=row["why"],
         hash=row["hash"] or "",
         holds=row["phase"] == "held",
+        left=shown_or_none(row["left"]),
     )

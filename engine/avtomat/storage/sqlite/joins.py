@@ -14,7 +14,7 @@ from avtomat.storage.port.rules import ROOT, Verdict, child_path, join_mail, joi
 from avtomat.storage.port.store import CLOSE_AT_ONCE_MAX
 from avtomat.storage.port.writes import Fork, ScopeEnd
 from avtomat.storage.sqlite import attempts
-from avtomat.storage.sqlite.mail import arm, put, unwind
+from avtomat.storage.sqlite.mail import arm, clear_mail, put, unwind
 from avtomat.storage.sqlite.scopes import Spot, covered, note_extras
 from avtomat.storage.sqlite.writer import Step
 
@@ -33,11 +33,11 @@ _OUTPUT: Final = "INSERT INTO outputs VALUES (?, ?, ?, ?, ?)"
 _CLOSE_FORK: Final = "UPDATE forks SET closed = 1 WHERE n = ? AND path = ? AND number = ?"
 _CLOSE_FORKS: Final = "UPDATE forks SET closed = 1 WHERE n = ? AND path = '/'"
 _PUT_FENCE: Final = "INSERT INTO fences VALUES (?, ?, ?)"
-_OPEN_BELOW: Final = "SELECT path, task_id FROM scopes WHERE n = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?"
+_OPEN_BELOW: Final = """
+SELECT path, task_id FROM scopes WHERE n = ? AND path >= ? AND path < ? ORDER BY path DESC LIMIT ?"""
 _CLEAR: Final = (
     "DELETE FROM scopes WHERE n = ? AND path >= ? AND path < ?",
     "DELETE FROM due WHERE n = ? AND path >= ? AND path < ? AND kind <> 'dead'",
-    "DELETE FROM mail WHERE n = ? AND path >= ? AND path < ?",
     "DELETE FROM forks WHERE n = ? AND path >= ? AND path < ?",
 )
 _FENCES_BELOW: Final = """
@@ -99,41 +99,45 @@ def _begin(step: Step, spot: Spot, parent: str, number: int, begun: int, live: i
 # --- closing ----------------------------------------------------------------------------------------------------------
 
 
-def close_fork(step: Step, spot: Spot, path: str, why: str) -> list[Revoked]:
-    """Close a fork with all below it."""
+def close_fork(step: Step, spot: Spot, path: str, why: str, *, counts: bool) -> list[Revoked]:
+    """Close a fork with all below it. `counts`: what workers still do there may have to be undone."""
     parent, _, number = path.rpartition("/")
     step.db.execute(_CLOSE_FORK, (spot.n, parent or ROOT, int(number)))
-    return _close(step, spot, path, why)
+    return _close(step, spot, path, why, counts=counts)
 
 
 def close_scope(step: Step, spot: Spot, why: str) -> list[Revoked]:
     """Close a scope below the root, which has ended, with all below it."""
-    return _close(step, spot, spot.path, why)
+    return _close(step, spot, spot.path, why, counts=True)
 
 
 def close_root(step: Step, spot: Spot, why: str) -> list[Revoked]:
     """Close all below the root of a job that has ended."""
     step.db.execute(_CLOSE_FORKS, (spot.n,))
-    return _clear_or_leave(step, spot, ROOT, why)
+    return _clear_or_leave(step, spot, ROOT, why, counts=False)
 
 
 def clear(step: Step, spot: Spot, path: str, why: str, limit: int) -> tuple[int, bool]:
     """Clear up to `limit` scopes and records behind a fence: how many there were, and whether some are left."""
-    cleared, left, _ = _clear(step, spot, path, why, limit)
+    cleared, left, _ = _clear(step, spot, path, why, limit, counts=not spot.ended)
     unwind(step, spot)
     return cleared, left
 
 
-def _clear(step: Step, spot: Spot, fence: str, why: str, limit: int) -> tuple[int, bool, list[Revoked]]:
+def _clear(
+    step: Step, spot: Spot, fence: str, why: str, limit: int, *, counts: bool
+) -> tuple[int, bool, list[Revoked]]:
+    """Clear from the end: what lies below a scope goes before it, and finds there what it was made of."""
     first, last = covered(fence)
     scopes = step.db.execute(_OPEN_BELOW, (spot.n, first, last, limit + 1)).fetchall()
     left = len(scopes) > limit
     revoked: list[Revoked] = []
     for path, task_id in scopes[:limit]:
         if task_id is not None:
-            revoked += attempts.end(step, spot.at(path), task_id, why)
+            revoked += attempts.end(step, spot.at(path), task_id, why, counts=counts)
     if left:
-        last = scopes[limit][0]
+        first = scopes[limit - 1][0]
+    clear_mail(step, spot, first, last, counts=counts)
     for statement in _CLEAR:
         step.db.execute(statement, (spot.n, first, last))
     cleared = len(scopes) - left
@@ -157,13 +161,13 @@ def _remove_records(step: Step, spot: Spot, fence: str, limit: int) -> tuple[int
     return min(found, limit), found > limit
 
 
-def _close(step: Step, spot: Spot, fence: str, why: str) -> list[Revoked]:
+def _close(step: Step, spot: Spot, fence: str, why: str, *, counts: bool) -> list[Revoked]:
     step.db.execute(_PUT_FENCE, (spot.n, fence, why))
-    return _clear_or_leave(step, spot, fence, why)
+    return _clear_or_leave(step, spot, fence, why, counts=counts)
 
 
-def _clear_or_leave(step: Step, spot: Spot, fence: str, why: str) -> list[Revoked]:
-    _, left, revoked = _clear(step, spot, fence, why, CLOSE_AT_ONCE_MAX)
+def _clear_or_leave(step: Step, spot: Spot, fence: str, why: str, *, counts: bool) -> list[Revoked]:
+    _, left, revoked = _clear(step, spot, fence, why, CLOSE_AT_ONCE_MAX, counts=counts)
     if left:
         step.db.execute(_LEAVE, (spot.partition, spot.n, fence, why))
     return revoked

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from avtomat.storage.port.answers import Committed, Outcome
-from avtomat.storage.port.rules import LOST_REASONS, ROOT, cause_word, partition_of, result_mail
+from avtomat.storage.port.rules import LOST_REASONS, ROOT, cause_word, late_mail, partition_of, result_mail
 from avtomat.storage.port.store import OPERATOR_MAIL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause, TaskRequest, Writes
 from avtomat.storage.sqlite import attempts
@@ -18,7 +18,7 @@ from avtomat.storage.sqlite.claims import grant
 from avtomat.storage.sqlite.commit import append, write
 from avtomat.storage.sqlite.head import set_status
 from avtomat.storage.sqlite.mail import Letter, arm, disarm, find_mail, forget_in_vain, put, take, unwind
-from avtomat.storage.sqlite.scopes import Spot, fence, find, is_closed, loaded
+from avtomat.storage.sqlite.scopes import Spot, fence, find, is_closed, loaded, packed
 from avtomat.storage.sqlite.writer import Step
 
 TASK_LIMITS: Final = frozenset({"queue", "attempt", "lease", "total"})
@@ -29,6 +29,8 @@ _MEMBER: Final = "SELECT kind, number, returned FROM due WHERE n = ? AND path = 
 _AGAIN: Final = "UPDATE due SET at_ms = ?, returned = 0 WHERE n = ? AND path = ? AND slot = ?"
 _UNRETURNED: Final = "UPDATE mail SET returned = 0 WHERE arrived = ?"
 _NO_TASK: Final = "UPDATE scopes SET task_id = NULL WHERE n = ? AND path = ?"
+_KEPT: Final = """
+UPDATE scopes SET task_id = NULL, signal_place = coalesce(signal_place, 0) WHERE n = ? AND path = ?"""
 _MOVE: Final = "UPDATE jobs SET seq = ?, updated_ms = ? WHERE n = ?"
 _PASS: Final = {
     "queue": "UPDATE attempts SET queue_at_ms = NULL WHERE task_id = ?",
@@ -66,8 +68,8 @@ def _commit(step: Step, job: str, path: str, version: int, cause: Cause, writes:
     if isinstance(judged, Committed):
         return judged
     if spot.parked and not _passes_parked(judged):
-        if isinstance(cause, ResultCause):
-            _keep_result(step, spot, cause)
+        if isinstance(judged, Attempt) and isinstance(cause, ResultCause):
+            _keep_result(step, spot, judged, cause)
         return Committed(outcome=Outcome.PARKED)
     if spot.version != version:
         return Committed(outcome=Outcome.MOVED, loaded=loaded(step.db, job, path))
@@ -128,9 +130,16 @@ def _judge_result(step: Step, spot: Spot, cause: ResultCause) -> Committed | Att
     if attempt.worker != cause.worker:
         return Committed(outcome=Outcome.MISMATCH)
     if attempt.phase != "leased":
-        return _dead(step, spot, attempt, attempt.why or "")
+        left = attempts.left_behind(step.db, attempt) if cause.success else None
+        return (
+            _dead(step, spot, attempt, attempt.why or "") if left is None else _late(step, spot, attempt, left, cause)
+        )
     why = _unswept(step, spot)
-    return attempt if why is None else _dead(step, spot, attempt, why)
+    if why is None:
+        return attempt
+    if attempt.undoable and cause.success and not spot.ended:
+        return _late_unswept(step, spot, attempt, cause)
+    return _dead(step, spot, attempt, why)
 
 
 def _unswept(step: Step, spot: Spot) -> str | None:
@@ -146,6 +155,25 @@ def _dead(step: Step, spot: Spot, attempt: Attempt, why: str) -> Committed:
     unwind(step, spot)
     outcome = Outcome.LOST if why in LOST_REASONS else Outcome.CLOSED
     return Committed(outcome=outcome, reason=why, mailed=spot.mailed)
+
+
+def _late(step: Step, spot: Spot, attempt: Attempt, left: bytes, cause: ResultCause) -> Committed:
+    """A dead attempt took effect: the root is mailed what its scope was, before it is told that no lease is live."""
+    attempts.use_late(step, attempt, cause.hash)
+    put(step, spot, ROOT, late_mail(attempt.task_id, left, cause.event))
+    unwind(step, spot)
+    return Committed(outcome=Outcome.LATE, mailed=spot.mailed)
+
+
+def _late_unswept(step: Step, spot: Spot, attempt: Attempt, cause: ResultCause) -> Committed:
+    """The same where the scope is behind a fence, and only `sweep` has not come by yet."""
+    left = packed(step.db, spot)
+    attempts.use(step, spot, attempt.task_id, cause.hash)
+    attempts.disarm_attempt(step, spot)
+    step.db.execute(_NO_TASK, (spot.n, spot.path))
+    put(step, spot, ROOT, late_mail(attempt.task_id, left, cause.event))
+    unwind(step, spot)
+    return Committed(outcome=Outcome.LATE, mailed=spot.mailed)
 
 
 def _member(step: Step, spot: Spot, cause: DueCause) -> Member | None:
@@ -196,12 +224,12 @@ def _pass_limit(step: Step, spot: Spot, kind: str, slot: str) -> None:
         attempts.arm_attempt(step, attempt)
 
 
-def _keep_result(step: Step, spot: Spot, cause: ResultCause) -> None:
+def _keep_result(step: Step, spot: Spot, attempt: Attempt, cause: ResultCause) -> None:
     """The worker may be told that its result is accepted: it waits as mail until the job goes on."""
     attempts.use(step, spot, cause.task_id, cause.hash)
     attempts.disarm_attempt(step, spot)
-    step.db.execute(_NO_TASK, (spot.n, spot.path))
-    put(step, spot, spot.path, result_mail(spot.path, cause))
+    step.db.execute(_KEPT, (spot.n, spot.path))
+    put(step, spot, spot.path, result_mail(spot.path, cause, undoable=bool(attempt.undoable)))
 
 
 def _put_off(step: Step, spot: Spot, judged: Judged, cause: Cause) -> None:
@@ -209,7 +237,7 @@ def _put_off(step: Step, spot: Spot, judged: Judged, cause: Cause) -> None:
     match judged:
         case Attempt():
             assert isinstance(cause, ResultCause)
-            _keep_result(step, spot, cause)
+            _keep_result(step, spot, judged, cause)
         case Letter(arrived=arrived, kind=kind) if kind not in OPERATOR_MAIL:
             step.db.execute(_UNRETURNED, (arrived,))
             arm(step, spot, spot.path, "mail", step.now)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from avtomat.storage.port.answers import Delivered
-from avtomat.storage.port.rules import ROOT, counted_as, partition_of, unwind_mail
+from avtomat.storage.port.rules import KEPT_RESULTS, ROOT, counted_as, late_mail, partition_of, unwind_mail
 from avtomat.storage.port.store import OPERATOR_MAIL, SIGNAL_KEPT_MS
 from avtomat.storage.port.writes import Mail, Post, SignalWait
 from avtomat.storage.sqlite.attempts import live_leases
-from avtomat.storage.sqlite.scopes import Spot, find, is_closed, note_extras
+from avtomat.storage.sqlite.scopes import Spot, find, is_closed, note_extras, packed
 from avtomat.storage.sqlite.writer import Step
 
 _KNOWN: Final = "SELECT 1 FROM mail_ids WHERE n = ? AND id = ?"
@@ -47,8 +47,11 @@ WHERE n = ? AND path = ?"""
 _STOP: Final = "UPDATE scopes SET signal_name = NULL, signal_key = NULL, signal_place = NULL WHERE n = ? AND path = ?"
 _WAIT: Final = "UPDATE scopes SET signal_name = ?, signal_key = ?, signal_place = ? WHERE n = ? AND path = ?"
 _UNREAD: Final = """
-SELECT arrived, signal_name, signal_key, until_ms FROM mail WHERE n = ? AND path = ? AND until_ms IS NOT NULL
-ORDER BY place"""
+SELECT arrived, kind, signal_name, signal_key, until_ms FROM mail
+WHERE n = ? AND path = ? AND (until_ms IS NOT NULL OR kind IN ('result', 'effect')) ORDER BY place"""
+_RESULT: Final = "SELECT id, body FROM mail WHERE arrived = ?"
+
+_CLEAR: Final = "DELETE FROM mail WHERE n = ? AND path >= ? AND path < ? RETURNING path, kind, id, body"
 
 _ARM: Final = """
 INSERT INTO due (n, path, slot, partition, kind, number, time_ms, at_ms, by_wall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -184,20 +187,42 @@ def wait_for(step: Step, spot: Spot, wait: SignalWait) -> None:
         _hand(step, spot, spot.path, kept[0])
 
 
-def stop_waiting(step: Step, spot: Spot) -> None:
-    """End a scope's wait. A signal that came for it and was not read goes to the next waiter."""
+def clear_mail(step: Step, spot: Spot, first: str, last: str, *, counts: bool) -> None:
+    """Remove the mail of scopes that are closed, from `first` to before `last`; they are there still. Of the results
+    that they have kept, those that count are mailed to the root.
+    """
+    removed = step.db.execute(_CLEAR, (spot.n, first, last)).fetchall()
+    effects = sorted((row for row in removed if counts and row[1] == "effect"), reverse=True)
+    for path, _, mail_id, body in effects:
+        left = packed(step.db, spot.at(path))
+        put(step, spot, ROOT, late_mail(mail_id.removeprefix("result:"), left, body))
+
+
+def stop_waiting(step: Step, spot: Spot, *, counts: bool) -> None:
+    """End a scope's wait. A signal that came for it and was not read goes to the next waiter; the result of its
+    attempt, which a parked job has kept, goes away, and to the root if what the attempt did `counts` for its undo.
+    """
     if spot.signal_place is None:
         return
     step.db.execute(_STOP, (spot.n, spot.path))
     unread = step.db.execute(_UNREAD, (spot.n, spot.path)).fetchall()
-    for arrived, name, key, until_ms in unread:
-        if until_ms <= step.now:
+    for arrived, kind, name, key, until_ms in unread:
+        if kind in KEPT_RESULTS:
+            _give_up_result(step, spot, arrived, counts=counts and kind == "effect")
+        elif until_ms <= step.now:
             step.db.execute(_TAKE, (arrived,))
         else:
             step.db.execute(_PUT_BACK, (arrived,))
             _offer(step, spot, arrived, name, key)
     if unread:
         _next_mail(step, spot)
+
+
+def _give_up_result(step: Step, spot: Spot, arrived: int, *, counts: bool) -> None:
+    mail_id, body = step.db.execute(_RESULT, (arrived,)).fetchone()
+    step.db.execute(_TAKE, (arrived,))
+    if counts:
+        put(step, spot, ROOT, late_mail(mail_id.removeprefix("result:"), packed(step.db, spot), body))
 
 
 def _keep(step: Step, spot: Spot, mail: Mail, to: tuple[str, str, str]) -> None:

@@ -55,7 +55,7 @@ CREATE INDEX jobs_expired ON jobs (partition, expires_ms) WHERE expires_ms IS NO
 
 -- Open scopes, and the root of an ended job. `queue`, `priority` and `body` are those of its newest attempt, for a
 -- retry; `task_id` is the open one; `signal_*` what it waits for; `signal_place` since when,
--- kept when the signal has come, until the scope goes on.
+-- kept when the signal has come, until the scope goes on; so it is when a parked job has kept the result of its task.
 CREATE TABLE scopes (
     n INTEGER NOT NULL,
     path TEXT NOT NULL,
@@ -159,11 +159,16 @@ CREATE TABLE attempts (
     hash TEXT,
     why TEXT,
     ended_ms INTEGER,
-    progress BLOB
+    progress BLOB,
+    undoable INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_queue ON attempts (partition, queue, client, place) WHERE phase = 'queued';
 CREATE INDEX attempts_nonce ON attempts (worker, nonce) WHERE phase = 'leased';
 CREATE INDEX attempts_ended ON attempts (partition, ended_ms) WHERE phase = 'ended';
+
+-- Scopes as they were when an attempt was taken from them that a worker holds and whose success would have to be
+-- undone, packed (see rules.packed_left), until its lease is over.
+CREATE TABLE IF NOT EXISTS left_scopes (task_id TEXT PRIMARY KEY, scope BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- How far on clients are that wait for the same queue, and the queue itself: see rules.whose_turn.
 CREATE TABLE turns (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from avtomat.storage.port.answers import Loaded
-from avtomat.storage.port.rules import ENDED, PARKED, ROOT, UNDOING, fences_of, parent_of
+from avtomat.storage.port.rules import ENDED, PARKED, ROOT, UNDOING, LeftScope, fences_of, packed_left, parent_of
 from avtomat.storage.port.store import LOADED_BYTES_MAX
 
 _FIND: Final = """
@@ -22,6 +22,8 @@ FROM jobs j LEFT JOIN scopes s ON s.n = j.n AND s.path = ? WHERE j.job = ?"""
 _EXTRAS: Final = "UPDATE jobs SET extras = 1 WHERE n = ?"
 _FENCE: Final = "SELECT why FROM fences WHERE n = ? AND path = ?"
 _ENVIRONMENT: Final = "SELECT environment FROM forks WHERE n = ? AND path = ? AND number = ? AND NOT closed"
+_ENVIRONMENT_THEN: Final = "SELECT environment FROM forks WHERE n = ? AND path = ? AND number = ?"
+_RECORD: Final = "SELECT version, record FROM scopes WHERE n = ? AND path = ?"
 _IN_FORK: Final = """
 SELECT f.total FROM jobs j JOIN forks f ON f.n = j.n
 WHERE j.job = ? AND f.path = ? AND f.number = ? AND NOT f.closed"""
@@ -141,6 +143,16 @@ def loaded_from(db: sqlite3.Connection, path: str, row: tuple[Any, ...]) -> Load
         undo=undo,
         labels=labels,
     )
+
+
+def packed(db: sqlite3.Connection, spot: Spot) -> bytes:
+    """The scope as it is kept now, packed, for when an attempt that is taken from it is heard of later."""
+    version, record = db.execute(_RECORD, (spot.n, spot.path)).fetchone()
+    environment = None
+    if spot.path != ROOT:
+        parent, number, _ = parent_of(spot.path)
+        environment = db.execute(_ENVIRONMENT_THEN, (spot.n, parent, number)).fetchone()[0]
+    return packed_left(LeftScope(path=spot.path, version=version, record=record, environment=environment))
 
 
 def if_small(found: Loaded | None) -> Loaded | None:

@@ -5,13 +5,12 @@
 --@include base
 --@include records
 --@include paths
---@include closing
 
 local job, fork = S.job_of(ARGV[2]), ARGV[3]
 local packed = job and not S.closed_because(job, fork) and call('HGET', S.fork_key(job, fork), 'm')
 if not packed then return { now, false } end
-local paths = {}
-for _, path in ipairs(S.live_behind(job, fork, ARGV[5])) do
+local paths, low, high = {}, '[' .. fork .. '.', '(' .. fork .. '/'
+for _, path in ipairs(call('ZRANGEBYLEX', P .. 'x:' .. job.id, low, high, 'LIMIT', 0, ARGV[5])) do
   if #paths == tonumber(ARGV[4]) then break end
   if S.split_path(path) == fork and call('EXISTS', S.scope_key(job, path)) == 1 then paths[#paths + 1] = path end
 end

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 from avtomat.errors import StoreError
 from avtomat.storage.redis.script import Script
@@ -94,23 +94,16 @@ class RedisConnection:
             if not waiter.done():
                 waiter.set_exception(NotExecutedError(self._reason))
 
-    async def execute(self, *command: Argument, timeout_s: float | None = None) -> Reply:
+    def execute(self, *command: Argument, timeout_s: float | None = None) -> Coroutine[Any, Any, Reply]:
         """Run one command and return its reply; bytes stay bytes."""
-        return await self._exchange(pack(command), self._deadline(timeout_s))
+        return self._exchange(pack(command), self._deadline(timeout_s))
 
-    async def call(
+    def call(
         self, script: Script, keys: Sequence[Argument], args: Sequence[Argument], *, timeout_s: float | None = None
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Run `script`, teaching it to the server if need be."""
-        deadline = self._deadline(timeout_s)
         packed = pack((b"EVALSHA", script.sha, len(keys), *keys, *args))
-        try:
-            return await self._exchange(packed, deadline)
-        except RefusedError as error:
-            if error.word != "NOSCRIPT":
-                raise
-        await self._exchange(pack((b"SCRIPT", b"LOAD", script.source)), deadline)
-        return await self._exchange(packed, deadline)
+        return self._exchange(packed, self._deadline(timeout_s), script)
 
     def make_wire(self) -> Wire:
         """Link's call: a wire for the next attempt."""
@@ -135,10 +128,10 @@ class RedisConnection:
     def _deadline(self, timeout_s: float | None) -> float:
         return self._loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
 
-    async def _exchange(self, packed: bytes, deadline: float) -> Reply:
+    async def _exchange(self, packed: bytes, deadline: float, script: Script | None = None) -> Reply:
         while True:
             wire = self._wire
-            if wire is None or self._admission or not self._has_room(wire):
+            if wire is None or self._admission or not wire.has_room(self._commands_max, self._bytes_max):
                 wire = await self._admitted(deadline)
             try:
                 reply = await wire.send(packed, deadline)
@@ -147,6 +140,9 @@ class RedisConnection:
                     self.link_down(str(lost))  # the link has not been told yet
                 continue
             if isinstance(reply, StoreError):
+                if script is not None and isinstance(reply, RefusedError) and reply.word == "NOSCRIPT":
+                    await self._exchange(pack((b"SCRIPT", b"LOAD", script.source)), deadline)
+                    return await self._exchange(packed, deadline)
                 self._leave_demoted(wire, reply)
                 raise reply
             return reply
@@ -186,9 +182,6 @@ class RedisConnection:
             if not waiter.done():
                 waiter.set_result(None)
                 room -= 1
-
-    def _has_room(self, wire: Wire) -> bool:
-        return wire.waiting_commands < self._commands_max and wire.waiting_bytes < self._bytes_max
 
     def _leave_demoted(self, wire: Wire, error: StoreError) -> None:
         """A master that has become a replica is left, so that the name is looked up again."""

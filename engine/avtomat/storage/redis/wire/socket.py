@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import hiredis
 
@@ -34,10 +34,8 @@ PushHandler: TypeAlias = Callable[[list[Reply]], None]
 pack: Final = cast("Callable[[tuple[Argument, ...]], bytes]", hiredis.pack_command)
 
 
-class _Waiting(NamedTuple):
-    future: asyncio.Future[Reply]
-    deadline: float
-    size: int
+_Waiting: TypeAlias = tuple[asyncio.Future[Reply], float, int]
+"""A command without an answer: who waits for it, until when, and how many bytes it has."""
 
 
 class Wire(asyncio.Protocol):
@@ -62,6 +60,10 @@ class Wire(asyncio.Protocol):
         self.waiting_bytes = 0
         self.lost: asyncio.Future[str] = self._loop.create_future()
 
+    def has_room(self, commands_max: int, bytes_max: int) -> bool:
+        """Whether fewer commands and bytes than these have no answer yet."""
+        return len(self._waiting) < commands_max and self.waiting_bytes < bytes_max
+
     @property
     def waiting_commands(self) -> int:
         """How many commands have no answer yet."""
@@ -83,7 +85,7 @@ class Wire(asyncio.Protocol):
         if not self._waiting:
             self._begin_waiting()
         self._unsent.append(packed)
-        self._waiting.append(_Waiting(future, deadline, len(packed)))
+        self._waiting.append((future, deadline, len(packed)))
         self.waiting_bytes += len(packed)
         return future
 
@@ -132,9 +134,9 @@ class Wire(asyncio.Protocol):
         """Asyncio's call: the socket is gone; say to each caller whether its command had been sent."""
         reason = self._reason if exc is None else f"{self._reason}: {exc}"
         sent = len(self._waiting) - len(self._unsent)
-        for place, waiting in enumerate(self._waiting):
-            if not waiting.future.done():
-                waiting.future.set_exception(LostReplyError(reason) if place < sent else NotExecutedError(reason))
+        for place, (future, _, _) in enumerate(self._waiting):
+            if not future.done():
+                future.set_exception(LostReplyError(reason) if place < sent else NotExecutedError(reason))
         self._waiting.clear()
         self._unsent.clear()
         self.waiting_bytes = 0
@@ -180,7 +182,7 @@ class Wire(asyncio.Protocol):
         if now - self._heard_at > self._silence_s:
             self.close(f"Redis has not answered for {self._silence_s:g} s")
             return
-        for waiting in self._waiting:
-            if waiting.deadline <= now and not waiting.future.done():
-                waiting.future.set_exception(LostReplyError("Redis did not answer before the deadline"))
+        for future, deadline, _ in self._waiting:
+            if deadline <= now and not future.done():
+                future.set_exception(LostReplyError("Redis did not answer before the deadline"))
         self._tick_soon()

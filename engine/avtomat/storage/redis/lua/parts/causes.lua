@@ -1,6 +1,6 @@
 -- Causes: does this one still count, and what is used up with the commit that it causes.
 --
--- ARGV 5–10 hold it: `result` task id, worker, hash, event (in two: see S.whole) | `mail` id | `due` kind, number |
+-- ARGV 5–10 hold it: `result` (`success` if the worker did what it was asked) task id, worker, hash, event (in two: see S.whole) | `mail` id | `due` kind, number |
 -- '' none; ARGV 11 holds the shared part of the write-set
 
 function S.refused(outcome, reason)
@@ -15,9 +15,11 @@ function S.judge_result(job, path)
   if scope.task.phase ~= 'leased' then return S.refused('lost', 'released') end
   if scope.task.worker ~= worker then return S.refused('mismatch') end
   local why = path ~= '/' and S.closed_because(job, path)
-  if why then return S.refused(S.how_dead(why), why) end
+  if why then return S.judge_unswept(job, scope, why) end
   return { scope = scope }
 end
+
+S.judge_success = S.judge_result
 
 function S.judge(job, path)
   return S['judge_' .. ARGV[5]](job, path)
@@ -36,5 +38,6 @@ end
 -- For people and for history: `result 1`, `timer 4`, `mail <id>`.
 function S.cause_words(judged)
   if judged.member then return ARGV[6] .. ' ' .. ARGV[7] end
-  return ARGV[5] .. ' ' .. (judged.scope and judged.scope.task.attempt or ARGV[6])
+  if judged.scope then return 'result ' .. judged.scope.task.attempt end
+  return ARGV[5] .. ' ' .. ARGV[6]
 end

@@ -26,7 +26,7 @@ end
 
 function S.drop_extras(job, more_below)
   if not more_below then S.forget(P .. 'o:' .. job.id) end
-  for _, kind in ipairs({ 'gw:', 'gk:', 'gb:', 'u:', 'pk:' }) do call('UNLINK', P .. kind .. job.id) end
+  for _, kind in ipairs({ 'gw:', 'gk:', 'gb:', 'u:', 'pk:', 'lf:' }) do call('UNLINK', P .. kind .. job.id) end
 end
 
 -- Nobody asks any more whether a worker of an ended job is at work.

@@ -90,14 +90,14 @@ function S.clear_scope(job, path, why)
   S.forget_scope(job, path, scope)
 end
 
--- Live paths that a fence covers, in order, at most `limit`.
+-- Live paths that a fence covers, the last first, at most `limit`: what lies below a scope comes before it.
 function S.live_behind(job, fence, limit)
   local key = P .. 'x:' .. job.id
-  if fence == '/' then return call('ZRANGEBYLEX', key, '-', '+', 'LIMIT', 0, limit) end
+  if fence == '/' then return call('ZREVRANGEBYLEX', key, '+', '-', 'LIMIT', 0, limit) end
   local is_scope = S.split_path(fence)
   local low, high = is_scope and '/' or '.', is_scope and '0' or '/'
-  local paths = call('ZRANGEBYLEX', key, '[' .. fence .. low, '(' .. fence .. high, 'LIMIT', 0, limit)
-  if is_scope and call('ZSCORE', key, fence) then table.insert(paths, 1, fence) end
+  local paths = call('ZREVRANGEBYLEX', key, '(' .. fence .. high, '[' .. fence .. low, 'LIMIT', 0, limit)
+  if #paths < limit and is_scope and call('ZSCORE', key, fence) then paths[#paths + 1] = fence end
   return paths
 end
 

@@ -15,9 +15,26 @@ function S.judge_ended(job, path, worker, hash)
     return S.refused(record.hash == hash and record.worker == worker and 'duplicate' or 'mismatch')
   end
   if record.worker ~= worker then return S.refused('mismatch') end
+  local left = ARGV[5] == 'success' and record.live ~= '' and call('HGET', P .. 'lf:' .. job.id, ARGV[6])
+  if left then
+    record.why, record.hash, record.at = 'result', hash, now
+    S.mail_late(job, ARGV[6], left, S.whole(ARGV[9], ARGV[10], ARGV[11]))
+  end
   S.end_live_lease(job, ARGV[6], record)
   S.unwind(job)
+  if left then return S.refused('late') end
   return S.refused(S.how_dead(record.why), record.why)
+end
+
+-- The scope of an attempt is behind a fence, and only `sweep` has not come by yet.
+function S.judge_unswept(job, scope, why)
+  if ARGV[5] ~= 'success' or scope.task.undoable ~= '1' or ENDED_WORDS[job.status] then
+    return S.refused(S.how_dead(why), why)
+  end
+  S.mail_late(job, ARGV[6], S.packed_left(scope), S.whole(ARGV[9], ARGV[10], ARGV[11]))
+  S.end_by_result(scope, ARGV[8])
+  S.unwind(job)
+  return S.refused('late')
 end
 
 function S.judge_mail(job, path)
@@ -67,6 +84,10 @@ end
 
 -- The worker may be told that its result is accepted: it waits as mail until the job goes on.
 function S.keep_result(job, path, judged)
-  S.end_by_result(judged.scope, ARGV[8])
-  S.put_mail(job, path, 'result:' .. ARGV[6], 'result', S.whole(ARGV[9], ARGV[10], ARGV[11]))
+  local scope, id = judged.scope, 'result:' .. ARGV[6]
+  local kind = ARGV[5] == 'success' and scope.task.undoable == '1' and 'effect' or 'result'
+  S.end_by_result(scope, ARGV[8])
+  S.put_mail(job, path, id, kind, S.whole(ARGV[9], ARGV[10], ARGV[11]))
+  scope.waits, scope.dirty = '1', true
+  S.put(scope.key, 'G', id)
 end

@@ -10,7 +10,8 @@
 -- gb:<job>  hash: id → letter of a signal that is kept
 --
 -- A signal is <name> LF <key>. Numbers have 16 digits there, so that the first one of a signal is its oldest. Of a
--- scope that waits g is <signal> LF <arrival>, G the id of the signal that was handed to it. A letter is
+-- scope that waits g is <signal> LF <arrival>, G the id of the signal that was handed to it, or of the result of its attempt
+-- that it has kept. A letter is
 -- <kind> LF <kept until> LF <arrival> LF <name> LF <key> LF <body>; all but kind and body are '' if it is no signal.
 
 local SIGNAL_IDS_MAX, SENDER_IDS_MAX, OPERATOR_IDS_MAX = 10000, 5000, 1000
@@ -140,14 +141,28 @@ function S.wait_for(scope, signal)
   S.put(scope.key, 'g', waits)
 end
 
+-- Take away the result of its attempt that a scope of a parked job has kept as mail `id`: it goes on without it, or is
+-- closed. If what the attempt did counts for its undo, the root is mailed.
+function S.give_up_result(scope, id, settled)
+  local text = id and string.find(id, '^result:') and call('HGET', P .. 'mb:' .. scope.ref, id)
+  if not text then return false end
+  local job, letter = scope.job, S.read_letter(text)
+  S.take_mail(job, scope.path, id)
+  if letter.kind == 'effect' and not settled and not job.is_ending then
+    S.mail_late(job, string.sub(id, #'result:' + 1), S.packed_left(scope), letter.body)
+  end
+  return true
+end
+
 -- End a scope's wait. A signal that came for it and was not read goes to the next waiter.
-function S.stop_waiting(scope)
+function S.stop_waiting(scope, settled)
   if scope.waits ~= '1' then return end
   local job, waits, id = scope.job, S.field_of(scope.key, 'g'), S.field_of(scope.key, 'G')
   scope.waits, scope.dirty = '', true
   if waits then call('ZREM', P .. 'gw:' .. job.id, waits .. '\n' .. scope.path) end
   S.put(scope.key, 'g', false)
   S.put(scope.key, 'G', false)
+  if S.give_up_result(scope, id, settled) then return end
   local text = id and call('HGET', P .. 'mb:' .. scope.ref, id)
   if text then
     S.take_mail(job, scope.path, id)

@@ -5,6 +5,8 @@
 --                 s record, b body of its task, p progress, g and G: see mail.lua
 -- s:<job><path>   hash: v, s, b, p, g, G of another scope, while it is open
 -- e:<task id>     text: an attempt that ended (ENDED), for 15 minutes
+-- lf:<job>        hash: task id → scope that went on without a dead attempt whose success would have to be undone, as it
+--                 was, packed (rules.packed_left), while its lease is live
 -- o:<job>         hash: task id → path of open attempts below the root, → `!` of dead ones whose lease is live
 -- x:<job>         sorted set: paths below the root that are live (begun, or allowed to begin)
 -- d               sorted set, by ms: all that comes due: <letter><ref>; letters: t attempt, w timer, d deadline,
@@ -24,7 +26,7 @@ local FIXED = { 'client', 'blueprint', 'digest', 'body_hash', 'retention', 'name
 local SCOPE = { 'version', 'visit', 'timer', 'timer_visit', 'waits', 'forks', 'last_queue', 'last_priority' }
 local TASK = { 'id', 'attempt', 'visit', 'queue', 'priority', 'phase', 'order', 'since', 'not_before', 'queue_ms',
   'queue_at', 'attempt_ms', 'attempt_at', 'lease_ms', 'lease_until', 'span', 'total_at', 'worker', 'nonce', 'due_kind',
-  'due_at', 'noted' }
+  'due_at', 'noted', 'undoable' }
 local SCOPE_THEN_TASK = '^(' .. string.rep('[^\n]*\n', #SCOPE) .. ')(.*)$'
 local ENDED = { 'why', 'worker', 'hash', 'path', 'attempt', 'live', 'at' }
 

@@ -147,6 +147,7 @@ function S.clear_waits(scope, why)
     S.disarm(scope.job, 'w', scope.ref)
     scope.timer, scope.dirty = '', true
   end
+  if scope.waits == '1' then S.give_up_result(scope, S.field_of(scope.key, 'G')) end
   if scope.job.extras == '1' then S.drop_mailbox(scope.job, scope.path) end
   if scope.waits == '1' then S.stop_waiting(scope) end
 end

@@ -6,7 +6,7 @@
 -- kept without it, and Q says where it stands; see rows.lua.
 -- rt  sorted set by ms: ended jobs until their retention is over        v:<job>  hash: large values
 
-local ARITY = { scope = 7, keeps_task = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
+local ARITY = { scope = 7, keeps_task = 0, settled = 0, undoable = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
   signal = 1, fork = 6, close = 1, finish = 2, output = 2, output_at = 3, error = 1, undo = 1,
   undone = 1, head = 0, status = 1, reason = 1, deadline = 1, search = 1, labels = 1, post = 8, carry = 2,
   value = 2, part = 3 }
@@ -41,12 +41,12 @@ end
 -- What the scope waited for goes, unless it keeps its task; what lies below it is closed.
 function S.leave_wait(scope, writes, why)
   local keeps = writes.keeps_task
-  if scope.task and (not keeps or writes.dispatch) then S.kill(scope, why) end
+  if scope.task and (not keeps or writes.dispatch) then S.kill(scope, why, writes.settled) end
   if tonumber(scope.timer) and (not keeps or writes.timer) then
     S.disarm(scope.job, 'w', scope.ref)
     scope.timer = ''
   end
-  if scope.waits == '1' and (not keeps or writes.signal) then S.stop_waiting(scope) end
+  if scope.waits == '1' and (not keeps or writes.signal) then S.stop_waiting(scope, writes.settled) end
   for _, fence in ipairs(writes.close) do
     if not S.closed_because(scope.job, fence[1]) then
       S.put(scope.job.key, '!' .. fence[1], why)
@@ -59,6 +59,7 @@ function S.enter_wait(scope, writes)
   if writes.dispatch then
     local task = {}
     for place, name in ipairs(DISPATCH) do task[name] = writes.dispatch[place] end
+    if writes.undoable then task.undoable = '1' end
     S.open_attempt(scope, task, S.first(writes.body), S.first(writes.requirements))
   elseif (scope.last_queue or '') ~= '' and not scope.task and not writes.keeps_task then
     scope.last_queue, scope.last_priority = '', ''
@@ -108,6 +109,7 @@ function S.apply(scope, writes, cause)
   local visit, state, at_ms, record, entry = unpack(writes.scope)
   S.write_history(job, scope.path, cause, entry, at_ms)
   job.is_ending = writes.finish and scope.path == '/'
+  scope.was = scope.version
   scope.version, scope.visit, scope.dirty = scope.version + 1, visit, true
   if scope.path == '/' and state ~= '' then job.state = state end
   S.put(scope.key, 's', record)
