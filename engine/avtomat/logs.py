@@ -103,6 +103,7 @@ def _blanked(text: str, hidden: Iterable[str]) -> str:
 def _hidden_texts(settings: Settings) -> set[str]:
     """Tokens, passwords in URLs, and secrets that are written down in the settings."""
     passwords = [urlsplit(url).password for url in (settings.store, settings.history) if url is not None]
-    texts = {settings.client_token, settings.worker_token, *passwords, *(unquote(each) for each in passwords if each)}
+    own = (settings.client_token, settings.worker_token, settings.task_secret, settings.worker_token_secret)
+    texts = {*own, *passwords, *(unquote(each) for each in passwords if each)}
     texts |= {secret.text for secret in settings.secrets.values() if isinstance(secret, InlineSecret)}
     return {text for text in texts if text is not None and len(text) >= HIDDEN_LENGTH_MIN}

@@ -109,6 +109,31 @@ class Settings:
             "link void. Empty: no links are given out, and approvals are decided by the API and the command line.",
         },
     )
+    task_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which tasks are signed for workers that check it (`sig`); they have it as well. Empty: "
+            "tasks are not signed.",
+        },
+    )
+    worker_token_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "kind": SIGNING,
+            "doc": "Secret by which short-lived tokens of workers are made, the same for all replicas; another one "
+            "makes them void. Workers must not have it. Empty: none are given out.",
+        },
+    )
+    worker_token_life: timedelta = field(
+        default=timedelta(hours=1),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a short-lived token of a worker is good; it can be refreshed for 24 times as long.",
+        },
+    )
     public_url: str | None = field(
         default=None,
         metadata={
@@ -129,6 +154,55 @@ class Settings:
         metadata={
             "kind": SPAN,
             "doc": "How long a queued task must wait to count as much as one of the next higher priority; at most 30d.",
+        },
+    )
+    breaker_rate: int = field(
+        default=0,
+        metadata={
+            "kind": number(0, 100),
+            "doc": "Share of a kind's attempts, in percent, that must fail within `breaker_window` for its breaker to "
+            "open; then nothing of the kind is handed out for a while. 0: there are no breakers.",
+        },
+    )
+    breaker_attempts_min: int = field(
+        default=20,
+        metadata={
+            "kind": number(1, 1_000_000),
+            "doc": "So many attempts of a kind must have ended within `breaker_window` before its breaker may open.",
+        },
+    )
+    breaker_window: timedelta = field(
+        default=timedelta(minutes=1),
+        metadata={"kind": SPAN, "doc": "How long the end of an attempt counts for the breaker of its kind."},
+    )
+    breaker_open_for: timedelta = field(
+        default=timedelta(seconds=30),
+        metadata={
+            "kind": SPAN,
+            "doc": "How long a breaker is open before one attempt is handed out as a probe; if that ends well it "
+            "closes.",
+        },
+    )
+    reputation_half_life: timedelta = field(
+        default=timedelta(hours=1),
+        metadata={
+            "kind": SPAN,
+            "doc": "In this span what is known of a worker's attempts, good and bad, comes to count half as much.",
+        },
+    )
+    probation_below: int = field(
+        default=50,
+        metadata={
+            "kind": number(0, 99),
+            "doc": "Reputation, in percent, below which a worker is on probation: it gets a task only when no other "
+            "worker waits for it, and few at a time. 0: none ever is.",
+        },
+    )
+    probation_tasks: int = field(
+        default=1,
+        metadata={
+            "kind": number(1, 1_000),
+            "doc": "Tasks that a worker on probation has at a time, as far as one replica knows.",
         },
     )
     drain: timedelta = field(

@@ -30,6 +30,7 @@ _OTHER_VARIABLES: Final = frozenset(
     {
         FILE_VARIABLE,
         "AVTOMAT_URL",  # where commands find the engine
+        "AVTOMAT_WORKER_SIGNING",  # whether a worker signs what it sends
         *("AVTOMAT_JOB_ID", "AVTOMAT_TASK_ID", "AVTOMAT_ATTEMPT", "AVTOMAT_IDEMPOTENCY_KEY"),  # told to shell tasks
     }
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+
+
+async def _to_nobody(_name: str, _payload: Mapping[str, Any]) -> None:
+    """A context that was made by hand has no engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,7 @@ class TaskContext:
     traceparent: str | None
     """The W3C trace context of the job."""
     report: Callable[[float, str], None] = field(repr=False)
+    send: Callable[[str, Mapping[str, Any]], Awaitable[None]] = field(default=_to_nobody, repr=False)
     cancel_asked: threading.Event = field(default_factory=threading.Event, repr=False)
     cancel_seen: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -45,6 +51,13 @@ class TaskContext:
         It is sent soon, and only the last of several; a report that cannot be delivered never fails the task.
         """
         self.report_progress(fraction, message)
+
+    async def emit(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Send the job a signal of this name, as an event of this attempt. It returns once the engine has it.
+
+        Raises EngineRefusedError when the job's blueprint has no such signal, or `payload` does not fit it.
+        """
+        await self.send(name, payload)
 
     def report_progress(self, fraction: float, message: str = "") -> None:
         """Like `progress`, for plain functions: it may be called from any thread."""

@@ -7,8 +7,8 @@ import contextvars
 import hashlib
 import inspect
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,6 +16,9 @@ import orjson
 from avtomat_worker.context import TaskContext
 from avtomat_worker.messages import KIND, Json
 from avtomat_worker.parameters import Parameters, parameters_of
+
+Middleware = Callable[[Json, TaskContext, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Is called with a task's params, its context, and what goes on with it; returns, or raises, in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +29,33 @@ class Handler:
     function: Callable[..., Any]
     parameters: Parameters
     is_async: bool
+    told: Mapping[str, Json] = field(default_factory=dict)
 
-    async def call(self, params: Json, context: TaskContext) -> Any:
-        """Return what the function returns, raise what it raises; INVALID_INPUT_ERROR when `params` do not fit."""
+    async def call(self, params: Json, context: TaskContext, around: Sequence[Middleware] = ()) -> Any:
+        """Return what the function returns, raise what it raises; INVALID_INPUT_ERROR when `params` do not fit.
+
+        Each of `around` is called around those after it and the function.
+        """
+        if around:
+            return await around[0](params, context, lambda: self.call(params, context, around[1:]))
         arguments = self.parameters.bind(params, context)
         if self.is_async:
             return await self.function(**arguments)
         return await run_in_thread(lambda: self.function(**arguments), name=f"{self.kind} {context.task_id}")
 
-    def skill(self) -> dict[str, str]:
+    def skill(self) -> dict[str, Json]:
         """Return what is said of it at registration."""
         skill = {"name": self.kind, "type": self.kind}
         text = inspect.getdoc(self.function) if inspect.isroutine(self.function) else None
-        return {**skill, "description": text.splitlines()[0]} if text else skill
+        return {**skill, "description": text.splitlines()[0], **self.told} if text else {**skill, **self.told}
 
 
-def handler_of(kind: str, function: Callable[..., Any]) -> Handler:
+def handler_of(
+    kind: str,
+    function: Callable[..., Any],
+    told: Mapping[str, Json] | None = None,
+    provided: Mapping[type, Any] | None = None,
+) -> Handler:
     """Compile a handler. Raises ValueError or TypeError, with what to do, when it could never work."""
     if not KIND.fullmatch(kind):
         raise ValueError(f"a kind of task is 1 to 128 letters, digits, '_', '-' and '.', not {kind!r}")
@@ -49,8 +63,9 @@ def handler_of(kind: str, function: Callable[..., Any]) -> Handler:
     return Handler(
         kind=kind,
         function=function,
-        parameters=parameters_of(function),
+        parameters=parameters_of(function, provided),
         is_async=inspect.iscoroutinefunction(called),
+        told={name: each for name, each in (told or {}).items() if name != "name"},
     )
 
 

@@ -9,7 +9,7 @@ import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -28,10 +28,15 @@ MESSAGE_CHARACTERS_MAX = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Return it from a task to end with a status word of your own, which blueprints read as `status`."""
+    """Return it from a task to end with a status word of your own, which blueprints read as `status`.
+
+    `costs` and `metadata` are maps of your own, which the job's history keeps.
+    """
 
     data: Json = None
     status: str = "success"
+    costs: Mapping[str, Json] | None = None
+    metadata: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
         is_text = 0 < len(self.status) <= STATUS_CHARACTERS_MAX and self.status.isprintable()
@@ -56,6 +61,8 @@ class Assignment:
     deadline: int | None
     timestamp: int | None
     traceparent: str | None
+    is_forged: bool = False
+    """It is not signed by the engine, though it ought to be."""
 
     def deadline_at(self, now: float) -> datetime | None:
         """Return the deadline by the clock that reads `now` on receipt; the two clocks need not agree."""
@@ -86,10 +93,12 @@ def parse_assignment(payload: Json, lease_default_s: float) -> Assignment | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """The function returned; `data` is encoded JSON."""
+    """The function returned; `data`, `costs` and `metadata` are encoded JSON."""
 
     data: bytes
     status: str
+    costs: Mapping[str, Json] = field(default_factory=dict)
+    metadata: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,39 +137,63 @@ def _has_non_finite(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_has_non_finite, value))
     if is_dataclass(value):
-        return any(_has_non_finite(getattr(value, field.name)) for field in fields(value))
+        return any(_has_non_finite(getattr(value, each.name)) for each in fields(value))
     return False
 
 
 def registration(
-    *, worker_id: str, skills: Iterable[Mapping[str, Json]], skills_hash: str, host: str, now: float
+    *,
+    worker_id: str,
+    skills: Iterable[Mapping[str, Json]],
+    skills_hash: str,
+    host: str,
+    now: float,
+    about: Mapping[str, Json] | None = None,
+    hot: Iterable[str] = (),
 ) -> bytes:
-    """Encode a WorkerRegistration."""
+    """Encode a WorkerRegistration; `about` are further members, or others than the usual ones."""
     listed = list(skills)
-    return orjson.dumps(
-        {
-            "worker_id": worker_id,
-            "worker_type": "python",
-            "supported_skills": listed,
-            "available_skills": [skill["name"] for skill in listed],
-            "skills_hash": skills_hash,
-            "capabilities": {"hostname": host},
-            "timestamp": int(now),
-        }
-    )
+    usual = {
+        "worker_id": worker_id,
+        "worker_type": "python",
+        "supported_skills": listed,
+        "available_skills": [skill["name"] for skill in listed],
+        "skills_hash": skills_hash,
+        "capabilities": {"hostname": host},
+        "timestamp": int(now),
+    }
+    told = {**usual, **(about or {})}
+    told["capabilities"] = {**usual["capabilities"], **told["capabilities"]}  # type: ignore[dict-item]
+    if hot := sorted(hot):
+        told["hot_skills"] = hot
+    return orjson.dumps(told)
 
 
-def heartbeat(*, worker_id: str, status: str, current_tasks: list[str], skills_hash: str, now: float) -> bytes:
-    """Encode a Heartbeat; the leases of `current_tasks` are extended by it."""
-    return orjson.dumps(
-        {
-            "worker_id": worker_id,
-            "status": status,
-            "current_tasks": current_tasks,
-            "skills_hash": skills_hash,
-            "timestamp": int(now),
-        }
-    )
+def heartbeat(
+    *,
+    worker_id: str,
+    status: str,
+    current_tasks: list[str],
+    skills_hash: str,
+    now: float,
+    available: list[str] | None = None,
+    hot: Iterable[str] | None = None,
+) -> bytes:
+    """Encode a Heartbeat; the leases of `current_tasks` are extended by it. `available` are the kinds that it takes
+    now, `hot` those that it is warm for; None leaves things as they were told.
+    """
+    told = {
+        "worker_id": worker_id,
+        "status": status,
+        "current_tasks": current_tasks,
+        "skills_hash": skills_hash,
+        "timestamp": int(now),
+    }
+    if available is not None:
+        told["available_skills"] = available
+    if hot is not None:
+        told["hot_skills"] = sorted(hot)
+    return orjson.dumps(told)
 
 
 def task_result(assignment: Assignment, outcome: Outcome, *, worker_id: str, took_s: float, now: float) -> bytes:
@@ -171,16 +204,21 @@ def task_result(assignment: Assignment, outcome: Outcome, *, worker_id: str, too
             "task_id": assignment.task_id,
             "worker_id": worker_id,
             **_outcome_fields(outcome),
-            "costs": {"execution_time_seconds": round(took_s, 6)},
+            "costs": {"execution_time_seconds": round(took_s, 6), **_costs_of(outcome)},
             "timestamp": int(now),
         }
     )
 
 
+def _costs_of(outcome: Outcome) -> Mapping[str, Json]:
+    return outcome.costs if isinstance(outcome, Succeeded) else {}
+
+
 def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
     match outcome:
-        case Succeeded(data=data, status=status):
-            return {"status": status, "data": orjson.Fragment(data)}
+        case Succeeded(data=data, status=status, metadata=metadata):
+            told = {"status": status, "data": orjson.Fragment(data)}
+            return told if metadata is None else {**told, "metadata": orjson.Fragment(metadata)}
         case Failed(code=code, message=message, details=details):
             error = {"code": code, "message": text_of(message[:MESSAGE_CHARACTERS_MAX]), "details": details}
             return {"status": "failure", "error": error}
@@ -191,13 +229,21 @@ def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
 
 def progress_event(assignment: Assignment, *, worker_id: str, fraction: float, message: str, now: float) -> bytes:
     """Encode a WorkerEvent that says how far a task is."""
+    payload = {"progress": fraction, "message": text_of(message[:MESSAGE_CHARACTERS_MAX])}
+    return worker_event(assignment, "progress", payload, worker_id=worker_id, event_id=str(uuid.uuid4()), now=now)
+
+
+def worker_event(
+    assignment: Assignment, name: str, payload: Mapping[str, Json], *, worker_id: str, event_id: str, now: float
+) -> bytes:
+    """Encode a WorkerEvent. Raises TypeError for what is not JSON."""
     return orjson.dumps(
         {
-            "event_id": str(uuid.uuid4()),
+            "event_id": event_id,
             "worker_id": worker_id,
             "origin_worker_id": worker_id,
-            "event_type": "progress",
-            "payload": {"progress": fraction, "message": text_of(message[:MESSAGE_CHARACTERS_MAX])},
+            "event_type": name,
+            "payload": payload,
             "target_job_id": assignment.job_id,
             "target_task_id": assignment.task_id,
             "timestamp": int(now),

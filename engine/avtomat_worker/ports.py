@@ -27,6 +27,8 @@ class Poll:
     tasks_max: int
     nonce: str
     holding: tuple[str, ...] | None
+    hot: tuple[str, ...] | None = None
+    """The kinds that the worker is hot for; None: as it told before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

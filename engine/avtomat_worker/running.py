@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from avtomat_worker.context import TaskContext
 from avtomat_worker.errors import TaskError, text_of
-from avtomat_worker.handlers import Handler
+from avtomat_worker.handlers import Handler, Middleware
 from avtomat_worker.limits import Limits
-from avtomat_worker.messages import Assignment, Cancelled, Failed, Outcome, Result, Succeeded, encode_output
+from avtomat_worker.messages import Assignment, Cancelled, Failed, Json, Outcome, Result, Succeeded, encode_output
 from avtomat_worker.waiting import Clock, Signal
 
 logger = logging.getLogger(__name__)
+
+Emit = Callable[[Assignment, str, Mapping[str, Json]], Awaitable[None]]
+"""Tells the engine an event of an attempt."""
 
 # The engine's times are whole seconds, so the difference of two may be one too short.
 DEADLINE_SLACK_S = 1.0
@@ -63,6 +67,8 @@ class RunningTasks:
         changed: Signal,
         ended: Callable[[Assignment, Outcome, float], None],
         report: Callable[[Assignment, float, str], None],
+        emit: Emit,
+        around: Sequence[Middleware] = (),
     ) -> None:
         self._handlers = handlers
         self._concurrency = concurrency
@@ -71,6 +77,8 @@ class RunningTasks:
         self._changed = changed
         self._ended = ended
         self._report = report
+        self._emit = emit
+        self._around = around
         self._executions: dict[str, Execution] = {}
         self._slots = asyncio.Semaphore(concurrency)
 
@@ -78,6 +86,11 @@ class RunningTasks:
     def task_ids(self) -> list[str]:
         """The attempts under way."""
         return list(self._executions)
+
+    @property
+    def by_kind(self) -> Counter[str]:
+        """How many attempts are under way, by kind."""
+        return Counter(execution.assignment.kind for execution in self._executions.values())
 
     @property
     def free(self) -> int:
@@ -123,6 +136,9 @@ class RunningTasks:
         def report(fraction: float, message: str) -> None:
             loop.call_soon_threadsafe(self._report, assignment, fraction, message)
 
+        async def emit(name: str, payload: Mapping[str, Json]) -> None:
+            await self._emit(assignment, name, payload)
+
         return TaskContext(
             job_id=assignment.job_id,
             task_id=assignment.task_id,
@@ -132,6 +148,7 @@ class RunningTasks:
             deadline=assignment.deadline_at(self._clock.now()),
             traceparent=assignment.traceparent,
             report=report,
+            send=emit,
         )
 
     async def _run(self, execution: Execution) -> None:
@@ -152,8 +169,10 @@ class RunningTasks:
         handler = self._handlers.get(execution.assignment.kind)
         if handler is None:
             raise TaskError("PERMANENT_ERROR", f"this worker has no task {execution.assignment.kind!r}")
+        if execution.assignment.is_forged:
+            raise TaskError("SECURITY_ERROR", "the task is not signed by the engine's secret: nothing was done")
         try:
-            return await handler.call(execution.assignment.params, execution.context)
+            return await handler.call(execution.assignment.params, execution.context, self._around)
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # they would end the worker, not the task
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
@@ -190,7 +209,12 @@ class RunningTasks:
         if len(data) > self._limits.output_bytes_max:
             found = f"the output has {len(data)} bytes, at most {self._limits.output_bytes_max} are allowed"
             return Failed(code="CONTRACT_VIOLATION_ERROR", message=found)
-        return Succeeded(data=data, status=result.status)
+        try:
+            metadata = None if result.metadata is None else encode_output(result.metadata)
+            encode_output(result.costs)
+        except TypeError as error:
+            return Failed(code="CONTRACT_VIOLATION_ERROR", message=f"costs or metadata are not JSON: {error}")
+        return Succeeded(data=data, status=result.status, costs=result.costs or {}, metadata=metadata)
 
     def _end(self, execution: Execution, outcome: Outcome) -> None:
         if self._executions.pop(execution.assignment.task_id, None) is None:

@@ -15,14 +15,16 @@ import logging
 import random
 import secrets
 import socket
+import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from avtomat_worker import messages
 from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
-from avtomat_worker.handlers import Handler, skills_hash
+from avtomat_worker.handlers import Handler, Middleware, skills_hash
 from avtomat_worker.heartbeats import Heartbeats
 from avtomat_worker.limits import Limits
-from avtomat_worker.messages import Assignment, Cancelled, Failed, Outcome
+from avtomat_worker.messages import Assignment, Cancelled, Failed, Json, Outcome
+from avtomat_worker.offer import Offer
 from avtomat_worker.outbox import Outbox
 from avtomat_worker.ports import NEXT, EnginePort, Poll
 from avtomat_worker.progress import ProgressFeed
@@ -45,6 +47,8 @@ class Session:
         limits: Limits,
         clock: Clock,
         rng: random.Random,
+        offer: Offer | None = None,
+        around: Sequence[Middleware] = (),
     ) -> None:
         self.registered = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -54,6 +58,8 @@ class Session:
         self._limits = limits
         self._clock = clock
         self._rng = rng
+        self._offer = offer or Offer()
+        self._tells_hot = bool(self._offer.hot)
         self._nonce = secrets.token_urlsafe(12)
         self._changed = Signal()
         self._progress = ProgressFeed(client=client, worker_id=worker_id, limits=limits, clock=clock)
@@ -77,6 +83,8 @@ class Session:
             changed=self._changed,
             ended=self._ended,
             report=self._progress.put,
+            emit=self._emit,
+            around=around,
         )
         self._heartbeats = Heartbeats(
             client=client,
@@ -156,7 +164,7 @@ class Session:
             asked_at = self._clock.monotonic()
             self._is_polling = True
             try:
-                assignments = await self._client.poll(self._poll(self._running.free, self._limits.poll_timeout_s))
+                assignments = await self._client.poll(self._poll(self._tasks_max(), self._limits.poll_timeout_s))
             except EngineError as error:
                 self._is_polling = False
                 await self._poll_failed(error, backoff.next_s(error))
@@ -171,19 +179,18 @@ class Session:
     def _is_to_poll(self) -> bool:
         """Whether there is room for tasks that no result is about to bring."""
         results_ask = self._outbox.is_asking or (NEXT in self._offers and self._outbox.is_due)
-        return self._running.free > 0 and self._outbox.has_room and not results_ask
+        return self._running.free > 0 and self._outbox.has_room and not results_ask and bool(self._open())
 
     def _wanted(self) -> Poll | None:
         """What results that are sent now ask for."""
-        free = self._running.free
-        if (
-            NEXT not in self._offers
-            or self._is_polling
-            or self.stopping.is_set()
-            or not (free and self._outbox.has_room)
-        ):
+        may_ask = NEXT in self._offers and not self._is_polling and not self.stopping.is_set()
+        if not (may_ask and self._running.free and self._outbox.has_room and self._open()):
             return None
-        return self._poll(free, 0)
+        return self._poll(self._tasks_max(), 0)
+
+    def _tasks_max(self) -> int:
+        """How many tasks a request asks for: of a limited kind a second one may be one too many."""
+        return 1 if self._offer.is_limited else self._running.free
 
     def _took(self, assignments: Sequence[Assignment]) -> None:
         """Begin what a request for tasks brought; what comes after a stop was asked for goes back."""
@@ -206,11 +213,21 @@ class Session:
         fits = sum(map(len, holding)) + len(holding) <= self._limits.holding_bytes_max
         return Poll(
             timeout_s=timeout_s,
-            kinds=tuple(self._handlers),
+            kinds=tuple(self._open()),
             tasks_max=min(tasks_max, self._limits.tasks_per_poll_max),
             nonce=self._nonce,
             holding=holding if fits else None,
+            hot=tuple(sorted(self._offer.hot)) if self._tells_hot else None,
         )
+
+    def _open(self) -> list[str]:
+        """The kinds of which the worker takes tasks now."""
+        return self._offer.open_kinds(self._handlers, self._running.by_kind)
+
+    def warmth_changed(self) -> None:
+        """The worker is hot for other kinds than before: tell the engine now."""
+        self._tells_hot = True
+        self._heartbeats.beat_at_once()
 
     async def _give_back_what_never_arrived(self) -> None:
         """After the last poll was dropped: ask for nothing, and say what is held, so that the rest is released."""
@@ -277,6 +294,23 @@ class Session:
             lease_s=assignment.lease_s,
             is_given_up=isinstance(outcome, Cancelled),
         )
+        if self._offer.is_limited:
+            self._heartbeats.beat_at_once()  # a poll that waits gets wider by it
+
+    async def _emit(self, assignment: Assignment, name: str, payload: Mapping[str, Json]) -> None:
+        """Tell an event until the engine has it, or says that it will not take it. Its id stays the same."""
+        backoff, event_id = Backoff(self._limits, self._rng), str(uuid.uuid4())
+        while True:
+            try:
+                await self._client.event(
+                    messages.worker_event(
+                        assignment, name, payload, worker_id=self._worker_id, event_id=event_id, now=self._clock.now()
+                    )
+                )
+            except EngineUnavailableError as error:
+                await self._clock.wait(asyncio.Event(), backoff.next_s(error))
+            else:
+                return
 
     def _status(self) -> str:
         if self.stopping.is_set():
@@ -292,6 +326,8 @@ class Session:
             skills_hash=skills_hash(self._handlers),
             host=socket.gethostname(),
             now=self._clock.now(),
+            about=self._offer.about,
+            hot=self._offer.hot,
         )
 
     def _heartbeat(self, status: str) -> bytes:
@@ -301,4 +337,13 @@ class Session:
             current_tasks=[*self._running.task_ids, *self._outbox.task_ids],
             skills_hash=skills_hash(self._handlers),
             now=self._clock.now(),
+            available=self._told_available(),
+            hot=self._offer.hot if self._tells_hot else None,
         )
+
+    def _told_available(self) -> list[str] | None:
+        """What a limited worker takes now; `takes` may have changed its mind, so a poll that rests looks again."""
+        if not self._offer.is_limited:
+            return None
+        self._changed.notify()
+        return self._open()

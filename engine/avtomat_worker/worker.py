@@ -11,22 +11,26 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from avtomat_worker.client import EngineClient
-from avtomat_worker.handlers import Handler, handler_of
+from avtomat_worker.context import TaskContext
+from avtomat_worker.handlers import Handler, Middleware, handler_of
 from avtomat_worker.limits import Limits
+from avtomat_worker.offer import Offer, found_here
 from avtomat_worker.session import Session
 from avtomat_worker.waiting import Clock, SystemClock
 
 logger = logging.getLogger(__name__)
 
 WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_YES = frozenset({"1", "true", "yes", "on"})
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+M = TypeVar("M", bound=Middleware)
 
 
 class Worker:
@@ -35,7 +39,12 @@ class Worker:
     `url` is the engine's address. `token` is this worker's secret; default: the environment's AVTOMAT_WORKER_TOKEN.
     `worker_id` names it, alone among all workers; default: host, process and chance. One that is the same after a
     restart gets the lost tasks of its former life back into the queue at once. `concurrency` is how many tasks run at
-    a time.
+    a time. With `signing` (AVTOMAT_WORKER_SIGNING) messages are signed with the token; with the engine's `task_secret`
+    (AVTOMAT_TASK_SECRET) tasks that are not signed by it are failed unworked.
+
+    `registration` are further members of what the worker tells of itself, such as `worker_type` and `capabilities`
+    with `cost_per_skill` and `extra`, or others than those that it finds by itself (`resources`, `installed_software`).
+    `takes(kind)` says whether it takes tasks of this kind now.
     """
 
     def __init__(
@@ -46,6 +55,10 @@ class Worker:
         worker_id: str | None = None,
         concurrency: int = 10,
         limits: Limits | None = None,
+        signing: bool | None = None,
+        task_secret: str | None = None,
+        registration: Mapping[str, Any] | None = None,
+        takes: Callable[[str], bool] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -57,27 +70,102 @@ class Worker:
         self.worker_id = _checked_id(worker_id) if worker_id is not None else _invented_id()
         self.concurrency = concurrency
         self._token = token if token is not None else os.environ.get("AVTOMAT_WORKER_TOKEN")
+        self._signing = os.environ.get("AVTOMAT_WORKER_SIGNING") in _YES if signing is None else signing
+        self._task_secret = task_secret or os.environ.get("AVTOMAT_TASK_SECRET") or None
+        if self._signing and not self._token:
+            raise ValueError("signing needs a token: messages are signed with it")
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
+        self._offer = Offer(about=dict(registration or {}), takes=takes)
+        self._around: list[Middleware] = []
+        self._provided: dict[type, Any] = {}
         self._handlers: dict[str, Handler] = {}
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[None] | None = None
 
-    def task(self, kind: str) -> Callable[[Function], Function]:
+    def task(
+        self,
+        kind: str,
+        *,
+        at_once: int | None = None,
+        group: str | None = None,
+        skill: Mapping[str, Any] | None = None,
+    ) -> Callable[[Function], Function]:
         """Let the decorated function do the tasks of `kind`; it stays what it was, and can be called in tests.
 
-        Raises TypeError for a signature that params cannot fit, ValueError for a kind that is taken or misspelt.
+        At most `at_once` of them run at a time (None: as many as the worker does); kinds of one `group` count together
+        against the limits of `limit_groups`. `skill` is told of it at registration, `version` and `output_statuses`,
+        say. Raises TypeError for a signature that params cannot fit, ValueError for a kind that is taken or misspelt.
         """
+        if at_once is not None and at_once < 1:
+            raise ValueError(f"at_once is at least 1, not {at_once}")
 
         def register(function: Function) -> Function:
             if kind in self._handlers:
                 raise ValueError(f"the task {kind!r} has a function already")
-            self._handlers[kind] = handler_of(kind, function)
+            self._handlers[kind] = handler_of(kind, function, skill, self._provided)
+            if group is not None:
+                self._offer.groups[kind] = group
+            if at_once is not None:
+                self._offer.limits[kind] = at_once
             return function
 
         return register
+
+    def provide(self, value: object, as_type: type | None = None) -> None:
+        """Give this value, a client of a database, say, to every parameter that is annotated with its type, of
+        functions that are decorated later. `as_type` is another type that it stands for. Raises ValueError for one that
+        is taken.
+        """
+        wanted = as_type or type(value)
+        if wanted in self._provided or wanted is TaskContext or wanted.__module__ == "builtins":
+            raise ValueError(f"{wanted.__name__} is taken: params, the context or another value are given for it")
+        self._provided[wanted] = value
+
+    def limit_groups(self, limits: Mapping[str, int]) -> None:
+        """Run at most so many tasks of each group at a time."""
+        self._offer.group_limits.update(limits)
+
+    def middleware(self, function: M) -> M:
+        """Call the decorated async function around each task: with its params, its TaskContext and `proceed`, which
+        goes on with the task and returns what it returns. The one that was added first is outermost.
+        """
+        self._around.append(function)
+        return function
+
+    def hot(self, *kinds: str) -> None:
+        """Say that tasks of these kinds start faster here than elsewhere, as their models are loaded, say: the engine
+        prefers this worker for them. Any thread may call it.
+        """
+        self._tell_hot(lambda: self._offer.hot.update(kinds))
+
+    def cold(self, *kinds: str) -> None:
+        """Say that this is so no longer."""
+        self._tell_hot(lambda: self._offer.hot.difference_update(kinds))
+
+    def _tell_hot(self, change: Callable[[], None]) -> None:
+        session, loop = self._session, self._loop
+        if session is None or loop is None:
+            change()
+            return
+
+        def tell() -> None:
+            change()
+            session.warmth_changed()
+
+        loop.call_soon_threadsafe(tell)
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The functions by their kinds."""
+        return self._handlers
+
+    @property
+    def around(self) -> tuple[Middleware, ...]:
+        """The middleware, outermost first."""
+        return tuple(self._around)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; the first lets running tasks finish, a second one ends at once.
@@ -92,7 +180,8 @@ class Worker:
             raise ValueError("the worker has no tasks: decorate a function with @worker.task('kind')")
         if self._session is not None:
             raise RuntimeError("the worker is serving already")
-        async with EngineClient(self.url, worker_id=self.worker_id, token=self._token, limits=self._limits) as client:
+        self._offer.about = {**found_here(), **self._offer.about}
+        async with self._new_client() as client:
             self._loop = asyncio.get_running_loop()
             self._session = self._new_session(client)
             try:
@@ -125,6 +214,16 @@ class Worker:
         if self._serving is not None:
             await self._serving
 
+    def _new_client(self) -> EngineClient:
+        return EngineClient(
+            self.url,
+            worker_id=self.worker_id,
+            token=self._token,
+            limits=self._limits,
+            signing=self._signing,
+            task_secret=self._task_secret,
+        )
+
     def _new_session(self, client: EngineClient) -> Session:
         return Session(
             worker_id=self.worker_id,
@@ -134,6 +233,8 @@ class Worker:
             limits=self._limits,
             clock=self._clock,
             rng=self._rng,
+            offer=self._offer,
+            around=tuple(self._around),
         )
 
     async def _serve_with_signals(self) -> None:

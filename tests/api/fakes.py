@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from avtomat.core.messages import OperatorEvent, RerunRequested, ResumeRequested
 from avtomat.errors import RequestRefused
@@ -18,7 +19,10 @@ from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.people import approvals
 from avtomat.runtime.people.approvals import Decider
 from avtomat.runtime.people.links import Claim
+from avtomat.runtime.people.workers import Workers
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.polls import Poll
+from avtomat.runtime.work.queues import Queues
 from avtomat.settings import Settings
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Query
@@ -272,6 +276,8 @@ class Dispatcher:
     events: asyncio.Queue[Mapping[str, Json]] = field(default_factory=asyncio.Queue)
     sends: dict[str, Callable[[Mapping[str, Json]], None]] = field(default_factory=dict)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[str, str] = field(default_factory=dict)
+    nameless: int = 0
     holds_results: bool = False
     broken: Exception | None = None
 
@@ -325,6 +331,51 @@ class Dispatcher:
     def disconnect(self, worker: str, send: Callable[[Mapping[str, Json]], None]) -> None:
         del self.sends[worker]
 
+    def connect_nameless(self, send: Callable[[Mapping[str, Json]], None], is_for: Callable[[str], bool]) -> None:
+        self.nameless += 1
+
+    def disconnect_nameless(self, send: Callable[[Mapping[str, Json]], None]) -> None:
+        self.nameless -= 1
+
+    def holder(self, task_id: str) -> str | None:
+        return self.held.get(task_id)
+
+    def kinds_polled(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def leaving(self) -> dict[str, str]:
+        return {}
+
+
+@dataclass
+class Schedules:
+    """Takes down what is asked of schedules; there is one, `nightly` of `hello`."""
+
+    taken: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def list(self, blueprint: str | None = None) -> list[dict[str, Json]]:
+        return [await self.show("hello", "nightly")] if blueprint in (None, "hello") else []
+
+    async def show(self, blueprint: str, name: str) -> dict[str, Json]:
+        if (blueprint, name) != ("hello", "nightly"):
+            raise RequestRefused("there is no such schedule", status=404, code="schedule.not_found")
+        shown = {"blueprint": "hello", "name": "nightly", "cron": "0 2 * * *", "timezone": "UTC", "input": {}}
+        fixed = {"overlap": "skip", "catch_up": "none", "jitter": None, "paused": None}
+        return {**shown, **fixed, "next": [], "waiting": [], "open": [], "runs": []}
+
+    async def pause(self, blueprint: str, name: str, by: str, reason: str = "") -> dict[str, Json]:
+        self.taken.append(("pause", by, reason))
+        return await self.show(blueprint, name)
+
+    async def resume(self, blueprint: str, name: str) -> dict[str, Json]:
+        self.taken.append(("resume",))
+        return await self.show(blueprint, name)
+
+    async def trigger(self, blueprint: str, name: str, by: str, key: str | None = None) -> tuple[str, bool]:
+        self.taken.append(("trigger", by))
+        await self.show(blueprint, name)
+        return "job1", True
+
 
 @dataclass
 class FakeEngine:
@@ -336,18 +387,23 @@ class FakeEngine:
     explainer: Explainer = field(init=False)
     signals: Signals = field(init=False)
     approvals: Approvals = field(init=False)
+    schedules: Schedules = field(default_factory=Schedules)
     dispatcher: Dispatcher = field(default_factory=Dispatcher)
     hooks: Hooks = field(init=False)
     programs: Any = None
-    store: Any = None
+    store: Any = field(default_factory=MemoryStore)
     reasons: dict[str, Json] = field(default_factory=dict)
     problems: list[Json] = field(default_factory=list)
     restored: list[tuple[str, str]] = field(default_factory=list)
     access: AccessKeeper = field(default_factory=lambda: AccessKeeper(None, None, environ={}))
     limits: Limits = field(init=False)
+    workers: Workers = field(init=False)
+    trust: Trust = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = Limits(MemoryStore(), lambda: self.access.current, embedded=True)
+        self.trust = Trust(MemoryStore(), Queues(1), self.settings, Counter())
+        self.workers = Workers(MemoryStore(), cast("Any", self.dispatcher), self.trust.reputations)
         self.operators = Operators(self.clients)
         self.explainer = Explainer(self.clients)
         self.signals = Signals(self.clients)

@@ -128,7 +128,9 @@ async def test_an_operation_is_open_to_its_scopes_and_shut_to_all_others(
     serve: Any, operation: Operation, scope: Scope
 ) -> None:
     site = await serve(scoped(scope))
-    path = operation.route.path.format(job="job1", blueprint="hello", name="hello", state="ask")
+    path = operation.route.path.format(
+        job="job1", blueprint="hello", name="hello", state="ask", worker="w1", kind="work"
+    )
     answer = await as_(site, "ann", operation.route.method, path)
 
     assert (answer.status == 403) is not bool(held_with([scope]) & set(operation.route.scopes))
@@ -161,6 +163,11 @@ def test_scopes_hold_what_they_are_said_to_hold() -> None:
     assert opened[Scope.VIEWER] >= reading
     assert not opened[Scope.VIEWER] & (verbs | {"submitJob", "restoreBlueprint"})
     assert opened[Scope.OPERATOR] >= reading | verbs
+    seen, done = {"listSchedules", "getSchedule"}, {"pauseSchedule", "resumeSchedule", "triggerSchedule"}
+    assert opened[Scope.VIEWER] >= seen
+    assert not opened[Scope.CLIENT] & (seen | done)
+    assert not opened[Scope.AUTHOR] & done
+    assert opened[Scope.OPERATOR] >= seen | done
     assert not opened[Scope.OPERATOR] & {"submitJob", "restoreBlueprint"}
     assert opened[Scope.AUTHOR] >= reading | {"restoreBlueprint"}
     assert not opened[Scope.AUTHOR] & (verbs | {"submitJob"})

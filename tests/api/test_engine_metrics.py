@@ -23,7 +23,7 @@ async def test_the_engines_numbers_are_among_the_metrics(tmp_path: Path) -> None
     await engine.start(watch=False)
     job = await engine.clients.submit(Submission(blueprint="greet", input={}, client="somebody"))
     await engine.measures.sample()
-    metrics = EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble)
+    metrics = EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble, engine.trust)
     listener = await listen(App(engine, [metrics]), host="127.0.0.1", port=0, drain_s=1)
     async with aiohttp.ClientSession() as http:
         text = (await Site(engine, listener.port, http).get("/metrics")).raw.decode()

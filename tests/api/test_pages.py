@@ -19,6 +19,7 @@ WILD = "<script>alert(1)</script>"
 PAY = """\
 avtomat: 1
 blueprint: pay
+schedule: [{name: nightly, cron: 0 2 * * *, input: {note: n}}]
 start: ask
 states:
   ask: {task: ask, params: {note: "{{ input.note }}"}, next: paid}
@@ -26,7 +27,16 @@ states:
 finally: {task: sweep}
 """
 TOKEN = "c" * 40
-PAGES = ("/ui/jobs", "/ui/incidents", "/ui/blueprints", "/ui/blueprints/pay", "/ui/workers", "/ui/queues", "/ui/engine")
+PAGES = (
+    "/ui/jobs",
+    "/ui/incidents",
+    "/ui/blueprints",
+    "/ui/blueprints/pay",
+    "/ui/workers",
+    "/ui/queues",
+    "/ui/engine",
+    "/ui/schedules",
+)
 
 
 class Tags(HTMLParser):
@@ -266,7 +276,7 @@ async def test_a_client_of_the_file_sees_its_own_jobs_and_blueprints(shared: Sit
     assert (await shared.get("/ui/blueprints/unseen", headers=cookie)).status == 404
 
 
-@pytest.mark.parametrize("page", ["workers", "queues", "engine"])
+@pytest.mark.parametrize("page", ["workers", "queues", "engine", "schedules"])
 async def test_what_belongs_to_no_client_is_for_viewers(shared: Site, page: str) -> None:
     client, viewer = await logged_in(shared, "shop"), await logged_in(shared, "board")
 
@@ -293,6 +303,22 @@ async def test_a_page_offers_and_takes_what_the_api_would(shared: Site, who: str
     }
 
     assert set(re.findall(rf'action="/ui/jobs/{job}/(\w+)"', page)) == actions
+    assert taken == actions
+
+
+@pytest.mark.parametrize(("who", "actions"), [("board", set()), ("desk", {"pause", "trigger"})])
+async def test_a_schedule_is_acted_on_by_operators_alone(shared: Site, who: str, actions: set[str]) -> None:
+    cookie, here = await logged_in(shared, who), "/ui/schedules/pay/nightly"
+
+    page = (await shared.get(here, headers=cookie)).raw.decode()
+    taken = {
+        action
+        for action in ("pause", "trigger")
+        if (await shared.post(f"{here}/{action}", data={}, headers=cookie, allow_redirects=False)).status == 303
+    }
+
+    assert Tags(page).open == []
+    assert set(re.findall(rf'action="{here}/(\w+)"', page)) == actions
     assert taken == actions
 
 

@@ -59,7 +59,8 @@ def test_the_description_names_exactly_the_routes_that_there_are() -> None:
     served = {(method, path) for method, path in App(FakeEngine()).router.routes if method != "HEAD"}
 
     interface = {(method, path) for method, path in served if not path.startswith("/ui")}  # pages are for people
-    assert interface - described == {("POST", "/api/v1/jobs/{blueprint}")}  # the older address of a submission
+    older = {("POST", "/api/v1/jobs/{blueprint}"), ("GET", "/_worker/ws")}  # of submissions, and of sockets
+    assert interface - described == older
     assert described <= served
 
 

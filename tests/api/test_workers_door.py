@@ -261,6 +261,52 @@ async def test_a_socket_brings_commands_and_takes_events(site: Site) -> None:
         assert (await socket.receive_json())["code"] == "request.json"
 
 
+@pytest.mark.parametrize("word", [{"type": "progress_update"}, {"event": "progress_update"}])
+async def test_an_older_socket_has_no_id_and_is_the_workers_whose_attempt_it_first_tells_of(
+    site: Site, word: dict[str, str]
+) -> None:
+    dispatcher = site.engine.dispatcher
+    told = {**word, "task_id": "00a-x", "job_id": "00a", "progress": 0.5, "message": "half"}
+    async with site.http.ws_connect(site.url + "/_worker/ws") as socket:
+        await socket.send_json({**told, "task_id": "00b-x"})
+        assert "X-Worker-ID" in (await socket.receive_json())["error"]
+        dispatcher.held["00a-x"] = "w1"
+        await socket.send_json(told)
+        event = await dispatcher.events.get()
+        dispatcher.sends["w1"]({"command": "cancel_task", "task_id": "00a-x"})
+        command = await socket.receive_json()
+
+    assert (event["worker_id"], event["event_type"], event["target_task_id"]) == ("w1", "progress", "00a-x")
+    assert event["payload"] == {"progress": 0.5, "message": "half"}
+    assert command == {"type": "cancel_task", "command": "cancel_task", "task_id": "00a-x"}
+    assert dispatcher.nameless == 0
+
+
+async def test_a_socket_may_say_whose_it_is_in_its_header(site: Site) -> None:
+    async with site.http.ws_connect(site.url + "/_worker/ws", headers={"X-Worker-ID": "w7"}):
+        await site.engine.dispatcher.connected.wait()
+
+        assert list(site.engine.dispatcher.sends) == ["w7"]
+
+
+async def test_a_registration_of_the_oldest_clients_tells_costs_and_resources(site: Site) -> None:
+    body = {
+        "worker_id": "w1",
+        "supported_tasks": ["greet"],
+        "cost_per_skill": {"greet": 1.5},
+        "hostname": "h",
+        "installed_models": [{"name": "m", "version": "1"}],
+        "resources": {"cpu_cores": 4, "gpu_info": {"model": "RTX", "vram_gb": 24}},
+    }
+    await site.post("/_worker/workers/register", json=body)
+
+    told = site.engine.dispatcher.workers["w1"]
+    assert told["capabilities"] == {"cost_per_skill": {"greet": 1.5}, "hostname": "h"}
+    assert told["installed_artifacts"] == [{"name": "m", "version": "1"}]
+    device = {"type": "gpu", "model": "RTX", "properties": {"memory_gb": 24}}
+    assert told["resources"] == {"properties": {"cpu_cores": 4}, "devices": [device]}
+
+
 async def test_a_message_on_a_socket_that_is_too_large_closes_it_and_nothing_else(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

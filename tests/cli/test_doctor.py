@@ -126,6 +126,13 @@ def test_one_token_for_both_doors_is_a_warning(capsys: Capture, monkeypatch: pyt
     assert worst(findings(capsys, code=0), "the same token") == "warning"
 
 
+def test_one_secret_for_tasks_and_for_tokens_is_a_warning(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AVTOMAT_TASK_SECRET", "AVTOMAT_WORKER_TOKEN_SECRET"):
+        monkeypatch.setenv(name, "s" * 64)
+
+    assert worst(findings(capsys, code=0), "task_secret and worker_token_secret") == "warning"
+
+
 def test_a_secret_that_cannot_be_read_is_an_error(capsys: Capture, project: Path) -> None:
     (project / "avtomat.toml").write_text('[secrets]\na = "x"\nb = {env = "NOT_SET_ANYWHERE"}\n')
 

@@ -17,6 +17,8 @@ PLACES = [
     ("a: {task: t, next: end, compensate: {task: u, when: outputs.big == 1}}", "a"),
     ("a: {task: t, next: b}\n  b: {task: t, params: {x: '{{ outputs.big }}'}, next: end}", "a"),
     ("a: {task: t, next: b}\n  b: {task: t, timeout: '{{ outputs.big }}', next: end}", "a"),
+    ("a: {task: t, next: b}\n  b: {task: t, worker: {sticky: '{{ outputs.big }}'}, next: end}", "a"),
+    ("a: {task: t, next: end, compensate: {task: u, worker: {sticky: '{{ outputs.big }}'}}}", "a"),
     ("a: {task: t, next: b}\n  b: {wait: '{{ outputs.big }}', next: end}", "a"),
     ("a: {task: t, next: b}\n  b: {succeed: '{{ outputs.big }}'}", "a"),
     ("a: {task: t, next: b}\n  b: {fail: {code: A, details: '{{ outputs.big }}'}}", "a"),

@@ -43,7 +43,7 @@ class SharedStore:
 
     async def begin(self) -> None:
         """Open the store itself."""
-        await self._store.open(Wakeups(queue=self._queue, job=self._job, lost=lambda: None))
+        await self._store.open(Wakeups(queue=self._queue, job=self._job, lost=lambda: None, reserved=self._reserved))
 
     async def end(self) -> None:
         """Close the store itself."""
@@ -83,6 +83,10 @@ class SharedStore:
     def _queue(self, partition: int, queue: str) -> None:
         for ear in self._ears:
             ear.queue(partition, queue)
+
+    def _reserved(self, partition: int, worker: str) -> None:
+        for ear in self._ears:
+            ear.reserved(partition, worker)
 
     def _job(self, job: str) -> None:
         """Who changed the job is not known here: each replica hears that it may have been another."""

@@ -44,7 +44,9 @@ def reason_of(bench: Bench) -> str:
 
 
 def available(bench: Bench) -> float:
-    metrics = EngineMetrics(bench.service.measures, bench.service.blueprint_counts, bench.service.store.trouble)
+    metrics = EngineMetrics(
+        bench.service.measures, bench.service.blueprint_counts, bench.service.store.trouble, bench.service.trust
+    )
     [found] = [metric for metric in metrics.collect() if metric.name == "avtomat_store_available"]
     return float(found.samples[0].value)
 

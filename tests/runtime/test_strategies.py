@@ -14,7 +14,7 @@ import pytest
 from avtomat.runtime.work import queues as queues_module
 from avtomat.runtime.work.matchmaker import Matchmaker, Profile, Standing
 from avtomat.runtime.work.polls import Poll
-from avtomat.runtime.work.strategies import RELIABILITY_MIN, Merit
+from avtomat.runtime.work.strategies import Merit
 from tests.runtime.bench import Bench, bench_of
 from tests.runtime.fleet import PATIENCE_S, until
 
@@ -71,8 +71,8 @@ async def test_a_strategy_is_an_order_of_those_that_wait(strategy: str | None, e
     merits = {
         "a": Merit(load=3),
         "b": costing(2, load=5),
-        "c": costing(1, load=4, reliability=0.1),
-        "d": costing(2, load=2, reliability=0.5),
+        "c": costing(1, load=4, reputation=0.1),
+        "d": costing(2, load=2, reputation=0.5),
     }
     if strategy in (None, "cheapest"):
         merits["b"].load = 0  # the load does not count, and of equal costs the one that has waited longest is first
@@ -104,16 +104,34 @@ async def test_a_worker_that_is_hot_for_the_kind_comes_first_and_of_equal_ones_t
     assert await order(strategy, merits) == ["first", "second", "cold"]
 
 
-def test_a_worker_that_spoils_what_it_is_given_is_never_worth_nothing() -> None:
-    merit = costing(1)
-    for _ in range(1_000):
-        merit.ended(well=False)
-    spoilt = merit.reliability
-    for _ in range(22):
-        merit.ended(well=True)
+@pytest.mark.parametrize("strategy", [None, "round_robin", "least_loaded", "cheapest", "best_value", "overflow"])
+async def test_a_worker_on_probation_comes_after_all_others_whatever_the_strategy(strategy: str | None) -> None:
+    merits = {
+        "doubtful": costing(1, hot=frozenset({"work"}), few=1, reputation=0.3),
+        "dear": costing(9, load=7),
+        "untold": Merit(load=9),
+    }
 
-    assert spoilt < RELIABILITY_MIN
-    assert merit.reliability == pytest.approx(0.5, abs=0.02)
+    assert (await order(strategy, merits))[-1] == "doubtful"
+
+
+async def test_a_worker_without_any_reputation_still_has_a_place() -> None:
+    merits = {"nought": costing(1, reputation=0.0), "good": costing(2)}
+
+    assert await order("best_value", merits) == ["good", "nought"]
+
+
+def test_on_probation_a_worker_is_full_with_its_few_tasks_until_the_last_were_given_long_ago() -> None:
+    merit = costing(1, few=2)
+    assert merit.room(100) == 2
+    merit.took(1, lease_s=NEVER_S)
+    assert (merit.is_full, merit.room(100)) == (False, 1)
+    merit.took(1, lease_s=NEVER_S)
+    assert merit.is_full
+    merit.counts_until_s = 0.0
+    assert (merit.is_full, merit.room(100)) == (False, 1)
+    merit.few = 0
+    assert merit.room(100) == 100
 
 
 # --- in the engine ----------------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from tests.storage.contract_counters import Counters
 from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplicas
-from tests.storage.contract_jobs import Commits, Creation, Listings, Programs
+from tests.storage.contract_jobs import Agreement, Commits, Creation, Listings, Programs
 from tests.storage.contract_late import KeptResults, LateSuccesses
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
 from tests.storage.contract_next import TakingAlong
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
+from tests.storage.contract_sticky import Sticky
 from tests.storage.contract_work import LateResults, Leases, Polling, Workers
 
 CONTRACT = (
@@ -21,12 +22,14 @@ CONTRACT = (
     Commits,
     Listings,
     Programs,
+    Agreement,
     Polling,
     TakingAlong,
     Leases,
     LateResults,
     LateSuccesses,
     KeptResults,
+    Sticky,
     Workers,
     Counters,
     DueMembers,

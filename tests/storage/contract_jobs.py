@@ -359,3 +359,50 @@ class Programs:
         assert await world.store.put_current({"a": b"2"}, {"a": b"3"}) == ["a"]
         assert await world.store.put_current({}, {}) == []
         assert await world.store.current(found[0]) is None
+
+
+class Agreement:
+    async def test_what_replicas_agree_on_is_replaced_by_who_knows_it(self, world: World) -> None:
+        store = world.store
+        assert await store.agreed("breakers", 0) is None
+        assert await store.agree("breakers", {"a": b"1", "b": b"1"}, {}) == []
+        assert await store.agree("breakers", {"a": b"2", "b": b"2", "c": b"2"}, {"a": b"1", "b": b"0"}) == ["b"]
+
+        found = await store.agreed("breakers", 0)
+
+        assert found is not None
+        assert found[1] == {"a": b"2", "b": b"1", "c": b"2"}
+        assert await store.agreed("breakers", found[0]) is None
+
+    async def test_an_empty_record_is_taken_away(self, world: World) -> None:
+        store = world.store
+        await store.agree("breakers", {"a": b"1", "b": b"1"}, {})
+        assert await store.agree("breakers", {"a": b"", "c": b""}, {"a": b"1"}) == []
+
+        found = await store.agreed("breakers", 0)
+
+        assert found is not None
+        assert found[1] == {"b": b"1"}
+        assert await store.agree("breakers", {"a": b"3"}, {"a": b"1"}) == ["a"]
+        assert await store.agree("breakers", {"a": b"3"}, {}) == []
+
+    async def test_each_topic_has_records_and_a_number_of_its_own(self, world: World) -> None:
+        store = world.store
+        await store.agree("breakers", {"a": b"1"}, {})
+        found = await store.agreed("breakers", 0)
+        assert found is not None
+        await store.agree("workers", {"a": b"2"}, {})
+
+        assert await store.agreed("breakers", found[0]) is None
+        other = await store.agreed("workers", 0)
+        assert other is not None
+        assert other[1] == {"a": b"2"}
+
+    async def test_a_change_that_nobody_takes_moves_no_number(self, world: World) -> None:
+        store = world.store
+        await store.agree("breakers", {"a": b"1"}, {})
+        found = await store.agreed("breakers", 0)
+        assert found is not None
+        assert await store.agree("breakers", {"a": b"2"}, {"a": b"0"}) == ["a"]
+        assert await store.agree("breakers", {}, {}) == []
+        assert await store.agreed("breakers", found[0]) is None

@@ -136,3 +136,17 @@ class TakingAlong:
         await world.with_task(queue="told later")
         await world.heard.of((world.partition, "told later"))
         assert not world.heard.has_heard_of((world.partition, QUEUE))
+
+    async def test_what_is_reserved_for_the_worker_comes_along(self, world: World) -> None:
+        job, first = await world.with_leased(sticky="s")
+        answer = await world.commit(
+            job, result(first), dispatch=task(f"{job}-second", sticky="s"), wanted=wanted(reserved=True)
+        )
+        assert [one.task_id for one in answer.handouts or ()] == [f"{job}-second"]
+        assert (await world.commit(job, result(f"{job}-second"), end=FINISHED)).outcome == "ok"
+
+    async def test_it_stays_reserved_where_it_is_not_asked_for(self, world: World) -> None:
+        job, first = await world.with_leased(sticky="s")
+        answer = await world.commit(job, result(first), dispatch=task(f"{job}-second", sticky="s"), wanted=wanted())
+        assert answer.handouts == ()
+        assert await world.polled(reserved=True) == [f"{job}-second"]

@@ -6,7 +6,7 @@ import pytest
 
 from avtomat.storage.port.store import AGEING_MS, ENDED_ATTEMPT_KEPT_MS, LOADED_BYTES_MAX
 from avtomat.storage.port.writes import DueCause
-from tests.storage.world import FINISHED, LEASE_MS, QUEUE, World, by, near, result, retry, task
+from tests.storage.world import FINISHED, LEASE_MS, QUEUE, WORKER, World, by, near, result, retry, task
 
 
 class Polling:
@@ -159,6 +159,16 @@ class Leases:
             ("lease", job, "/", 1, 1)
         ]
         assert given[0].loaded == await world.load(job)
+
+    async def test_the_loss_of_a_lease_tells_who_lost_which_attempt(self, world: World) -> None:
+        _, task_id = await world.with_leased()
+        [lost] = await world.watch(LEASE_MS + 1_000)
+        assert (lost.task_id, lost.worker) == (task_id, WORKER)
+
+    async def test_a_time_that_passes_in_the_queue_is_the_fault_of_nobody(self, world: World) -> None:
+        await world.with_task(queue_ms=5_000)
+        [passed] = await world.watch(6_000)
+        assert (passed.kind.value, passed.task_id, passed.worker) == ("queue", "", "")
 
     async def test_a_heartbeat_keeps_the_lease(self, world: World) -> None:
         _, task_id = await world.with_leased()

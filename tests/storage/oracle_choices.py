@@ -81,6 +81,7 @@ class Choices:
             max_tasks=rng.choice((1, 2, MANY)),
             lease_ms=LEASE_MS,
             strides=rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1})),
+            reserved=chance(rng, 2),
         )
 
     # --- write-sets ---------------------------------------------------------------------------------------------------
@@ -148,6 +149,7 @@ class Choices:
             lease_ms=rng.choice((None, None, OWN_LEASE_MS)),
             total_at_ms=self.a_time(rng) if chance(rng, 4) else None,
             undoable=chance(rng, 2),
+            sticky=rng.choice(("", "", "ann", "bob")) if not again else "",
         )
 
     def _can_retry(self, job: str, path: str) -> bool:

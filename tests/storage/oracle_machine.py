@@ -247,6 +247,7 @@ class OracleMachine(Choices, RuleBasedStateMachine):
                 max_tasks=wanted.max_tasks,
                 lease_ms=wanted.lease_ms,
                 strides=wanted.strides,
+                reserved=wanted.reserved,
             )
         )
 

@@ -194,6 +194,19 @@ async def test_a_file_from_before_there_were_counters_gets_them(file: Path) -> N
     assert taken.granted == 1
 
 
+async def test_a_file_from_before_scopes_were_left_goes_on(file: Path) -> None:
+    async with opened(file) as world:
+        job, task_id = await world.with_leased()
+    db = sqlite3.connect(file)
+    db.execute("DROP TABLE left_scopes")
+    db.execute("ALTER TABLE attempts DROP COLUMN undoable")
+    db.close()
+
+    async with opened(file) as world:
+        assert (await world.commit(job, result(task_id), end=FINISHED)).outcome == "ok"
+        await world.sound()
+
+
 async def test_counters_that_have_ended_leave_the_file(file: Path) -> None:
     clock = Clock()
     async with opened(file, offset_ms=clock.offset) as world:

@@ -81,7 +81,10 @@ class Heard:
         self._counts: Counter[object] = Counter()
         self._more = asyncio.Event()
         self.wakeups = Wakeups(
-            queue=lambda partition, name: self._note((partition, name)), job=self._note, lost=lambda: None
+            queue=lambda partition, name: self._note((partition, name)),
+            job=self._note,
+            lost=lambda: None,
+            reserved=lambda partition, worker: self._note((partition, worker, "reserved")),
         )
 
     async def of(self, what: object) -> None:

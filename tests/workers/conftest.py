@@ -37,11 +37,17 @@ def conformance() -> Callable[..., Conformance]:
     """Run the checks `only` (default: all) against a command."""
 
     def run(
-        command: str, *, only: Sequence[str] = (), concurrency: int = 4, patience_s: int = 20, **variables: str
+        command: str,
+        *,
+        only: Sequence[str] = (),
+        concurrency: int = 4,
+        patience_s: int = 20,
+        signing: bool = False,
+        **variables: str,
     ) -> Conformance:
         named = [word for name in only for word in ("--only", name)]
         words = ["conformance", "worker", "--command", command, "--concurrency", str(concurrency), "-o", "json", *named]
-        words += ["--patience", str(patience_s)]
+        words += ["--patience", str(patience_s), *(["--signing"] if signing else [])]
         done = subprocess.run(
             [*AVTOMAT, *words], env=clean_environment(variables), capture_output=True, text=True, check=False
         )

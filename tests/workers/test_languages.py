@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,39 @@ states:
   work: {task: conformance.progress, params: {}, next: done}
   done: {succeed: ["{{ outputs.echo.text }}", "{{ outputs.pay.amount }}"]}
 """
+AWKWARD = """\
+avtomat: 1
+blueprint: polyglot
+states:
+  echo: {task: conformance.echo, params: {value: "{{ input }}"}, retry: none, next: work}
+  work: {task: conformance.progress, params: {}, next: done}
+  done: {succeed: null}
+"""
+AWKWARD_VALUES = {
+    "numbers": [
+        0,
+        -0.0,
+        1.0,
+        0.1,
+        1e-4,
+        1e-5,
+        1.5e-5,
+        9.99e-5,
+        1e-6,
+        -2.5e-6,
+        1e-7,
+        1e18,
+        1.5e17,
+        1e22,
+        1.5e300,
+        2**53,
+    ],
+    "texts": ["\x7f", "\\u007f", "\x00\x1f\b\f\n\r\t", '\u2028/"', "\U0001f600"],
+    "\uff5e": 1,
+    "\U0001f600": 2,
+    "none": None,
+    "maps": [{"b": None, "a": {"none": None}}, None, {}, []],
+}
 HELLO = """\
 avtomat: 1
 blueprint: hello
@@ -64,6 +98,46 @@ def test_the_worker_keeps_to_the_protocol(
     assert not seen.failed, seen.failed
     assert seen.code == 0
     assert {each["verdict"] for each in seen.reports.values()} == {"good"}
+
+
+@pytest.mark.parametrize("name", ["python", "node", "bash"])
+def test_the_worker_signs_what_it_sends_if_it_is_told_to(
+    name: str, started_by: Callable[[str], str], conformance: Callable[..., Conformance]
+) -> None:
+    only = ALL if os.environ.get("CI") == "true" else (*SMOKE, "reports_progress", "keeps_the_lease")
+    seen = conformance(started_by(name), only=only, concurrency=LANGUAGES[name].concurrency, signing=True)
+
+    assert not seen.failed, seen.failed
+    assert seen.code == 0
+
+
+@pytest.mark.parametrize("name", ["python", "node", "bash"])
+def test_what_the_worker_signs_is_taken_by_a_real_engine(
+    name: str, tmp_path: Path, started_by: Callable[[str], str]
+) -> None:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows/polyglot.yaml").write_text(AWKWARD)
+    token = "token-of-a-worker-that-signs-" + "x" * 60
+    digest = sha256(token.encode()).hexdigest()
+    (tmp_path / "workers.toml").write_text(f'[workers.w1]\ntokens = ["sha256:{digest}"]\nsigning = "required"\n')
+    env = {"AVTOMAT_WORKER_TOKEN": token, "AVTOMAT_WORKER_ID": "w1", "AVTOMAT_WORKER_CONCURRENCY": "1"}
+    more = {"AVTOMAT_WORKER_DRAIN_S": "5", "AVTOMAT_WORKER_SIGNING": "1"}
+    with EngineProcess(tmp_path, env={"AVTOMAT_WORKERS": str(tmp_path / "workers.toml")}) as engine:
+        env = {**env, **more, "AVTOMAT_URL": engine.url}
+        command = shlex.split(started_by(name))
+        with RealProcess([], folder=tmp_path, log="worker.log", env=env, program=command) as worker:
+            path = "/api/v1/blueprints/polyglot/jobs?wait=60"
+            job = engine.ask("POST", path, {"input": AWKWARD_VALUES}).body
+
+    assert job["status"] == "finished", (job, worker.log)
+
+
+def test_a_worker_that_does_not_sign_though_it_is_told_to_fails(
+    started_by: Callable[[str], str], conformance: Callable[..., Conformance]
+) -> None:
+    seen = conformance(f"env -u AVTOMAT_WORKER_SIGNING {started_by('node')}", only=["registers"], signing=True)
+
+    assert "security.signature is missing" in seen.failed["registers"]
 
 
 @pytest.mark.parametrize("name", LANGUAGES)

@@ -33,14 +33,17 @@ progress() {
   jq -cn --argjson fraction "$1" --arg message "${2-}" --arg id "$id" 'env.AVTOMAT_WORKER_ID as $worker |
     {event_id: "\(env.AVTOMAT_TASK_ID)-\($id)", worker_id: $worker, origin_worker_id: $worker, event_type: "progress",
       payload: {progress: $fraction, message: $message}, target_job_id: env.AVTOMAT_JOB_ID,
-      target_task_id: env.AVTOMAT_TASK_ID, timestamp: (now | floor)}' |
-    curl -sSf -m 3 -o /dev/null -H "@$avtomat_dir/headers" -d @- "$avtomat_engine/events" || true
+      target_task_id: env.AVTOMAT_TASK_ID, timestamp: (now | floor)}' >"$AVTOMAT_TASK/event.$id"
+  _avtomat_sign "$AVTOMAT_TASK/event.$id"
+  curl -sSf -m 3 -o /dev/null -H "@$avtomat_dir/headers" --data-binary "@$AVTOMAT_TASK/event.$id" \
+    "$avtomat_engine/events" || true
 }
 
 # --- the worker -------------------------------------------------------------------------------------------------------
 
 # avtomat_worker KIND…: do these tasks until SIGTERM or SIGINT. AVTOMAT_URL, AVTOMAT_WORKER_TOKEN, AVTOMAT_WORKER_ID and
-# AVTOMAT_WORKER_DRAIN_S (15) say where, who, and how long a running task may take to finish then.
+# AVTOMAT_WORKER_DRAIN_S (15) say where, who, and how long a running task may take to finish then. With
+# AVTOMAT_WORKER_SIGNING=1 messages are signed with the token.
 avtomat_worker() {
   local kind
   for kind in "$@"; do
@@ -60,6 +63,7 @@ avtomat_worker() {
     printf '%s\n' "X-Worker-ID: $AVTOMAT_WORKER_ID" "X-RXON-Version: 1.0b17" "Content-Type: application/json" \
       ${AVTOMAT_WORKER_TOKEN:+"X-Worker-Token: $AVTOMAT_WORKER_TOKEN"} >"$avtomat_dir/headers"
   )
+  _avtomat_prepare_signing || return
   _avtomat_register_first || return
   _avtomat_new_nonce
   local failures=0 asked_at query
@@ -279,12 +283,62 @@ _avtomat_beat() {
   [[ $again != true ]] || _avtomat_register
 }
 
+# --- signing ----------------------------------------------------------------------------------------------------------
+
+# The canonical text of a message: without `security`, without nulls in maps, keys sorted, numbers as the engine writes
+# them. jq writes 1e-05 for 0.00001, and 1e+18 for what is a whole number.
+AVTOMAT_CANONICAL='
+  def number: tostring | if test("e") | not then sub("\\.0$"; "") else
+    capture("^(?<sign>-?)(?<first>[0-9])(\\.(?<rest>[0-9]+))?e(?<power>[+-][0-9]+)$") | (.power | tonumber) as $power |
+    (.rest // "") as $rest | .sign + .first +
+    if $power > 0 and $power < 19 then $rest + "0" * ($power - ($rest | length))
+    else (if $rest == "" then "" else "." + $rest end) + "e" + (if $power > 0 then "+" else "" end) + ($power | tostring)
+    end end;
+  def small: if . == 0 then "0" elif fabs >= 0.00001 and fabs < 0.0001
+    then number | capture("^(?<sign>-?)(?<first>[0-9])(\\.(?<rest>[0-9]+))?e") |
+      .sign + "0.0000" + .first + (.rest // "") else number end;
+  def text: split("\u007f") | map(tojson[1:-1]) | join("\u007f") | "\"\(.)\"";
+  def plain: if type == "object" then [to_entries[] | select(.value != null) |
+      [.key, (.value | plain)]] | sort_by(.[0]) | "{" + (map((.[0] | text) + ":" + .[1]) | join(",")) + "}"
+    elif type == "array" then "[" + (map(plain) | join(",")) + "]"
+    elif type == "number" then small elif type == "string" then text else tojson end;
+  del(.security, ._signature) | plain'
+
+# The two keys of HMAC (RFC 2104), as escapes of printf: no program gets the token as an argument.
+_avtomat_prepare_signing() {
+  avtomat_inner='' avtomat_outer=''
+  [[ ${AVTOMAT_WORKER_SIGNING-} =~ ^(1|true|yes|on)$ ]] || return 0
+  local digits place byte each
+  digits=$(printf %s "${AVTOMAT_WORKER_TOKEN-}" | od -An -v -tx1 | tr -d ' \n')
+  if [[ -z $digits ]]; then
+    _avtomat_log "signing needs a token: messages are signed with it"
+    return 2
+  fi
+  ((${#digits} <= 128)) || digits=$(printf %s "$AVTOMAT_WORKER_TOKEN" | sha256sum | cut -c 1-64)
+  for ((place = 0; place < 128; place += 2)); do
+    each=${digits:place:2} byte=$((16#${each:-00}))
+    printf -v avtomat_inner '%s\\x%02x' "$avtomat_inner" $((byte ^ 0x36))
+    printf -v avtomat_outer '%s\\x%02x' "$avtomat_outer" $((byte ^ 0x5c))
+  done
+}
+
+# _avtomat_sign FILE: put the signature of the message in the file into it, if messages are signed.
+_avtomat_sign() {
+  [[ -n $avtomat_inner ]] || return 0
+  local digest
+  digest=$({ printf %b "$avtomat_inner" && jq -j "$AVTOMAT_CANONICAL" "$1"; } | sha256sum | cut -c 1-64)
+  digest=$({ printf %b "$avtomat_outer" && printf %b "$(sed 's/../\\x&/g' <<<"$digest")"; } | sha256sum | cut -c 1-64)
+  jq -c --arg signature "$digest" --arg worker "$AVTOMAT_WORKER_ID" \
+    '.security = {$signature, signer_id: $worker}' "$1" >"$1.signed" && mv "$1.signed" "$1"
+}
+
 # --- requests and pauses ----------------------------------------------------------------------------------------------
 
 # _avtomat_ask NAME METHOD URL SECONDS [BODY]: the answer is in $avtomat_dir/NAME, the status in avtomat_code (or 000).
 # A poll ends when the worker has to stop; no redirect is followed, which would carry the token elsewhere.
 _avtomat_ask() {
   local to=$avtomat_dir/$1 pid
+  [[ -z ${5-} ]] || _avtomat_sign "$5"
   : >"$to" && : >"$to.head"
   curl -sS -X "$2" -m "$4" -o "$to" -D "$to.head" -w '%{http_code}' -H "@$avtomat_dir/headers" -H Expect: \
     ${5:+--data-binary "@$5"} "$3" >"$to.code" 2>"$to.err" &

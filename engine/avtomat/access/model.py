@@ -8,6 +8,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+_PATTERN_SIGNS: Final = frozenset("*?")
+
 Digest: TypeAlias = bytes
 """The SHA-256 of a token."""
 
@@ -95,10 +97,19 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEntry:
-    """Workers whose ids fit `ids` (an id, or a pattern). `kinds` are names and patterns of tasks (None: all)."""
+    """Workers whose ids fit `ids` (an id, or a pattern). `kinds` are names and patterns of tasks (None: all). Their
+    messages must be signed if they `must_sign`; who `must_exchange` gets nothing but short-lived tokens for their own.
+    """
 
     ids: str
     kinds: tuple[str, ...] | None = None
+    must_sign: bool = False
+    must_exchange: bool = False
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is for more than one id."""
+        return not _PATTERN_SIGNS.isdisjoint(self.ids)
 
     def is_for(self, worker: str) -> bool:
         """Whether a worker of this id may come with a token of this entry."""

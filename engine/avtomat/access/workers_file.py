@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from avtomat.access.fields import Fields, Reading
 from avtomat.access.model import WorkerEntry
 from avtomat.access.toml import Json, Path, TomlText, read_toml
-from avtomat.blueprint.findings.codes_access import UNKNOWN_KEY
+from avtomat.blueprint.findings.codes_access import UNFIT_VALUE, UNKNOWN_KEY
 from avtomat.blueprint.findings.finding import Finding
 
 TOP: Final = ("workers",)
-WORKER_KEYS: Final = ("tokens", "kinds")
+WORKER_KEYS: Final = ("tokens", "kinds", "signing", "exchange")
+REQUIRED: Final = "required"
 IDS: Final = re.compile(r"[A-Za-z0-9_.*?-]{1,128}", re.ASCII)
 KIND: Final = re.compile(r"[A-Za-z0-9_.*?-]{1,128}", re.ASCII)
 _OLD_PATTERN: Final = "pattern:"
@@ -46,7 +48,15 @@ def _without_strangers(fields: Fields, text: TomlText) -> Mapping[str, Json]:
 def _worker(fields: Fields, ids: str, path: Path, value: Json) -> WorkerEntry:
     table = fields.table(path, value, WORKER_KEYS, "a worker")
     fields.read_tokens(ids, path, table)
+    must_sign, must_exchange = (_is_required(fields, path, table, name) for name in ("signing", "exchange"))
+    entry = WorkerEntry(ids=ids, must_sign=must_sign, must_exchange=must_exchange)
     if "kinds" not in table:
-        return WorkerEntry(ids=ids)
+        return entry
     what = "names of kinds of tasks, in which * and ? stand for other characters"
-    return WorkerEntry(ids=ids, kinds=fields.texts((*path, "kinds"), table["kinds"], KIND, what))
+    return replace(entry, kinds=fields.texts((*path, "kinds"), table["kinds"], KIND, what))
+
+
+def _is_required(fields: Fields, path: Path, table: Mapping[str, Json], name: str) -> bool:
+    if name in table and table[name] != REQUIRED:
+        fields.wrong(UNFIT_VALUE, (*path, name), f'{name} is "{REQUIRED}", or is left out')
+    return table.get(name) == REQUIRED

@@ -29,7 +29,7 @@ from avtomat.core.defaults import defaults_of
 from avtomat.core.formula import Json, Template
 from avtomat.core.hooks import HOOK_CLIENT, TOLERANCE, Hook, Scheme, SignalOfHook, Verification
 from avtomat.core.kinds.blocks import BlockState
-from avtomat.core.program import Amount, Limits, Machine, Program, State, Unhandled
+from avtomat.core.program import Amount, CatchUp, Limits, Machine, Overlap, Program, Schedule, State, Unhandled
 
 FINALLY_TIME = timedelta(hours=1)
 """How long a job's `finally` may take where it does not say; a lone state's `timeout` may make it longer."""
@@ -90,6 +90,7 @@ class _Assembler:
             priority=whole(content.get("priority", 5)),
             search=dict(self._templates("search")),
             retention=span(content.get("retention")),
+            schedules=tuple(_schedule(entry) for entry in content.get("schedule", ())),
             hooks={name: self._hook(node) for name, node in entries_of(self.blueprint.part("on"))},
         )
 
@@ -153,3 +154,16 @@ class _Assembler:
         assemble_state = kind_of(state).assemble
         assert assemble_state is not None, f"states of the kind {state.kind} are refused before they get here"
         return assemble_state(self.parts, state)
+
+
+def _schedule(written: Json) -> Schedule:
+    """One schedule, as it is written; a map or list in it is nobody's to change."""
+    return Schedule(
+        name=written["name"],
+        cron=" ".join(written["cron"].split()),
+        timezone=written.get("timezone", "UTC"),
+        input=written.get("input", {}),
+        overlap=Overlap(written.get("overlap", Overlap.SKIP)),
+        catch_up=CatchUp(written.get("catch_up", CatchUp.NONE)),
+        jitter=span(written.get("jitter")) or timedelta(),
+    )

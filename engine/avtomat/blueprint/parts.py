@@ -20,6 +20,7 @@ from avtomat.blueprint.spec import (
     StateSpec,
     entries_of,
     items_of,
+    part_of,
     text_of,
     value_of,
 )
@@ -100,6 +101,11 @@ class Parts:
         """The params of a task; none are an empty map."""
         return _NOTHING if node is None else self.readings.template(node)
 
+    def sticky(self, worker: Node | None) -> CompiledTemplate | None:
+        """By what the worker of the last such task is preferred."""
+        node = part_of(worker, "sticky")
+        return None if node is None else self.readings.template(node)
+
     def amount(self, node: Node | None) -> Amount | None:
         """A duration, written out or a template."""
         text = text_of(node)
@@ -158,6 +164,7 @@ class Parts:
             when=self.readings.expression(when) if isinstance(when, Scalar) else None,
             attempted=text_of(parts.get("after")) == "attempted",
             requirements=requirements(parts.get("worker") or self.defaults.get("worker")) if request is None else None,
+            sticky=self.sticky(parts.get("worker") or self.defaults.get("worker")) if request is None else None,
             timeouts=self.timeouts(parts.get("timeout") or self.defaults.get("timeout")),
             retry=self.retry(parts.get("retry") or self.defaults.get("retry"), (RetryPolicy(),)),
         )

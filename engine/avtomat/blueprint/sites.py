@@ -52,6 +52,9 @@ def _sites_of_job(blueprint: BlueprintSpec) -> Iterator[FormulaSite]:
     usual_timeout = part_of(blueprint.defaults, "timeout")
     if usual_timeout is not None:
         yield from _times(usual_timeout, root, None)
+    usual_sticky = part_of(part_of(blueprint.defaults, "worker"), "sticky")
+    if usual_sticky is not None:
+        yield FormulaSite(node=usual_sticky, moment=Moment.SUBMIT, machine=root)
 
 
 def _sites_of_hook(hook: Node, root: MachineSpec) -> Iterator[FormulaSite]:
@@ -116,5 +119,7 @@ def _sites_of_undo(undo: Mapping, machine: MachineSpec, state: StateSpec) -> Ite
         yield from _times(timeout, machine, state)
     if (params := undo.items.get("params")) is not None:
         yield FormulaSite(node=params, moment=Moment.UNDO, machine=machine, state=state, secrets=True)
+    if (sticky := part_of(undo.items.get("worker"), "sticky")) is not None:
+        yield FormulaSite(node=sticky, moment=Moment.UNDO, machine=machine, state=state)
     for node, secrets in parts_of_call(undo.items.get("call")):
         yield FormulaSite(node=node, moment=Moment.UNDO, machine=machine, state=state, secrets=secrets)

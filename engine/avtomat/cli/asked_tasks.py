@@ -35,5 +35,5 @@ def _free(machine: Machine) -> Machine:
 def _free_state(state: State) -> State:
     if not isinstance(state, TaskState):
         return state
-    undo = None if state.compensate is None else replace(state.compensate, requirements=None)
-    return replace(state, requirements=None, compensate=undo)
+    undo = None if state.compensate is None else replace(state.compensate, requirements=None, sticky=None)
+    return replace(state, requirements=None, sticky=None, compensate=undo)

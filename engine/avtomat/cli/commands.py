@@ -66,6 +66,15 @@ COMMANDS: Final = {
             "avtomat approvals decide 00a7f8 accept --choice approve --comment 'as agreed'",
         ),
     ),
+    "schedule": Command(
+        "avtomat.cli.schedule",
+        "List, pause and trigger the schedules of an engine; print the next times of a file",
+        (
+            "avtomat schedule next workflows/nightly_report.yaml -n 5",
+            "avtomat schedule list",
+            "avtomat schedule pause nightly_report/nightly --reason 'stocktaking'",
+        ),
+    ),
     "schema": Command(
         "avtomat.cli.schema",
         "Print a JSON Schema, for editors and other tools",
@@ -86,6 +95,16 @@ COMMANDS: Final = {
         "avtomat.cli.blueprints",
         "List the blueprints of an engine, or make an earlier version current again",
         ("avtomat blueprints list", "avtomat blueprints restore hello 4f0c2a9be1d3"),
+    ),
+    "workers": Command(
+        "avtomat.cli.workers",
+        "List the workers of an engine, or show one with its reputation",
+        ("avtomat workers list", "avtomat workers show gpu-7"),
+    ),
+    "breakers": Command(
+        "avtomat.cli.breakers",
+        "List the breakers of kinds of task, or close one at once",
+        ("avtomat breakers list", "avtomat breakers reset charge-card"),
     ),
     "tokens": Command(
         "avtomat.cli.tokens",

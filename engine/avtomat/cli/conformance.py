@@ -49,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="time limit for what must happen (default: %(default)s); more for a slow machine",
     )
+    worker.add_argument(
+        "--signing",
+        action="store_true",
+        help="tell it to sign its messages (AVTOMAT_WORKER_SIGNING=1), and look at them",
+    )
     worker.add_argument("--list", action="store_true", help="print the checks and what they demand instead")
     worker.add_argument("-o", "--output", choices=("text", "json"), default="text", dest="form", help="default: text")
 
@@ -71,6 +76,7 @@ def run(args: Namespace) -> int:
         concurrency=args.concurrency,
         lanes=args.lanes,
         patience_s=args.patience,
+        signing=args.signing,
         told=_to_stderr if is_json else _to_stdout,
     )
     reports = asyncio.run(run_checks(trial, checks))

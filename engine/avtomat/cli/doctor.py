@@ -124,6 +124,11 @@ def _tokens(settings: Settings) -> Iterator[Finding]:
             yield ok(f"{variable} is set")
     if settings.client_token is not None and settings.client_token == settings.worker_token:
         yield warning("clients and workers have the same token", hint="each worker could act as an admin")
+    if settings.worker_token_secret is not None and settings.worker_token_secret == settings.task_secret:
+        yield warning(
+            "task_secret and worker_token_secret are the same",
+            hint="each worker that checks tasks could make tokens of other workers",
+        )
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

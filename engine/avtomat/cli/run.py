@@ -138,7 +138,8 @@ async def _run(settings: Settings, program: Program, commands: Mapping[str, str]
     """A command does a task wherever it runs, so what `worker` asks of workers is not asked here."""
     settings, withheld = replace(settings, history=None, partitions=1), secret_variables(settings)
     async with Engine(args.file, settings=settings, concurrency=args.concurrency) as engine:
-        await engine.service.programs.swap({program.name: without_requirements(program)})
+        alone = replace(without_requirements(program), schedules=())
+        await engine.service.programs.swap({program.name: alone})
         for kind, command in commands.items():
             engine.task(kind)(exec_task(kind, command, withheld))
         return await _watch(engine, await engine.submit(program.name, args.input), args)

@@ -121,7 +121,7 @@ class _Stop:
 async def _listen(engine: Service, settings: Settings, *, shared: bool) -> Listener:
     try:
         return await listen(
-            App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble)]),
+            App(engine, [EngineMetrics(engine.measures, engine.blueprint_counts, engine.store.trouble, engine.trust)]),
             host=settings.host,
             port=settings.port,
             drain_s=settings.drain.total_seconds(),

@@ -15,7 +15,9 @@ from avtomat.settings import DOC_OF, KIND_OF, Settings, flag_of
 from avtomat.settings_loader import LoadedSettings, load_settings
 
 _DESTINATION: Final = "setting_"
-_NOT_FLAGGED: Final = frozenset({"client_token", "worker_token", "config", "secrets"})
+_NOT_FLAGGED: Final = frozenset(
+    {"client_token", "worker_token", "task_secret", "worker_token_secret", "config", "secrets"}
+)
 
 FLAGGED: Final = tuple(name for name in KIND_OF if name not in _NOT_FLAGGED)
 """Settings that have a flag: not the tables, and not what every user of the machine could read in its process list."""

@@ -20,7 +20,7 @@ from avtomat.rehearsal.runner import CaseReport, FileReport
 _GOOD, _BAD = "32", "31;1"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PLURALS = {Kind.STATE: "states", Kind.TRANSITION: "transitions", Kind.CATCH: "catches", Kind.RETRY: "retries",
-            Kind.TIMEOUT: "timeouts"}  # fmt: skip
+            Kind.TIMEOUT: "timeouts", Kind.SCHEDULE: "schedules"}  # fmt: skip
 
 
 def at_the_end(reports: Sequence[FileReport], covered: Sequence[Coverage] | None, output: str) -> str:

@@ -34,7 +34,7 @@ BODY_BYTES_MAX: Final = 8_000_000
 class ScriptedEngine:
     """The engine's side of one check. Use it as an async context manager."""
 
-    def __init__(self, *, worker: str, token: str, patience_s: float) -> None:
+    def __init__(self, *, worker: str, token: str, patience_s: float, signing: bool = False) -> None:
         self.patience_s = patience_s
         """So long may take what must happen."""
         self.calls: list[Call] = []
@@ -53,7 +53,7 @@ class ScriptedEngine:
         """Attempts of which the first half of the answer was sent."""
         self.poll_waits_s = POLL_WAITS_S
         self.port = 0
-        self._worker, self._token = worker, token
+        self._worker, self._token, self._signing = worker, token, signing
         self._script: dict[Name, deque[Reply]] = defaultdict(deque)
         self._known = False
         self._nonces: dict[str, list[dict[str, Json]]] = {}
@@ -179,7 +179,7 @@ class ScriptedEngine:
         self._transports.add(request.transport)
         call = await self._read(request)
         self.calls.append(call)
-        self.breaches += breaches(call, self._worker, self._token)
+        self.breaches += breaches(call, self._worker, self._token, signing=self._signing)
         self._notify()
         reply = self._script[call.name].popleft() if self._script[call.name] else None
         if isinstance(reply, Drop):

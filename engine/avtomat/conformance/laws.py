@@ -14,9 +14,11 @@ from typing import Final
 import jsonschema_rs
 
 from avtomat.api.workers.messages import read_event, read_heartbeat, read_registration, read_result
+from avtomat.api.workers.signed import EVENT_WITHOUT
 from avtomat.conformance.calls import Call, Json
 from avtomat.errors import RequestRefused
 from avtomat.resources import schema_text
+from avtomat.runtime.work.signing import canonical, is_signed
 
 _DEFINITION_OF: Final = {
     "register": "WorkerRegistration",
@@ -29,8 +31,8 @@ _COUNT: Final = re.compile(r"\d{1,3}", re.ASCII)
 TASKS_PER_POLL_MAX: Final = 100
 
 
-def breaches(call: Call, worker: str, token: str) -> Iterator[str]:
-    """What is wrong with a request, a sentence each."""
+def breaches(call: Call, worker: str, token: str, *, signing: bool = False) -> Iterator[str]:
+    """What is wrong with a request, a sentence each. With `signing` its messages must be signed with the token."""
     if call.name == "other":
         yield f"{call.line} is no call of the protocol"
         return
@@ -45,7 +47,22 @@ def breaches(call: Call, worker: str, token: str) -> Iterator[str]:
     if call.body is not None and call.headers.get("Content-Type", "").partition(";")[0] != "application/json":
         yield f"{call.line} has the Content-Type {call.headers.get('Content-Type')!r}, not application/json"
     for message in call.body if call.name == "result" and isinstance(call.body, list) else [call.body]:
+        if signing:
+            yield from _of_signature(call, message, token)
         yield from _of_message(call, message, worker)
+
+
+def _of_signature(call: Call, message: Json, token: str) -> Iterator[str]:
+    if not isinstance(message, dict):
+        yield f"{call.line} is not signed"
+        return
+    security = message.get("security")
+    said = security.get("signature") if isinstance(security, dict) else None
+    without = EVENT_WITHOUT if call.name == "event" else ()
+    if not isinstance(said, str):
+        yield f"{call.line} is not signed: security.signature is missing"
+    elif not is_signed(message, said, token, without):
+        yield f"{call.line} is signed wrongly: the bytes to sign are {canonical(message, without)[:500]!r}"
 
 
 def _of_query(call: Call) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Trial:
     """Checks at a time."""
     patience_s: float
     """So long may take what must happen."""
+    signing: bool = False
+    """Whether the worker is told to sign its messages, and must."""
     told: Callable[[Report], None]
     """Hears of each check as it ends."""
 
@@ -73,13 +75,14 @@ async def _run(trial: Trial, check: Check, name: str) -> tuple[Report, bool]:
     began_s = time.monotonic()
     worker = f"conformance-{name}"
     launched: list[WorkerProcess] = []
-    async with ScriptedEngine(worker=worker, token=TOKEN, patience_s=trial.patience_s) as engine:
+    async with ScriptedEngine(worker=worker, token=TOKEN, patience_s=trial.patience_s, signing=trial.signing) as engine:
         variables = {
             "AVTOMAT_URL": f"http://127.0.0.1:{engine.port}",
             "AVTOMAT_WORKER_TOKEN": TOKEN,
             "AVTOMAT_WORKER_ID": worker,
             "AVTOMAT_WORKER_CONCURRENCY": str(trial.concurrency),
             "AVTOMAT_WORKER_DRAIN_S": str(DRAIN_S),
+            **({"AVTOMAT_WORKER_SIGNING": "1"} if trial.signing else {}),
         }
 
         def launch() -> WorkerProcess:

@@ -21,13 +21,16 @@ from avtomat.core.waiting import TaskLimits
 
 @value
 class TaskBody:
-    """What a worker is to do: the same for all attempts of a visit."""
+    """What a worker is to do: the same for all attempts of a visit. `sticky` is a text by which the worker is preferred
+    that had the last such task of this kind; empty: none is.
+    """
 
     kind: str
     params: Json
     secrets: tuple[SecretRef, ...] = ()
     requirements: Requirements | None = None
     priority: int = 5
+    sticky: str = ""
 
 
 @value
@@ -362,7 +365,8 @@ class Change:
     The scope's open task and timer are gone with it, unless `keeps` or `dispatch` or what the scope waits for says
     otherwise. `trail` lists the states that were entered, in order, the one that the scope now stands in last. `close`
     lists forks of this scope whose bodies are cancelled where they still run. `status` is the job's new word, `reason`
-    why. `undos` are noted, those of entry `undone_seq` have run.
+    why. `undos` are noted, those of entry `undone_seq` have run. `unfit`: a worker gave an output that `expects`
+    refuses.
     """
 
     scope: Scope
@@ -376,6 +380,7 @@ class Change:
     undos: tuple[Undo, ...] = ()
     undone_seq: int | None = None
     keeps: bool = False
+    unfit: bool = False
 
 
 @value

@@ -148,6 +148,7 @@ class Compensation:
     when: Formula | None = None
     attempted: bool = False
     requirements: Requirements | None = None
+    sticky: Template | None = None
     timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
 
@@ -228,6 +229,35 @@ class Limits:
     depth: int = 10
 
 
+class Overlap(StrEnum):
+    """What becomes of a run of a schedule while a job of it is open."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
+
+
+class CatchUp(StrEnum):
+    """Which runs are made up for that were missed because no engine was there."""
+
+    NONE = "none"
+    LAST = "last"
+    ALL = "all"
+
+
+@value
+class Schedule:
+    """When jobs start by themselves, with which input. `jitter` bounds the delay of each run."""
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+    input: Json = field(default_factory=dict)
+    overlap: Overlap = Overlap.SKIP
+    catch_up: CatchUp = CatchUp.NONE
+    jitter: timedelta = timedelta()
+
+
 @value
 class Program:
     """A compiled blueprint. `digest` is the identity of its version: SHA-256, hex, over the canonical form.
@@ -259,6 +289,7 @@ class Program:
     priority: int = 5
     search: Mapping[str, Template] = field(default_factory=dict)
     retention: timedelta | None = None
+    schedules: tuple[Schedule, ...] = ()
     hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import assert_never
 
+from avtomat.core.formula import Template
 from avtomat.core.messages import LeaseLost, Limit, TaskFailed, TaskTimedOut
 from avtomat.core.model import Error
 from avtomat.core.program import NO_TIMEOUTS, Timeouts
@@ -42,6 +44,12 @@ def task_limits(walk: Walk, timeouts: Timeouts, names: Names) -> TaskLimits:
         heartbeat=walk.render_timeout(timeouts.heartbeat, names),
         total_at=None if total is None else walk.now + total,
     )
+
+
+def sticky_text(walk: Walk, sticky: Template, names: Names) -> str:
+    """By what the worker of the last such task is preferred; null stands for nothing."""
+    text = walk.render(sticky, names).value
+    return "" if text is None else text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
 
 
 def error_of_attempt(event: TaskFailed | LeaseLost | TaskTimedOut) -> Error:

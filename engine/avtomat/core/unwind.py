@@ -35,7 +35,7 @@ from avtomat.core.messages import (
 from avtomat.core.model import Error, Status
 from avtomat.core.program import Compensation, State
 from avtomat.core.retry import try_after
-from avtomat.core.taskwork import error_of_attempt, task_limits
+from avtomat.core.taskwork import error_of_attempt, sticky_text, task_limits
 from avtomat.core.waiting import OnUndo, OnUnwind, TaskLimits
 from avtomat.core.walk import Names, Walk
 
@@ -80,7 +80,8 @@ def _rendered(walk: Walk, state: State, extra: Names) -> Undo | None:
     rendered = walk.render(undo.params, names)
     total = walk.render_span(undo.timeouts.total, names)
     limits = replace(task_limits(walk, undo.timeouts, names), total_at=None)
-    return _undo(walk, state, undo, rendered, limits, total)
+    sticky = "" if undo.sticky is None else sticky_text(walk, undo.sticky, names)
+    return _undo(walk, state, undo, rendered, limits, total, sticky)
 
 
 def _without_params(walk: Walk, state: State, error: Error | None = None) -> Undo:
@@ -96,6 +97,7 @@ def _undo(
     rendered: Rendered,
     limits: TaskLimits,
     total: timedelta | None,
+    sticky: str = "",
 ) -> Undo:
     return Undo(
         machine=walk.before.machine,
@@ -107,6 +109,7 @@ def _undo(
             secrets=rendered.secrets,
             requirements=undo.requirements,
             priority=walk.head.priority,
+            sticky=sticky,
         ),
         limits=limits,
         total=total,

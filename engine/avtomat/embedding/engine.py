@@ -285,6 +285,19 @@ class Engine:
         job = await self.service.operators.cancel(job_id, None, self._client, reason, compensate=compensate)
         return _found(job, job_id)
 
+    # --- schedules ----------------------------------------------------------------------------------------------------
+
+    async def schedules(self, blueprint: str | None = None) -> list[dict[str, Json]]:
+        """The schedules of all blueprints, or of one, as `GET /api/v1/schedules` has them. Their jobs begin by
+        themselves; `service.schedules` pauses them.
+        """
+        return await self.service.schedules.list(blueprint)
+
+    async def trigger(self, blueprint: str, schedule: str, *, key: str | None = None) -> str:
+        """Make a job of a schedule now, and return its id. Raises RequestRefused: schedule.not_found, …"""
+        job, _ = await self.service.schedules.trigger(blueprint, schedule, self._client, key)
+        return job
+
     async def _history_after(self, job_id: str, seq: int) -> list[dict[str, Json]]:
         found: list[dict[str, Json]] = []
         while True:

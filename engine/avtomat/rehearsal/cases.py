@@ -86,13 +86,15 @@ class SentRequest:
 
 @value
 class Case:
-    """One job, submitted with `input`, or started by the request `hook`. `layers` are answers by kind or path, those of
-    the case itself first, then those of `defaults`; `approvals` are decisions by path in the same order.
+    """One job, submitted with `input`, started by the request `hook`, or by a run of `schedule`. `layers` are answers
+    by kind or path, those of the case itself first, then those of `defaults`; `approvals` are decisions by path in the
+    same order.
 
     `expect` keeps its places, so that what is not as expected can be shown where it was written.
     """
 
     name: Name
+    schedule: Name | None = None
     input: Json
     input_span: Span
     hook: SentRequest | None = None

@@ -1,8 +1,8 @@
 """Tell which parts of a blueprint its cases exercise: what is written there, with its place, against what was seen.
 
-Counted is what an author wrote: each state, each transition, each arm of a catch, each policy of a `retry` and each
-time of a `timeout` that a state or the job itself has. What stands under `defaults` belongs to no state and is not
-counted; neither are the retries and timeouts of undos.
+Counted is what an author wrote: each state, each transition, each arm of a catch, each policy of a `retry`, each time
+of a `timeout` that a state or the job itself has, and each schedule. What stands under `defaults` belongs to no state
+and is not counted; neither are the retries and timeouts of undos.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from avtomat.blueprint.findings import codes_tests as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.parts import TIMES
-from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, text_of
+from avtomat.blueprint.spec import Arm, BlueprintSpec, MachineSpec, StateSpec, entries_of, items_of, part_of, text_of
 from avtomat.blueprint.yaml.nodes import Node, Scalar, Sequence, Span
 from avtomat.core.value import value
 from avtomat.rehearsal.marks import JOB_TIMEOUT, VISIT, Kind, Mark
@@ -78,6 +78,10 @@ def _parts(blueprint: BlueprintSpec) -> Iterator[Part]:
         for state in machine.states.values():
             yield from _parts_of_state(state, _called(machine, state))
     yield from _catches(blueprint.catch, "", None, "the blueprint")
+    for entry in items_of(blueprint.part("schedule")):
+        name = text_of(part_of(entry, "name")) or ""
+        mark, untouched = Mark(Kind.SCHEDULE, "", None, name), f"no case is a job of the schedule `{name}`"
+        yield Part(mark=mark, span=entry.span, untouched=untouched)
     timeout = blueprint.part("timeout")
     if timeout is not None:
         yield Part(mark=JOB_TIMEOUT, span=timeout.span, untouched="the job's timeout never passes")

@@ -15,6 +15,7 @@ from avtomat.core.formula import Json
 from avtomat.core.model import ENDED, Status
 from avtomat.core.program import FINALLY
 from avtomat.core.scope import ROOT
+from avtomat.core.timestamp import format_time, parse_time
 from avtomat.core.value import value
 from avtomat.rehearsal.cases import Case
 from avtomat.rehearsal.comparing import Difference, differences, order_differs, same, shown
@@ -23,6 +24,7 @@ from avtomat.rehearsal.reading import conditions_of
 from avtomat.rehearsal.script import Task
 from avtomat.rehearsal.stage import Played
 from avtomat.runtime.jobs.jobview import scope_of_row
+from avtomat.runtime.schedules.making import LABEL_OF_TIME
 from avtomat.storage.port.answers import JobRow
 from avtomat.storage.port.codec import loads
 
@@ -43,6 +45,7 @@ class Outcome:
     compensated: Sequence[str] = ()
     final: Sequence[str] = ()
     elapsed: timedelta = timedelta()
+    scheduled_for: str | None = None
 
 
 def outcome_of(played: Played) -> Outcome:
@@ -59,6 +62,7 @@ def outcome_of(played: Played) -> Outcome:
         tasks=played.tasks,
         compensated=played.compensated,
         final=_final(played),
+        scheduled_for=loads(row.head).get("labels", {}).get(LABEL_OF_TIME),
         elapsed=timedelta(milliseconds=(row.finished_ms or row.updated_ms) - row.created_ms),
     )
 
@@ -138,16 +142,16 @@ def _told(outcome: Outcome) -> str:
 def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
     for key, node in entries_of(case.expect):
         match key:
+            case "scheduled_for":
+                yield from _times(node, outcome.scheduled_for)
             case "path":
                 yield from order_differs(node, outcome.path, key, " -> ")
             case "compensated":
                 yield from order_differs(node, outcome.compensated, key, ", ")
             case "finally":
                 yield from order_differs(node, outcome.final, key, " -> ")
-            case "result":
-                yield from differences(node, outcome.result, key)
-            case "data":
-                yield from differences(node, outcome.data, key)
+            case "result" | "data":
+                yield from differences(node, outcome.result if key == "result" else outcome.data, key)
             case "error":
                 yield from _errors(node, outcome)
             case "tasks":
@@ -158,6 +162,12 @@ def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
                 yield from _params(node, outcome)
             case "elapsed":
                 yield from _elapsed(node, outcome.elapsed)
+
+
+def _times(node: Node, got: str | None) -> Iterator[Difference]:
+    wanted = parse_time(text_of(node) or "")
+    if wanted is not None and got != format_time(wanted):
+        yield node.span, f"scheduled_for: expected {format_time(wanted)}, got {got or 'no job of a schedule'}"
 
 
 def _errors(node: Node, outcome: Outcome) -> Iterator[Difference]:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     CATCH = "catch"
     RETRY = "retry"
     TIMEOUT = "timeout"
+    SCHEDULE = "schedule"
 
 
 class Mark(NamedTuple):

@@ -83,6 +83,8 @@ def check_names(root: Node, program: Program) -> Iterator[Finding]:
         yield from _calls_named(part_of(owner, "calls"), known)
         yield from _signals_named(part_of(owner, "signals"), known)
         yield from _approvals_named(part_of(owner, "approvals"), known)
+    for case in cases:
+        yield from _schedule_named(part_of(case, "schedule"), [each.name for each in program.schedules])
         yield from _hook_named(owner, program)
     for expect in (part_of(case, "expect") for case in cases):
         yield from _tasks_named(part_of(expect, "tasks"), known)
@@ -153,6 +155,13 @@ def _approvals_named(node: Node | None, known: Known) -> Iterator[Finding]:
             message = f"`{key}` is no state that asks people"
             hint = _hint(key, [*map(_plain, known.approvals)])
             yield codes.UNKNOWN_APPROVAL.at(span_of_key(node, key), message, hint)
+
+
+def _schedule_named(node: Node | None, known: Collection[str]) -> Iterator[Finding]:
+    name = text_of(node)
+    if node is not None and name not in known:
+        message = f"the blueprint has no schedule `{name}`"
+        yield codes.UNKNOWN_SCHEDULE.at(node.span, message, _hint(name or "", known))
 
 
 def _hook_named(owner: Node | None, program: Program) -> Iterator[Finding]:

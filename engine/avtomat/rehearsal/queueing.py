@@ -98,8 +98,10 @@ def _rests(path: str, writes: Writes) -> bool:
 
 
 def _queue_apart(path: str, writes: Writes) -> Writes:
-    """The same writes with the task in a queue for this visit; an attempt that follows is in that of the one before."""
+    """The same writes with the task in a queue for this visit; an attempt that follows is in that of the one before.
+    Each task has a worker of its own, so none waits for another's.
+    """
     dispatch = writes.dispatch
     if dispatch is None or dispatch.body is None:
         return writes
-    return replace(writes, dispatch=replace(dispatch, queue=f"{dispatch.queue} {path}:{writes.visit}"))
+    return replace(writes, dispatch=replace(dispatch, queue=f"{dispatch.queue} {path}:{writes.visit}", sticky=""))

@@ -110,9 +110,15 @@ class _Reader:
         name, given, expect = name_of(part_of(node, "name")), part_of(node, "input"), part_of(node, "expect")
         assert name is not None
         self._check_expect(expect)
+        schedule = name_of(part_of(node, "schedule"))
+        for key in ("input", "hook") if schedule is not None else ():
+            if part_of(node, key) is not None:
+                message, hint = "the input of this job is that of its schedule", f"leave out `{key}`, or `schedule`"
+                self.findings.append(codes_tests.INPUT_BESIDE_SCHEDULE.at(span_of_key(node, key), message, hint))
         return Case(
             name=name,
             now=self._time(part_of(node, "now"), now),
+            schedule=schedule,
             input=_merged(part_of(defaults, "input"), given, otherwise={}),
             input_span=name.span if given is None else given.span,
             hook=self._hook(part_of(node, "hook")),
@@ -211,6 +217,7 @@ class _Reader:
     # --- values -------------------------------------------------------------------------------------------------------
 
     def _check_expect(self, expect: Node | None) -> None:
+        self._time(part_of(expect, "scheduled_for"), NOW)
         elapsed = part_of(expect, "elapsed")
         for node in (elapsed, *(bound for _, bound in entries_of(elapsed))):
             self._span(node)

@@ -19,7 +19,7 @@ from avtomat.diagnostics import Diagnostic, Severity
 from avtomat.rehearsal.cases import Case, CaseFile
 from avtomat.rehearsal.coverage import Coverage, coverage_of
 from avtomat.rehearsal.judging import Outcome, judge, outcome_of
-from avtomat.rehearsal.marks import Mark, marks_in, observed
+from avtomat.rehearsal.marks import Kind, Mark, marks_in, observed
 from avtomat.rehearsal.naming import check_names
 from avtomat.rehearsal.reading import ReadTests, read_tests
 from avtomat.rehearsal.stage import play
@@ -125,6 +125,8 @@ def _run_cases(path: Path, read: ReadTests, examined: Examined, cases: Sequence[
     def run(case: Case) -> CaseReport:
         begun = time.perf_counter()
         played = play(program, case)
+        if case.schedule is not None:
+            seen.add(Mark(Kind.SCHEDULE, "", None, case.schedule.text))
         seen.update(marks_in(played.entries, program, played.join_errors))
         outcome = outcome_of(played)
         found = tuple(finding.in_file(str(path)) for finding in judge(case, played, outcome, read.source))

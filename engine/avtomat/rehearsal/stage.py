@@ -46,6 +46,9 @@ from avtomat.runtime.jobs.waiters import Waiters
 from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.asking import Questions
 from avtomat.runtime.people.links import Links
+from avtomat.runtime.schedules.making import submission_of
+from avtomat.runtime.schedules.planning import Rule
+from avtomat.runtime.schedules.record import Outcome, Run
 from avtomat.runtime.time.timers import Timers
 from avtomat.runtime.work.handout import payload
 from avtomat.runtime.work.results import cause_of, event_of
@@ -109,6 +112,7 @@ class _Stage:
         self._case = case
         self._script = Script(case)
         self._now_ms = to_ms(case.now)
+        self._run = self._run_of_schedule()
         self._latest_ms = min(self._now_ms + DURATION_MAX // timedelta(milliseconds=1), LATEST_MS)
         self._store = store = VisitQueues(clock=lambda: self._now_ms)
         self._programs = Programs(store, build_program)
@@ -138,8 +142,7 @@ class _Stage:
         await self._programs.swap({self._program.name: self._program})
         stopped = None
         try:
-            given = self._case.input if self._case.hook is None else self._mapped(self._case.hook)
-            await self._submit(Submission(blueprint=self._program.name, input=given, client=WORKER))
+            await self._submit(self._asked())
             while not self._store.at_rest:
                 await self._step()
         except RequestRefused as refused:
@@ -147,6 +150,24 @@ class _Stage:
         except CaseStopped as ended:
             stopped = ended
         return await self._played(stopped)
+
+    def _run_of_schedule(self) -> Submission | None:
+        """What the case's schedule asks for at its next run, to which the clock is turned."""
+        name = None if self._case.schedule is None else self._case.schedule.text
+        schedule = next((each for each in self._program.schedules if each.name == name), None)
+        if schedule is None:
+            return None
+        rule = Rule(self._program, schedule, 0, RETENTION)
+        due_ms = rule.next_ms(self._now_ms) or self._now_ms
+        self._now_ms = rule.begins_ms(due_ms)
+        return submission_of(rule, Run(due_ms=due_ms, at_ms=self._now_ms, outcome=Outcome.STARTING))
+
+    def _asked(self) -> Submission:
+        """What a client sends, a hook, or a schedule."""
+        if self._run is not None:
+            return self._run
+        given = self._case.input if self._case.hook is None else self._mapped(self._case.hook)
+        return Submission(blueprint=self._program.name, input=given, client=WORKER)
 
     def _mapped(self, sent: SentRequest) -> Json:
         """The input that the hook makes of its request."""

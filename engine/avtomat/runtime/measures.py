@@ -33,7 +33,9 @@ class Tally:
     commits: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    schedule_runs: Counter[str] = field(default_factory=Counter)
     hooks: Counter[str] = field(default_factory=Counter)
+    breakers: Counter[str] = field(default_factory=Counter)
 
     def committed(self, version: int, cause: Cause, outcome: Outcome) -> None:
         """A commit was answered, or the question what became of a cause that changes nothing."""
@@ -137,9 +139,17 @@ class _Counted:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         handouts = await self._store.poll(
-            partition, worker, queues, nonce=nonce, max_tasks=max_tasks, lease_ms=lease_ms, strides=strides
+            partition,
+            worker,
+            queues,
+            nonce=nonce,
+            max_tasks=max_tasks,
+            lease_ms=lease_ms,
+            strides=strides,
+            reserved=reserved,
         )
         self._tally.handed_out += len(handouts)
         return handouts

@@ -37,10 +37,15 @@ from avtomat.runtime.people.approvals import Approvals
 from avtomat.runtime.people.links import Links
 from avtomat.runtime.people.operating import Operators
 from avtomat.runtime.people.why import Explainer
+from avtomat.runtime.people.workers import Workers
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.duty import Schedules
+from avtomat.runtime.schedules.making import Maker
+from avtomat.runtime.schedules.operations import ScheduleOperations
 from avtomat.runtime.time.duties import Duties, Duty
 from avtomat.runtime.time.relay import Relay
 from avtomat.runtime.time.timers import Timers
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.caller import Caller, Times
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.queues import Queues
@@ -74,9 +79,20 @@ class Service:
         self._scopes = Scopes(self.store, self.programs, kept)
         self._executor = Executor(self.store, self._scopes, self._waiters)
         vault = Secrets(settings.secrets, environ=os.environ)
-        self.dispatcher = Dispatcher(self.store, self._executor, self._scopes, self.queues, vault, lease=settings.lease)
+        self.trust = Trust(self.store, self.queues, settings, self.measures.tally.breakers)
+        self.dispatcher = Dispatcher(
+            self.store,
+            self._executor,
+            self._scopes,
+            self.queues,
+            vault,
+            self.trust,
+            lease=settings.lease,
+            task_secret=settings.task_secret,
+        )
         self._caller = self._make_caller()
         histories = Histories(self.store, self._history)
+        admission = self._admission()
         self.clients = ClientOperations(
             self.store,
             self._executor,
@@ -84,21 +100,33 @@ class Service:
             self.programs,
             self._waiters,
             histories,
-            self._admission(),
+            admission,
             self.limits,
             config=settings.config,
             retention=settings.retention_span,
         )
         self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(self._executor, admission, config=settings.config, retention=settings.retention_span)
+        outcomes = self.measures.tally.schedule_runs
+        self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
+        self.schedules = ScheduleOperations(self.store, self._schedules, maker)
         self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        self.dispatcher.events.send = self.signals.send
         tally, now = self.measures.tally.hooks, self._executor.now
         self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
         links = Links(settings.link_secret, settings.public_url)
         self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
         self.explainer = Explainer(
-            self.store, self._scopes, self.clients, self.dispatcher, histories, draining=lambda: self._draining
+            self.store,
+            self._scopes,
+            self.clients,
+            self.dispatcher,
+            histories,
+            self.trust,
+            draining=lambda: self._draining,
         )
-        timers = Timers(self.store, self._executor, self._scopes)
+        self.workers = Workers(self.store, self.dispatcher, self.trust.reputations)
+        timers = Timers(self.store, self._executor, self._scopes, self.trust.note)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
         self._reloader = self._make_reloader()
@@ -144,6 +172,8 @@ class Service:
     def time_turned(self) -> None:
         """The store's clock was turned by hand: look at once what is due."""
         self._duties.wake()
+        self.trust.wake()
+        self._schedules.wake()
 
     def drain(self) -> None:
         """Be not ready, and hand out no more tasks; what is under way goes on."""
@@ -160,6 +190,7 @@ class Service:
         await self._caller.stop()
         await self._duties.stop()
         self._executor.stop()
+        await self.trust.stop()
         await self.limits.stop()
         if self._history is not None:
             await self._history.close()
@@ -277,7 +308,11 @@ class Service:
             "following what is current": self._reloader.run,
             "taking calls": self._caller.run,
             "keeping calls": self._caller.keep,
+            "keeping reputations": self.trust.reputations.run,
+            "running schedules": self._schedules.run,
         }
+        if self.trust.breakers.are_kept:
+            duties["keeping breakers"] = self.trust.breakers.run
         if self.access.has_files:
             duties.update({"following who may do what": self.access.run, "giving back unused quotas": self.limits.run})
         if self._history is not None:
@@ -293,6 +328,7 @@ class Service:
             lost=self._news_lost,
             deaf=self._waiters.deaf,
             broken=self._store_broken,
+            reserved=self.dispatcher.reserved,
         )
         for number in range(1, STORE_TRIES + 1):
             try:
@@ -307,6 +343,7 @@ class Service:
 
     def _job_changed(self, job: str) -> None:
         self._executor.job_changed(job)
+        self._schedules.job_changed(job)
         self._heard_by(job)
 
     def _store_broken(self, error: StoreError) -> None:
@@ -319,5 +356,7 @@ class Service:
         """Messages of the store may be missing, or it is another store: nothing that is kept here is believed."""
         self._scopes.clear()
         self.programs.look_again()
+        self.trust.look_again()
+        self._schedules.look_again()
         self.queues.look_again()
         self._waiters.tell_all()

@@ -1,5 +1,7 @@
 /** Speak the worker protocol over HTTP: one method a call. Nothing is repeated here. */
 
+import { signed } from "./signing.js";
+
 const PREFIX = "/_worker";
 const PROTOCOL_VERSION = "1.0b17";
 const PASSING = new Set([408, 425, 429]);
@@ -19,7 +21,8 @@ export class EngineError extends Error {
 }
 
 export class Engine {
-  constructor({ url, token, workerId, limits }) {
+  constructor({ url, token, workerId, limits, signing = false }) {
+    this.sign = signing ? (text) => signed(text, { workerId, token }) : (text) => text;
     this.url = url.replace(/\/+$/, "") + PREFIX;
     this.worker = encodeURIComponent(workerId);
     this.limits = limits;
@@ -29,13 +32,13 @@ export class Engine {
 
   /** Returns what the engine offers beside the four calls. */
   async register(registration) {
-    const answer = await this.#ask("POST", "/workers/register", JSON.stringify(registration));
+    const answer = await this.#ask("POST", "/workers/register", this.sign(JSON.stringify(registration)));
     return new Set(Array.isArray(answer?.offers) ? answer.offers : []);
   }
 
   /** Returns the orders of the engine. */
   async heartbeat(message) {
-    const answer = await this.#ask("PATCH", `/workers/${this.worker}`, JSON.stringify(message));
+    const answer = await this.#ask("PATCH", `/workers/${this.worker}`, this.sign(JSON.stringify(message)));
     return {
       cancelled: answer?.cancel_task_ids ?? [],
       registerAgain: Boolean(answer?.require_full_sync),
@@ -62,7 +65,8 @@ export class Engine {
    * waits for nothing, tasks come along.
    */
   async deliver(results, wanted = null) {
-    const body = results.length === 1 ? results[0] : `[${results.join(",")}]`;
+    const each = results.map(this.sign);
+    const body = each.length === 1 ? each[0] : `[${each.join(",")}]`;
     const { kinds = [], max = 0, nonce = "" } = wanted ?? {};
     const query = wanted ? `?${new URLSearchParams({ next: kinds.join(","), max: String(max), nonce })}` : "";
     const answer = await this.#ask("POST", `/tasks/result${query}`, body);
@@ -78,7 +82,7 @@ export class Engine {
   }
 
   event(message) {
-    return this.#ask("POST", "/events", JSON.stringify(message));
+    return this.#ask("POST", "/events", this.sign(JSON.stringify(message)));
   }
 
   async #ask(method, path, body, timeoutMs = this.limits.requestTimeoutMs, signal = null) {

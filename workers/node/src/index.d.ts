@@ -100,6 +100,8 @@ export interface WorkerOptions {
   url?: string;
   /** This worker's secret. Default: AVTOMAT_WORKER_TOKEN. */
   token?: string;
+  /** Sign messages with the token; default: the environment's AVTOMAT_WORKER_SIGNING. */
+  signing?: boolean;
   /** Names it, alone among all workers. Default: AVTOMAT_WORKER_ID, else host, process and chance. */
   workerId?: string;
   /** How many tasks run at a time. Default: 10. */

@@ -38,6 +38,7 @@ export const LIMITS = Object.freeze({
 
 const KIND = /^[A-Za-z0-9_.-]{1,128}$/;
 const WORKER_ID = /^[A-Za-z0-9_-]{1,128}$/;
+const YES = new Set(["1", "true", "yes", "on"]);
 const TASKS_PER_POLL_MAX = 100;
 const HOLDING_CHARACTERS_MAX = 4_000;
 const STOPPED = Symbol("the worker stops");
@@ -64,7 +65,10 @@ export class Worker {
     this.registration = options.registration ?? {};
     this.limits = { ...LIMITS, ...options.limits };
     this.log = options.log ?? ((line) => console.error(`avtomat-worker: ${line}`));
-    this.#parts = this.#assembled(url, options.token ?? process.env.AVTOMAT_WORKER_TOKEN ?? "");
+    this.signing = options.signing ?? YES.has(process.env.AVTOMAT_WORKER_SIGNING);
+    const token = options.token ?? process.env.AVTOMAT_WORKER_TOKEN ?? "";
+    demand(!this.signing || token, "signing needs a token: messages are signed with it");
+    this.#parts = this.#assembled(url, token);
   }
 
   task(kind, work, skill = {}) {
@@ -120,7 +124,7 @@ export class Worker {
     const { limits, log, workerId, concurrency } = this;
     const changed = this.#changed;
     const register = () => this.#registerAgain();
-    const engine = new Engine({ url, token, workerId, limits });
+    const engine = new Engine({ url, token, workerId, limits, signing: this.signing });
     const progress = new Progress({ engine, workerId, limits, log });
     const wanted = () => this.#wanted();
     const took = (tasks) => this.#took(tasks);

@@ -10,7 +10,7 @@ When only one door has a token, the other one is shut.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from avtomat.access.model import Access, Client, Digest, Scope, WorkerEntry
+from avtomat.api.http.worker_tokens import START as SHORT_LIVED
+from avtomat.api.http.worker_tokens import WorkerTokens
 from avtomat.errors import RequestRefused
 from avtomat.settings import Settings
 
@@ -37,7 +39,8 @@ _OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks. `token` is known of a token that a file has, and may be taken away; `client` and `worker` are what the
-    files say of it.
+    files say of it. `only` is the one worker that a short-lived token is for. `secrets` are the tokens by which a
+    worker that must sign may have signed.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Caller:
     token: Digest | None = None
     client: Client | None = None
     worker: WorkerEntry | None = None
+    only: str | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def reads(self) -> str | None:
@@ -58,7 +63,7 @@ class Caller:
 
     def is_worker(self, worker: str) -> bool:
         """Whether a worker of this id may come with this token."""
-        return self.worker is None or self.worker.is_for(worker)
+        return (self.only is None or self.only == worker) and (self.worker is None or self.worker.is_for(worker))
 
 
 ADMIN: Final = Caller(name="admin", scopes=frozenset(Scope))
@@ -103,20 +108,24 @@ class TokenGuard:
 
     def admit(self, request: web.BaseRequest) -> Caller:
         """401 without a token, `wrong_status` with a wrong one."""
-        given = self._token_of(request)
-        if given is not None:
-            digest = _digest(given)
-            if compare_digest(digest, self._own):
-                return ADMIN
-            found = self._find(digest)
-            if found is not None:
-                return found
+        given = self.token_of(request)
+        if given is not None and (found := self.caller_of(given)) is not None:
+            return found
         expected = f"Authorization: Bearer … or {self._headers[0]}"
         if given is None:
             raise RequestRefused(f"a token is needed: {expected}", status=401, code="auth.missing")
         raise RequestRefused("the token is wrong", status=self._wrong_status, code="auth.wrong")
 
-    def _token_of(self, request: web.BaseRequest) -> str | None:
+    def caller_of(self, given: str) -> Caller | None:
+        """Who comes with this token; None: nobody does."""
+        return self.by_digest(_digest(given))
+
+    def by_digest(self, digest: Digest) -> Caller | None:
+        """Who comes with the token of this digest."""
+        return ADMIN if compare_digest(digest, self._own) else self._find(digest)
+
+    def token_of(self, request: web.BaseRequest) -> str | None:
+        """The token that the request comes with; 400 where it names two."""
         headers, first, said = request.headers, "", ""
         for name in self._names:
             given = headers.getall(name, _NOTHING)
@@ -129,6 +138,40 @@ class TokenGuard:
             scheme, _, token = said.partition(" ")
             return token.strip() if scheme.lower() == _BEARER else None
         return said if first else None
+
+
+class WorkerGuard(TokenGuard):
+    """Admits workers by their own tokens and by short-lived ones that stand for them."""
+
+    def __init__(self, token: str | None, find: Find, tokens: WorkerTokens) -> None:
+        super().__init__(token, find, WORKER_HEADERS, wrong_status=403)
+        self._tokens = tokens
+
+    def caller_of(self, given: str) -> Caller | None:
+        """401 auth.expired for a short-lived token whose time is over, 401 auth.exchange for a worker's own token that
+        is good for a short-lived one only: upon 401 clients get themselves another.
+        """
+        grant = self._tokens.read(given) if given.startswith(SHORT_LIVED) else None
+        if grant is None:
+            caller = super().caller_of(given)
+            entry = None if caller is None else caller.worker
+            if caller is None or entry is None:
+                return caller
+            if entry.must_exchange:
+                raise _to_exchange(are_made=self._tokens.are_made)
+            return replace(caller, secrets=(given,)) if entry.must_sign else caller
+        if self._tokens.is_over(grant):
+            raise RequestRefused("the token's time is over", status=401, code="auth.expired")
+        caller = self.by_digest(grant.digest) if grant.use == "access" else None
+        return None if caller is None else replace(caller, only=grant.worker, secrets=(given, grant.own))
+
+
+class OpenGuard:
+    """Admits everybody, and tells nothing of who it is: what is asked for proves itself otherwise."""
+
+    def admit(self, _request: web.BaseRequest) -> Caller:
+        """Nobody in particular."""
+        return Caller(name="", scopes=frozenset())
 
 
 class LocalGuard:
@@ -179,16 +222,34 @@ def client_guard(settings: Settings, access: Known) -> Guard:
     return _guard_without_tokens(settings, access)
 
 
-def worker_guard(settings: Settings, access: Known) -> Guard:
+def worker_guard(settings: Settings, access: Known, tokens: WorkerTokens) -> Guard:
     """The guard of the workers' door. A wrong token is 403: on 401 its clients ask for a fresh one for ever."""
+    if settings.worker_token is not None or access.has_workers:
+        return WorkerGuard(settings.worker_token, _find_worker(access), tokens)
+    return _guard_without_tokens(settings, access)
 
+
+def own_token_guard(settings: Settings, access: Known) -> TokenGuard | None:
+    """The guard of where workers get short-lived tokens for their own; None without tokens."""
+    if settings.worker_token is None and not access.has_workers:
+        return None
+    return TokenGuard(settings.worker_token, _find_worker(access), WORKER_HEADERS, wrong_status=403)
+
+
+def _find_worker(access: Known) -> Find:
     def find(token: Digest) -> Caller | None:
         worker = access.current.workers.get(token)
         return None if worker is None else Caller(name=worker.ids, scopes=frozenset(), token=token, worker=worker)
 
-    if settings.worker_token is not None or access.has_workers:
-        return TokenGuard(settings.worker_token, find, WORKER_HEADERS, wrong_status=403)
-    return _guard_without_tokens(settings, access)
+    return find
+
+
+def _to_exchange(*, are_made: bool) -> RequestRefused:
+    if are_made:
+        text = "this token is good for POST /_worker/auth/token only, which gives a short-lived one"
+        return RequestRefused(text, status=401, code="auth.exchange")
+    text = "workers.toml asks this worker for a short-lived token, and the engine's worker_token_secret is not set"
+    return RequestRefused(text, status=403, code="auth.not_set")
 
 
 def _guard_without_tokens(settings: Settings, access: Known) -> Guard:

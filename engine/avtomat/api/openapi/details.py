@@ -56,6 +56,13 @@ DETAILS: Final[Mapping[str, Details]] = {
             _TRACE,
         ),
     ),
+    "listWorkers": Details(
+        text="Those that are registered, and those of which a fault is known; the first 1,000 by name."
+    ),
+    "listBreakers": Details(
+        text="Those of kinds of which an attempt failed lately, or whose breaker changed within a week."
+    ),
+    "resetBreaker": Details(text="It counts anew from then on."),
     "listJobs": Details(
         text="A status that an open job derives from what it waits for filters each page, which may then be short.",
         parameters=(
@@ -102,6 +109,16 @@ DETAILS: Final[Mapping[str, Details]] = {
     ),
     "restoreBlueprint": Details(
         text="It stays until the file changes; the first digits of the version are enough.",
+    ),
+    "listSchedules": Details(
+        parameters=(Parameter(name="blueprint", text="Only those of this blueprint.", schema={"type": "string"}),)
+    ),
+    "pauseSchedule": Details(text="Runs that wait are dropped, and jobs that run go on."),
+    "resumeSchedule": Details(text="From now on: nothing is made up for."),
+    "triggerSchedule": Details(
+        text="Whatever runs, and whether or not it is paused. 409 `schedule.busy` with 100 of its jobs open, 422 "
+        "`schedule.refused` when its input does not fit.",
+        parameters=(_idempotency_key("The same key of the same person is the same job, for as long as it is kept."),),
     ),
     "receiveHook": Details(
         text="A hook is one of `on` in its blueprint, whose `verify` says how requests are signed. 202 once the job or "

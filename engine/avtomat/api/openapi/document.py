@@ -11,11 +11,15 @@ from avtomat.api.http.routes import Routes
 from avtomat.api.openapi.details import DETAILS
 from avtomat.api.openapi.operation import Details, Door, Operation
 from avtomat.api.openapi.schemas import SCHEMAS, ref
-from avtomat.api.table import CLIENT, PUBLIC, WORKER
+from avtomat.api.table import CLIENT, EXCHANGE, PUBLIC, WORKER
 from avtomat.core.formula import Json
 
 _NONE: Final = Details()
-_DOORS: Final[dict[Door, tuple[Routes[Any, Any], ...]]] = {"client": CLIENT, "worker": WORKER, "public": PUBLIC}
+_DOORS: Final[dict[Door, tuple[Routes[Any, Any], ...]]] = {
+    "client": CLIENT,
+    "worker": (*WORKER, *EXCHANGE),
+    "public": PUBLIC,
+}
 
 OPERATIONS: Final = tuple(
     Operation(door, route, DETAILS.get(route.id, _NONE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from avtomat.api.clients.submissions import LABELS_MAX, PRIORITY_MAX, SUBMISSIONS_MAX
+from avtomat.api.openapi.trusting import TRUST_SCHEMAS
 from avtomat.core.formula import Json
 from avtomat.runtime.jobs.clients import STATUS_WORDS
 
@@ -124,6 +125,38 @@ _FINDING: Final = _object(
     },
     "code", "message", "file",
 )  # fmt: skip
+_TIMES: Final = {"type": "array", "items": _TIME}
+_RUN: Final = _object(
+    {
+        "scheduled_for": _TIME,
+        "at": {**_TIME, "description": "When it was decided."},
+        "outcome": {"type": "string", "enum": ["starting", "started", "skipped", "missed", "refused"]},
+        "job_id": _TEXT_OR_NULL,
+        "reason": _TEXT_OR_NULL,
+        "count": {"type": "integer", "minimum": 1, "description": "Of runs that were missed: how many."},
+        "by": {"type": ["string", "null"], "description": "Who asked for it by hand."},
+    },
+    "scheduled_for", "at", "outcome", "job_id", "reason", "count", "by",
+)  # fmt: skip
+_SCHEDULE: Final = _object(
+    {
+        "blueprint": _TEXT,
+        "name": _TEXT,
+        "cron": _TEXT,
+        "timezone": _TEXT,
+        "overlap": {"type": "string", "enum": ["skip", "queue", "replace"]},
+        "catch_up": {"type": "string", "enum": ["none", "last", "all"]},
+        "jitter": {"type": ["string", "null"], "examples": ["5m"]},
+        "input": _ANY,
+        "paused": {"type": ["object", "null"], "description": "`at`, `by` and `reason` of one that is paused."},
+        "next": {**_TIMES, "description": "The next ten times; with jitter each run begins a little later."},
+        "waiting": {**_TIMES, "description": "Runs that wait for the job before them."},
+        "open": {"type": "array", "items": _TEXT, "description": "Its jobs that were not yet seen to have ended."},
+        "runs": {**_list("Run"), "description": "The newest runs, at most 20, the newest first."},
+    },
+    *("blueprint", "name", "cron", "timezone", "overlap", "catch_up", "jitter", "input", "paused", "next", "waiting"),
+    *("open", "runs"),
+)
 _PROBLEM: Final = _object(
     {
         "type": _TEXT,
@@ -256,15 +289,28 @@ SCHEMAS: Final[dict[str, Json]] = {
     ),
     "Skip": _action(output={"description": "What the state's output is to be; null if unset."}),
     "Rerunning": _RERUNNING,
-    "Why": _object({"job_id": _TEXT, "status": _STATUS, "causes": _list("Cause")}, "job_id", "status", "causes"),
+    "Why": _object(
+        {
+            "job_id": _TEXT,
+            "status": _STATUS,
+            "causes": _list("Cause"),
+            "schedule": {"type": "object", "description": "Of a job that a schedule made: which, and for which time."},
+        },
+        *("job_id", "status", "causes"),
+    ),
     "Cause": _CAUSE,
     "Blueprints": _object({"blueprints": _list("Blueprint"), "problems": _list("Finding")}, "blueprints", "problems"),
     "Blueprint": _BLUEPRINT,
     "Restore": _object({"digest": _TEXT}, "digest"),
     "Finding": _FINDING,
+    "Schedules": _object({"schedules": _list("Schedule")}, "schedules"),
+    "Schedule": _SCHEDULE,
+    "Run": _RUN,
+    "Triggered": _object({"job_id": _TEXT, "blueprint": _TEXT, "schedule": _TEXT}, "job_id", "blueprint", "schedule"),
     "Error": _ERROR,
     "Problem": _PROBLEM,
     "Map": _MAP,
     "Maps": _list("Map"),
+    **TRUST_SCHEMAS,
 }
 """All components by name."""

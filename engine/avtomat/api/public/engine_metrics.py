@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from avtomat.errors import StoreError
 from avtomat.runtime.measures import OPEN_STATUSES, Measures, Sample, Tally
+from avtomat.runtime.trust.trust import Trust
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -35,10 +36,11 @@ _QUEUE: Final = "queue:"
 class EngineMetrics:
     """A collector of Prometheus'."""
 
-    def __init__(self, measures: Measures, blueprints: Blueprints, trouble: Trouble) -> None:
+    def __init__(self, measures: Measures, blueprints: Blueprints, trouble: Trouble, trust: Trust) -> None:
         self._measures = measures
         self._trouble = trouble
         self._blueprints = blueprints
+        self._trust = trust
 
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
@@ -47,6 +49,9 @@ class EngineMetrics:
         counts, is_dead = self._blueprints()
         yield _gauges_by("blueprints", "Blueprints by their state in this process.", "standing", counts)
         yield _gauge("reloader_dead", "1 when the folder of blueprints is no longer watched.", is_dead)
+        states, doubtful = self._trust.breakers.states(), self._trust.reputations.on_probation()
+        yield _gauges_by("breakers", "Breakers of kinds of task that are not closed.", "state", states)
+        yield _gauge("workers_on_probation", "Workers whose reputation is low.", doubtful)
         yield from _counters(self._measures.tally)
         if self._measures.latest is not None:
             yield from _gauges(self._measures.latest)
@@ -57,7 +62,9 @@ def _counters(tally: Tally) -> Iterator[Metric]:
     yield _counter("decisions", "Decisions made by this process that were to be written.", tally.decisions)
     yield _counter("conflicts", "Decisions made again, because their scope had moved.", tally.conflicts)
     yield _counter("tasks_handed_out", "Attempts handed out to workers by this process.", tally.handed_out)
+    yield _counters_by("breaker_changes", "Changes of breakers that this process made, by outcome.", tally.breakers)
     yield _counters_by("calls", "Calls that this process made, by outcome.", tally.calls)
+    yield _counters_by("schedule_runs", "Runs of schedules that this process decided, by outcome.", tally.schedule_runs)
     yield _counters_by("hooks", "Requests of hooks to this process, by outcome.", tally.hooks)
     yield _counters_by("commits", "Commits by the store's answer.", tally.commits)
     yield _counters_by("results", "Workers' results by outcome.", tally.results)

@@ -14,12 +14,14 @@ from avtomat.api.ui.door import PageRoute, html_answer
 from avtomat.api.ui.frame import link, page, table, value_view
 from avtomat.api.ui.markup import Child, Markup, element, joined
 from avtomat.core.formula import Json
+from avtomat.core.timestamp import format_time, from_ms
 from avtomat.errors import RequestRefused
 from avtomat.graph.model import final_graph_of, graph_of
 from avtomat.graph.svg import svg_of
 from avtomat.runtime.blueprints.programs import Programs
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.codec import loads
 from avtomat.storage.port.store import Store
@@ -39,6 +41,7 @@ class EnginePages:
         clients: ClientOperations,
         programs: Programs,
         store: Store,
+        trust: Trust,
         readiness: Readiness,
         problems: Problems,
         *,
@@ -47,6 +50,7 @@ class EnginePages:
         self._clients = clients
         self._programs = programs
         self._store = store
+        self._trust = trust
         self._readiness = readiness
         self._problems = problems
         self._can_leave = can_leave
@@ -114,12 +118,22 @@ class EnginePages:
         """Those that are registered."""
         records = {name: loads(record) for name, record in (await repeat(self._store.workers)).items()}
         rows: list[tuple[Child, ...]] = [
-            (name, record.get("worker_type"), _listed(kinds_of(record)), _usage(record))
+            (
+                name,
+                record.get("worker_type"),
+                _listed(kinds_of(record)),
+                _usage(record),
+                _regard(self._trust.reputations.shown(name)),
+            )
             for name, record in sorted(records.items())[:WORKERS_SHOWN_MAX]
         ]
         empty = joined("No worker is registered. Start one: ", element("code", "avtomat worker --exec KIND='sh do.sh'"))
         lead = element("p", f"{len(records)} registered", class_="lead")
-        content = (element("h1", "Workers"), lead, table(("Worker", "Type", "Takes", "Works on"), rows, empty))
+        content = (
+            element("h1", "Workers"),
+            lead,
+            table(("Worker", "Type", "Takes", "Works on", "Reputation"), rows, empty),
+        )
         return self._page(request, "Workers", *content, here="/ui/workers", live=True)
 
     async def queues(self, request: Request) -> Answer:
@@ -127,14 +141,23 @@ class EnginePages:
         counts = await repeat(self._store.counts)
         depths = {name.removeprefix("queue:"): count for name, count in counts.items() if name.startswith("queue:")}
         rows: list[tuple[Child, ...]] = [
-            (name.partition("#")[0], "asks something of workers" if "#" in name else "", count)
+            (
+                name.partition("#")[0],
+                "asks something of workers" if "#" in name else "",
+                count,
+                self._breaker(name.partition("#")[0]),
+            )
             for name, count in sorted(depths.items(), key=lambda each: -each[1])
             if count
         ]
         lead = element(
             "p", f"{sum(depths.values())} tasks wait for workers, {counts['leases']} are worked on", class_="lead"
         )
-        content = (element("h1", "Queues"), lead, table(("Kind of task", "", "Waiting"), rows, "Nothing waits."))
+        content = (
+            element("h1", "Queues"),
+            lead,
+            table(("Kind of task", "", "Waiting", "Breaker"), rows, "Nothing waits."),
+        )
         return self._page(request, "Queues", *content, here="/ui/queues", live=True)
 
     async def engine(self, request: Request) -> Answer:
@@ -151,6 +174,10 @@ class EnginePages:
         )
         return self._page(request, "Engine", *content, here="/ui/engine", live=True)
 
+    def _breaker(self, kind: str) -> str:
+        breaker = self._trust.breakers.of(kind)
+        return "" if breaker is None else f"{breaker.state} since {format_time(from_ms(breaker.since_ms))}"
+
     def _page(self, request: Request, title: str, *content: Child, here: str, live: bool = False) -> Answer:
         sees_all, leaves = request.caller.reads is None, request.caller.name if self._can_leave else None
         return html_answer(page(title, *content, here=here, live=live, sees_all=sees_all, leaves=leaves))
@@ -164,3 +191,10 @@ def _listed(kinds: Sequence[str]) -> str:
 def _usage(record: Mapping[str, Json]) -> str:
     tasks = record.get("current_tasks")
     return f"{len(tasks)} tasks" if isinstance(tasks, list) and tasks else ""
+
+
+def _regard(shown: Mapping[str, Json]) -> Child:
+    """The worker's reputation; its newest faults as the title."""
+    text = f"{shown['reputation']:.3f}" + (", on probation" if shown["probation"] else "")
+    faults = "; ".join(f"{fault['at']} {fault['fault']} {fault['kind']}" for fault in shown["faults"])
+    return element("span", text, title=faults) if faults else text

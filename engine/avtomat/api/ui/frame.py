@@ -24,12 +24,13 @@ _WAYS: Final = (
     ("Incidents", "/ui/incidents"),
     ("Jobs", "/ui/jobs"),
     ("Blueprints", "/ui/blueprints"),
+    ("Schedules", "/ui/schedules"),
     ("Workers", "/ui/workers"),
     ("Queues", "/ui/queues"),
     ("Engine", "/ui/engine"),
 )
 
-_NOT_FOR_CLIENTS: Final = frozenset({"/ui/workers", "/ui/queues", "/ui/engine"})
+_NOT_FOR_CLIENTS: Final = frozenset({"/ui/schedules", "/ui/workers", "/ui/queues", "/ui/engine"})
 
 _SHAPES: Final = {
     "finished": ("good", "✓"), "failed": ("bad", "✕"), "cancelled": ("off", "⊘"), "quarantined": ("bad", "!"),

@@ -19,7 +19,7 @@ def worker_of(request: Request) -> str:
 
 def refuse_other_worker(caller: Caller, worker: str) -> None:
     """403 auth.worker for an id that the token is not for."""
-    if caller.worker is not None and not caller.worker.is_for(worker):
+    if not caller.is_worker(worker):
         text = f"the token is for the worker {caller.name}, not for {worker[:80]!r}"
         raise RequestRefused(text, status=403, code="auth.worker")
 

@@ -23,6 +23,7 @@ from avtomat.api.http.routes import Route, Routes
 from avtomat.api.workers.allowed import refuse_kinds, refuse_other_worker, worker_of
 from avtomat.api.workers.messages import check_id, read_event, read_heartbeat, read_registration, read_result
 from avtomat.api.workers.oversized import subject_of
+from avtomat.api.workers.signed import EVENT_WITHOUT, Signatures
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused, StoreError
@@ -42,15 +43,18 @@ RESULT_RETRY_AFTER_S: Final = 20
 class WorkerRoutes:
     """The routes below /_worker that are requests."""
 
-    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, signatures: Signatures) -> None:
         self._dispatcher = dispatcher
+        self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._result_bytes_max = settings.result_bytes_max
         self._poll_timeout_max_s = settings.poll_timeout_max.total_seconds()
 
     async def register(self, request: Request) -> Answer:
         """Register a worker."""
-        body = read_registration(await json_body(request, self._body_bytes_max))
+        told = await json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, None)
+        body = read_registration(told)
         refuse_other_worker(request.caller, body["worker_id"])
         refuse_kinds(request.caller, (skill["name"] for skill in body["supported_skills"]))
         await self._dispatcher.register(body)
@@ -59,7 +63,9 @@ class WorkerRoutes:
     async def heartbeat(self, request: Request) -> Answer:
         """Extend its leases; 404 with the very words upon which clients register again."""
         worker = worker_of(request)
-        body = read_heartbeat(await optional_json_body(request, self._body_bytes_max), worker)
+        told = await optional_json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, worker)
+        body = read_heartbeat(told, worker)
         refuse_kinds(request.caller, (skill["name"] for skill in body.get("supported_skills") or ()))
         answer = await self._dispatcher.heartbeat(worker, body)
         if answer is None:
@@ -115,7 +121,7 @@ class WorkerRoutes:
                 return await self._result_and_next(request, query, body, sender)
             if isinstance(body, list):
                 return worker_answer(await self._results(request, body, sender))
-            return worker_answer(await self._dispatcher.result(_result_of(request, body, sender)))
+            return worker_answer(await self._dispatcher.result(self._result_of(request, body, sender)))
         except (StoreError, BusyRefused) as away:
             raise _put_off(away, RESULT_RETRY_AFTER_S) from None
         except BodyTooLarge as refused:
@@ -129,7 +135,7 @@ class WorkerRoutes:
         """Use results, and hand out with the answer what there is for their worker now."""
         bodies = body if isinstance(body, list) else [body]
         _refuse_number_of(bodies, least=1)
-        results = [_result_of(request, each, sender) for each in bodies]
+        results = [self._result_of(request, each, sender) for each in bodies]
         worker = str(results[0]["worker_id"])
         if any(result["worker_id"] != worker for result in results):
             raise RequestRefused("results that ask for tasks are of one worker", status=400, code="request.invalid")
@@ -185,15 +191,23 @@ class WorkerRoutes:
 
     async def _results(self, request: Request, bodies: Sequence[Json], sender: str | None) -> list[Json]:
         _refuse_number_of(bodies, least=0)
-        results = [_result_of(request, body, sender) for body in bodies]
+        results = [self._result_of(request, body, sender) for body in bodies]
         return await asyncio.gather(*map(self._dispatcher.result, results))
 
     async def event(self, request: Request) -> Answer:
         """Take an event, such as progress."""
-        event = read_event(await json_body(request, self._body_bytes_max))
+        told = await json_body(request, self._body_bytes_max)
+        self._signatures.check(request.caller, told, None, without=EVENT_WITHOUT)
+        event = read_event(told)
         refuse_other_worker(request.caller, event["worker_id"])
         await self._dispatcher.event(event)
         return worker_answer(_EVENT_ACCEPTED)
+
+    def _result_of(self, request: Request, body: Json, sender: str | None) -> dict[str, Json]:
+        self._signatures.check(request.caller, body, sender, is_timed=False)
+        result = read_result(body, sender)
+        refuse_other_worker(request.caller, result["worker_id"])
+        return result
 
 
 OFFERS: Final = ("next",)
@@ -264,12 +278,6 @@ ROUTES: Final = Routes(
         ),
     ),
 )
-
-
-def _result_of(request: Request, body: Json, sender: str | None) -> dict[str, Json]:
-    result = read_result(body, sender)
-    refuse_other_worker(request.caller, result["worker_id"])
-    return result
 
 
 def _is_gone(request: Request) -> bool:

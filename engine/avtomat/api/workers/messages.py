@@ -1,7 +1,7 @@
-"""Check the shapes of what workers send, and bring the forms of older clients into today's.
+"""Check the shapes of what workers send.
 
-Unknown fields are left alone; what is missing takes its default. Older clients nest a result in `result` and register
-`supported_tasks`, `load` and `hot_cache`; both can be told apart from today's messages without doubt.
+Unknown fields are left alone; what is missing takes its default. Older clients nest a result in `result`; what else is
+theirs is brought into today's form by `older`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from avtomat.api.workers.older import bring_heartbeat, bring_registration
 from avtomat.core.formula import Json
 from avtomat.core.kinds.calls import RESERVED
 from avtomat.errors import RequestRefused
@@ -23,9 +24,7 @@ _MAPS: Final = ("resources", "capabilities", "installed_software")
 def read_registration(body: Json) -> dict[str, Json]:
     """A WorkerRegistration, its skills as maps with a name."""
     told = _map(body, "a registration")
-    if "supported_tasks" in told and "supported_skills" not in told:
-        told["supported_skills"] = told.pop("supported_tasks")
-        told.setdefault("hot_skills", told.pop("hot_cache", []))
+    bring_registration(told)
     check_id(told.get("worker_id"), "worker_id")
     _check_containers(told)
     told["supported_skills"] = [_skill(skill) for skill in told.get("supported_skills") or ()]
@@ -35,8 +34,7 @@ def read_registration(body: Json) -> dict[str, Json]:
 def read_heartbeat(body: Json, worker: str) -> dict[str, Json]:
     """A Heartbeat of this worker."""
     told = _map(body, "a heartbeat")
-    if "hot_cache" in told and "hot_skills" not in told:
-        told["hot_skills"] = told.pop("hot_cache")
+    bring_heartbeat(told)
     if told.setdefault("worker_id", worker) != worker:
         raise _invalid("worker_id is not the one of the address")
     _check_containers(told)

@@ -14,9 +14,9 @@ from avtomat.api.http import bodies
 from avtomat.api.http.refusals import MALFORMED
 from avtomat.api.http.requests import Request
 from avtomat.api.http.routes import Route, Routes
-from avtomat.api.workers.allowed import refuse_other_worker, worker_of
-from avtomat.api.workers.messages import read_event
+from avtomat.api.workers.signed import Signatures
 from avtomat.api.workers.socket_budget import SocketBudget
+from avtomat.api.workers.socket_owner import SocketOwner
 from avtomat.core.formula import Json
 from avtomat.errors import RequestRefused, StoreError
 from avtomat.runtime.work.dispatcher import Dispatcher
@@ -25,6 +25,7 @@ from avtomat.settings import Settings
 log = logging.getLogger(__name__)
 
 SOCKET: Final = "/_worker/ws/{worker}"
+NAMELESS_SOCKET: Final = "/_worker/ws"
 PING_EVERY_S: Final = 30.0
 BODIES_AT_ONCE: Final = 4
 """The bytes of so many largest messages may come at once."""
@@ -35,22 +36,15 @@ COMMANDS_PENDING_MAX: Final = 1_000
 class SocketRoute:
     """The route of the sockets, and those that are open."""
 
-    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, settings: Settings, signatures: Signatures) -> None:
         self._dispatcher = dispatcher
+        self._signatures = signatures
         self._body_bytes_max = settings.body_bytes_max
         self._open: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: Request) -> web.WebSocketResponse:
         """Hold a worker's socket until one of both sides ends it."""
-        worker = worker_of(request)
-        socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
-        try:
-            await socket.prepare(request)
-        except web.HTTPException:
-            text = "the request is not a handshake of a WebSocket, version 13 (RFC 6455)"
-            raise RequestRefused(text, status=400, code=MALFORMED) from None
         commands: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(COMMANDS_PENDING_MAX)
-        writing = asyncio.create_task(_write(socket, commands))
 
         def send(command: Mapping[str, Json]) -> None:
             try:
@@ -58,15 +52,23 @@ class SocketRoute:
             except asyncio.QueueFull:
                 writing.cancel()
 
-        self._dispatcher.connect(worker, send)
+        owner = SocketOwner(self._dispatcher, request, send, self._signatures)
+        socket = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=self._body_bytes_max)
+        try:
+            await socket.prepare(request)
+        except web.HTTPException:
+            text = "the request is not a handshake of a WebSocket, version 13 (RFC 6455)"
+            raise RequestRefused(text, status=400, code=MALFORMED) from None
+        writing = asyncio.create_task(_write(socket, commands))
+        owner.connect()
         self._open.add(socket)
         closings: set[asyncio.Task[bool]] = set()
         request.closer = lambda: closings.add(asyncio.create_task(_shut_out(socket)))
         try:
-            await self._read(socket, request)
+            await self._read(socket, owner)
         finally:
             self._open.discard(socket)
-            self._dispatcher.disconnect(worker, send)
+            owner.disconnect()
             writing.cancel()
         return socket
 
@@ -74,7 +76,7 @@ class SocketRoute:
         """Tell every worker to come back elsewhere: this engine goes."""
         await asyncio.gather(*(socket.close(code=1001, message=b"the engine stops") for socket in list(self._open)))
 
-    async def _read(self, socket: web.WebSocketResponse, request: Request) -> None:
+    async def _read(self, socket: web.WebSocketResponse, owner: SocketOwner) -> None:
         now = asyncio.get_running_loop().time
         budget = SocketBudget(BODIES_AT_ONCE * self._body_bytes_max, now())
         async for message in socket:
@@ -89,18 +91,16 @@ class SocketRoute:
             if not is_text:
                 continue
             try:
-                await self._take(raw, request)
+                await self._take(raw, owner)
             except RequestRefused as refused:
                 await socket.send_str(_refused(refused))
             except StoreError as away:
                 log.warning("a worker's event is lost, the store is away: %s", away)
 
-    async def _take(self, raw: bytes, request: Request) -> None:
+    async def _take(self, raw: bytes, owner: SocketOwner) -> None:
         claim = None if len(raw) <= bodies.LIGHT_BYTES else await bodies.VALUES.claim(bodies.room_for(raw))
         try:
-            event = read_event(await bodies.decode(raw))
-            refuse_other_worker(request.caller, event["worker_id"])
-            await self._dispatcher.event(event)
+            await self._dispatcher.event(owner.event(await bodies.decode(raw)))
         finally:
             if claim is not None:
                 claim.release()
@@ -117,6 +117,7 @@ ROUTES: Final = Routes(
             summary="Hold a WebSocket on which commands come at once",
             answers={101: None},
             refusals=(400,),
+            old_path=NAMELESS_SOCKET,
         ),
     ),
 )

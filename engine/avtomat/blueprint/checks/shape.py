@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema_rs
 
 from avtomat.blueprint.checks.shape_words import (
+    WORDS_OF_OTHERS,
     better_name,
     describe,
     enough,
@@ -39,6 +40,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 BLUEPRINT = "blueprint"
 """The name of the schema of blueprints."""
+
+_MISSING_IN_SCHEDULE = {"name": "give it a name: name: nightly", "cron": "say when: cron: '0 6 * * *'"}
 
 Path_ = tuple[str | int, ...]
 
@@ -235,7 +238,7 @@ def _explain(root: Node, fault: Any, schema: str) -> Iterator[Finding]:
             )
         case "enum" | "const":
             yield codes.NOT_ONE_OF.at(
-                _span(root, path), f"{subject} is {expected}, not {describe(node)}", _nearest(node, fault)
+                _span(root, path), f"{subject} is {expected}, not {describe(node)}", _nearest(path, node, fault)
             )
         case "pattern":
             message = f"{subject} is {expected}, not {describe(node)}"
@@ -283,6 +286,8 @@ def _unknown_keys(node: Node, fault: Any, schema: str) -> Iterator[Finding]:
 def _missing(root: Node, path: Path_, node: Node, key: str) -> Finding:
     span = _span(root, path) if path else Span(line=node.span.line, column=node.span.column)
     owner = "the file" if not path else _subject(path)
+    if "schedule" in path:
+        return codes.MISSING_KEY.at(span, f"{owner} has no `{key}`", _MISSING_IN_SCHEDULE.get(key))
     hints = {
         "avtomat": "write avtomat: 1 in the first line",
         "blueprint": "give it a name: blueprint: order_fulfilment",
@@ -304,9 +309,10 @@ def _bad_names(node: Node) -> Iterator[Finding]:
             yield codes.BAD_NAME.at(span_of_key(node, name), f"`{name}` is not {title}", name_hint(name))
 
 
-def _nearest(node: Node, fault: Any) -> str | None:
+def _nearest(path: Path_, node: Node, fault: Any) -> str | None:
     options = [str(option) for option in getattr(fault.kind, "options", ())]
-    new = meant(str(node.value), options)
+    others = WORDS_OF_OTHERS.get(str(path[-1]) if path else "", {})
+    new = others.get(kind_of(node).lower()) or meant(str(node.value), options)
     return f"write {new}" if new else None
 
 

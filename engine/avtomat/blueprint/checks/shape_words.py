@@ -25,8 +25,34 @@ _FOREIGN_CODES = {
 _CODES = {"ANY", *TASK_CODES, *ENGINE_CODES}
 _DURATIONS = {
     "timeout", "delay", "max_delay", "attempt", "queue", "heartbeat", "total", "wait", "retention", "remind", "takes",
-    "elapsed", "at_most",
+    "elapsed", "at_most", "jitter",
 }  # fmt: skip
+
+
+_CRON_HINT = "write when as a cron line: cron: '*/15 * * * *' for every 15 minutes, cron: '0 6 * * *' for each day at 6"
+_IN_SCHEDULES = {
+    **dict.fromkeys(("every", "interval", "interval_seconds", "daily_at", "weekly_days", "monthly_dates"), _CRON_HINT),
+    **dict.fromkeys(
+        ("enabled", "disabled", "paused", "suspend"),
+        "a schedule is paused by `avtomat schedule pause`; what is not wanted any more is left out",
+    ),
+    **dict.fromkeys(
+        ("start_date", "end_date", "until"), "a schedule has no beginning and no end: it is there while the file has it"
+    ),
+}
+"""Words of other systems' schedules for which there is no key."""
+WORDS_OF_OTHERS = {
+    "overlap": {
+        "forbid": "skip", "false": "skip", "no": "skip", "drop": "skip", "allow": "queue", "true": "queue",
+        "wait": "queue", "buffer_one": "queue", "buffer_all": "queue", "cancel": "replace", "cancel_other": "replace",
+        "terminate_other": "replace", "restart": "replace",
+    },
+    "catch_up": {
+        "false": "none", "no": "none", "null": "none", "never": "none", "true": "last", "yes": "last", "once": "last",
+        "latest": "last", "fire_once": "last", "always": "all", "every": "all",
+    },
+}  # fmt: skip
+"""Values of other systems, by the key and the word, and what they are here."""
 
 
 def describe(node: Node) -> str:
@@ -149,7 +175,7 @@ def better_name(path: tuple[str | int, ...], node: Node) -> str | None:
     if "secret" in path or path[-1] == "client":
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", str(node.value)).strip("_").lower()
         return f"write {words}" if re.match(r"[a-z]", words) else hint
-    return hint.lower() if hint is not None and path == ("blueprint",) else hint
+    return hint.lower() if hint is not None and path[0] in {"blueprint", "schedule"} else hint
 
 
 def error_code_hint(word: str) -> str | None:
@@ -162,6 +188,8 @@ def error_code_hint(word: str) -> str | None:
 
 def hint_on_unknown(word: str, node: Node, allowed: list[str]) -> str | None:
     """A hint for words that no key replaces."""
+    if "cron" in allowed and word in _IN_SCHEDULES:
+        return _IN_SCHEDULES[word]
     if word == "type" and "transitions" in allowed:
         value = node.items[word] if isinstance(node, Mapping) else None
         kind = value.text if isinstance(value, Scalar) else "task"

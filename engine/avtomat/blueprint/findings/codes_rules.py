@@ -311,6 +311,45 @@ BAD_HOOK = Code(
     "`tolerance` to those whose signatures bear a time, `standard` and `stripe`.",
 )
 
+BAD_CRON = Code(
+    number="AVT441",
+    title="Not a cron line",
+    about="A cron line has five fields: minute, hour, day of month, month, day of week. In each stand `*`, numbers, "
+    "ranges, lists and steps; months and days have names of three letters. There are no seconds, and no signs of other "
+    "systems such as `?`, `L`, `W`, `#` and `@daily`.",
+)
+BAD_TIME_ZONE = Code(
+    number="AVT442",
+    title="An unknown time zone",
+    about="Time zones have the names of the IANA database, such as `Europe/Berlin`. An offset such as `+02:00` is "
+    "none: it would be wrong for half of the year.",
+)
+BAD_SCHEDULES = Code(
+    number="AVT443",
+    title="Schedules that cannot be told apart",
+    about="Each schedule of a blueprint has a name of its own, by which it is paused, asked for and remembered. A "
+    "blueprint has at most 100.",
+)
+INPUT_OF_SCHEDULE = Code(
+    number="AVT444",
+    title="A schedule whose input does not fit",
+    about="The `input` of a schedule is that of its jobs, so that the blueprint's own schema must take it; without one "
+    "it is an empty map. Else no run would ever become a job.",
+)
+LONG_JITTER = Code(
+    number="AVT445",
+    title="A jitter longer than the time between two runs",
+    about="`jitter` delays each run by less than this. Where runs come more often than that, they would wait for each "
+    "other.",
+)
+MADE_UP_IN_VAIN = Code(
+    number="AVT446",
+    title="Missed runs that push each other aside",
+    about="`catch_up: all` makes up for all missed runs at once. With `overlap: skip` only the first of them would "
+    "become a job, with `replace` only the last.",
+    severity=Severity.WARNING,
+)
+
 BAD_CHOICES = Code(
     number="AVT421",
     title="Choices that cannot be distinguished",

@@ -50,6 +50,17 @@ UNKNOWN_APPROVAL = Code(
     about="`approvals` has the paths of states that ask people, with the numbers of all items in them or with none.",
 )
 
+UNKNOWN_SCHEDULE = Code(
+    number="AVT608",
+    title="A schedule that the blueprint does not have",
+    about="`schedule` of a case names one of the blueprint's, as its `name` has it.",
+)
+INPUT_BESIDE_SCHEDULE = Code(
+    number="AVT609",
+    title="An input beside a schedule",
+    about="A case of a `schedule` gets the input that is written there, so that it shows what the schedule's jobs do.",
+)
+
 # --- cases that were run ---------------------------------------------------------------------------------------------
 
 NOT_AS_EXPECTED = Code(

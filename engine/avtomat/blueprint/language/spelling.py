@@ -42,7 +42,11 @@ _FOREIGN = {
     "label": ("title", "labels"), "tags": ("labels",), "max_concurrency": ("concurrency",),
     "parallelism": ("concurrency",), "items": ("foreach",), "iterator": ("do",), "cost": ("max_cost",),
     "schema": ("expects",), "output_schema": ("expects",), "constants": ("data",), "environment": ("data",),
-    "timezone_name": ("timezone",), "at": ("until",), "time": ("until",),
+    "timezone_name": ("timezone",), "tz": ("timezone",), "time_zone": ("timezone",), "zone": ("timezone",),
+    "at": ("until", "cron"), "time": ("until", "cron"), "crontab": ("cron",), "expression": ("cron",),
+    "schedule": ("cron",), "schedules": ("schedule",), "cron": ("schedule",), "triggers": ("schedule",),
+    "concurrency_policy": ("overlap",), "backfill": ("catch_up",), "catchup": ("catch_up",),
+    "misfire_policy": ("catch_up",), "splay": ("jitter",), "spread": ("jitter",), "random_delay": ("jitter",),
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from avtomat.blueprint.language.limits import EvaluationError
+from avtomat.suggest import did_you_mean
 
 _SECOND = timedelta(seconds=1)
 _OUTSIDE = "the time lies outside the years 1 to 9999"
@@ -55,6 +56,15 @@ def _zone(name: str) -> tzinfo:
         raise EvaluationError("there is no such time zone; write one like Europe/Berlin")
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
+
+
+def near_zone(text: str) -> str | None:
+    """The zone that a name was probably meant to be: a slip, or the name of a place alone."""
+    words = text.strip().replace(" ", "_").lower()
+    for name in sorted(_zone_names()):
+        if words and (name.lower() == words or name.lower().rpartition("/")[2] == words):
+            return name
+    return did_you_mean(text, sorted(_zone_names()), 0.8)
 
 
 @lru_cache(maxsize=1)

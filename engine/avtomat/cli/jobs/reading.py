@@ -83,6 +83,8 @@ def why(api: EngineApi, args: Namespace) -> int:
     if args.form == "json":
         return print_json(told)
     print(f"{told['job_id']} {told['status']}")
+    if made_by := told.get("schedule"):
+        print(f"  made by the schedule {made_by['name']} for {made_by['scheduled_for']}")
     for each in told["causes"]:
         place = each["state"] or each["scope"]
         print(f"  {place}: {each['cause']}: {visible(each['text'])}\n    hint: {visible(each['hint'])}")

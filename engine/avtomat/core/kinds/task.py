@@ -25,7 +25,7 @@ from avtomat.core.messages import (
 from avtomat.core.model import Error
 from avtomat.core.program import NO_TIMEOUTS, Compensation, Part, Requirements, RetryPolicy, Timeouts
 from avtomat.core.retry import try_after
-from avtomat.core.taskwork import error_of_attempt, returned_again, task_limits
+from avtomat.core.taskwork import error_of_attempt, returned_again, sticky_text, task_limits
 from avtomat.core.unwind import answer_undo, note_attempt, note_bad_effect, note_effect
 from avtomat.core.value import value
 from avtomat.core.waiting import OnFinally, OnTask, OnUndo
@@ -45,6 +45,7 @@ class TaskState(ActiveState):
     kind: str
     params: Template
     requirements: Requirements | None = None
+    sticky: Template | None = None
     priority: int | None = None
     timeouts: Timeouts = NO_TIMEOUTS
     retry: tuple[RetryPolicy, ...] = ()
@@ -65,6 +66,7 @@ class TaskState(ActiveState):
             secrets=rendered.secrets,
             requirements=self.requirements,
             priority=walk.head.priority if self.priority is None else self.priority,
+            sticky="" if self.sticky is None else sticky_text(walk, self.sticky, names),
         )
         order = DispatchTask(attempt=1, limits=limits, body=body, undoable=self.is_undoable)
         return walk.wait_for(OnTask(attempt=1, limits=limits), order)
@@ -76,10 +78,10 @@ class TaskState(ActiveState):
 
     def parts(self) -> Iterator[Part]:
         """See `State`."""
-        yield from parts_of(self.params)
+        yield from parts_of(self.params, self.sticky)
         yield from parts_of_times(self.timeouts)
         if self.compensate is not None:
-            yield from parts_of(self.compensate.params, self.compensate.when)
+            yield from parts_of(self.compensate.params, self.compensate.when, self.compensate.sticky)
             yield from parts_of_times(self.compensate.timeouts)
 
     @property
@@ -113,10 +115,9 @@ def answer_task(walk: Walk, event: TaskSucceeded | TaskFailed | LeaseLost | Atte
         bad = take_effect(walk, state, waiting, event)
         if bad is None:
             return go_on(walk, leave(walk, state, event.output, event.status))
-        waiting, error = replace(waiting, owes=True), bad
-    else:
-        error = error_of_attempt(event)
-    error = replace(error, state=walk.place, attempt=waiting.attempt)
+        error = replace(bad, state=walk.place, attempt=waiting.attempt)
+        return replace(_retry_or_fail(walk, state, replace(waiting, owes=True), error), unfit=True)
+    error = replace(error_of_attempt(event), state=walk.place, attempt=waiting.attempt)
     if isinstance(event, TaskTimedOut) and event.limit is Limit.TOTAL:
         return go_on(walk, fail(walk, error))
     return _retry_or_fail(walk, state, waiting, error)

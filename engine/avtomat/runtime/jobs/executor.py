@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
-    Decision,
     Event,
     Ignored,
     JoinDecided,
@@ -36,6 +34,7 @@ from avtomat.core.value import value
 from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
+from avtomat.runtime.jobs.decided import Decided, Read
 from avtomat.runtime.jobs.events import describe, numbered
 from avtomat.runtime.jobs.jobview import ended_job
 from avtomat.runtime.jobs.joining import complete, time_of_block
@@ -57,37 +56,21 @@ log = logging.getLogger(__name__)
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
 
-
 WantedWith = Callable[[Writes], TaskRequest | None]
 """What a worker wants with a commit that writes this."""
 
 
 @value
 class Handled:
-    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing."""
+    """What became of an event: the store's answer, and the decision if it was written, or why it changes nothing.
+
+    `kept` is the scope before a decision that was written.
+    """
 
     answer: Committed
     change: Change | None = None
     ignored: str = ""
-
-
-@value
-class Decided:
-    """A decision about a scope, and its encoded form unless it is to be ignored."""
-
-    decision: Decision
-    written: Written | None = None
-
-
-@value
-class Read:
-    """What was read for a decision: values that are kept by reference, by id; the event with what bodies of a block
-    left, and what of that is to be written `beside` the scope.
-    """
-
-    values: Mapping[str, Json] = field(default_factory=dict)
-    event: Event | None = None
-    beside: Mapping[str, bytes] = field(default_factory=dict)
+    kept: Kept | None = None
 
 
 _NOTHING_READ: Final = Read()
@@ -300,7 +283,7 @@ class Executor:
             self._begin(after, written.writes, answer.begins)
         if answer.revoked:
             self._listeners.revoked(answer.revoked)
-        return Handled(answer=answer, change=change)
+        return Handled(answer=answer, change=change, kept=kept)
 
     def _publish(self, kept: Kept, change: Change, writes: Writes) -> None:
         """Keep what is true now, and tell timers and those who wait for the job."""

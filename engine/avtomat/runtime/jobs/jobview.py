@@ -98,10 +98,15 @@ def status_word(stored: str, waiting: Waiting, tasks: tuple[OpenTask, ...]) -> s
 
 
 def _word_of_phase(tasks: tuple[OpenTask, ...]) -> str:
-    phases = {task.phase for task in tasks}
+    phases = {"queued" if is_reserved(task) else task.phase for task in tasks}
     if "leased" in phases:
         return RUNNING
     return "waiting_for_timer" if phases == {"delayed"} else "waiting_for_worker"
+
+
+def is_reserved(task: OpenTask) -> bool:
+    """Whether a delayed task may be taken already, by one worker alone."""
+    return task.phase == "delayed" and task.worker is not None
 
 
 def _why(row: JobRow) -> Json:

@@ -35,7 +35,8 @@ ERRORS_SHOWN_MAX = 12
 class Submission:
     """One job as a client asks for it. `body_hash` is that of the request, kept beside the idempotency key `key`.
 
-    `rerun_of` names the ended job that this one repeats, as `by` asked, for a reason.
+    `rerun_of` names the ended job that this one repeats, as `by` asked, for a reason. `schedule` is the one whose run
+    it is, by hand where there is a `by`.
     """
 
     blueprint: str
@@ -49,6 +50,7 @@ class Submission:
     body_hash: str = ""
     trace: str | None = None
     rerun_of: str | None = None
+    schedule: str = ""
     by: str = ""
     reason: str = ""
 
@@ -133,6 +135,8 @@ def begin(
     event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
     if asked.start_at is not None:
         event["start_at"] = format_time(asked.start_at)
+    if asked.schedule:
+        event.update({"schedule": asked.schedule, **({"by": asked.by} if asked.by else {})})
     if asked.rerun_of is not None:
         event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
 

@@ -272,7 +272,13 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
         lease_ms=span_ms(limits.heartbeat),
         total_at_ms=None if limits.total_at is None else to_ms(limits.total_at),
         undoable=order.undoable,
+        sticky="" if body is None or not body.sticky else sticky_name(body.kind, body.sticky),
     )
+
+
+def sticky_name(kind: str, text: str) -> str:
+    """The name of tasks of this kind that one worker should have: as long for every text, and it does not tell it."""
+    return blake2b(f"{kind}\n{text}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _dispatch_entry(order: DispatchTask) -> dict[str, Json]:

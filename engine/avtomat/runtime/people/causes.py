@@ -44,7 +44,8 @@ class Waiter:
 @value
 class Worker:
     """A worker for which somebody could wait: what it registered, and the kinds that it takes (those that it polled
-    for last, if this replica knows, else those that it registered). `leaving`: it said here that it stops.
+    for last, if this replica knows, else those that it registered). `leaving`: it said here that it stops. `few`: how
+    many tasks it may have at a time, for it is on probation; 0: it is not.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Worker:
     registered: tuple[str, ...]
     polled: tuple[str, ...] | None
     leaving: str | None = None
+    few: int = 0
 
 
 def cause(waiter: Waiter, code: str, text: str, hint: str, **details: Json) -> dict[str, Json]:
@@ -242,10 +244,14 @@ def queued(
     if all(each.polled is not None and kind not in each.polled for each in fit):
         return _not_polled(waiter, kind, fit)
     names = [each.name for each in fit[:NAMES_SHOWN_MAX]]
+    few = {each.name: each.few for each in fit[:NAMES_SHOWN_MAX] if each.few}
     beside = f"with {_counted(others, 'other task')} of this kind"
-    text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(names)}"
+    shown = [name + (f" (on probation, at most {few[name]} at a time)" if name in few else "") for name in names]
+    text = f"{kind} is queued {beside}, for {_counted(len(fit), 'worker')}: {', '.join(shown)}"
     hint = "higher priority goes first, then first come; more workers or more concurrency shorten the queue"
-    return cause(waiter, "queued", text, hint, kind=kind, others=others, workers=names)
+    if few:
+        hint += "; why a worker is on probation: avtomat workers show NAME"
+    return cause(waiter, "queued", text, hint, kind=kind, others=others, workers=names, probation=list(few))
 
 
 def _call_queued(waiter: Waiter, others: int) -> dict[str, Json]:

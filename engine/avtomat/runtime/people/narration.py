@@ -211,6 +211,8 @@ def _cause(scope: _Scope, entry: Mapping[str, Json]) -> Iterator[Told]:
 def _other_cause(here: str, entry: Mapping[str, Json]) -> Iterator[Told]:
     """What happened that is no end of an attempt."""
     match entry["type"]:
+        case "JobCreated" if entry.get("schedule"):
+            yield "job", f"made by the schedule {entry['schedule']}{_by(entry)}", Tone.PLAIN
         case "SignalReceived":
             yield here, f"the signal {entry['name']} came from {entry.get('by') or 'somebody'}", Tone.GOOD
         case "ApprovalDecided":

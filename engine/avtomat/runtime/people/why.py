@@ -18,13 +18,18 @@ from avtomat.core.value import value
 from avtomat.core.waiting import OnFinally, OnFork, OnRetry, OnSignal, OnStart, OnTask, OnTimer, OnUndo, OnUnwind
 from avtomat.runtime.jobs.clients import ClientOperations
 from avtomat.runtime.jobs.histories import Histories
-from avtomat.runtime.jobs.jobview import scope_of_row, status_word
+from avtomat.runtime.jobs.jobview import is_reserved, scope_of_row, status_word
 from avtomat.runtime.jobs.kept import Kept, state_path
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.people import causes
+from avtomat.runtime.people import causes, withheld
 from avtomat.runtime.people.asking import choices_of
 from avtomat.runtime.people.causes import Waiter, Worker
 from avtomat.runtime.repeating import repeat
+from avtomat.runtime.schedules.making import CLIENT as SCHEDULE_CLIENT
+from avtomat.runtime.schedules.making import LABEL as SCHEDULE_LABEL
+from avtomat.runtime.schedules.making import LABEL_OF_TIME as TIME_LABEL
+from avtomat.runtime.trust.breaker import as_json as breaker_as_json
+from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.dispatcher import Dispatcher
 from avtomat.runtime.work.seats import kinds_of
 from avtomat.storage.port.answers import HistoryEntry, JobRow, OpenTask
@@ -61,6 +66,7 @@ class Explainer:
         clients: ClientOperations,
         dispatcher: Dispatcher,
         histories: Histories,
+        trust: Trust,
         *,
         draining: Callable[[], bool],
     ) -> None:
@@ -69,6 +75,7 @@ class Explainer:
         self._clients = clients
         self._dispatcher = dispatcher
         self._histories = histories
+        self._trust = trust
         self._draining = draining
 
     async def why(self, job_id: str, client: str | None) -> dict[str, Json] | None:
@@ -79,7 +86,7 @@ class Explainer:
         if row is None:
             return None
         status = status_word(row.status, scope_of_row(row).waiting, row.tasks)
-        return {"job_id": job_id, "status": status, "causes": await self._causes(row)}
+        return {"job_id": job_id, "status": status, "causes": await self._causes(row), **_made_by(row)}
 
     async def _causes(self, row: JobRow) -> Causes:
         waiter = Waiter(job=row.job, scope=ROOT, state=row.state or None)
@@ -114,6 +121,7 @@ class Explainer:
                 registered=kinds_of(record),
                 polled=polled.get(name),
                 leaving=leaving.get(name),
+                few=self._trust.reputations.tasks_of(name),
             )
             for name in sorted({*records, *polled})
             for record in [records.get(name, {})]
@@ -169,8 +177,14 @@ class Explainer:
             return causes.moving(waiter)
         if task.phase == "leased":
             return causes.running(waiter, task, self._dispatcher.leaving().get(task.worker or ""))
+        if is_reserved(task):
+            return withheld.worker_awaited(waiter, task)
         if task.phase == "delayed":
             return causes.delayed(waiter, task, await self._error_before(facts.row, task))
+        kind = causes.kind_of(task)
+        breaker = self._trust.breakers.of(kind)
+        if breaker is not None:
+            return withheld.breaker_open(waiter, breaker_as_json(kind, breaker))
         asked = loads(facts.requirements[task.queue]) if task.queue in facts.requirements else {}
         others = max(0, facts.queued.get(f"queue:{task.queue}", 1) - 1)
         return causes.queued(waiter, task, asked, facts.workers, others)
@@ -260,3 +274,12 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
             return {"code": "TIMEOUT_ERROR", "message": "it took longer than its timeout"}
         case _:
             return {"code": "CONTRACT_VIOLATION_ERROR", "message": "its output is not what `expects` describes"}
+
+
+def _made_by(row: JobRow) -> dict[str, Json]:
+    """The schedule that made a job, and the time for which it did."""
+    if row.client != SCHEDULE_CLIENT:
+        return {}
+    labels = loads(row.head).get("labels", {})
+    name = f"{row.blueprint}/{labels.get(SCHEDULE_LABEL, '')}"
+    return {"schedule": {"name": name, "scheduled_for": labels.get(TIME_LABEL)}}

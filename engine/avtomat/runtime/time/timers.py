@@ -22,6 +22,7 @@ from avtomat.core.messages import (
     TaskTimedOut,
     TimerFired,
     UnwindReady,
+    WorkerAnswer,
 )
 from avtomat.errors import StoreError
 from avtomat.runtime.jobs.executor import Executor
@@ -29,6 +30,7 @@ from avtomat.runtime.jobs.joining import join_of_mail
 from avtomat.runtime.jobs.late import late_success
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.people.operator_mail import operator_event
+from avtomat.runtime.work.settling import Note
 from avtomat.storage.port.answers import Due, DueKind
 from avtomat.storage.port.codec import answer_from_json, loads
 from avtomat.storage.port.store import DUE_RETURNS_MAX, Store
@@ -45,10 +47,11 @@ _LIMITS = {DueKind.QUEUE: Limit.QUEUE, DueKind.ATTEMPT: Limit.ATTEMPT, DueKind.T
 class Timers:
     """Answers what came due in this store's partitions."""
 
-    def __init__(self, store: Store, executor: Executor, scopes: Scopes) -> None:
+    def __init__(self, store: Store, executor: Executor, scopes: Scopes, note: Note = lambda *_: None) -> None:
         self._store = store
         self._scopes = scopes
         self._executor = executor
+        self._note = note
 
     async def run_due(self, partition: int) -> int:
         """Take one batch of due members and answer them. Returns how many there were."""
@@ -83,7 +86,8 @@ class Timers:
             if event is None:
                 await self._store.dismiss(due.job, due.path, cause)
             else:
-                await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
+                handled = await self._executor.handle(due.job, due.path, cause, event, loaded=due.loaded)
+                self._note(handled, event, *_holder(due, event))
         except StoreError as away:
             log.warning("job %s: %s is answered later: %s", due.job, due.kind, away.message)
         except Exception:  # what it is does not matter to the others; it comes again, and in the end its job is parked
@@ -94,6 +98,13 @@ class Timers:
         if due.mail is not None and due.mail.kind == "late":
             return await late_success(self._scopes, due.job, due.mail, due.loaded)
         return _event(due)
+
+
+def _holder(due: Due, event: Event) -> tuple[str, str]:
+    """The worker that had the attempt which the event is about, and the attempt; empty where it is about none."""
+    if due.mail is not None and isinstance(event, WorkerAnswer):
+        return event.worker, due.mail.id.partition(":")[2]
+    return due.worker, due.task_id
 
 
 def _cause(due: Due) -> MailCause | DueCause:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
+from avtomat.runtime.trust.trust import Trust
+from avtomat.runtime.work.events import WorkerEvents
 from avtomat.runtime.work.following import Following
 from avtomat.runtime.work.polls import Polls
 from avtomat.runtime.work.queues import Queues
@@ -25,23 +27,41 @@ class Dispatcher:
         scopes: Scopes,
         queues: Queues,
         vault: Secrets,
+        trust: Trust,
         *,
         lease: timedelta,
+        task_secret: str | None = None,
     ) -> None:
         lease_ms = round(lease.total_seconds() * 1000)
-        registrations = Registrations(store, queues, lease_ms=lease_ms)
+        registrations = Registrations(store, queues, trust.reputations, lease_ms=lease_ms)
+        trust.reputations.listen(registrations.regarded)
         self.seats = registrations.seats
         self.register = registrations.register
         self.heartbeat = registrations.heartbeat
         self.connect = registrations.connect
         self.disconnect = registrations.disconnect
+        self.connect_nameless = registrations.connect_nameless
+        self.disconnect_nameless = registrations.disconnect_nameless
+        self.holder = registrations.holder
         self.revoked = registrations.revoked
+        self.reserved = registrations.reserved
         self.kinds_polled = registrations.kinds_polled
         self.leaving = registrations.leaving
-        settling = Settling(store, executor, scopes, registrations, vault)
+        settling = Settling(store, executor, scopes, registrations, vault, trust.note)
         self.result = settling.result
-        self.event = settling.event
-        polls = Polls(store, scopes, queues, vault, registrations, settling, lease_ms=lease_ms)
+        self.events = WorkerEvents(store, registrations)
+        self.event = self.events.event
+        polls = Polls(
+            store,
+            scopes,
+            queues,
+            vault,
+            registrations,
+            settling,
+            trust.breakers.admit,
+            lease_ms=lease_ms,
+            task_secret=task_secret,
+        )
         self.poll = polls.poll
         self.release = polls.release
         self.weigh = polls.weigh

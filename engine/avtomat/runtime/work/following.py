@@ -9,11 +9,12 @@ Whatever becomes of the result, the worker is free and gets tasks: also when the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from avtomat.core.formula import Json
 from avtomat.errors import StoreError
+from avtomat.runtime.work.matchmaker import kind_of
 from avtomat.runtime.work.polls import KINDS_PER_POLL_MAX, Poll, Polls
 from avtomat.runtime.work.queues import Claim, Queues
 from avtomat.runtime.work.registrations import Registrations
@@ -43,11 +44,22 @@ class Along:
         self._is_repeat = False
 
     def wanted(self, writes: Writes) -> TaskRequest | None:
-        """What the worker wants of the store with this commit; None where there is nothing for it."""
-        self._has_looked = True
-        if self._claim is None and (names := self._worth_asking(writes)):
-            self._claim = self._queues.claim(self.partition, names)
-            self._made, self._is_repeat = self._polls.wanted(self._asked, self._seat, self.partition, names)
+        """What the worker wants of the store with this commit; None where there is nothing for it.
+
+        A worker on probation asks when its result is used, for until then it has its few attempts. Of a kind whose
+        breaker is not closed nothing goes along: a probe is asked for by itself.
+        """
+        seat, partition = self._seat, self.partition
+        if self._claim is None and self._names and not seat.merit.few:
+            self._has_looked = True
+            repeats = partition in seat.repeated_in(self._asked.nonce)
+            if (names := self._worth_asking(writes, repeats=repeats)) or repeats:
+                reserved = self._polls.is_apart(partition, seat) or _may_be_reserved(writes)
+                room = self._polls.room(self._asked, seat)
+                self._claim = self._queues.claim(partition, names)
+                self._made, self._is_repeat = self._polls.wanted(
+                    partition, self._asked, seat, names, room, reserved=reserved
+                )
         return self._made
 
     @property
@@ -73,17 +85,28 @@ class Along:
                 )
         finally:
             self._queues.answered(claim, taken)
+            if wanted.reserved and (tasks or handouts is None):
+                self._seat.reserved.add(self.partition)  # there may be more
+        if tasks:
+            self._polls.took(self._seat, len(tasks))
         return tasks
 
-    def _worth_asking(self, writes: Writes) -> Sequence[str]:
+    def _worth_asking(self, writes: Writes, *, repeats: bool) -> Sequence[str]:
         """The queues that may hold work which this worker is the next to get, that of the commit's own task among
-        them.
+        them; all where it repeats a claim, or something may be reserved for it.
         """
-        if self.partition in self._seat.repeated_in(self._asked.nonce):
-            return self._names
+        queues, partition, shut = self._queues, self.partition, self._queues.shut
+        names = [queue for queue in self._names if kind_of(queue) not in shut] if shut else self._names
+        if repeats or partition in self._seat.reserved:
+            return names
         dispatch = writes.dispatch
         own = None if dispatch is None or dispatch.not_before_ms is not None else dispatch.queue
-        return [queue for queue in self._names if self._queues.is_next(self.partition, queue, self._seat.merit, own)]
+        return [queue for queue in names if queues.is_next(partition, queue, self._seat.merit, own)]
+
+
+def _may_be_reserved(writes: Writes) -> bool:
+    """Whether the commit opens an attempt that the store may reserve for a worker."""
+    return writes.dispatch is not None and bool(writes.dispatch.sticky)
 
 
 class Following:
@@ -126,26 +149,33 @@ class Following:
         if not tasks and not gone():
             with suppress(StoreError):  # the result is used: the next poll brings what was taken
                 tasks = await self._elsewhere(asked, seat, names, along)
-        if tasks:
-            seat.merit.took(len(tasks))
         return said, tasks
 
     async def _elsewhere(self, asked: Poll, seat: Seat, names: Sequence[str], along: Along) -> list[dict[str, Json]]:
-        """What waits where the commit did not look: in another partition; or here, when there was no commit. A repeat
-        may be one of a request whose tasks another replica handed out.
+        """What waits where the commit did not look: in another partition; or here, when there was no commit, or for a
+        probe, or reserved. A repeat may be one of a request whose tasks another replica handed out.
         """
-        answer = along.answer
-        if answer is not None and answer.outcome is Outcome.DUPLICATE and asked.nonce:
-            asking = {part: names for part in range(self._queues.partitions) if names}
-        else:
-            looked_at = {along.partition} if along.has_looked else set[int]()
-            asking = self._next_in(set(range(self._queues.partitions)) - looked_at, names, seat)
-        return await self._polls.take(asked, seat, asking)
-
-    def _next_in(self, partitions: Iterable[int], names: Sequence[str], seat: Seat) -> dict[int, Sequence[str]]:
-        found = dict[int, Sequence[str]]()
+        if not names:
+            return []
+        answer, partitions = along.answer, range(self._queues.partitions)
+        is_again = answer is not None and answer.outcome is Outcome.DUPLICATE and bool(asked.nonce)
+        looked_at = along.partition if along.has_looked and not is_again else None
+        repeated = set(partitions) if is_again else seat.repeated_in(asked.nonce) - {looked_at}
+        asking = dict[int, Sequence[str]]()
         for partition in partitions:
-            mine = [queue for queue in names if self._queues.is_next(partition, queue, seat.merit)]
-            if mine:
-                found[partition] = mine
-        return found
+            if partition in seat.reserved and not seat.merit.is_full:
+                mine = names
+            else:
+                mine = self._next_in(partition, names, seat, only_shut=partition == looked_at)
+            if mine or partition in repeated:
+                asking[partition] = mine
+        return await self._polls.take(asked, seat, asking, repeated)
+
+    def _next_in(self, partition: int, names: Sequence[str], seat: Seat, *, only_shut: bool) -> Sequence[str]:
+        """The queues there which the worker is the next to take from. `only_shut`: of the kinds whose breakers are not
+        closed alone.
+        """
+        shut = self._queues.shut
+        if only_shut:
+            names = [queue for queue in names if kind_of(queue) in shut] if shut else ()
+        return [queue for queue in names if self._queues.is_next(partition, queue, seat.merit)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from avtomat.core.formula import Json, SecretRef
+from avtomat.runtime.work.signing import task_signature
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.codec import loads, secrets_from_json
 
 
-def payload(handout: Handout, secrets: Secrets, now_ms: int) -> dict[str, Json]:
-    """The TaskPayload of an attempt. Raises SecretError when one of its secrets cannot be had.
+def payload(handout: Handout, secrets: Secrets, now_ms: int, task_secret: str | None = None) -> dict[str, Json]:
+    """The TaskPayload of an attempt, signed where there is a secret for that. Raises SecretError when one of its
+    secrets cannot be had.
 
     `deadline` is in whole seconds, rounded down: a client that reads integers only must not be told too late a time.
     """
@@ -29,6 +31,8 @@ def payload(handout: Handout, secrets: Secrets, now_ms: int) -> dict[str, Json]:
     }
     if handout.deadline_ms is not None:
         task["deadline"] = handout.deadline_ms // 1000
+    if task_secret is not None:
+        task["sig"] = task_signature(task, task_secret)
     return task
 
 

@@ -68,6 +68,7 @@ class Standing:
     is_old: bool = False
     learnt: int = 0
     queues: list[str] = field(default_factory=list)
+    told: tuple[str, ...] = ()
     profile: Profile | None = None
     turn: int = 0
     called: asyncio.Future[bool] | None = None
@@ -288,13 +289,16 @@ class Matchmaker:
         if line is None:
             line = self._lines[queue] = Line()
         if "#" in queue:
-            standing.is_by_merit = standing.is_by_merit or self._strategy(queue) in BY_MERIT
+            is_by_merit = self._strategy(queue) in BY_MERIT or standing.merit.few > 0
+            standing.is_by_merit = standing.is_by_merit or is_by_merit
+        elif standing.merit.few:
+            standing.is_by_merit = True
         line.join(standing, self._place(queue, standing.merit))
 
     def _place(self, queue: str, merit: Merit) -> Rank:
         if "#" in queue:
             return rank(self._strategy(queue), merit, kind_of(queue))
-        return rank(None, merit, queue) if merit.costs or merit.hot else PLAIN
+        return rank(None, merit, queue) if merit.costs or merit.hot or merit.few else PLAIN
 
     def _strategy(self, queue: str) -> str | None:
         return self._asked.get(queue, _NOTHING).get("strategy")

@@ -7,6 +7,9 @@ Where a worker near here is hot for the kind, a queue that was empty is for such
 (HOT_GRACE_S), so that the one which is about to ask gets the task. After that, and as long as the queue holds more, it
 is for all.
 
+Of a kind whose breaker is not closed no queue is asked, but for one poll at a time when a probe may go out; and by a
+worker on probation that has its few attempts none at all.
+
 News are of one task as far as is known, so one poll asks for it, and others wait for what that one finds. Once a claim
 has left something behind, all may ask at a time, until one finds nothing.
 """
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,11 +60,14 @@ class Queues:
     """What this replica knows of the queues. The polls that wait here stand with its matchmaker.
 
     `unread` are the partitions in which there may be queues whose requirements are not known here; `hot` counts the
-    workers near here that are hot for a kind.
+    workers near here that are hot for a kind; `shut` are the kinds whose breakers are not closed.
     """
 
     def __init__(self, partitions: int) -> None:
         self.hot: Counter[str] = Counter()
+        self.shut: AbstractSet[str] = frozenset()
+        self._probes: AbstractSet[str] = frozenset()
+        self._probing: set[str] = set()
         self.partitions = partitions
         self._known: dict[PartitionQueue, Known] = {}
         self._matchmaker = Matchmaker()
@@ -76,7 +84,9 @@ class Queues:
         `at_once` is for a poll that cannot wait for what another one finds.
         """
         self._next_partition += 1
-        found = []
+        found: list[tuple[int, list[str]]] = []
+        if merit.is_full:
+            return found
         for offset in range(self.partitions):
             partition = (self._next_partition + offset) % self.partitions
             names = []
@@ -86,9 +96,43 @@ class Queues:
                     one.is_worth_asking and not (one.is_for_hot and _is_cold(merit, queue))
                 ):
                     names.append(queue)
+            if self.shut:
+                names = [queue for queue in names if self._is_passable(queue)]
             if names:
                 found.append((partition, names))
         return found
+
+    @contextmanager
+    def passing(self, queues: Sequence[str]) -> Iterator[tuple[Sequence[str], str | None]]:
+        """Those of the queues that may be asked now, while the breaker of some kind is not closed; where a probe of a
+        kind is to go out those of this kind alone, and the kind. Meanwhile nobody else here asks for it.
+        """
+        kinds = (kind_of(queue) for queue in queues)
+        probe = next((kind for kind in kinds if kind in self._probes and kind not in self._probing), None)
+        if probe is None:
+            yield [queue for queue in queues if kind_of(queue) not in self.shut], None
+            return
+        self._probing.add(probe)
+        try:
+            yield [queue for queue in queues if kind_of(queue) == probe], probe
+        finally:
+            self._probing.discard(probe)
+
+    def shut_for(self, kinds: AbstractSet[str], probes: AbstractSet[str]) -> None:
+        """From now on the breakers of these kinds are not closed, and of `probes` one attempt may be handed out: who
+        waits for others, or for a probe, looks.
+        """
+        if not kinds and not self.shut:
+            return
+        opened = (self.shut - kinds) | (probes - self._probes)
+        self.shut, self._probes = kinds, probes
+        if opened:
+            for (_, queue), known in self._known.items():
+                if kind_of(queue) in opened:
+                    known.news += 1
+                    known.asking = 0
+                    known.is_empty = False
+                    self._call(queue)
 
     def claim(self, partition: int, queues: Iterable[str]) -> Claim:
         """The store is about to be asked for tasks of these queues; `answered` must follow."""
@@ -155,6 +199,8 @@ class Queues:
         """Whether a worker with this merit, which did not wait, is the next to take from this queue, if it may hold
         work: no poll that comes before it waits for that or is on its way. `own` is a queue that is about to get work.
         """
+        if merit.is_full or (self.shut and not self._is_passable(queue)):
+            return False
         known = self._of(partition, queue)
         is_for_hot = known.is_for_hot
         if not known.is_worth_asking:
@@ -232,7 +278,7 @@ class Queues:
 
     def _call(self, queue: str) -> None:
         """Wake the poll that is to take from this queue, if it may by now."""
-        if self.hot:
+        if self.hot or self.shut:
             first = self._matchmaker.first(queue)
             if first is None or not (self.unread or self._may_hold_work(queue, first.merit)):
                 return
@@ -247,11 +293,18 @@ class Queues:
 
     def _may_hold_work(self, queue: str, merit: Merit | None = None) -> bool:
         """Whether there may be work for a worker with this merit (None: for any)."""
+        if (merit is not None and merit.is_full) or (self.shut and not self._is_passable(queue)):
+            return False
         for partition in range(self.partitions):
             known = self._of(partition, queue)
             if known.is_worth_asking and not (known.is_for_hot and merit is not None and _is_cold(merit, queue)):
                 return True
         return False
+
+    def _is_passable(self, queue: str) -> bool:
+        """Whether the breaker of the queue's kind lets somebody ask."""
+        kind = kind_of(queue)
+        return kind not in self.shut or (kind in self._probes and kind not in self._probing)
 
 
 def _is_cold(merit: Merit, queue: str) -> bool:

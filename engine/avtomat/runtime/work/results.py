@@ -102,6 +102,11 @@ def _unusable(code: str, name: str, expected: str, found: Json, body: Mapping[st
     )
 
 
+def is_unusable(event: TaskFailed) -> bool:
+    """Whether this stands for a result that could not be used."""
+    return isinstance(event.details, dict) and event.details.keys() == {"field", "expected", "found"}
+
+
 def _failure(error: Json, body: Mapping[str, Json]) -> TaskFailed:
     """A failure. A code of another form is made to fit; one that is none, or that nothing catches, is for good.
 

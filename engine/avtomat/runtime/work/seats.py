@@ -53,7 +53,8 @@ class Seat:
     claims whose answers were lost, and `brought` is the last claim under a nonce of its own that brought something,
     each with its partition; `standings` are its polls here; `leaving` is what it said of itself last, where that is
     that it stops (LEAVING). `taking` is what a poll named last, with the profile then and what it could take: a worker
-    names the same in each poll. `merit` is what counts when several workers wait.
+    names the same in each poll. In the partitions of `reserved` attempts may be reserved for it. `merit` is what counts
+    when several workers wait.
     """
 
     profile: Profile
@@ -74,6 +75,7 @@ class Seat:
     brought: tuple[int, str] | None = None
     standings: set[Standing] = field(default_factory=set)
     leaving: str | None = None
+    reserved: set[int] = field(default_factory=set)
     is_kept: bool = True
 
     def hold(self, task_id: str, nonce: str) -> None:

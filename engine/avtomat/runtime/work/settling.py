@@ -1,31 +1,27 @@
-"""Take what workers say of their attempts: use each result once, keep the progress that they report."""
+"""Take what workers say of how their attempts ended: use each result once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from avtomat.core.formula import Json
-from avtomat.core.messages import LeaseLost, TaskFailed, WorkerAnswer
+from avtomat.core.messages import Event, WorkerAnswer
 from avtomat.core.reads import secrets_read
 from avtomat.core.scope import ROOT
-from avtomat.runtime.jobs.executor import Executor
+from avtomat.runtime.jobs.executor import Executor, Handled
 from avtomat.runtime.jobs.scopes import Scopes
-from avtomat.runtime.repeating import repeat
 from avtomat.runtime.work.blanking import blanked, says_words
 from avtomat.runtime.work.registrations import Registrations
-from avtomat.runtime.work.results import cause_of, event_of, progress_of, verdict
+from avtomat.runtime.work.results import cause_of, event_of, verdict
 from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Outcome
-from avtomat.storage.port.codec import dumps
-from avtomat.storage.port.rules import is_task_id, job_of_task, own_tasks
+from avtomat.storage.port.rules import is_task_id, job_of_task
 from avtomat.storage.port.store import Store
 from avtomat.storage.port.writes import ResultCause, TaskRequest, Writes
 
-_SPOILT: Final = frozenset(
-    {"INTERNAL_ERROR", "DEPENDENCY_ERROR", "RESOURCE_EXHAUSTED_ERROR", "CONTRACT_VIOLATION_ERROR", "SECURITY_ERROR"}
-)
-"""Errors of the worker rather than of what it was asked to do."""
+Note = Callable[[Handled, Event | None, str, str], None]
+"""Is told what became of an event, of which worker and which attempt it was."""
 
 
 class Along(Protocol):
@@ -43,13 +39,20 @@ class Settling:
     """The ends of attempts, as workers tell them to one replica."""
 
     def __init__(
-        self, store: Store, executor: Executor, scopes: Scopes, registrations: Registrations, vault: Secrets
+        self,
+        store: Store,
+        executor: Executor,
+        scopes: Scopes,
+        registrations: Registrations,
+        vault: Secrets,
+        note: Note,
     ) -> None:
         self._store = store
         self._executor = executor
         self._scopes = scopes
         self._registrations = registrations
         self._vault = vault
+        self._note = note
 
     async def result(self, body: Mapping[str, Json], along: Along | None = None) -> dict[str, Json]:
         """Use a worker's result once; the answer says whether it was, and if not, why. `along` is what the store is to
@@ -63,13 +66,6 @@ class Settling:
             event = await self._blanked(event, job, task_id)
         return await self.settle(job, cause_of(task_id, worker, body, event), event, along)
 
-    async def event(self, body: Mapping[str, Json]) -> None:
-        """Keep the progress that a worker reports with its attempt; other events are not kept."""
-        tasks, progress = own_tasks([body.get("target_task_id")], self._store.partitions), body.get("payload")
-        if body.get("event_type") == "progress" and tasks and isinstance(progress, dict):
-            note = dumps(progress_of(progress))
-            await repeat(lambda: self._store.progress(str(body["worker_id"]), tasks[0], note))
-
     async def settle(
         self, job: str, cause: ResultCause, event: WorkerAnswer, along: Along | None = None
     ) -> dict[str, Json]:
@@ -82,8 +78,8 @@ class Settling:
         if seat is not None and cause.task_id in seat.held:
             del seat.held[cause.task_id]
             seat.merit.let_go()
-            seat.merit.ended(well=not _is_spoilt(event))
             self._registrations.moved(seat)
+        self._note(handled, event, event.worker, cause.task_id)
         return verdict(handled.answer)
 
     async def _blanked(self, event: WorkerAnswer, job: str, task_id: str) -> WorkerAnswer:
@@ -91,13 +87,3 @@ class Settling:
         kept = await self._scopes.at(job, ROOT, None, task_id)
         names = frozenset[str]() if kept is None else secrets_read(kept.program, kept.scope)
         return blanked(event, self._vault, names)
-
-
-def _is_spoilt(event: WorkerAnswer) -> bool:
-    """Whether the worker, and not the task, is to blame for how the attempt ended."""
-    match event:
-        case TaskFailed():
-            return event.code in _SPOILT
-        case LeaseLost():
-            return True
-    return False

@@ -7,12 +7,14 @@ may still be at work: its lease stays live until the worker or the clock says th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from avtomat.storage.memory.mail import put, unwind
 from avtomat.storage.memory.reads import loaded_if_small
 from avtomat.storage.memory.state import Attempt, Job, Letter, Partition, Phase, Queued, Scope
 from avtomat.storage.port.answers import Handout, Revoked
 from avtomat.storage.port.rules import STRIDE, LeftScope, earliest, job_of_task, late_mail, packed_left, turns_after
+from avtomat.storage.port.store import STICKY_GRACE_MS
 from avtomat.storage.port.writes import Dispatch, ResultCause, TaskRequest
 
 
@@ -20,6 +22,9 @@ def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, no
     """Open an attempt of the scope's visit: delayed until its time, or in its queue at once."""
     source = _source(scope, dispatch)
     is_early = dispatch.not_before_ms is not None and dispatch.not_before_ms > now_ms
+    worker = None if is_early else part.sticky_worker(dispatch.sticky, now_ms)
+    if worker is not None:
+        dispatch, is_early = replace(dispatch, not_before_ms=now_ms + STICKY_GRACE_MS), True
     attempt = Attempt(
         task_id=dispatch.task_id,
         path=scope.path,
@@ -31,12 +36,14 @@ def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, no
         phase=Phase.DELAYED if is_early else Phase.QUEUED,
         since_ms=now_ms,
         total_at_ms=dispatch.total_at_ms,
+        worker=worker,
     )
     if dispatch.requirements is not None:
         part.requirements[attempt.queue] = dispatch.requirements
     scope.task = scope.last = attempt
     job.attempts[attempt.task_id] = attempt
     if is_early:
+        part.reserve(job, attempt)
         job.arm_attempt(attempt)
     else:
         put_in_queue(part, job, attempt, now_ms)
@@ -54,7 +61,8 @@ def _source(scope: Scope, dispatch: Dispatch) -> Dispatch | Attempt:
 def put_in_queue(part: Partition, job: Job, attempt: Attempt, now_ms: int) -> None:
     """Queue an attempt: at the end, or in the place that it had."""
     part.leased.pop(attempt.task_id, None)
-    attempt.phase = Phase.QUEUED
+    part.unreserve(attempt)
+    attempt.phase, attempt.worker = Phase.QUEUED, None
     attempt.place = attempt.place or part.next_place(attempt.priority, now_ms)
     attempt.since_ms = now_ms
     attempt.queue_until_ms = None if attempt.dispatch.queue_ms is None else now_ms + attempt.dispatch.queue_ms
@@ -80,6 +88,7 @@ def kill(
     job.scopes[attempt.path].task = None
     if attempt.phase is not Phase.LEASED:
         part.unqueue(job, attempt)
+        part.unreserve(attempt)
         del job.attempts[attempt.task_id]
         job.due.pop(("task", attempt.task_id), None)
         return []
@@ -119,13 +128,20 @@ def poll(
     lease_ms: int,
     strides: Mapping[str, int],
     now_ms: int,
+    *,
+    reserved: bool = False,
 ) -> list[Handout]:
     """Give out the first attempts of these queues, or once more what this nonce took."""
     held = [one for one in part.leased.values() if nonce and (one[1].worker, one[1].nonce) == (worker, nonce)]
     if held:
         return [_handout(job, attempt) for job, attempt in sorted(held, key=lambda pair: pair[1].place)]
-    taken: list[Queued] = []
     wanted = dict.fromkeys(queues)
+    apart = part.reserved_for(worker, wanted)[:max_tasks] if reserved else []
+    for job, attempt in apart:
+        attempt.place = part.next_place(attempt.priority, now_ms)
+        _claim(part, job, attempt, worker, nonce, lease_ms, now_ms)
+    taken: list[Queued] = []
+    max_tasks -= len(apart)
     while len(taken) < max_tasks:
         firsts = [first for queue in wanted if (first := part.first(queue)) is not None]
         if not firsts:
@@ -134,13 +150,21 @@ def poll(
         _take(part, taken[-1], strides)
         _claim(part, *taken[-1], worker, nonce, lease_ms, now_ms)
     part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
-    return [_handout(job, attempt) for job, attempt in taken]
+    return [_handout(job, attempt) for job, attempt in (*apart, *taken)]
 
 
 def grant(part: Partition, wanted: TaskRequest, now_ms: int) -> tuple[Handout, ...]:
     """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
     taken = poll(
-        part, wanted.worker, wanted.queues, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides, now_ms
+        part,
+        wanted.worker,
+        wanted.queues,
+        wanted.nonce,
+        wanted.max_tasks,
+        wanted.lease_ms,
+        wanted.strides,
+        now_ms,
+        reserved=wanted.reserved,
     )
     part.woken = [queue for queue in part.woken if any(part.waiting(queue))]
     return tuple(taken)
@@ -156,6 +180,8 @@ def _take(part: Partition, queued: Queued, strides: Mapping[str, int]) -> None:
 def _claim(part: Partition, job: Job, attempt: Attempt, worker: str, nonce: str, lease_ms: int, now_ms: int) -> None:
     dispatch = attempt.dispatch
     part.unqueue(job, attempt)
+    part.unreserve(attempt)
+    part.stick(dispatch.sticky, worker, now_ms)
     part.leased[attempt.task_id] = job, attempt
     attempt.phase, attempt.since_ms = Phase.LEASED, now_ms
     attempt.worker, attempt.nonce = worker, nonce

@@ -12,7 +12,7 @@ from avtomat.storage.memory.attempts import lease_seen_over, put_in_queue
 from avtomat.storage.memory.counters import forget_ended
 from avtomat.storage.memory.mail import forget_lapsed, operators
 from avtomat.storage.memory.reads import loaded_if_small
-from avtomat.storage.memory.state import Job, Member, Partition
+from avtomat.storage.memory.state import Job, Member, Partition, Phase
 from avtomat.storage.port.answers import Due, DueKind
 from avtomat.storage.port.rules import PROGRAM_KEPT_MS, rearm_after_ms, unwatched_ms
 
@@ -28,7 +28,7 @@ def due(part: Partition, limit: int, rearm_ms: int, now_ms: int) -> list[Due]:
         elif member.kind == "lease" and _was_unwatched(part, job, place, member, now_ms):
             _extend_once(job, place, now_ms)
         else:
-            given.append(_give_out(job, member, rearm_ms, now_ms))
+            given.append(_give_out(job, place, member, rearm_ms, now_ms))
     if len(ready) < limit:
         part.watched_ms = now_ms
     return given
@@ -77,7 +77,7 @@ def _extend_once(job: Job, task_id: str, now_ms: int) -> None:
     job.arm_attempt(attempt)
 
 
-def _give_out(job: Job, member: Member, rearm_ms: int, now_ms: int) -> Due:
+def _give_out(job: Job, place: str, member: Member, rearm_ms: int, now_ms: int) -> Due:
     letter = job.letter_to_give(job.scopes[member.path]) if member.kind == "mail" else None
     if letter is not None:
         letter.returned += 1
@@ -85,6 +85,8 @@ def _give_out(job: Job, member: Member, rearm_ms: int, now_ms: int) -> Due:
     else:
         member.returned += 1
     member.at_ms = now_ms + rearm_after_ms(rearm_ms, member.returned)
+    attempt = job.attempts.get(place)
+    is_held = attempt is not None and attempt.phase is Phase.LEASED
     return Due(
         kind=DueKind(member.kind),
         job=job.new.job,
@@ -93,6 +95,8 @@ def _give_out(job: Job, member: Member, rearm_ms: int, now_ms: int) -> Due:
         returned=member.returned,
         mail=None if letter is None else letter.mail,
         loaded=loaded_if_small(job, member.path),
+        task_id=attempt.task_id if attempt is not None and is_held else "",
+        worker=(attempt.worker or "") if attempt is not None and is_held else "",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import merge
@@ -26,7 +26,13 @@ from avtomat.storage.port.rules import (
     place_in_queue,
     whose_turn,
 )
-from avtomat.storage.port.store import AGEING_MS, ENDED_ATTEMPT_KEPT_MS, OPERATOR_MAIL
+from avtomat.storage.port.store import (
+    AGEING_MS,
+    ENDED_ATTEMPT_KEPT_MS,
+    OPERATOR_MAIL,
+    STICKY_KEPT_MS,
+    STICKY_NAMES_MAX,
+)
 from avtomat.storage.port.writes import Dispatch, Fork, Mail, NewJob, Post, SignalWait
 
 
@@ -300,10 +306,15 @@ class Partition:
     counters: dict[tuple[str, str], UsedUp] = field(default_factory=dict)
     post: dict[str, Post] = field(default_factory=dict)
     outbox: list[tuple[int, HistoryEntry]] = field(default_factory=list)
+    sticky: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """By name the worker that took the last attempt of it, and until when that counts; the newest last."""
+
+    reserved: dict[str, tuple[Job, Attempt]] = field(default_factory=dict)
     watched_ms: int | None = None
     orders: int = 0
     stamp: int = 0
     woken: list[str] = field(default_factory=list)
+    woken_workers: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
 
     def next_order(self) -> int:
@@ -356,3 +367,35 @@ class Partition:
             lines.pop(job.new.client, None)
         if not lines:
             self.queues.pop(attempt.queue, None)
+
+    def sticky_worker(self, name: str, now_ms: int) -> str | None:
+        """The worker that should have attempts of this name, if one is remembered."""
+        worker, until_ms = self.sticky.get(name, ("", 0))
+        return worker if name and until_ms > now_ms else None
+
+    def stick(self, name: str, worker: str, now_ms: int) -> None:
+        """The worker took an attempt of this name."""
+        if name:
+            self.sticky.pop(name, None)
+            self.sticky[name] = worker, now_ms + STICKY_KEPT_MS
+            if len(self.sticky) > STICKY_NAMES_MAX:
+                del self.sticky[next(iter(self.sticky))]
+
+    def reserve(self, job: Job, attempt: Attempt) -> None:
+        """A delayed attempt that has a worker is for that one alone."""
+        if attempt.worker is not None:
+            self.reserved[attempt.task_id] = job, attempt
+            self.woken_workers.append(attempt.worker)
+
+    def unreserve(self, attempt: Attempt) -> None:
+        """It is for nobody alone any more."""
+        self.reserved.pop(attempt.task_id, None)
+
+    def reserved_for(self, worker: str, queues: Collection[str]) -> list[tuple[Job, Attempt]]:
+        """The attempts of these queues that are for this worker alone, the oldest first."""
+        found = [
+            (job, attempt)
+            for job, attempt in self.reserved.values()
+            if attempt.worker == worker and attempt.queue in queues and not job.is_parked
+        ]
+        return sorted(found, key=lambda each: (each[1].since_ms, each[0].new.job + each[1].path))

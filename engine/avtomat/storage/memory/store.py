@@ -22,6 +22,7 @@ from avtomat.storage.memory.dump import dump
 from avtomat.storage.memory.registers import Current, Registrations
 from avtomat.storage.memory.state import Job, Partition, Program
 from avtomat.storage.memory.steps import one_turn, step
+from avtomat.storage.memory.topics import Topic
 from avtomat.storage.port.answers import (
     Below,
     Committed,
@@ -72,6 +73,7 @@ class MemoryStore:
         self.turns = turns
         self._clock = StoreClock()
         self._own_ms = clock or self._clock.now_ms
+        self._wall_ms = clock or self._clock.wall_ms
         self._offset_ms = offset_ms or (lambda: 0)
         self._now_ms = 0
         self._parts = [
@@ -80,6 +82,7 @@ class MemoryStore:
         ]
         self._registrations = Registrations()
         self._current = Current()
+        self._agreed: dict[str, Topic] = {}
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -94,6 +97,10 @@ class MemoryStore:
         """The clock with its offset, never backwards."""
         self._now_ms = max(self._now_ms, self._own_ms() + self._offset_ms())
         return self._now_ms
+
+    def wall_ms(self) -> int:
+        """The system's time, or what tests give in its place."""
+        return self._wall_ms() + self._offset_ms()
 
     def trouble(self) -> StoreError | None:
         """Nothing is ever known to be wrong."""
@@ -130,6 +137,17 @@ class MemoryStore:
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
         return self._current.put(changes, was)
+
+    @step
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        known = self._agreed.get(topic, Topic())
+        return None if seen == known.number else (known.number, dict(known.records))
+
+    @step
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        return self._agreed.setdefault(topic, Topic()).change(changes, was)
 
     # jobs
 
@@ -248,10 +266,14 @@ class MemoryStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
         part = self._parts[partition]
-        taken = memory_attempts.poll(part, worker, queues, nonce, max_tasks, lease_ms, strides, self.now_ms())
+        now_ms = self.now_ms()
+        taken = memory_attempts.poll(
+            part, worker, queues, nonce, max_tasks, lease_ms, strides, now_ms, reserved=reserved
+        )
         return self._told(part, taken)
 
     @step
@@ -376,8 +398,11 @@ class MemoryStore:
         for wakeups in self._wakeups:
             for queue in part.woken:
                 wakeups.queue(part.number, queue)
+            for worker in part.woken_workers:
+                wakeups.reserved(part.number, worker)
             for job in part.changed:
                 wakeups.job(job)
         part.woken.clear()
+        part.woken_workers.clear()
         part.changed.clear()
         return answer

@@ -187,6 +187,7 @@ class Due:
 
     `number` is the attempt, the visit or 0. `returned` counts how often it was given out without an answer, this time
     included. For mail: the oldest of the scope that may be given out. `loaded` is the scope (None when over 16 kB).
+    For times of an attempt that a worker holds: `task_id` and `worker`.
     """
 
     kind: DueKind
@@ -196,6 +197,8 @@ class Due:
     returned: int
     mail: Mail | None = None
     loaded: Loaded | None = None
+    task_id: str = ""
+    worker: str = ""
 
 
 class Delivered(StrEnum):
@@ -212,7 +215,7 @@ class Delivered(StrEnum):
 class OpenTask:
     """An open attempt, for people: who has it since when. `phase` is delayed, queued, leased or parked (queued, but the
     job is paused or quarantined). `due_ms` is when it is queued (delayed), or when its queue, attempt or total deadline
-    passes; None when it has none.
+    passes; None when it has none. `worker` has it, or, while it is delayed, is the one for which it is reserved.
     """
 
     task_id: str
@@ -298,6 +301,7 @@ class Wakeups:
     lost    messages may have been missed: look again
     broken  this store cannot be used any more by this process; once, and every call raises this error from now on
     elsewhere  the change of this job, which `job` tells next, was made at another replica
+    reserved  an attempt is reserved for a worker (its partition and the worker)
     deaf    other replicas' messages do not come from now on (True), or come again (False; `lost` follows)
     """
 
@@ -307,3 +311,4 @@ class Wakeups:
     broken: Callable[[StoreError], None] = lambda _: None
     elsewhere: Callable[[str], None] = lambda _: None
     deaf: Callable[[bool], None] = lambda _: None
+    reserved: Callable[[int, str], None] = lambda *_: None

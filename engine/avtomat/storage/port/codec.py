@@ -167,6 +167,7 @@ def undos_as_json(undos: Sequence[Undo]) -> Json:
             "visit": undo.visit,
             **({"error": undo.error.as_json()} if undo.error is not None else {}),
             **({"settles": True} if undo.settles else {}),
+            **({"sticky": undo.body.sticky} if undo.body.sticky else {}),
             **({} if undo.runs else {"runs": False}),
             **body_as_json(undo.body, None),
         }
@@ -187,6 +188,7 @@ def _undo_from_json(record: Mapping[str, Json], program: Program) -> Undo:
         secrets=secrets_from_json(record),
         requirements=None if compensation is None else compensation.requirements,
         priority=record["priority"],
+        sticky=record.get("sticky", ""),
     )
     return Undo(
         machine=record["machine"],

@@ -57,6 +57,13 @@ AGEING_MS: Final = 60_000
 EQUAL: Final[Mapping[str, int]] = {}
 """No client has a stride of its own."""
 
+STICKY_GRACE_MS: Final = 2_000
+STICKY_KEPT_MS: Final = 3_600_000
+"""How long a task is reserved for the worker that took the last one of its name, and how long that is remembered."""
+
+STICKY_NAMES_MAX: Final = 10_000
+"""Of so many names a partition remembers it; then those go that were heard of longest ago."""
+
 ENDED_ATTEMPT_KEPT_MS = 15 * 60_000
 SIGNAL_KEPT_MS = 24 * 3_600_000
 CLOSE_AT_ONCE_MAX = 200
@@ -78,6 +85,11 @@ class Store(Protocol):
 
     def now_ms(self) -> int:
         """The store's clock as this replica knows it; never backwards within this object."""
+
+    def wall_ms(self) -> int:
+        """The time of day as this replica knows it: the store's clock, but where that goes on after the system's was
+        turned back. What people write as a time of day is held to it.
+        """
 
     def gauges(self) -> Mapping[str, float]:
         """Numbers of this kind of store, for metrics: how far its clock is before the system's (`clock_ahead_seconds`),
@@ -108,6 +120,16 @@ class Store(Protocol):
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace the records of these names where the record is the one in `was` (not there: none), in one step.
         Returns the names that have another record, which stays.
+        """
+
+    # what replicas agree on beside jobs: records by topic and name, and for each topic a number that moves with them
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The topic's number and all its records; None when the number is `seen` still. It is 0 where none was ever."""
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace the records of these names where the record is the one in `was` (not there: none), in one step; an
+        empty one is taken away. Returns the names that have another record, which stays.
         """
 
     # jobs
@@ -175,7 +197,7 @@ class Store(Protocol):
         Attempts that no worker holds leave no record: they are `unknown` then.
 
         With `wanted`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
-        `poll`: also one that this very commit has queued. What it takes wakes nobody.
+        `poll`: also one that this very commit has queued or reserved. What it takes out of a queue wakes nobody.
 
         LATE: while the job is open and such a lease is live, a success of an `undoable` attempt whose scope went on
         without it (and not `settled`) or was closed is mailed to the root, once: `late:<task_id>` of kind `late`, with
@@ -246,6 +268,7 @@ class Store(Protocol):
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Take up to `max_tasks` attempts from these queues, in the order of their places over all of them; each gets
         a lease in this step. A place is when an attempt was queued, less the store's `ageing_ms` for each step of
@@ -253,6 +276,10 @@ class Store(Protocol):
 
         Of a queue for which several clients wait, the first attempt of the client whose turn it is counts
         (`rules.whose_turn`). An attempt of a client named in `strides` moves it on so far, of others `rules.STRIDE`.
+
+        With `reserved`, attempts of these queues that are reserved for this worker come first, the oldest before
+        others; of those that wait for the same time, by job and path. Each attempt with a `sticky` name that is taken
+        makes this worker the one of the name. A step that reserves one calls `Wakeups.reserved` at every replica.
 
         The same nonce of the same worker again (not empty) returns what is still leased under it; when nothing is, it
         takes afresh. Tasks of paused or quarantined jobs are not given out. A claim that leaves a queue non-empty

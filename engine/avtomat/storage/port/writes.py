@@ -24,6 +24,9 @@ class Dispatch:
     `undoable`: what a success of the attempt did is undone if the job ends badly. Should its scope go on or be closed
     while a worker holds it, the store keeps what the scope was until the lease is over, and a success that comes
     meanwhile is mailed to the root with it: see `rules.late_mail`.
+
+    `sticky` names tasks that one worker should have, the last that took one of them: for STICKY_GRACE_MS the task is
+    delayed, and reserved for that worker alone. A retry names none.
     """
 
     task_id: str
@@ -38,6 +41,7 @@ class Dispatch:
     lease_ms: int | None = None
     total_at_ms: int | None = None
     undoable: bool = False
+    sticky: str = ""
 
 
 @value
@@ -238,3 +242,4 @@ class TaskRequest:
     max_tasks: int
     lease_ms: int
     strides: Mapping[str, int] = field(default_factory=dict)
+    reserved: bool = False

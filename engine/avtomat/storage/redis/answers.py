@@ -177,7 +177,7 @@ def handout_of(reply: Reply) -> Handout:
 
 def due_of(reply: Reply) -> Due:
     """A due member, from what due.lua gives."""
-    kind, path, count, returned, mail_id, mail_kind, body, signal, view, job = reply
+    kind, path, count, returned, mail_id, mail_kind, body, signal, view, job, task_id, worker = reply
     return Due(
         kind=DueKind(kind.decode()),
         job=job.decode(),
@@ -186,6 +186,8 @@ def due_of(reply: Reply) -> Due:
         returned=int(returned),
         mail=None if mail_id is None else _mail(mail_id, mail_kind, body, path if signal is None else signal),
         loaded=loaded_of(view),
+        task_id=task_id.decode(),
+        worker=worker.decode(),
     )
 
 

@@ -86,7 +86,12 @@ def commit_arguments(
     if wanted is not None:
         queues = dict.fromkeys(wanted.queues)
         arguments += task_request_arguments(
-            wanted.worker, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides
+            wanted.worker,
+            wanted.nonce,
+            wanted.max_tasks,
+            wanted.lease_ms,
+            wanted.strides,
+            reserved=wanted.reserved,
         )
         arguments += (len(queues), *queues)
     _add_writes(arguments, writes, partition_of(job), is_root=path == ROOT)
@@ -108,11 +113,11 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
 
 
 def task_request_arguments(
-    worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int]
+    worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int], *, reserved: bool
 ) -> tuple[Argument, ...]:
-    """Who takes attempts, and how, in five arguments; see taking.lua."""
+    """Who takes attempts, and how, in six arguments; see taking.lua."""
     packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
-    return named(worker), named(nonce), max_tasks, lease_ms, packed
+    return named(worker), named(nonce), max_tasks, lease_ms, packed, "1" if reserved else ""
 
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:
@@ -193,6 +198,7 @@ def _add_dispatch(to: list[Argument], task: Dispatch) -> None:
     to += ("dispatch", task.task_id, task.attempt, named(task.queue), task.priority)
     times = (task.not_before_ms, task.queue_ms, task.attempt_ms, task.lease_ms, task.total_at_ms)
     to += _NO_TIMES if times == _NEVER else ["" if time is None else time for time in times]
+    to.append(named(task.sticky) if task.sticky else "")
     if task.undoable:
         to.append("undoable")
     if task.body is not None:

@@ -1,7 +1,7 @@
 """Wake a replica when the answer to one of its calls, or a message of another replica, says so.
 
-- Messages come on the channel `av:{<partition>}:wake`: `q<queue>` or `j<job>`, then who caused it. That replica knows
-  them from the answer of its call already.
+- Messages come on the channel `av:{<partition>}:wake`: `q<queue>`, `j<job>` or `r<worker>`, then who caused it. That
+  replica knows them from the answer of its call already.
 - When such an answer is not read, everybody looks again.
 """
 
@@ -67,5 +67,7 @@ class Messages:
             return
         if word[:1] == b"j":
             wakeups.job(name)
+        elif word[:1] == b"r":
+            wakeups.reserved(partition, name)
         else:
             wakeups.queue(partition, name)

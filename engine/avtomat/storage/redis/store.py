@@ -50,7 +50,8 @@ log = logging.getLogger(__name__)
 LOOK_AT_IDENTITY_S: Final = 1.0
 WORKERS_PARTITION: Final = 0
 CURRENT_PARTITION: Final = 0
-"""Registrations and what is current belong to no job; they live with the first partition."""
+"""Registrations, what is current and what else replicas agree on belong to no job; they live with the first partition.
+"""
 
 
 class RedisStore:
@@ -81,6 +82,7 @@ class RedisStore:
         self._run, self._run_for, self._run_everywhere = runner.run, runner.run_for, runner.run_everywhere
         self._clock = runner.clock
         self.now_ms = self._clock.now_ms  # Redis' clock, with the offset
+        self.wall_ms = self._clock.wall_ms
         self._store_id = store_id
         self._watching: asyncio.Task[None] | None = None
 
@@ -151,12 +153,22 @@ class RedisStore:
         number, pairs = (await self._run("current", CURRENT_PARTITION, seen))[1:]
         if number == seen:
             return None
-        return number, {name.decode(): record for name, record in zip(pairs[::2], pairs[1::2], strict=True)}
+        return number, _by_name(pairs)
 
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
         args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
         return [name.decode() for name in (await self._run("put_current", CURRENT_PARTITION, *args))[1]]
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        number, pairs = (await self._run("agreed", CURRENT_PARTITION, topic, seen))[1:]
+        return None if number == seen else (number, _by_name(pairs))
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        args = [word for name, record in changes.items() for word in (name, record, was.get(name, ""))]
+        return [name.decode() for name in (await self._run("agree", CURRENT_PARTITION, topic, *args))[1]]
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -264,9 +276,10 @@ class RedisStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        wanted = codec.task_request_arguments(worker, nonce, max_tasks, lease_ms, strides)
+        wanted = codec.task_request_arguments(worker, nonce, max_tasks, lease_ms, strides, reserved=reserved)
         reply = await self._run("poll", partition, *wanted, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
@@ -367,3 +380,7 @@ def _by_partition(task_ids: Sequence[str]) -> dict[int, list[str]]:
     for task_id in task_ids:
         parts[partition_of(task_id)].append(task_id)
     return parts
+
+
+def _by_name(pairs: Sequence[bytes]) -> dict[str, bytes]:
+    return {name.decode(): record for name, record in answers.pairs(pairs)}

@@ -13,7 +13,12 @@ from typing import Final
 
 from avtomat.storage.port.answers import Revoked
 from avtomat.storage.port.rules import earliest
-from avtomat.storage.port.store import ENDED_ATTEMPT_KEPT_MS
+from avtomat.storage.port.store import (
+    ENDED_ATTEMPT_KEPT_MS,
+    STICKY_GRACE_MS,
+    STICKY_KEPT_MS,
+    STICKY_NAMES_MAX,
+)
 from avtomat.storage.port.writes import Dispatch
 from avtomat.storage.sqlite.counts import LEASES
 from avtomat.storage.sqlite.scopes import Spot, note_extras, packed
@@ -21,8 +26,8 @@ from avtomat.storage.sqlite.writer import Step
 
 _ADD: Final = """
 INSERT INTO attempts (task_id, partition, n, path, visit, attempt, queue, client, priority, place, phase, since_ms,
-    not_before_ms, queue_ms, queue_at_ms, attempt_ms, lease_ms, total_at_ms, undoable)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    not_before_ms, queue_ms, queue_at_ms, attempt_ms, lease_ms, total_at_ms, undoable, worker, sticky)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _REQUIRE: Final = "INSERT OR REPLACE INTO requirements VALUES (?, ?, ?)"
 
@@ -54,6 +59,12 @@ _DROP: Final = "DELETE FROM attempts WHERE task_id = ?"
 _QUEUE: Final = """
 UPDATE attempts SET phase = ?, since_ms = ?, place = ?, queue_at_ms = ?, attempt_at_ms = NULL, lease_until_ms = NULL,
     worker = NULL, nonce = NULL, progress = NULL WHERE task_id = ?"""
+_STICKY: Final = "SELECT worker FROM sticky WHERE partition = ? AND name = ? AND until_ms > ?"
+_STICK: Final = "INSERT OR REPLACE INTO sticky VALUES (?, ?, ?, ?)"
+_LAPSED_STICKY: Final = "DELETE FROM sticky WHERE partition = ? AND until_ms <= ?"
+_TOO_MANY_STICKY: Final = """
+DELETE FROM sticky WHERE partition = ?1 AND until_ms <=
+    (SELECT until_ms FROM sticky WHERE partition = ?1 ORDER BY until_ms DESC LIMIT 1 OFFSET ?2)"""
 _LIVE: Final = "SELECT count(*) FROM attempts WHERE task_id >= ? AND task_id < ? AND phase IN ('leased', 'held')"
 
 
@@ -99,8 +110,12 @@ def get(db: sqlite3.Connection, task_id: str, now: int) -> Attempt | None:
 def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
     """Open an attempt in the scope's queue: delayed, queued, or parked with its job. The row is the caller's."""
     delayed = task.not_before_ms is not None and task.not_before_ms > step.now
-    phase = "delayed" if delayed else "parked" if spot.parked else "queued"
+    worker = sticky_worker(step, spot.partition, task.sticky) if task.sticky and not delayed else None
     not_before = task.not_before_ms if delayed else None
+    if worker is not None:
+        delayed, not_before = True, step.now + STICKY_GRACE_MS
+        step.workers[spot.partition, worker] = None
+    phase = "delayed" if delayed else "parked" if spot.parked else "queued"
     queue_at = None if delayed or task.queue_ms is None else step.now + task.queue_ms
     assert spot.priority is not None
     step.db.execute(
@@ -125,6 +140,8 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
             task.lease_ms,
             task.total_at_ms,
             task.undoable,
+            worker,
+            task.sticky or None,
         ),
     )
     if phase == "queued":
@@ -136,6 +153,19 @@ def dispatch(step: Step, spot: Spot, visit: int, task: Dispatch) -> None:
     limit = earliest(("total", task.total_at_ms), ("delayed", not_before), ("queue", queue_at))
     if limit is not None:
         set_limit(step, (spot.n, spot.path, spot.partition), limit, task.attempt)
+
+
+def sticky_worker(step: Step, partition: int, name: str) -> str | None:
+    """The worker that should have attempts of this name, if one is remembered."""
+    row: tuple[str] | None = step.db.execute(_STICKY, (partition, name, step.now)).fetchone()
+    return None if row is None else row[0]
+
+
+def stick(step: Step, partition: int, name: str, worker: str) -> None:
+    """The worker took an attempt of this name."""
+    step.db.execute(_STICK, (partition, name, worker, step.now + STICKY_KEPT_MS))
+    step.db.execute(_LAPSED_STICKY, (partition, step.now))
+    step.db.execute(_TOO_MANY_STICKY, (partition, STICKY_NAMES_MAX))
 
 
 def put_in_queue(step: Step, attempt: Attempt, *, parked: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from avtomat.storage.port.answers import Handout
-from avtomat.storage.port.rules import ENDED, ROOT, STRIDE, earliest, job_of_task, turns_after, whose_turn
+from avtomat.storage.port.rules import ENDED, PARKED, ROOT, STRIDE, earliest, job_of_task, turns_after, whose_turn
 from avtomat.storage.port.writes import TaskRequest
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
@@ -41,7 +41,14 @@ _TURN: Final = "INSERT INTO turns VALUES (?, ?, ?, ?)"
 _CLAIM: Final = """
 UPDATE attempts SET phase = 'leased', since_ms = ?1, worker = ?2, nonce = ?3, leased_ms = coalesce(lease_ms, ?4),
     lease_until_ms = ?1 + coalesce(lease_ms, ?4), attempt_at_ms = ?1 + attempt_ms, queue_at_ms = NULL, progress = NULL
-WHERE task_id = ?5 RETURNING partition, queue, n, path, attempt, total_at_ms, attempt_at_ms, lease_until_ms"""
+WHERE task_id = ?5 RETURNING partition, queue, n, path, attempt, total_at_ms, attempt_at_ms, lease_until_ms, sticky"""
+
+_RESERVED: Final = """
+SELECT a.since_ms, j.job || a.path, a.task_id, a.queue, a.priority, a.path, a.n, j.status
+FROM attempts a JOIN jobs j ON j.n = a.n
+WHERE a.partition = ? AND a.worker = ? AND a.phase = 'delayed' ORDER BY a.since_ms LIMIT 200"""
+
+_PLACE: Final = "UPDATE attempts SET place = ? WHERE task_id = ?"
 
 _HANDOUT: Final = f"""
 SELECT a.task_id, a.path, a.visit, a.attempt, a.queue, a.priority, s.body, a.lease_until_ms, a.leased_ms,
@@ -65,13 +72,18 @@ def poll(
     max_tasks: int,
     lease_ms: int,
     strides: Mapping[str, int],
+    *,
+    reserved: bool = False,
 ) -> list[Handout]:
     """See `Store.poll`."""
     held = step.db.execute(_HELD_UNDER, (worker, nonce, partition)).fetchall() if nonce else []
     if held:
         return [_handout(step, task_id) for (task_id,) in held]
-    lines = [_Line(step, partition, queue, max_tasks + 1) for queue in dict.fromkeys(queues)] if max_tasks > 0 else []
-    taken: list[str] = []
+    taken: list[str] = _take_reserved(step, partition, worker, queues, max_tasks) if reserved else []
+    for task_id in taken:
+        _claim(step, task_id, worker, nonce, lease_ms, was_queued=False)
+    has_room = len(taken) < max_tasks
+    lines = [_Line(step, partition, queue, max_tasks + 1) for queue in dict.fromkeys(queues)] if has_room else []
     while len(taken) < max_tasks and (waiting := [line for line in lines if line.clients]):
         line = min(waiting, key=_Line.place)
         taken.append(line.take(strides))
@@ -86,12 +98,30 @@ def poll(
 def grant(step: Step, partition: int, wanted: TaskRequest) -> tuple[Handout, ...]:
     """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
     taken = poll(
-        step, partition, wanted.worker, wanted.queues, wanted.nonce, wanted.max_tasks, wanted.lease_ms, wanted.strides
+        step,
+        partition,
+        wanted.worker,
+        wanted.queues,
+        wanted.nonce,
+        wanted.max_tasks,
+        wanted.lease_ms,
+        wanted.strides,
+        reserved=wanted.reserved,
     )
     for queue in {handout.queue for handout in taken}:
         if step.db.execute(_ANY_LEFT, (partition, queue)).fetchone() is None:
             step.queues.pop((partition, queue), None)
     return tuple(taken)
+
+
+def _take_reserved(step: Step, partition: int, worker: str, queues: Sequence[str], limit: int) -> list[str]:
+    """The attempts of these queues that are reserved for this worker, the oldest first, each with its place now."""
+    wanted, taken = frozenset(queues), list[str]()
+    for _, _, task_id, queue, priority, path, n, status in sorted(step.db.execute(_RESERVED, (partition, worker))):
+        if queue in wanted and status not in PARKED and len(taken) < limit and not _is_closed(step, path, n):
+            step.db.execute(_PLACE, (step.place(partition, priority), task_id))
+            taken.append(task_id)
+    return taken
 
 
 class _Line:
@@ -154,16 +184,22 @@ class _Line:
 
 def _is_unswept(step: Step, row: _Waiting) -> bool:
     """Whether the task's scope is closed and only `sweep` has not come by yet."""
-    path, n = row[3:5]
+    return _is_closed(step, row[3], row[4])
+
+
+def _is_closed(step: Step, path: str, n: int) -> bool:
     if path == ROOT:
         return False
     return step.db.execute(_STATUS, (n,)).fetchone()[0] in ENDED or fence(step.db, n, path) is not None
 
 
-def _claim(step: Step, task_id: str, worker: str, nonce: str, lease_ms: int) -> None:
+def _claim(step: Step, task_id: str, worker: str, nonce: str, lease_ms: int, *, was_queued: bool = True) -> None:
     row = (step.now, worker, nonce, lease_ms, task_id)
-    ((partition, queue, n, path, attempt, total, attempt_at, lease_until),) = step.db.execute(_CLAIM, row).fetchall()
-    step.moved[partition, queue] -= 1
+    [claimed] = step.db.execute(_CLAIM, row).fetchall()
+    partition, queue, n, path, attempt, total, attempt_at, lease_until, sticky = claimed
+    step.moved[partition, queue] -= was_queued
+    if sticky is not None:
+        attempts.stick(step, partition, sticky, worker)
     step.moved[LEASES] += 1
     limit = earliest(("total", total), ("attempt", attempt_at), ("lease", lease_until))
     attempts.set_limit(step, (n, path, partition), limit, attempt)
@@ -216,7 +252,7 @@ def progress(step: Step, worker: str, task_id: str, note: bytes) -> bool:
 def _held(step: Step, worker: str, task_id: str) -> Attempt | None:
     """The attempt, if it is leased to this worker, or was when it died."""
     attempt = attempts.get(step.db, task_id, step.now)
-    if attempt is None or attempt.worker != worker or attempt.why == "result":
+    if attempt is None or attempt.worker != worker or attempt.why == "result" or attempt.phase == "delayed":
         return None
     return attempt
 

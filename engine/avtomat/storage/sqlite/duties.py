@@ -51,6 +51,9 @@ _OLDEST_OPERATORS: Final = """
 SELECT arrived, id, kind, body, returned, signal_name, signal_key FROM mail
 WHERE n = ? AND path = ? AND kind IN ('cancel', 'operate', 'pause', 'resume') ORDER BY place LIMIT 1"""
 _OPEN_TASK: Final = "SELECT task_id FROM scopes WHERE n = ? AND path = ?"
+_HOLDER: Final = """
+SELECT a.task_id, a.worker FROM scopes s JOIN attempts a ON a.task_id = s.task_id AND a.phase = 'leased'
+WHERE s.n = ? AND s.path = ?"""
 _LEASE: Final = "UPDATE attempts SET lease_until_ms = ? WHERE task_id = ?"
 
 _LEFT: Final = """
@@ -199,6 +202,8 @@ def _give_out(step: Step, member: Member, rearm_ms: int) -> Due:
         step.db.execute(_MAIL_RETURNED, (returned, mail[2]))
     at_ms = step.now + rearm_after_ms(rearm_ms, returned)
     step.db.execute(_REARM, (at_ms, returned, member.n, member.path, member.slot))
+    holder = step.db.execute(_HOLDER, (member.n, member.path)).fetchone() if member.slot == "task" else None
+    task_id, worker = holder or ("", "")
     return Due(
         kind=DueKind(member.kind),
         job=member.job,
@@ -207,6 +212,8 @@ def _give_out(step: Step, member: Member, rearm_ms: int) -> Due:
         returned=returned,
         mail=None if mail is None else mail[0],
         loaded=if_small(loaded(step.db, member.job, member.path)),
+        task_id=task_id,
+        worker=worker,
     )
 
 

@@ -19,6 +19,7 @@ FORMAT: Final = 3
 
 _SCHEMA: Final = Path(__file__).with_name("schema.sql")
 NOTE_TIME: Final = "INSERT OR REPLACE INTO avtomat_meta VALUES ('clock_ms', ?)"
+_HAS_STICKY: Final = "SELECT 1 FROM pragma_table_info('attempts') WHERE name = 'sticky'"
 _IF_MISSING: Final = "IF NOT EXISTS"
 _HAS_UNDOABLE: Final = "SELECT 1 FROM pragma_table_info('attempts') WHERE name = 'undoable'"
 _META: Final = "SELECT value FROM avtomat_meta WHERE name = ?"
@@ -36,11 +37,13 @@ def add_missing(db: sqlite3.Connection) -> None:
     """Make the tables and columns of this format that came after it: a file that lacks them has nothing that would be
     in them.
     """
+    if db.execute(_HAS_UNDOABLE).fetchone() is None:
+        db.execute("ALTER TABLE attempts ADD COLUMN undoable INTEGER NOT NULL DEFAULT 0")
+    if db.execute(_HAS_STICKY).fetchone() is None:
+        db.execute("ALTER TABLE attempts ADD COLUMN sticky TEXT")
     for statement in _statements():
         if _IF_MISSING in statement:
             db.execute(statement)
-    if db.execute(_HAS_UNDOABLE).fetchone() is None:
-        db.execute("ALTER TABLE attempts ADD COLUMN undoable INTEGER NOT NULL DEFAULT 0")
 
 
 def _statements() -> list[str]:

@@ -130,7 +130,7 @@ CREATE TABLE history (
 ) STRICT, WITHOUT ROWID;
 
 -- One row per attempt, open or ended (for 15 minutes). `phase`: delayed, queued, parked, leased; held: dead, but its
--- worker may still be at it; ended. `place` (0 before it
+-- worker may still be at it; ended. A delayed one that has a `worker` is reserved for it. `place` (0 before it
 -- was queued) orders what a client has in a queue, and is kept when a task is given back: see rules.place_in_queue.
 CREATE TABLE attempts (
     task_id TEXT PRIMARY KEY,
@@ -160,7 +160,8 @@ CREATE TABLE attempts (
     why TEXT,
     ended_ms INTEGER,
     progress BLOB,
-    undoable INTEGER NOT NULL DEFAULT 0
+    undoable INTEGER NOT NULL DEFAULT 0,
+    sticky TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_queue ON attempts (partition, queue, client, place) WHERE phase = 'queued';
 CREATE INDEX attempts_nonce ON attempts (worker, nonce) WHERE phase = 'leased';
@@ -280,3 +281,22 @@ CREATE TABLE IF NOT EXISTS counters (
     PRIMARY KEY (client, period)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS counters_until ON counters (partition, until_ms);
+
+-- What replicas agree on beside jobs; `agreed_number <topic>` in avtomat_meta moves with each topic.
+CREATE TABLE IF NOT EXISTS agreed (
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (topic, name)
+) STRICT, WITHOUT ROWID;
+
+-- The worker that took the last attempt of a sticky name, and until when that counts.
+CREATE TABLE IF NOT EXISTS sticky (
+    partition INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    PRIMARY KEY (partition, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sticky_until ON sticky (partition, until_ms);
+CREATE INDEX IF NOT EXISTS attempts_reserved ON attempts (partition, worker, since_ms) WHERE phase = 'delayed' AND worker IS NOT NULL;

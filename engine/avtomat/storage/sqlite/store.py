@@ -35,7 +35,7 @@ from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
 from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
-from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records
+from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records, topics
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
 from avtomat.storage.sqlite import trim as trims
@@ -81,6 +81,7 @@ class SqliteStore:
         self._ageing_ms = ageing_ms
         self._clock = clock or StoreClock(offset_ms=offset_ms)
         self.now_ms = self._clock.now_ms  # asked so often that a call more would be felt
+        self.wall_ms = self._clock.wall_ms
         self._broken: Callable[[StoreError], None] | None = None
         self._opened: OpenFile | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -148,6 +149,14 @@ class SqliteStore:
     async def put_current(self, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
         return await self._write(records.put_current, changes, was)
+
+    async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
+        """The records of a topic."""
+        return await self._read(topics.agreed, topic, seen)
+
+    async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
+        """Replace some of them."""
+        return await self._write(topics.agree, topic, changes, was)
 
     # jobs
 
@@ -226,9 +235,12 @@ class SqliteStore:
         max_tasks: int,
         lease_ms: int,
         strides: Mapping[str, int] = EQUAL,
+        reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        return await self._write(claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides)
+        return await self._write(
+            claims.poll, partition, worker, queues, nonce, max_tasks, lease_ms, strides, reserved=reserved
+        )
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:
         """Queues with tasks and requirements."""

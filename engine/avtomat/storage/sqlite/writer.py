@@ -62,6 +62,7 @@ class Step:
     now: int = 0
     queues: dict[tuple[int, str], None] = field(default_factory=dict)
     jobs: dict[str, None] = field(default_factory=dict)
+    workers: dict[tuple[int, str], None] = field(default_factory=dict)
     moved: Counter[str | PartitionQueue] = field(default_factory=Counter)
 
     def place(self, partition: int, priority: int) -> int:
@@ -186,7 +187,7 @@ class Writer:
 
     def _do_guarded(self, work: Work, step: Step) -> None:
         """Do an operation so that a failure takes back nothing but itself."""
-        woken, moved = (len(step.queues), len(step.jobs)), step.moved.copy()
+        woken, moved = (len(step.queues), len(step.jobs), len(step.workers)), step.moved.copy()
         self._db.execute("SAVEPOINT operation")
         try:
             work.answer = work.run(step)
@@ -197,6 +198,7 @@ class Writer:
             self._db.execute("ROLLBACK TO operation")
             _forget(step.queues, woken[0])
             _forget(step.jobs, woken[1])
+            _forget(step.workers, woken[2])
             step.moved = moved
         self._db.execute("RELEASE operation")
 
@@ -221,6 +223,8 @@ class Writer:
         self.counts.move(step.moved)
         for partition, queue in step.queues:
             self._wakeups.queue(partition, queue)
+        for partition, worker in step.workers:
+            self._wakeups.reserved(partition, worker)
         for job in step.jobs:
             self._wakeups.job(job)
 

@@ -13,13 +13,9 @@ from avtomat.blueprint.findings import codes_rules as codes
 from avtomat.blueprint.findings.finding import Finding
 from avtomat.blueprint.kinds.table import kind_of
 from avtomat.blueprint.spec import StateSpec, entries_of, part_of
-from avtomat.blueprint.yaml.nodes import Node
 
 STATE_KEYS = ("callback",)
-JOB_KEYS = frozenset({"concurrency", "schedule", "search"})
-
-
-WORKER_KEYS = ("sticky",)
+JOB_KEYS = frozenset({"concurrency", "search"})
 HINT = "leave it out for now"
 
 
@@ -29,7 +25,6 @@ def only_what_is_built(subject: Subject) -> Iterator[Finding]:
     for key, _value in entries_of(node):
         if key in JOB_KEYS:
             yield codes.NOT_YET.at(span_of_key(node, key), f"`{key}` cannot be used yet", HINT)
-    yield from _of_worker(part_of(subject.blueprint.defaults, "worker"))
     for state in subject.states:
         yield from _of_state(state)
 
@@ -47,12 +42,3 @@ def _of_state(state: StateSpec) -> Iterator[Finding]:
     for key in STATE_KEYS:
         if state.part(key) is not None:
             yield codes.NOT_YET.at(state.key_span(key), f"`{key}` cannot be used yet", HINT)
-    yield from _of_worker(state.part("worker"))
-    yield from _of_worker(part_of(undo, "worker"))
-
-
-def _of_worker(worker: Node | None) -> Iterator[Finding]:
-    """What is asked of workers, wherever it stands."""
-    for key in WORKER_KEYS:
-        if worker is not None and part_of(worker, key) is not None:
-            yield codes.NOT_YET.at(span_of_key(worker, key), f"`{key}` of `worker` cannot be used yet", HINT)

@@ -30,9 +30,10 @@ _OF_STATE = frozenset({"task", "run", "as", "choices", "remind", "retry", "worke
 _WHY = {
     "task": "kinds of task are literal, so that a checker can follow them: use transitions to choose between states",
     "run": "names of blueprints are literal: use transitions to choose between states",
-    "worker": "what is asked of workers is literal, because the queue is chosen by it",
+    "worker": "what is asked of workers is literal, because the queue is chosen by it; only `sticky` may be a template",
     "retry": "policies are literal",
     "policies": "policies are literal",
+    "schedule": "it is literal; in the job `job.labels.scheduled_for` is the time for which it was made",
 }
 
 
@@ -135,7 +136,9 @@ def _is_expression(subject: Subject, text: str) -> bool:
 
 
 def _literal(key: str, node: Node | None) -> Iterator[Finding]:
-    for scalar in texts_of(node) if node is not None else ():
+    """What must be literal here; of `worker` the part `sticky` need not."""
+    parts = [value for name, value in entries_of(node) if name != "sticky"] if key == "worker" else [node]
+    for scalar in (scalar for part in parts for scalar in texts_of(part)):
         if "{{" in scalar.text:
             span = scalar.span
             hint = _WHY.get(key, "it is literal: write the text itself")

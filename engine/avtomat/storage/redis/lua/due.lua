@@ -2,7 +2,7 @@
 --
 -- ARGV  2 how many members to look at, 3 ms until a member is given out again (doubling, 16 times at most)
 -- Returns {now, {stray member, …}, {{kind, path, number, returned, mail id or false, kind, body, signal or false,
---         loaded or false, job}, …}}
+--         loaded or false, job, attempt that a worker holds or '', that worker or ''}, …}}
 --
 -- A stray is a member that has no owner, or that cannot be read: it is removed, so that it holds up nothing.
 --
@@ -23,15 +23,15 @@ local watched = tonumber(call('GET', P .. 'dl'))
 
 local given, strays = {}, {}
 
-local function give(job, path, member, kind, number, returned, id, letter)
+local function give(job, path, member, kind, number, returned, id, letter, task)
   call('ZADD', P .. 'd', now + rearm_ms * math.min(REARM_FACTOR_MAX, 2 ^ (returned - 1)), member)
   given[#given + 1] = { kind, path, number, returned, id or false, letter and letter.kind or false,
     letter and letter.body or false, letter and letter.kept_until and letter.signal or false,
-    S.loaded_if_small(job, path), job.id }
+    S.loaded_if_small(job, path), job.id, task and task.id or '', task and task.worker or '' }
 end
 
-local function give_again(job, path, member, kind, number)
-  give(job, path, member, kind, tonumber(number) or 0, call('HINCRBY', P .. 'dr', member, 1))
+local function give_again(job, path, member, kind, number, task)
+  give(job, path, member, kind, tonumber(number) or 0, call('HINCRBY', P .. 'dr', member, 1), nil, nil, task)
 end
 
 -- Whether the worker may have found nobody to renew this lease with, because no replica was there.
@@ -50,7 +50,7 @@ local function due_task(job, path, member)
     task.lease_until = now + task.span
     S.arm_task(scope)
   else
-    give_again(job, path, member, task.due_kind, task.attempt)
+    give_again(job, path, member, task.due_kind, task.attempt, task.phase == 'leased' and task)
   end
 end
 

@@ -94,7 +94,8 @@ function S.write_fields(key, fields)
   for from = 1, #drop, 1000 do call('HDEL', key, unpack(drop, from, math.min(from + 999, #drop))) end
 end
 
--- Messages to all replicas: `q<queue>` has work, `j<job>` has another status; each once a step.
+-- Messages to all replicas: `q<queue>` has work, `j<job>` has another status, something is reserved for `r<worker>`; each
+-- once a step.
 local woken = {}
 
 function S.wake(word)

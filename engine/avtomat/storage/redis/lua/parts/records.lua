@@ -15,6 +15,8 @@
 -- pk:<job>        sorted set: members of d (with their times) and q<ref> (with its place) while the job is parked
 -- q:<queue> LF <client>  sorted set of refs by place;  qc:<queue>  set: the clients that have such a set
 -- qt:<queue>      hash: client → how far on it is, LF → the queue itself;  qs  hash: queue → requirements
+-- rs:<worker>     sorted set of refs by ms: delayed attempts that are reserved for this worker (their `worker`)
+-- sk              hash: sticky name → worker that took the last attempt of it;  sx  sorted set by ms: until when it counts
 -- qn              text: the last stamp of a place (rules.next_stamp);  n  counter: other arrivals in this partition
 --
 -- A ref is <job><path>: `00ab/` is a root, `00ab/3.17` an item. A fence is a path, or a whole fork (`/3`).
@@ -26,7 +28,7 @@ local FIXED = { 'client', 'blueprint', 'digest', 'body_hash', 'retention', 'name
 local SCOPE = { 'version', 'visit', 'timer', 'timer_visit', 'waits', 'forks', 'last_queue', 'last_priority' }
 local TASK = { 'id', 'attempt', 'visit', 'queue', 'priority', 'phase', 'order', 'since', 'not_before', 'queue_ms',
   'queue_at', 'attempt_ms', 'attempt_at', 'lease_ms', 'lease_until', 'span', 'total_at', 'worker', 'nonce', 'due_kind',
-  'due_at', 'noted', 'undoable' }
+  'due_at', 'noted', 'undoable', 'sticky' }
 local SCOPE_THEN_TASK = '^(' .. string.rep('[^\n]*\n', #SCOPE) .. ')(.*)$'
 local ENDED = { 'why', 'worker', 'hash', 'path', 'attempt', 'live', 'at' }
 

@@ -3,7 +3,7 @@
 --
 -- n:<worker> LF <nonce>  text: the refs that were given out under it, LF after each
 
-local OF_QUEUE, STRIDE = '\n', 1000000
+local OF_QUEUE, STRIDE, RESERVED_LOOKED_AT = '\n', 1000000, 200
 
 local function handout(scope)
   return { S.pack(TASK, scope.task), call('HGET', scope.key, 'b') or '', S.loaded_if_small(scope.job, scope.path),
@@ -107,10 +107,12 @@ end
 
 local function claim(scope, worker, nonce, lease_ms)
   local task = scope.task
+  S.unreserve(scope)
   task.span = tonumber(task.lease_ms) and task.lease_ms or lease_ms
   task.phase, task.since, task.worker, task.nonce = 'leased', now, worker, nonce
   task.lease_until, task.queue_at = now + task.span, ''
   task.attempt_at = tonumber(task.attempt_ms) and now + task.attempt_ms or ''
+  if (task.sticky or '') ~= '' then S.stick(task.sticky, worker) end
   S.count_lease(scope.job, 1)
   call('INCR', P .. 'lc')
   S.arm_task(scope)
@@ -135,14 +137,38 @@ local function leave_line(line)
   end
 end
 
--- From `at` on ARGV has worker, nonce ('' none), how many at most, lease in ms, strides; from `first` to `last` queues.
+-- The attempts that are reserved for this worker and not closed or parked, at most `most`, with their refs; each gets a
+-- place now.
+local function claim_reserved(worker, nonce, most, lease_ms, first, last)
+  local key, wanted, handouts, refs = P .. 'rs:' .. worker, {}, {}, {}
+  for place = first, last do wanted[ARGV[place]] = true end
+  for _, ref in ipairs(call('ZRANGE', key, 0, RESERVED_LOOKED_AT - 1)) do
+    local id, path = S.split_ref(ref)
+    local job = S.job_of(id)
+    local scope = job and S.scope_of(job, path)
+    local task = scope and scope.task
+    if not task or task.phase ~= 'delayed' or task.worker ~= worker then
+      call('ZREM', key, ref)
+    elseif #handouts < tonumber(most) and wanted[task.queue] and not S.is_parked(job)
+      and (path == '/' or not S.closed_because(job, path)) then
+      task.order = S.next_place(task.priority)
+      handouts[#handouts + 1] = claim(scope, worker, nonce, lease_ms)
+      refs[#refs + 1] = ref
+    end
+  end
+  return handouts, refs
+end
+
+-- From `at` on ARGV has worker, nonce ('' none), how many at most, lease in ms, strides (client LF stride LF, …), 1 if those
+-- that are reserved for this worker come first; from `first` to `last` queues.
 -- What this step did before must have been saved: a handout is read as it is kept.
 function S.take_attempts(at, first, last)
-  local worker, nonce, most, lease_ms, strides = unpack(ARGV, at, at + 4)
+  local worker, nonce, most, lease_ms, strides, reserved = unpack(ARGV, at, at + 5)
   local nonce_key = P .. 'n:' .. worker .. '\n' .. nonce
   local handouts = taken_before(worker, nonce, nonce_key)
   if #handouts > 0 then return handouts end
   local lines, refs = {}, {}
+  if reserved == '1' then handouts, refs = claim_reserved(worker, nonce, most, lease_ms, first, last) end
   for place = first, last do
     local clients = call('SMEMBERS', P .. 'qc:' .. ARGV[place])
     local line = { queue = ARGV[place], heads = {}, count = 0, is_alone = #clients == 1 }

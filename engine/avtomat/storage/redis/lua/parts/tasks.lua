@@ -1,6 +1,7 @@
 -- Attempts: open one, queue it, end it; the one due member that each open attempt has.
 
 local PLACES_FROM_MS, STAMPS_PER_MS = 1735689600000, 100
+local STICKY_GRACE_MS, STICKY_KEPT_MS, STICKY_NAMES_MAX = 2000, 3600000, 10000
 
 local LIMITS = {
   delayed = { { 'total', 'total_at' }, { 'delayed', 'not_before' } },
@@ -70,9 +71,46 @@ function S.next_place(priority)
   return string.format('%.0f', (stamp - priority * ageing_ms * STAMPS_PER_MS) * 10 + 9 - priority)
 end
 
+-- The attempt is for nobody alone any more.
+function S.unreserve(scope)
+  local task = scope.task
+  if task.phase == 'delayed' and (task.worker or '') ~= '' then
+    call('ZREM', P .. 'rs:' .. task.worker, scope.ref)
+    task.worker = ''
+  end
+end
+
+-- The worker that took the last attempt of the same name, if it is remembered.
+function S.sticky_worker(name)
+  local until_ms = call('ZSCORE', P .. 'sx', name)
+  return until_ms and tonumber(until_ms) > now and call('HGET', P .. 'sk', name)
+end
+
+-- The attempt waits for one worker alone, for a while.
+function S.reserve(scope, worker)
+  local task, key = scope.task, P .. 'rs:' .. worker
+  task.worker, task.not_before = worker, now + STICKY_GRACE_MS
+  call('ZADD', key, now, scope.ref)
+  call('PEXPIRE', key, STICKY_KEPT_MS)
+  S.wake('r' .. worker)
+end
+
+function S.stick(name, worker)
+  call('HSET', P .. 'sk', name, worker)
+  call('ZADD', P .. 'sx', now + STICKY_KEPT_MS, name)
+  local gone = call('ZRANGEBYSCORE', P .. 'sx', '-inf', now, 'LIMIT', 0, 10)
+  local over = call('ZCARD', P .. 'sx') - #gone - STICKY_NAMES_MAX
+  if over > 0 then gone = call('ZRANGE', P .. 'sx', 0, #gone + over - 1) end
+  for place = 1, #gone do
+    call('HDEL', P .. 'sk', gone[place])
+    call('ZREM', P .. 'sx', gone[place])
+  end
+end
+
 -- Queue an attempt: as one that comes now, or in the place that it had.
 function S.enqueue(scope)
   local task = scope.task
+  S.unreserve(scope)
   task.phase, task.since = 'queued', now
   if (task.order or '') == '' then task.order = S.next_place(task.priority) end
   task.queue_at = tonumber(task.queue_ms) and now + task.queue_ms or ''
@@ -91,7 +129,10 @@ function S.open_attempt(scope, task, body, requirements)
   scope.task, scope.dirty = task, true
   if requirements then call('HSET', P .. 'qs', task.queue, requirements) end
   if scope.path ~= '/' then S.put(P .. 'o:' .. scope.job.id, task.id, scope.path) end
-  if (tonumber(task.not_before) or 0) > now then
+  local is_early = (tonumber(task.not_before) or 0) > now
+  local worker = not is_early and (task.sticky or '') ~= '' and S.sticky_worker(task.sticky)
+  if worker then S.reserve(scope, worker) end
+  if is_early or worker then
     task.phase, task.since = 'delayed', now
     S.arm_task(scope)
   else
@@ -111,6 +152,7 @@ end
 
 function S.leave_scope(scope)
   local task = scope.task
+  S.unreserve(scope)
   if task.due_kind ~= '' then S.disarm(scope.job, 't', scope.ref) end
   if scope.path ~= '/' then S.put(P .. 'o:' .. scope.job.id, task.id, false) end
   scope.last_queue, scope.last_priority = task.queue, task.priority

@@ -6,12 +6,13 @@
 -- kept without it, and Q says where it stands; see rows.lua.
 -- rt  sorted set by ms: ended jobs until their retention is over        v:<job>  hash: large values
 
-local ARITY = { scope = 7, keeps_task = 0, settled = 0, undoable = 0, dead_because = 1, dispatch = 9, body = 1, requirements = 1, timer = 1,
+local ARITY = { scope = 7, keeps_task = 0, settled = 0, undoable = 0, dead_because = 1, dispatch = 10, body = 1, requirements = 1, timer = 1,
   signal = 1, fork = 6, close = 1, finish = 2, output = 2, output_at = 3, error = 1, undo = 1,
   undone = 1, head = 0, status = 1, reason = 1, deadline = 1, search = 1, labels = 1, post = 8, carry = 2,
   value = 2, part = 3 }
 local REPEATED = { close = true, post = true, carry = true, value = true, part = true }
-local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at' }
+local DISPATCH = { 'id', 'attempt', 'queue', 'priority', 'not_before', 'queue_ms', 'attempt_ms', 'lease_ms', 'total_at',
+  'sticky' }
 
 function S.read_writes(from, shared)
   local writes = { close = {}, post = {}, carry = {}, value = {}, part = {} }
