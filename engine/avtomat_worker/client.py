@@ -23,11 +23,12 @@ import orjson
 from avtomat_worker.errors import EngineError, EngineRefusedError, EngineUnavailableError, UnknownWorkerError
 from avtomat_worker.limits import Limits
 from avtomat_worker.messages import PROTOCOL_VERSION, Assignment, Json, parse_assignment
-from avtomat_worker.ports import Orders, Poll, Receipt
+from avtomat_worker.ports import Delivery, Orders, Poll, Receipt
 from avtomat_worker.signing import is_from_engine, signed
 
 logger = logging.getLogger(__name__)
 
+NOTHING: frozenset[str] = frozenset()
 PREFIX = "/_worker"
 TOKEN_HEADER = "X-Worker-Token"  # noqa: S105 - the name of a header
 _PASSING = {408, 425, 429}
@@ -71,9 +72,11 @@ class EngineClient:
         if self._http is not None:
             await self._http.close()
 
-    async def register(self, body: bytes) -> None:
-        """Make this worker known, with what it can do."""
-        await self._request("POST", "/workers/register", self._signed(body))
+    async def register(self, body: bytes) -> frozenset[str]:
+        """Make this worker known, with what it can do; returns what the engine offers beside the four calls."""
+        answer = await self._request("POST", "/workers/register", self._signed(body))
+        offers = answer.get("offers") if isinstance(answer, dict) else None
+        return frozenset(offer for offer in offers if isinstance(offer, str)) if isinstance(offers, list) else NOTHING
 
     async def heartbeat(self, body: bytes) -> Orders:
         """Say that the worker lives and what it holds."""
@@ -100,21 +103,29 @@ class EngineClient:
         path = f"/workers/{self._worker_id}/tasks/next"
         wait_s = poll.timeout_s + self._limits.request_timeout_s
         answer = await self._request("GET", path, query=query, timeout_s=wait_s)
-        payloads = answer if isinstance(answer, list) else [answer] if answer else []
+        return self._assignments(answer if isinstance(answer, list) else [answer] if answer else [])
+
+    async def deliver(self, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        """Hand results over, as one request; with `wanted`, which waits for nothing, ask for tasks as well."""
+        each = [self._signed(result) for result in results]
+        body = each[0] if len(each) == 1 else b"[" + b",".join(each) + b"]"
+        query = None if wanted is None else _next_query(wanted)
+        answer = await self._request("POST", "/tasks/result", body, query=query)
+        told = answer if isinstance(answer, dict) else {}
+        receipts = answer if isinstance(answer, list) else told.get("answers", [answer])
+        if not isinstance(receipts, list) or len(receipts) != len(results):
+            raise EngineUnavailableError(f"{len(results)} results were sent, other receipts came back: {answer!r:.80}")
+        tasks = told.get("tasks")
+        return Delivery(
+            receipts=tuple(map(_receipt, receipts)),
+            assignments=tuple(self._assignments(tasks if isinstance(tasks, list) else [])),
+        )
+
+    def _assignments(self, payloads: Sequence[Json]) -> list[Assignment]:
         parsed = [self._assignment(payload) for payload in payloads]
         if None in parsed:
             logger.error("the engine sent a task without job_id, task_id or type; it is left alone")
         return [assignment for assignment in parsed if assignment is not None]
-
-    async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
-        """Hand results over, as one request; the receipts are in their order."""
-        each = [self._signed(result) for result in results]
-        body = each[0] if len(each) == 1 else b"[" + b",".join(each) + b"]"
-        answer = await self._request("POST", "/tasks/result", body)
-        receipts = answer if isinstance(answer, list) else [answer]
-        if len(receipts) != len(results):
-            raise EngineUnavailableError(f"{len(results)} results were sent, {len(receipts)} receipts came back")
-        return [_receipt(each) for each in receipts]
 
     async def event(self, body: bytes) -> None:
         """Tell the engine something about a task."""
@@ -235,6 +246,13 @@ def retry_after_s(header: str | None, now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(header).timestamp() - now)
     except ValueError:
         return None
+
+
+def _next_query(wanted: Poll) -> dict[str, str]:
+    query = {"next": ",".join(wanted.kinds), "max": str(wanted.tasks_max), "nonce": wanted.nonce}
+    if wanted.hot is not None:
+        query["hot_skills"] = ",".join(wanted.hot)
+    return query
 
 
 def _receipt(answer: Any) -> Receipt:

@@ -4,6 +4,7 @@
 - Results that became ready while a request was under way go together in the next one.
 - A batch that is refused is sent one by one, so that one wrong result harms no other. A result that is refused alone
   is replaced by a failure that says so: otherwise the job would wait for the end of the lease.
+- Where the engine offers it, results ask for the next tasks (`wanted`), and `took` gets what came with their receipts.
 - The memory is bounded by asking for no new tasks: see `has_room`.
 """
 
@@ -12,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from avtomat_worker.errors import EngineError, EngineRefusedError, UnknownWorkerError
 from avtomat_worker.limits import Limits
-from avtomat_worker.ports import EnginePort, Receipt
+from avtomat_worker.messages import Assignment
+from avtomat_worker.ports import Delivery, EnginePort, Poll, Receipt
 from avtomat_worker.waiting import Backoff, Clock, Signal
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,11 @@ class Outbox:
         clock: Clock,
         changed: Signal,
         rng: random.Random,
+        wanted: Callable[[], Poll | None],
+        took: Callable[[Sequence[Assignment]], None],
     ) -> None:
+        self._wanted = wanted
+        self._took = took
         self._client = client
         self._register = register
         self._limits = limits
@@ -63,6 +69,8 @@ class Outbox:
         self._bytes = 0
         self._one_by_one: set[str] = set()
         self._never = asyncio.Event()
+        self._is_paused = False
+        self.is_asking = False
 
     @property
     def task_ids(self) -> list[str]:
@@ -73,6 +81,11 @@ class Outbox:
     def is_empty(self) -> bool:
         """Whether the engine has all results."""
         return not self._parcels
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there are results that are sent now."""
+        return bool(self._parcels) and not self._is_paused
 
     @property
     def has_room(self) -> bool:
@@ -131,20 +144,35 @@ class Outbox:
 
     async def _try(self, batch: list[Parcel]) -> None:
         try:
-            receipts = await self._client.deliver([parcel.body for parcel in batch])
+            delivery = await self._ask([parcel.body for parcel in batch])
         except EngineRefusedError as error:
             await self._refused(batch, error)
         except EngineError as error:
             await self._put_off(error)
         else:
             self._backoff.reset()
-            for parcel, receipt in zip(batch, receipts, strict=True):
+            for parcel, receipt in zip(batch, delivery.receipts, strict=True):
                 self._delivered(parcel, receipt)
+
+    async def _ask(self, bodies: Sequence[bytes]) -> Delivery:
+        wanted = self._wanted()
+        self.is_asking = wanted is not None
+        try:
+            delivery = await self._client.deliver(bodies, wanted)
+        finally:
+            self.is_asking = False
+            self._changed.notify()
+        if wanted is not None:
+            self._took(delivery.assignments)
+        return delivery
 
     async def _put_off(self, error: EngineError) -> None:
         pause_s = self._backoff.next_s(error)
         logger.warning("results wait %.1f s more: %s", pause_s, error)
+        self._is_paused = True
+        self._changed.notify()  # polls need not wait for results that wait themselves
         await self._clock.wait(self._never, pause_s)
+        self._is_paused = False
         if isinstance(error, UnknownWorkerError):
             await self._register()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from avtomat_worker.messages import Assignment
 
@@ -39,11 +39,23 @@ class Receipt:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The answer to results: a receipt for each, in their order, and the tasks that came along."""
+
+    receipts: tuple[Receipt, ...]
+    assignments: tuple[Assignment, ...] = ()
+
+
+NEXT: Final = "next"
+"""The engine hands out tasks with the answer to results."""
+
+
 class EnginePort(Protocol):
     """The engine, as one worker sees it. Every odd answer is an EngineError of its class; nothing is repeated here."""
 
-    async def register(self, body: bytes) -> None:
-        """Make this worker known, with what it can do."""
+    async def register(self, body: bytes) -> frozenset[str]:
+        """Make this worker known, with what it can do; returns what the engine offers beside the four calls."""
 
     async def heartbeat(self, body: bytes) -> Orders:
         """Say that the worker lives and what it holds."""
@@ -51,8 +63,8 @@ class EnginePort(Protocol):
     async def poll(self, poll: Poll) -> list[Assignment]:
         """Wait for tasks; none is an answer too."""
 
-    async def deliver(self, results: Sequence[bytes]) -> list[Receipt]:
-        """Hand results over; the receipts are in their order."""
+    async def deliver(self, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        """Hand results over; with `wanted`, which waits for nothing, ask for tasks as well."""
 
     async def event(self, body: bytes) -> None:
         """Tell the engine something about a task."""

@@ -1,8 +1,9 @@
 """One life of a worker at its engine: register, take tasks while there is room, stop without losing any.
 
-- One poll at a time: then the list of what the worker holds is complete when a poll is sent, and the engine takes
-  back what it handed out and never arrived.
-- A poll that failed is repeated under the same nonce, so what the lost answer brought comes again.
+- One request for tasks at a time: then the list of what the worker holds is complete when a poll is sent, and the
+  engine takes back what it handed out and never arrived. Where the engine offers it, results ask for the next tasks,
+  and a poll waits only for what they did not bring.
+- A request for tasks that failed is followed by one under the same nonce, so what the lost answer brought comes again.
 - A stop: no more polls, running tasks finish within `drain_s`, the rest is cancelled and given back, results are
   delivered, and the engine is told that the worker is gone.
 """
@@ -25,7 +26,7 @@ from avtomat_worker.limits import Limits
 from avtomat_worker.messages import Assignment, Cancelled, Failed, Json, Outcome
 from avtomat_worker.offer import Offer
 from avtomat_worker.outbox import Outbox
-from avtomat_worker.ports import EnginePort, Poll
+from avtomat_worker.ports import NEXT, EnginePort, Poll
 from avtomat_worker.progress import ProgressFeed
 from avtomat_worker.running import RunningTasks, Why
 from avtomat_worker.waiting import Backoff, Clock, Signal
@@ -62,8 +63,17 @@ class Session:
         self._nonce = secrets.token_urlsafe(12)
         self._changed = Signal()
         self._progress = ProgressFeed(client=client, worker_id=worker_id, limits=limits, clock=clock)
+        self._offers = frozenset[str]()
+        self._is_polling = False
         self._outbox = Outbox(
-            client=client, register=self._register_again, limits=limits, clock=clock, changed=self._changed, rng=rng
+            client=client,
+            register=self._register_again,
+            limits=limits,
+            clock=clock,
+            changed=self._changed,
+            rng=rng,
+            wanted=self._wanted,
+            took=self._took,
         )
         self._running = RunningTasks(
             handlers=handlers,
@@ -117,6 +127,7 @@ class Session:
             await self.stopping.wait()
             polling.cancel()
             self._heartbeats.beat_at_once()
+            await self._at_most(self._limits.flush_s, lambda: not self._outbox.is_asking)
             await self._briefly(self._give_back_what_never_arrived())
             await self._drain()
             for other in others:
@@ -127,7 +138,7 @@ class Session:
         backoff = Backoff(self._limits, self._rng)
         while not self.stopping.is_set():
             try:
-                await self._client.register(self._registration())
+                self._offers = await self._client.register(self._registration())
             except EngineUnavailableError as error:
                 pause_s = backoff.next_s(error)
                 logger.warning("not registered, the next try in %.1f s: %s", pause_s, error)
@@ -142,29 +153,54 @@ class Session:
     async def _register_again(self) -> None:
         """Make the worker known to an engine that forgot it; who needs it will ask again if this fails."""
         try:
-            await self._client.register(self._registration())
+            self._offers = await self._client.register(self._registration())
         except EngineError as error:
             logger.warning("not registered again: %s", error)
 
     async def _poll_forever(self) -> None:
         backoff = Backoff(self._limits, self._rng)
         while True:
-            await self._changed.until(lambda: self._running.free > 0 and self._outbox.has_room and bool(self._open()))
+            await self._changed.until(self._is_to_poll)
             asked_at = self._clock.monotonic()
-            tasks_max = 1 if self._offer.is_limited else self._running.free  # a second one may be one too many
+            self._is_polling = True
             try:
-                assignments = await self._client.poll(self._poll(tasks_max, self._limits.poll_timeout_s))
+                assignments = await self._client.poll(self._poll(self._tasks_max(), self._limits.poll_timeout_s))
             except EngineError as error:
+                self._is_polling = False
                 await self._poll_failed(error, backoff.next_s(error))
                 continue
-            self._nonce = secrets.token_urlsafe(12)
-            for assignment in assignments:
-                self._running.start(assignment)
-                self._heartbeats.task_started()
+            self._is_polling = False
+            self._took(assignments)
             if assignments or self._clock.monotonic() - asked_at >= self._limits.poll_timeout_s / 2:
                 backoff.reset()
             else:  # an engine that does not let polls wait must not be asked in a loop
                 await self._clock.wait(self.stopping, backoff.next_s())
+
+    def _is_to_poll(self) -> bool:
+        """Whether there is room for tasks that no result is about to bring."""
+        results_ask = self._outbox.is_asking or (NEXT in self._offers and self._outbox.is_due)
+        return self._running.free > 0 and self._outbox.has_room and not results_ask and bool(self._open())
+
+    def _wanted(self) -> Poll | None:
+        """What results that are sent now ask for."""
+        may_ask = NEXT in self._offers and not self._is_polling and not self.stopping.is_set()
+        if not (may_ask and self._running.free and self._outbox.has_room and self._open()):
+            return None
+        return self._poll(self._tasks_max(), 0)
+
+    def _tasks_max(self) -> int:
+        """How many tasks a request asks for: of a limited kind a second one may be one too many."""
+        return 1 if self._offer.is_limited else self._running.free
+
+    def _took(self, assignments: Sequence[Assignment]) -> None:
+        """Begin what a request for tasks brought; what comes after a stop was asked for goes back."""
+        self._nonce = secrets.token_urlsafe(12)
+        for assignment in assignments:
+            if self.stopping.is_set():
+                self._ended(assignment, Cancelled(given_back=True), 0)
+            else:
+                self._running.start(assignment)
+                self._heartbeats.task_started()
 
     async def _poll_failed(self, error: EngineError, pause_s: float) -> None:
         logger.warning("no tasks, the next poll in %.1f s: %s", pause_s, error)

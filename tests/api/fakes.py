@@ -278,6 +278,7 @@ class Dispatcher:
     connected: asyncio.Event = field(default_factory=asyncio.Event)
     held: dict[str, str] = field(default_factory=dict)
     nameless: int = 0
+    holds_results: bool = False
     broken: Exception | None = None
 
     async def register(self, body: Mapping[str, Json]) -> None:
@@ -308,6 +309,17 @@ class Dispatcher:
         if body["task_id"] == "late":
             return {"status": "ignored", "reason": "stale_task"}
         return {"status": "accepted"}
+
+    async def result_and_next(
+        self, body: Mapping[str, Json], asked: Poll, gone: Callable[[], bool]
+    ) -> tuple[dict[str, Json], list[dict[str, Json]]]:
+        said = await self.result(body)
+        self.polls.append(asked)
+        self.polling.set()
+        if self.holds_results:
+            await self.claim.wait()
+        self.gone.append(gone())
+        return said, [self.tasks.get_nowait() for _ in range(min(asked.tasks_max, self.tasks.qsize()))]
 
     async def event(self, body: Mapping[str, Json]) -> None:
         await self.events.put(body)

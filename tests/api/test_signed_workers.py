@@ -14,7 +14,7 @@ import pytest
 from avtomat.api.http.worker_tokens import START, WorkerTokens
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service, open_store
-from avtomat.runtime.work.signing import signature
+from avtomat.runtime.work.signing import signature, task_signature
 from avtomat.settings import Settings
 from avtomat_worker import Worker
 from tests.api.conftest import Answer, Site, site_of
@@ -113,6 +113,21 @@ async def test_a_worker_that_must_sign_is_served_when_it_does(site: Site) -> Non
     old_result = with_signature({**ids, "data": {"x": 1.0}, "timestamp": now - 900})
 
     assert (await ask(site, "POST", "/tasks/result", [old_result])).json == [{"status": "accepted"}]
+
+
+async def test_a_signed_result_brings_a_signed_task(site: Site) -> None:
+    for _ in range(2):
+        await site.engine.clients.submit(Submission(blueprint="greet", input={}, client="ann"))
+    assert (await ask(site, "POST", "/workers/register", with_signature(registration()))).status == 200
+    task = (await ask(site, "GET", "/workers/w1/tasks/next?timeout=5")).json
+    ids = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": "w1"}
+
+    refused = await ask(site, "POST", "/tasks/result?next=say", ids)
+    said = (await ask(site, "POST", "/tasks/result?next=say", with_signature(ids))).json
+
+    assert (refused.status, refused.code) == (403, "auth.signature")
+    assert said["status"] == "accepted"
+    assert said["task"]["sig"] == task_signature(said["task"], TASK_SECRET)
 
 
 def spoilt(message: dict[str, Json]) -> dict[str, Json]:

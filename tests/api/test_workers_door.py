@@ -30,7 +30,7 @@ async def test_a_worker_registers(site: Site) -> None:
         "/_worker/workers/register", json={"worker_id": "w1", "supported_skills": [{"name": "greet"}]}
     )
 
-    assert (answer.status, answer.json) == (200, {"status": "registered", "version": "1.0b17"})
+    assert (answer.status, answer.json) == (200, {"status": "registered", "version": "1.0b17", "offers": ["next"]})
     assert answer.headers["X-RXON-Version"] == "1.0b17"
     assert site.engine.dispatcher.workers["w1"]["supported_skills"] == [{"name": "greet"}]
 
@@ -139,6 +139,58 @@ async def test_a_list_of_results_is_answered_in_its_order(site: Site) -> None:
     assert [each["status"] for each in answer.json] == ["ignored", "accepted"]
 
 
+async def test_a_result_brings_the_next_task_with_its_answer(site: Site) -> None:
+    site.engine.dispatcher.tasks.put_nowait(TASK)
+    answer = await site.post(RESULT + "?next=a,b.c&nonce=n1", json=DONE)
+    nothing = await site.post(RESULT + "?next=", json={**DONE, "task_id": "late"})
+
+    assert (answer.status, answer.json) == (200, {"status": "accepted", "task": TASK})
+    assert nothing.json == {"status": "ignored", "reason": "stale_task"}
+    asked, other = site.engine.dispatcher.polls
+    assert (asked.worker, asked.kinds, asked.tasks_max, asked.nonce) == ("w1", ("a", "b.c"), 1, "n1")
+    assert (other.kinds, other.nonce, other.hot) == ((), "", None)
+
+
+async def test_a_result_may_bring_several_tasks(site: Site) -> None:
+    for _ in range(3):
+        site.engine.dispatcher.tasks.put_nowait(TASK)
+    some = await site.post(RESULT + "?next=a&max=2", json=DONE)
+    rest = await site.post(RESULT + "?next=a&max=2", json=DONE)
+    none = await site.post(RESULT + "?next=a&max=2", json=DONE)
+    refused = await site.post(RESULT + "?next=a&max=101", json=DONE)
+
+    assert [len(each.json["tasks"]) for each in (some, rest, none)] == [2, 1, 0]
+    assert (refused.status, refused.json["code"]) == (400, "request.parameter")
+    assert len(site.engine.dispatcher.results) == 3
+
+
+async def test_a_list_of_results_brings_tasks_beside_its_answers(site: Site) -> None:
+    site.engine.dispatcher.tasks.put_nowait(TASK)
+    answer = await site.post(RESULT + "?next=a&max=5", json=[{**DONE, "task_id": "late"}, DONE])
+    empty = await site.post(RESULT + "?next=a", json=[])
+    mixed = await site.post(RESULT + "?next=a", json=[{**DONE, "worker_id": "w2"}, DONE])
+
+    assert [each["status"] for each in answer.json["answers"]] == ["ignored", "accepted"]
+    assert answer.json["tasks"] == [TASK]
+    assert (empty.status, mixed.status) == (400, 400)
+
+
+async def test_a_result_whose_connection_is_gone_gives_back_the_task_that_it_brought(site: Site) -> None:
+    dispatcher = site.engine.dispatcher
+    dispatcher.holds_results = True
+    dispatcher.tasks.put_nowait(TASK)
+    result = asyncio.create_task(site.post(RESULT + "?next=a", json=DONE))
+    await dispatcher.polling.wait()
+    result.cancel()
+    with suppress(asyncio.CancelledError):
+        await result
+    await site.http.get(site.url + "/healthz")
+    dispatcher.claim.set()
+
+    assert await asyncio.wait_for(dispatcher.released.get(), 5) == ("w1", ["00a-x"])
+    assert dispatcher.gone == [True]
+
+
 async def test_the_header_names_the_worker_when_the_result_does_not(site: Site) -> None:
     body = {"job_id": "00a", "task_id": "00a-x", "status": "cancelled"}
     named = await site.post(RESULT, json=body, headers={"X-Worker-ID": "w7"})
@@ -178,11 +230,12 @@ async def test_a_result_without_its_ids_is_400(site: Site, change: dict[str, Any
 async def test_while_the_store_is_away_results_and_polls_are_put_off(site: Site, away: Exception) -> None:
     site.engine.dispatcher.broken = away
     result = await site.post(RESULT, json=DONE)
+    asking = await site.post(RESULT + "?next=a", json=[DONE, DONE])
     results = await site.post(RESULT, json=[DONE, DONE])
     poll = await site.get(NEXT)
 
     assert (result.status, result.headers["Retry-After"]) == (429, "20")
-    assert (results.status, poll.status) == (429, 429)
+    assert (results.status, poll.status, asking.status) == (429, 429, 429)
     assert "Retry-After" in poll.headers
 
 

@@ -130,6 +130,16 @@ async def queued(bench: Bench, store: str) -> list[Row]:
     return [Row(case="d", title=title, cpu_us=used / count * 1e6, rate=count / took, more=more, target=wanted)]
 
 
+async def _drained(stage: Stage, count: int, *, takes_next: bool) -> tuple[float, float]:
+    """Queue so many jobs, and let 16 workers drain them: CPU of the engine for each in µs, and how many a second."""
+    await submit_many(stage, "task", count)
+    used_before, began = cpu_s(stage.engine.pid), perf_counter()
+    async with workers(stage, 16, goal=count, takes_next=takes_next) as force, asyncio.timeout(DRAIN_S_MAX):
+        await force.reached.wait()
+        took, used = perf_counter() - began, cpu_s(stage.engine.pid) - used_before
+    return used / count * 1e6, count / took
+
+
 async def idle(bench: Bench, store: str) -> list[Row]:
     """(e)."""
     share = await idle_share(await bench.shared(store), seconds=bench.scale.idle_s)
@@ -155,6 +165,21 @@ async def commands(bench: Bench, store: str) -> list[Row]:
             trips, inside = await _asked_a_job(stage, target, clients, bench.scale)
         more |= {f"round trips, {name}": trips, f"commands, {name}": inside}
     return [Row(case="r", title="Redis a one-task job", more=more, target="3 round trips")]
+
+
+async def taking_along(bench: Bench, store: str) -> list[Row]:
+    """(n): (c) with 16 workers that poll beside 16 that take the next task with each result, each on its own store."""
+    polling, taking = await bench.fresh(store, "polling"), await bench.fresh(store, "taking along")
+    title = f"one task, 16 workers that take the next with the result, {store}"
+    more: dict[str, float] = {}
+    async with _at_work(polling, 16) as first, _at_work(taking, 16, takes_next=True) as second:
+        found = await bench.pairs(first, second)
+        for stage, target, name in ((polling, first, "polling"), (taking, second, "taking along")):
+            trips, _ = await _asked_a_job(stage, target, CLIENTS, bench.scale)
+            more[f"round trips, {name}"] = trips
+    for stage, name in ((polling, "polling"), (taking, "taking along")):
+        more[f"draining, CPU µs, {name}"], _ = await _drained(stage, bench.scale.queued, takes_next=stage is taking)
+    return [of_pairs("n", title, found, "CPU ≤ 0.7 × polling; 2.1 round trips", more)]
 
 
 async def full_store(bench: Bench, store: str) -> list[Row]:
@@ -205,6 +230,7 @@ CASES: Mapping[str, Case] = {
     "e": idle,
     "f": lone,
     "r": commands,
+    "n": taking_along,
     "j": beside_a_foreach,
     "d": queued,
     "g": embedded,
@@ -218,10 +244,12 @@ DEFAULT = tuple(name for name in CASES if name != "p")
 
 
 @asynccontextmanager
-async def _at_work(stage: Stage, count: int, data: object = RESULT) -> AsyncIterator[Target]:
+async def _at_work(
+    stage: Stage, count: int, data: object = RESULT, *, takes_next: bool = False
+) -> AsyncIterator[Target]:
     """Workers at work, warm; gives the job to be done."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(workers(stage, count, data=data))
+        await stack.enter_async_context(workers(stage, count, data=data, takes_next=takes_next))
         target = jobs(stage, "task")
         await drive(target, clients=count, seconds=WARM_UP_S)
         yield target

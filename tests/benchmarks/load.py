@@ -141,15 +141,16 @@ class Workforce:
 
 @asynccontextmanager
 async def workers(
-    stage: Stage, count: int, *, goal: int | None = None, data: object = RESULT
+    stage: Stage, count: int, *, goal: int | None = None, data: object = RESULT, takes_next: bool = False
 ) -> AsyncIterator[Workforce]:
     """Workers, registered and polling, until the block is left; their connections are dropped then. Each result is
-    `data`.
+    `data`; with `takes_next` it asks for the next task.
     """
     force = Workforce(goal=goal)
     connections = [await connect(stage.engine.port) for _ in range(count)]
     tasks = [
-        asyncio.create_task(work(stage.door, f"w{n}", each, force, data=data)) for n, each in enumerate(connections)
+        asyncio.create_task(work(stage.door, f"w{n}", each, force, data=data, takes_next=takes_next))
+        for n, each in enumerate(connections)
     ]
     try:
         yield force
@@ -179,11 +180,19 @@ def poll_of(door: Door, worker: str, timeout_s: float = POLL_S, kind: str = KIND
 
 
 async def work(
-    door: Door, worker: str, connection: Connection, force: Workforce, kind: str = KIND, data: object = RESULT
+    door: Door,
+    worker: str,
+    connection: Connection,
+    force: Workforce,
+    kind: str = KIND,
+    data: object = RESULT,
+    *,
+    takes_next: bool = False,
 ) -> None:
     """Register, then poll, work at once, and report, for ever."""
     await register(door, worker, connection, kind)
     poll = poll_of(door, worker, kind=kind)
+    path = f"/tasks/result?next={kind}" if takes_next else "/tasks/result"
     while True:
         answer = await connection.ask(poll)
         if answer.status == 204:
@@ -191,8 +200,10 @@ async def work(
         if answer.status != 200:
             raise BenchmarkError(f"a poll was answered {answer.status} {answer.body!r}")
         task = orjson.loads(answer.body)
-        result = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": worker, "data": data}
-        answer = await connection.ask(door.message(worker, "POST", "/tasks/result", orjson.dumps(result)))
-        if b'"accepted"' not in answer.body:
-            raise BenchmarkError(f"a result was answered {answer.status} {answer.body!r}")
-        force.count()
+        while task is not None:
+            result = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": worker, "data": data}
+            answer = await connection.ask(door.message(worker, "POST", path, orjson.dumps(result)))
+            if b'"accepted"' not in answer.body:
+                raise BenchmarkError(f"a result was answered {answer.status} {answer.body!r}")
+            force.count()
+            task = orjson.loads(answer.body).get("task") if takes_next else None

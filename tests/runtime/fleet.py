@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
+from avtomat.core.formula import Json
 from avtomat.runtime.jobs.submission import Submission
 from avtomat.runtime.service import Service
 from avtomat.runtime.work.polls import Poll
@@ -107,9 +108,27 @@ class Worker:
         poll = Poll(worker=self.name, kinds=(), timeout_s=WAIT_S)
         while tasks := await self._home.dispatcher.poll(poll, lambda: False):
             for task in tasks:
-                ids = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": self.name}
-                answering = asyncio.create_task(self._chance.choice(self._replicas).dispatcher.result(ids))
-                await asyncio.shield(answering)
+                await self._answer(task)
+
+    async def _answer(self, task: Mapping[str, Json]) -> None:
+        """Answer a task, and those that its answer brings; what a worker that is stopped never saw goes back."""
+        replica = self._chance.choice(self._replicas)
+        ids = {"job_id": task["job_id"], "task_id": task["task_id"], "worker_id": self.name}
+        if self._chance.random() < 0.5:
+            await asyncio.shield(asyncio.create_task(replica.dispatcher.result(ids)))
+            return
+        is_gone = False
+        asked = Poll(worker=self.name, kinds=(), timeout_s=0)
+        answering = asyncio.create_task(replica.dispatcher.result_and_next(ids, asked, lambda: is_gone))
+        try:
+            _, following = await asyncio.shield(answering)
+        except asyncio.CancelledError:
+            is_gone = True
+            _, unseen = await answering
+            await replica.dispatcher.release(self.name, [each["task_id"] for each in unseen])
+            raise
+        for each in following:
+            await self._answer(each)
 
 
 async def finish(replica: Service, blueprint: str) -> None:

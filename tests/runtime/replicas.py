@@ -21,7 +21,7 @@ from avtomat.settings import Settings
 from avtomat.storage.port.answers import Committed, Outcome, Wakeups
 from avtomat.storage.port.codec import loads
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import Cause, Writes
+from avtomat.storage.port.writes import Cause, TaskRequest, Writes
 
 POLL_S = 30.0
 
@@ -59,12 +59,16 @@ class SharedStore:
         """Tell the replica that came first nothing any more; returns what it would be told by."""
         return self._ears.pop(0)
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Commit, and write down what it did, even when whoever asked is gone before the answer is there."""
-        return await asyncio.shield(asyncio.create_task(self._commit(job, path, version, cause, writes)))
+        return await asyncio.shield(asyncio.create_task(self._commit(job, path, version, cause, writes, wanted)))
 
-    async def _commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
-        answer = await self._store.commit(job, path, version, cause, writes)
+    async def _commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None
+    ) -> Committed:
+        answer = await self._store.commit(job, path, version, cause, writes, wanted)
         if answer.outcome is Outcome.OK and writes.undo is not None:
             self.noted[answer.seq] = [undo["params"] for undo in loads(writes.undo)]
         if answer.outcome is Outcome.OK and writes.undone_seq is not None:

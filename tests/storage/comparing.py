@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -46,10 +46,9 @@ def _is_same(expected: Any, found: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """An answer as mappings, lists and scalars; where the contract leaves the order open, it is sorted."""
-    if isinstance(value, Handout):
-        return plain({**{name: getattr(value, name) for name in Handout.__dataclass_fields__}, "view": value.loaded})
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        shown = {each.name: getattr(value, each.name) for each in fields(value)}
+        return plain(shown | {"view": value.loaded} if isinstance(value, Handout) else shown)
     if isinstance(value, Mapping):
         shown = {key: plain(one) for key, one in value.items()}
         if "revoked" in shown:

@@ -12,6 +12,7 @@ from tests.storage.contract_duties import DueMembers, Lifetimes, OutageOfReplica
 from tests.storage.contract_jobs import Agreement, Commits, Creation, Listings, Programs
 from tests.storage.contract_late import KeptResults, LateSuccesses
 from tests.storage.contract_mail import Mailboxes, Outbox, PostAndOutbox, Signals
+from tests.storage.contract_next import TakingAlong
 from tests.storage.contract_parking import Parking, Poison
 from tests.storage.contract_scopes import Closing, Compensation, Forks
 from tests.storage.contract_sticky import Sticky
@@ -24,6 +25,7 @@ CONTRACT = (
     Programs,
     Agreement,
     Polling,
+    TakingAlong,
     Leases,
     LateResults,
     LateSuccesses,

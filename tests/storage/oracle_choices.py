@@ -23,6 +23,7 @@ from avtomat.storage.port.writes import (
     Post,
     ScopeEnd,
     SignalWait,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.proof.dump import Dump, ScopeDump
@@ -30,6 +31,8 @@ from tests.storage.world import StandingClock
 
 PARTITIONS = 3
 STEP_MS = 4_100
+LEASE_MS = 30_000
+MANY = 10_000
 SPANS_MS = (6_000, 14_000, 84_000)
 OWN_LEASE_MS = 72_000
 MAIL_KINDS = ("signal", "cancel", "pause", "resume", "operate")
@@ -69,6 +72,17 @@ class Choices:
     def a_time(self, rng: Random) -> int:
         """A time of its own: two tasks that come due together would be queued in any order."""
         return self.clock.now() + rng.choice((0, 2, 19)) * STEP_MS + 2_000 + next(self.numbers) % 100 * 5
+
+    def wanted(self, rng: Random) -> TaskRequest:
+        return TaskRequest(
+            worker=rng.choice(WORKERS),
+            queues=rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c"))),
+            nonce=rng.choice(("", "", "n1", "n2")),
+            max_tasks=rng.choice((1, 2, MANY)),
+            lease_ms=LEASE_MS,
+            strides=rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1})),
+            reserved=chance(rng, 2),
+        )
 
     # --- write-sets ---------------------------------------------------------------------------------------------------
 

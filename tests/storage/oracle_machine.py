@@ -25,16 +25,14 @@ from avtomat.storage.port.writes import Cause, DueCause, HeadChange, Mail, MailC
 from avtomat.storage.proof.dump import Dump, JobDump
 from avtomat.storage.proof.invariants import changes, violations
 from tests.storage.comparing import differences, none_of, plain, plain_due, plain_dump
-from tests.storage.oracle_choices import QUEUES, STATUSES, STEP_MS, WORKERS, Choices, chance
+from tests.storage.oracle_choices import LEASE_MS, MANY, STATUSES, STEP_MS, WORKERS, Choices, chance
 from tests.storage.world import Clock
 
 Answer = TypeVar("Answer")
 
-LEASE_MS = 30_000
 REARM_MS = 5_333
 RETENTION_MS = 404_000
 DISMISSIBLE = frozenset({"queue", "attempt", "total", "deadline"})
-MANY = 10_000
 WEIGHTS = {
     "create": 8,
     "commit_result": 14,
@@ -134,8 +132,9 @@ class OracleMachine(Choices, RuleBasedStateMachine):
 
     def _commit(self, rng: Random, job: str, path: str, cause: Cause, *, keepable: bool = False) -> None:
         version, writes = self.version(rng, job, path), self.writes(rng, job, path, keepable=keepable)
-        note(f"commit({job!r}, {path!r}, {version}, {cause}, {writes})")
-        self.run(lambda store: store.commit(job, path, version, cause, writes))
+        wanted = self.wanted(rng) if isinstance(cause, ResultCause) and chance(rng, 2) else None
+        note(f"commit({job!r}, {path!r}, {version}, {cause}, {writes}, {wanted})")
+        self.run(lambda store: store.commit(job, path, version, cause, writes, wanted))
 
     # --- steps: jobs --------------------------------------------------------------------------------------------------
 
@@ -238,12 +237,19 @@ class OracleMachine(Choices, RuleBasedStateMachine):
 
     def poll(self, rng: Random) -> None:
         partition = rng.choice([int(queue.split()[0]) for queue in self.seen["queues"]] or [0])
-        worker, nonce = rng.choice(WORKERS), rng.choice(("", "", "n1", "n2"))
-        queues = rng.choice((QUEUES, QUEUES, ("a",), ("b#1", "c")))
-        wish = {"nonce": nonce, "max_tasks": rng.choice((1, 2, MANY)), "lease_ms": LEASE_MS}
-        strides = rng.choice(({}, {"c2": 250_000}, {"c1": 3_000_000, "c2": 1}))
-        reserved = chance(rng, 2)
-        self.run(lambda store: store.poll(partition, worker, list(queues), **wish, strides=strides, reserved=reserved))
+        wanted = self.wanted(rng)
+        self.run(
+            lambda store: store.poll(
+                partition,
+                wanted.worker,
+                wanted.queues,
+                nonce=wanted.nonce,
+                max_tasks=wanted.max_tasks,
+                lease_ms=wanted.lease_ms,
+                strides=wanted.strides,
+                reserved=wanted.reserved,
+            )
+        )
 
     def speak_of_attempts(self, rng: Random) -> None:
         """Heartbeat, or release."""

@@ -23,7 +23,7 @@ def test_a_script_says_what_it_takes_and_returns(name: str) -> None:
 
 WHOLE_KEY = re.compile(r"'(?:LRANGE|SMEMBERS|HGETALL|HKEYS|HVALS)'|'Z(?:REV)?RANGE', [^\n]*, 0, -1")
 READS_WHOLE_KEYS = {
-    *("agreed", "changes", "children", "counts", "current", "held", "list", "parking", "poll", "read_key", "trim")
+    *("agreed", "changes", "children", "counts", "current", "held", "list", "parking", "read_key", "taking", "trim")
 }
 """Parts that read all of something: leases of a job that ends, undoes nothing or is parked, what is set aside while it
 is, queues and blueprints for metrics and listings, what is current or agreed on after it changed, forks of a job that

@@ -26,6 +26,7 @@ from avtomat.storage.port.writes import (
     NewJob,
     ResultCause,
     ScopeEnd,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.proof.dump import Dump
@@ -93,6 +94,10 @@ class Heard:
                 self._more.clear()
                 await self._more.wait()
 
+    def has_heard_of(self, what: object) -> bool:
+        """Whether it was told of since `forget`."""
+        return bool(self._counts[what])
+
     def forget(self) -> None:
         """Begin to listen anew."""
         self._counts.clear()
@@ -138,6 +143,12 @@ def result(task_id: str, worker: str = WORKER, digest: str = "hash", *, success:
 def mail(mail_id: str, kind: str = "signal", **fields: Any) -> Mail:
     """A piece of mail."""
     return Mail(**{"id": mail_id, "kind": kind, "body": b"body of " + mail_id.encode()} | fields)
+
+
+def wanted(worker: str = WORKER, queues: Sequence[str] = (QUEUE,), **fields: Any) -> TaskRequest:
+    """What a worker wants with its result."""
+    known: Fields = {"nonce": "", "max_tasks": 1, "lease_ms": LEASE_MS}
+    return TaskRequest(worker=worker, queues=tuple(queues), **known | fields)
 
 
 def by(due: Due) -> DueCause:
@@ -233,12 +244,19 @@ class World:
         return task_id
 
     async def commit(
-        self, job: str, cause: Cause, *, path: str = "/", version: int | None = None, **fields: Any
+        self,
+        job: str,
+        cause: Cause,
+        *,
+        path: str = "/",
+        version: int | None = None,
+        wanted: TaskRequest | None = None,
+        **fields: Any,
     ) -> Committed:
         """Commit this change, against the scope's present version unless one is given."""
         if version is None:
             version = (await self.load(job, path)).version
-        return await self.store.commit(job, path, version, cause, change(**fields))
+        return await self.store.commit(job, path, version, cause, change(**fields), wanted)
 
     async def mailed(self, job: str, kind: str, **fields: Any) -> Committed:
         """Deliver mail to a scope and commit this change for it."""

@@ -35,6 +35,10 @@ class FakeEngine:
         self.refusals: dict[str, deque[Refusal]] = defaultdict(deque)
         self.orders: dict[str, Any] = {}
         self.receipt: dict[str, Any] = {"status": "accepted"}
+        self.offers = ["next"]
+        self.queries_of_results: list[dict[str, str]] = []
+        self.results_that_lose_their_answer = 0
+        self.results_waiting = 0
         self.known: set[str] = set()
         self.polls_that_lose_their_answer = 0
         self.polls_are_answered_at_once = False
@@ -111,7 +115,7 @@ class FakeEngine:
         if refusal := self._refused("register"):
             return refusal
         self.known.add(message["worker_id"])
-        return web.json_response({"status": "registered", "version": "1.0b17"})
+        return web.json_response({"status": "registered", "version": "1.0b17", "offers": self.offers})
 
     async def _heartbeat(self, request: web.Request) -> web.Response:
         self.heartbeats.append(await request.json())
@@ -151,14 +155,31 @@ class FakeEngine:
 
     async def _result(self, request: web.Request) -> web.Response:
         message = await request.json()
+        self.results_waiting += 1
+        self._changed.notify()
         await self.results_may_pass.wait()
+        self.results_waiting -= 1
         if refusal := self._refused("result"):
             return refusal
         results = message if isinstance(message, list) else [message]
         self.requests_of_results.append(results)
+        self.queries_of_results.append(dict(request.query))
         receipts = [self.receipt for _ in results]
         self._changed.notify()
-        return web.json_response(receipts if isinstance(message, list) else receipts[0])
+        if "next" not in request.query:
+            return web.json_response(receipts if isinstance(message, list) else receipts[0])
+        tasks = self._tasks_beside_results(request.query["nonce"], int(request.query["max"]))
+        if self.results_that_lose_their_answer:
+            self.results_that_lose_their_answer -= 1
+            assert request.transport is not None
+            request.transport.abort()
+        told = {"answers": receipts} if isinstance(message, list) else receipts[0]
+        return web.json_response({**told, "tasks": tasks})
+
+    def _tasks_beside_results(self, nonce: str, count: int) -> list[dict[str, Any]]:
+        if not self.leased[nonce]:
+            self.leased[nonce], self.queue[:count] = self.queue[:count], []
+        return self.leased[nonce]
 
     async def _event(self, request: web.Request) -> web.Response:
         self.events.append(await request.json())

@@ -93,7 +93,7 @@ def test_what_is_wrong_is_refused_by_the_schema(definition: str, message: Any) -
 
 def test_the_bodies_on_the_page_are_as_the_schema_says() -> None:
     bodies = [json.loads(body) for block in blocks("sh") for body in re.findall(r"-d '(.*?)'", block, re.DOTALL)]
-    definitions = ["WorkerRegistration", "Heartbeat", "TaskResult", "WorkerEvent"]
+    definitions = ["WorkerRegistration", "Heartbeat", "TaskResult", "TaskResult", "WorkerEvent"]
     for definition, body in zip(definitions, bodies, strict=True):
         check(definition, json.loads(json.dumps(body).replace("\\u2026", "0")))
     check("TaskPayload", json.loads(blocks("json")[0].replace("…", "0")))
@@ -140,6 +140,7 @@ async def test_an_answer_of_another_number_of_receipts_is_no_answer(engine: Fake
 
     async with EngineClient(engine.url, worker_id="w", token=None, limits=Limits()) as client:
         engine.receipt = {"status": "ignored", "reason": "stale_task"}
-        assert [receipt.reason for receipt in await client.deliver([b'{"a":1}', b'{"a":2}'])] == ["stale_task"] * 2
+        delivery = await client.deliver([b'{"a":1}', b'{"a":2}'])
+        assert [receipt.reason for receipt in delivery.receipts] == ["stale_task"] * 2
         with pytest.raises(EngineUnavailableError, match="receipts"):
             await client.deliver([b'{"a":1},{"a":2}', b'{"a":3}'])

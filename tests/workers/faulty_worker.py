@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from avtomat_worker import messages
@@ -11,7 +12,7 @@ from avtomat_worker.client import EngineClient
 from avtomat_worker.errors import EngineError
 from avtomat_worker.heartbeats import Heartbeats
 from avtomat_worker.outbox import Outbox
-from avtomat_worker.ports import Poll, Receipt
+from avtomat_worker.ports import Delivery, Poll
 from avtomat_worker.running import RunningTasks
 from avtomat_worker.session import Session
 from avtomat_worker.waiting import Backoff
@@ -63,9 +64,30 @@ def does_not_heed_retry_after() -> None:
 def sends_each_result_twice() -> None:
     once = EngineClient.deliver
 
-    async def deliver(self: EngineClient, results: Sequence[bytes]) -> list[Receipt]:
+    async def deliver(self: EngineClient, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
         await once(self, results)
-        return await once(self, results)
+        return await once(self, results, wanted)
+
+    EngineClient.deliver = deliver  # type: ignore[method-assign]
+
+
+@fault
+def drops_what_results_bring() -> None:
+    once = EngineClient.deliver
+
+    async def deliver(self: EngineClient, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        return Delivery(receipts=(await once(self, results, wanted)).receipts)
+
+    EngineClient.deliver = deliver  # type: ignore[method-assign]
+
+
+@fault
+def asks_with_another_nonce() -> None:
+    once = EngineClient.deliver
+
+    async def deliver(self: EngineClient, results: Sequence[bytes], wanted: Poll | None = None) -> Delivery:
+        anew = None if wanted is None else replace(wanted, nonce=os.urandom(8).hex())
+        return await once(self, results, anew)
 
     EngineClient.deliver = deliver  # type: ignore[method-assign]
 

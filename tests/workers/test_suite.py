@@ -25,6 +25,8 @@ FAULTS = {
     "never_repeats_a_result": ("repeats_a_result_after_503", "did not come"),
     "does_not_heed_retry_after": ("repeats_a_poll_after_429", "with Retry-After: 2"),
     "sends_each_result_twice": ("an_accepted_result_is_done_with", "2 times"),
+    "drops_what_results_bring": ("takes_the_next_task_with_the_answer", "did not come"),
+    "asks_with_another_nonce": ("gets_a_task_again_that_a_lost_answer_brought", "did not come"),
     "beats_too_seldom": ("keeps_the_lease", "no heartbeat named the task"),
     "does_not_hear_of_cancels": ("stops_what_is_cancelled", "did not come"),
     "takes_too_many": ("runs_as_many_as_it_may", "it took 5 tasks"),

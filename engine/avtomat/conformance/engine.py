@@ -247,13 +247,13 @@ class ScriptedEngine:
         match call.name:
             case "register":
                 self._known = True
-                return {"status": "registered", "version": PROTOCOL_VERSION}, []
+                return {"status": "registered", "version": PROTOCOL_VERSION, "offers": ["next"]}, []
             case "heartbeat":
                 return self._heartbeat(), []
             case "poll":
                 return await self._poll(call, request, lost=lost)
             case "result":
-                return self._result(call), []
+                return self._result(call, lost=lost)
             case "event":
                 return {"status": "event_accepted"}, []
         raise web.HTTPNotFound(text='{"error": "there is no such address"}', content_type="application/json")
@@ -274,11 +274,14 @@ class ScriptedEngine:
                 tasks = [self.queue.popleft() for _ in range(min(call.tasks_max, len(self.queue)))]
         if not tasks:
             return None, []
+        self._note_taken(nonce, tasks, lost=lost)
+        return tasks if "max" in call.query else tasks[0], tasks
+
+    def _note_taken(self, nonce: str, tasks: list[dict[str, Json]], *, lost: bool) -> None:
         if nonce:
             self._nonces = {nonce: tasks}
         elif lost:
             self.queue.extendleft(reversed(tasks))  # without a nonce it comes again when its lease ends
-        return tasks if "max" in call.query else tasks[0], tasks
 
     async def _wait_for_tasks(self, asked_s: float) -> None:
         until = time.monotonic() + min(self.poll_waits_s, asked_s)
@@ -297,10 +300,24 @@ class ScriptedEngine:
         unreceived = {task["task_id"] for tasks in self._nonces.values() for task in tasks} - self.handed.keys()
         self.released |= unreceived - holding - here
 
-    def _result(self, call: Call) -> Json:
+    def _result(self, call: Call, *, lost: bool) -> tuple[Json, list[dict[str, Json]]]:
         self.settled.update((result["task_id"], result) for result in call.results)
         self._notify()
-        return [self.receipt for _ in call.results] if isinstance(call.body, list) else self.receipt
+        receipts = [self.receipt for _ in call.results]
+        if "next" not in call.query:
+            return receipts if isinstance(call.body, list) else self.receipt, []
+        answer: dict[str, Json] = {"answers": receipts} if isinstance(call.body, list) else dict(self.receipt)
+        nonce = call.query.get("nonce", "")
+        tasks = self._nonces.get(nonce, []) if nonce else []
+        if not tasks:
+            tasks = [self.queue.popleft() for _ in range(min(call.tasks_max, len(self.queue)))]
+            if tasks:
+                self._note_taken(nonce, tasks, lost=lost)
+        if "max" in call.query:
+            answer["tasks"] = tasks
+        elif tasks:
+            answer["task"] = tasks[0]
+        return answer, tasks
 
     async def _in_two_halves(
         self, request: web.Request, whole: web.Response, tasks: list[dict[str, Json]]

@@ -40,8 +40,9 @@ def breaches(call: Call, worker: str, token: str, *, signing: bool = False) -> I
         yield f"{call.line} came with the X-Worker-Token {call.headers.get('X-Worker-Token')!r}, not {token!r}"
     if call.headers.get("X-Worker-ID") != worker:
         yield f"{call.line} came with the X-Worker-ID {call.headers.get('X-Worker-ID')!r}, not {worker!r}"
-    if call.name == "poll":
+    if call.name == "poll" or "next" in call.query:
         yield from _of_query(call)
+    if call.name == "poll":
         return
     if call.body is not None and call.headers.get("Content-Type", "").partition(";")[0] != "application/json":
         yield f"{call.line} has the Content-Type {call.headers.get('Content-Type')!r}, not application/json"

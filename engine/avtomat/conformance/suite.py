@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from avtomat.conformance.check import Check
-from avtomat.conformance.checks import leases, polling, results, starting, stopping, tasks
+from avtomat.conformance.checks import following, leases, polling, results, starting, stopping, tasks
 from avtomat.conformance.engine import ScriptedEngine
 from avtomat.conformance.faults import FaultError, NotOfferedError
 from avtomat.conformance.process import WorkerProcess
 from avtomat.conformance.stage import DRAIN_S, Stage
 
-MODULES: Final = (starting, tasks, results, leases, polling, stopping)
+MODULES: Final = (starting, tasks, results, leases, polling, following, stopping)
 CHECKS: Final[tuple[Check, ...]] = tuple(check for module in MODULES for check in module.CHECKS.all)
 TOKEN: Final = "conformance-token"  # noqa: S105  a word between this engine and its worker
 BREACHES_SHOWN: Final = 5

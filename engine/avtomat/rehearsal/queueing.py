@@ -16,7 +16,7 @@ from avtomat.core.scope import ROOT
 from avtomat.runtime.jobs.joining import join_of_mail
 from avtomat.storage.memory.store import MemoryStore
 from avtomat.storage.port.answers import Committed, Created, Due, Outcome
-from avtomat.storage.port.writes import Cause, NewJob, Writes
+from avtomat.storage.port.writes import Cause, NewJob, TaskRequest, Writes
 
 AT_REST = ENDED | {Status.QUARANTINED}
 """Where a rehearsal ends: with a job that has ended, or waits for an operator."""
@@ -42,10 +42,12 @@ class VisitQueues(MemoryStore):
         self._hear(ROOT, new.writes)
         return await super().create(replace(new, writes=_queue_apart(ROOT, new.writes)))
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Write a decision."""
         self.commits += 1
-        answer = await super().commit(job, path, version, cause, _queue_apart(path, writes))
+        answer = await super().commit(job, path, version, cause, _queue_apart(path, writes), wanted)
         if answer.outcome is Outcome.OK and job == self._job_played:
             self.at_rest = self.at_rest or _rests(path, writes)
             self._hear(path, writes)

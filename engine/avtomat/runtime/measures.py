@@ -16,7 +16,7 @@ from avtomat.runtime.work.queues import Queues
 from avtomat.storage.port.answers import Committed, Created, Handout, Outcome
 from avtomat.storage.port.asking import only_asks
 from avtomat.storage.port.store import EQUAL, Store
-from avtomat.storage.port.writes import Cause, NewJob, ResultCause, Writes
+from avtomat.storage.port.writes import Cause, NewJob, ResultCause, TaskRequest, Writes
 
 SAMPLE_EVERY_S: Final = 2.0
 OPEN_STATUSES: Final = ("open", "paused", "quarantined", "compensating", "finishing")
@@ -122,9 +122,12 @@ class _Counted:
         self._tally.created += created.fresh
         return created
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
-        answer = await self._store.commit(job, path, version, cause, writes)
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
+        answer = await self._store.commit(job, path, version, cause, writes, wanted)
         self._tally.committed(version, cause, answer.outcome)
+        self._tally.handed_out += len(answer.handouts or ())
         return answer
 
     async def poll(

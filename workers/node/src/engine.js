@@ -30,8 +30,10 @@ export class Engine {
     if (token) this.headers["X-Worker-Token"] = token;
   }
 
-  register(registration) {
-    return this.#ask("POST", "/workers/register", this.sign(JSON.stringify(registration)));
+  /** Returns what the engine offers beside the four calls. */
+  async register(registration) {
+    const answer = await this.#ask("POST", "/workers/register", this.sign(JSON.stringify(registration)));
+    return new Set(Array.isArray(answer?.offers) ? answer.offers : []);
   }
 
   /** Returns the orders of the engine. */
@@ -58,17 +60,25 @@ export class Engine {
     return answer === null ? [] : Array.isArray(answer) ? answer : [answer];
   }
 
-  /** Hands results over, each as JSON text, in one request; the receipts are in their order. */
-  async deliver(results) {
+  /**
+   * Hands results over, each as JSON text, in one request; the receipts are in their order. With `wanted`, a poll that
+   * waits for nothing, tasks come along.
+   */
+  async deliver(results, wanted = null) {
     const each = results.map(this.sign);
     const body = each.length === 1 ? each[0] : `[${each.join(",")}]`;
-    const answer = await this.#ask("POST", "/tasks/result", body);
-    const receipts = Array.isArray(answer) ? answer : [answer];
+    const { kinds = [], max = 0, nonce = "" } = wanted ?? {};
+    const query = wanted ? `?${new URLSearchParams({ next: kinds.join(","), max: String(max), nonce })}` : "";
+    const answer = await this.#ask("POST", `/tasks/result${query}`, body);
+    const receipts = Array.isArray(answer) ? answer : (answer?.answers ?? [answer]);
     if (receipts.length !== results.length) {
       const found = `${results.length} results were sent, ${receipts.length} receipts came back`;
       throw new EngineError("unavailable", found);
     }
-    return receipts.map((receipt) => ({ accepted: receipt?.status !== "ignored", reason: receipt?.reason ?? "" }));
+    return {
+      receipts: receipts.map((each) => ({ accepted: each?.status !== "ignored", reason: each?.reason ?? "" })),
+      tasks: Array.isArray(answer?.tasks) ? answer.tasks : [],
+    };
   }
 
   event(message) {

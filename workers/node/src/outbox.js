@@ -3,6 +3,7 @@
  *
  * - A result is kept until the engine says accepted or ignored, at most `resultKeptMs`.
  * - Results that became ready while a request was under way go together in the next one.
+ * - Where the engine offers it, results ask for the next tasks (`wanted`), and `took` gets what came along.
  * - A batch that is refused is sent one by one, so that one wrong result harms no other. A result that is refused alone
  *   is replaced by a failure that says so: otherwise the job would wait for the end of the lease.
  */
@@ -17,9 +18,11 @@ export class Outbox {
   #parcels = new Map();
   #size = 0;
   #closed = false;
+  #paused = false;
+  isAsking = false;
 
-  constructor({ engine, register, limits, changed, log }) {
-    Object.assign(this, { engine, register, limits, changed, log, backoff: new Backoff(limits) });
+  constructor({ engine, register, limits, changed, log, wanted, took }) {
+    Object.assign(this, { engine, register, limits, changed, log, wanted, took, backoff: new Backoff(limits) });
   }
 
   get taskIds() {
@@ -28,6 +31,11 @@ export class Outbox {
 
   get isEmpty() {
     return this.#parcels.size === 0;
+  }
+
+  /** Whether there are results that are sent now. */
+  get isDue() {
+    return this.#parcels.size > 0 && !this.#paused;
   }
 
   get hasRoom() {
@@ -76,7 +84,7 @@ export class Outbox {
 
   async #try(batch) {
     try {
-      const receipts = await this.engine.deliver(batch.map((parcel) => parcel.body));
+      const receipts = await this.#ask(batch.map((parcel) => parcel.body));
       this.backoff.reset();
       batch.forEach((parcel, index) => this.#delivered(parcel, receipts[index]));
     } catch (error) {
@@ -85,10 +93,26 @@ export class Outbox {
     }
   }
 
+  async #ask(bodies) {
+    const wanted = this.wanted();
+    this.isAsking = wanted !== null;
+    try {
+      const { receipts, tasks } = await this.engine.deliver(bodies, wanted);
+      if (wanted !== null) this.took(tasks);
+      return receipts;
+    } finally {
+      this.isAsking = false;
+      this.changed.notify();
+    }
+  }
+
   async #putOff(error) {
     const ms = this.backoff.nextMs(error);
     this.log(`results wait ${Math.round(ms)} ms more: ${error.message}`);
+    this.#paused = true;
+    this.changed.notify(); // polls need not wait for results that wait themselves
     await pause(ms);
+    this.#paused = false;
     if (error.kind === "unknown") await this.register();
   }
 

@@ -1,9 +1,10 @@
 /**
  * A worker: register, take tasks while there is room, stop without losing any.
  *
- * - One poll at a time: then the list of what the worker holds is complete when a poll is sent, and the engine takes
- *   back what it handed out and never arrived.
- * - A poll that failed is repeated under the same nonce, so what the lost answer brought comes again.
+ * - One request for tasks at a time: then the list of what the worker holds is complete when a poll is sent, and the
+ *   engine takes back what it handed out and never arrived. Where the engine offers it, results ask for the next tasks,
+ *   and a poll waits only for what they did not bring.
+ * - A request for tasks that failed is followed by one under the same nonce, so what the lost answer brought comes again.
  * - A stop: no more polls, running tasks finish within `drainMs`, the rest is cancelled and given back, results are
  *   delivered, and the engine is told that the worker is gone.
  */
@@ -48,6 +49,8 @@ export class Worker {
   #stopping = new AbortController();
   #changed = new Changed();
   #nonce = newNonce();
+  #offers = new Set();
+  #polling = false;
   #serving = false;
   #parts;
 
@@ -104,6 +107,7 @@ export class Worker {
     const others = [heartbeats.beatUntilClosed(), outbox.deliverUntilClosed()];
     await this.#pollUntilStopped();
     heartbeats.beatAtOnce();
+    await this.#changed.until(() => !outbox.isAsking, this.limits.flushMs);
     await this.#giveBackWhatNeverArrived();
     await this.#drain();
     heartbeats.close();
@@ -122,7 +126,9 @@ export class Worker {
     const register = () => this.#registerAgain();
     const engine = new Engine({ url, token, workerId, limits, signing: this.signing });
     const progress = new Progress({ engine, workerId, limits, log });
-    const outbox = new Outbox({ engine, register, limits, changed, log });
+    const wanted = () => this.#wanted();
+    const took = (tasks) => this.#took(tasks);
+    const outbox = new Outbox({ engine, register, limits, changed, log, wanted, took });
     const running = new Running({
       functions: this.#functions,
       concurrency,
@@ -142,7 +148,7 @@ export class Worker {
     const backoff = new Backoff(this.limits);
     while (!this.#stopping.signal.aborted) {
       try {
-        await this.#parts.engine.register(this.#registrationMessage());
+        this.#offers = await this.#parts.engine.register(this.#registrationMessage());
         return true;
       } catch (error) {
         if (error.kind === "unknown") {
@@ -159,37 +165,63 @@ export class Worker {
 
   async #registerAgain() {
     try {
-      await this.#parts.engine.register(this.#registrationMessage());
+      this.#offers = await this.#parts.engine.register(this.#registrationMessage());
     } catch (error) {
       this.log(`not registered again: ${error.message}`);
     }
   }
 
   async #pollUntilStopped() {
-    const { engine, running, outbox, heartbeats } = this.#parts;
+    const { engine, running } = this.#parts;
     const { signal } = this.#stopping;
     signal.addEventListener("abort", () => this.#changed.notify());
     const backoff = new Backoff(this.limits);
     while (true) {
-      await this.#changed.until(() => signal.aborted || (running.free > 0 && outbox.hasRoom));
+      await this.#changed.until(() => signal.aborted || this.#isToPoll);
       if (signal.aborted) return;
       const askedAt = performance.now();
       let tasks;
+      this.#polling = true;
       try {
         tasks = (await engine.poll(this.#poll(running.free, this.limits.pollTimeoutMs), signal)).filter(isTask);
+        this.#polling = false;
       } catch (error) {
+        this.#polling = false;
         if (error === STOPPED) return;
         await this.#pollFailed(error, backoff.nextMs(error));
         continue;
       }
-      this.#nonce = newNonce();
-      for (const task of tasks) {
-        running.start(task);
-        heartbeats.taskStarted();
-      }
+      this.#took(tasks);
       const waited = performance.now() - askedAt >= this.limits.pollTimeoutMs / 2;
       if (tasks.length > 0 || waited) backoff.reset();
       else await pause(backoff.nextMs(), signal); // an engine that does not let polls wait must not be asked in a loop
+    }
+  }
+
+  /** Whether there is room for tasks that no result is about to bring. */
+  get #isToPoll() {
+    const { running, outbox } = this.#parts;
+    const resultsAsk = outbox.isAsking || (this.#offers.has("next") && outbox.isDue);
+    return running.free > 0 && outbox.hasRoom && !resultsAsk;
+  }
+
+  /** What results that are sent now ask for: a poll that waits for nothing, or null. */
+  #wanted() {
+    const { running, outbox } = this.#parts;
+    const mayAsk = this.#offers.has("next") && !this.#polling && !this.#stopping.signal.aborted;
+    return mayAsk && running.free > 0 && outbox.hasRoom ? this.#poll(running.free, 0) : null;
+  }
+
+  /** Begin what a request for tasks brought; what comes after a stop was asked for goes back. */
+  #took(tasks) {
+    const { running, heartbeats } = this.#parts;
+    this.#nonce = newNonce();
+    for (const task of tasks.filter(isTask)) {
+      if (this.#stopping.signal.aborted) this.#ended(task, { status: "cancelled", given_back: true }, 0);
+      else {
+        running.start(task);
+        heartbeats.taskStarted();
+      }
     }
   }
 

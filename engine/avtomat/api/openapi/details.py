@@ -150,6 +150,16 @@ DETAILS: Final[Mapping[str, Details]] = {
         "the signal is stored; 200 for what was taken before, and for what changes nothing.",
     ),
     "heartbeat": Details(text="404: the worker is not known and must register again."),
+    "deliverResult": Details(
+        text="With `next` the answer brings tasks of these kinds, as `task` or, with `max`, `tasks`.",
+        parameters=(
+            Parameter(name="next", text="Kinds of task, with commas.", schema={"type": "string"}),
+            Parameter(name="max", text="With next: how many at most.", schema={"type": "integer"}),
+            Parameter(
+                name="nonce", text="With next: the same nonce gets the same tasks again.", schema={"type": "string"}
+            ),
+        ),
+    ),
     "pollTasks": Details(
         parameters=(
             Parameter(name="timeout", text="Seconds to wait; 30 if unset.", schema={"type": "number"}),

@@ -10,7 +10,7 @@ what makes a client register again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -117,6 +117,8 @@ class WorkerRoutes:
         sender = single_header(request, "X-Worker-ID")
         try:
             body = await json_body(request, self._result_bytes_max)
+            if "next" in (query := query_of(request)):
+                return await self._result_and_next(request, query, body, sender)
             if isinstance(body, list):
                 return worker_answer(await self._results(request, body, sender))
             return worker_answer(await self._dispatcher.result(self._result_of(request, body, sender)))
@@ -127,6 +129,58 @@ class WorkerRoutes:
                 await self._fail_oversized(request, refused.received, sender)
             raise
 
+    async def _result_and_next(
+        self, request: Request, query: Mapping[str, str], body: Json, sender: str | None
+    ) -> Answer:
+        """Use results, and hand out with the answer what there is for their worker now."""
+        bodies = body if isinstance(body, list) else [body]
+        _refuse_number_of(bodies, least=1)
+        results = [self._result_of(request, each, sender) for each in bodies]
+        worker = str(results[0]["worker_id"])
+        if any(result["worker_id"] != worker for result in results):
+            raise RequestRefused("results that ask for tasks are of one worker", status=400, code="request.invalid")
+        asked = Poll(
+            worker=worker,
+            kinds=_names(query["next"]),
+            may_do=None if (entry := request.caller.worker) is None else entry.may_do,
+            timeout_s=0,
+            tasks_max=count(query, "max", default=1, least=0, most=TASKS_PER_POLL_MAX),
+            nonce=query.get("nonce", ""),
+            hot=_names(query["hot_skills"]) if "hot_skills" in query else None,
+        )
+        refuse_kinds(request.caller, asked.kinds)
+        said, tasks = await self._settle_and_take(request, asked, results)
+        answer: dict[str, Json] = {"answers": said} if isinstance(body, list) else said[0]
+        if "max" in query:
+            answer = {**answer, "tasks": tasks}
+        elif tasks:
+            answer = {**answer, "task": tasks[0]}
+        if not tasks:
+            return worker_answer(answer)
+        return await self._hand_over(request, worker, tasks, worker_answer(answer))
+
+    async def _settle_and_take(
+        self, request: Request, asked: Poll, results: Sequence[dict[str, Json]]
+    ) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
+        """Use all results, and take tasks with the last. Where one cannot be used now, all come again and nothing is
+        taken.
+        """
+        taken: list[dict[str, Json]] = []
+
+        async def last() -> dict[str, Json]:
+            said, tasks = await self._dispatcher.result_and_next(results[-1], asked, lambda: _is_gone(request))
+            taken.extend(tasks)
+            return said
+
+        if len(results) == 1:
+            return [await last()], taken
+        said = await asyncio.gather(*map(self._dispatcher.result, results[:-1]), last(), return_exceptions=True)
+        for each in said:
+            if isinstance(each, BaseException):
+                await self._give_back(asked.worker, taken)
+                raise each
+        return [each for each in said if not isinstance(each, BaseException)], taken
+
     async def _fail_oversized(self, request: Request, received: bytes, worker: str) -> None:
         """The result will never be taken: its attempt fails now, and not when the lease ends."""
         subject = await subject_of(request, received, self._result_bytes_max)
@@ -136,8 +190,7 @@ class WorkerRoutes:
             await self._dispatcher.result({**subject._asdict(), "worker_id": worker, "error": error})
 
     async def _results(self, request: Request, bodies: Sequence[Json], sender: str | None) -> list[Json]:
-        if len(bodies) > RESULTS_MAX:
-            raise RequestRefused(f"a list has at most {RESULTS_MAX} results", status=400, code="request.invalid")
+        _refuse_number_of(bodies, least=0)
         results = [self._result_of(request, body, sender) for body in bodies]
         return await asyncio.gather(*map(self._dispatcher.result, results))
 
@@ -157,8 +210,17 @@ class WorkerRoutes:
         return result
 
 
-_REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION}
+OFFERS: Final = ("next",)
+"""What this engine has beside RXON and a worker should know before it asks."""
+
+_REGISTERED: Final = {"status": "registered", "version": PROTOCOL_VERSION, "offers": OFFERS}
 _EVENT_ACCEPTED: Final = {"status": "event_accepted"}
+
+
+def _refuse_number_of(bodies: Sequence[Json], *, least: int) -> None:
+    if not least <= len(bodies) <= RESULTS_MAX:
+        text = f"a list has {least} to {RESULTS_MAX} results" if least else f"a list has at most {RESULTS_MAX} results"
+        raise RequestRefused(text, status=400, code="request.invalid")
 
 
 ROUTES: Final = Routes(
@@ -199,7 +261,7 @@ ROUTES: Final = Routes(
             WORKERS + "/tasks/result",
             WorkerRoutes.result,
             id="deliverResult",
-            summary="Deliver the result of a task, or a list of them",
+            summary="Deliver the result of a task, or a list of them, and take the next tasks with the answer",
             body=("Map", "Maps"),
             answers={200: ("Map", "Maps")},
             refusals=(429,),

@@ -9,17 +9,14 @@ retried for ever.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 from avtomat.core.awaited_child import OnChild
-from avtomat.core.formula import Json
 from avtomat.core.machine import decide
 from avtomat.core.messages import (
     Change,
-    Decision,
     Event,
     Ignored,
     JoinDecided,
@@ -38,6 +35,7 @@ from avtomat.errors import StoreError, StoreNotExecuted
 from avtomat.runtime.jobs.begins import AT_ONCE_GROUPED, Begins, Body
 from avtomat.runtime.jobs.bounds import TooLargeError
 from avtomat.runtime.jobs.children import Children
+from avtomat.runtime.jobs.decided import Decided, Read
 from avtomat.runtime.jobs.encoding import after, encoded, given_by
 from avtomat.runtime.jobs.events import numbered
 from avtomat.runtime.jobs.jobview import ended_job
@@ -46,19 +44,22 @@ from avtomat.runtime.jobs.kept import Kept
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.jobs.submission import Beginning
 from avtomat.runtime.jobs.waiters import Waiters
-from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE, Written
+from avtomat.runtime.jobs.writing import NOTHING_BEGUN, NOTHING_BESIDE
 from avtomat.runtime.repeating import repeat
 from avtomat.runtime.webhooks.telling import news_of_parking, outcome_of
 from avtomat.storage.port.answers import Committed, Created, DueKind, Loaded, Outcome, Revoked
 from avtomat.storage.port.asking import ask
 from avtomat.storage.port.codec import dumps
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import Cause, DueCause, ResultCause, Writes
+from avtomat.storage.port.writes import Cause, DueCause, ResultCause, TaskRequest, Writes
 
 log = logging.getLogger(__name__)
 
 DECISIONS_MAX = 20
 """How often one event is decided again because its scope moved, before the call gives up for now."""
+
+WantedWith = Callable[[Writes], TaskRequest | None]
+"""What a worker wants with a commit that writes this."""
 
 
 @value
@@ -72,25 +73,6 @@ class Handled:
     change: Change | None = None
     ignored: str = ""
     kept: Kept | None = None
-
-
-@value
-class Decided:
-    """A decision about a scope, and its encoded form unless it is to be ignored."""
-
-    decision: Decision
-    written: Written | None = None
-
-
-@value
-class Read:
-    """What was read for a decision: values that are kept by reference, by id; the event with what bodies of a block
-    left, and what of that is to be written `beside` the scope.
-    """
-
-    values: Mapping[str, Json] = field(default_factory=dict)
-    event: Event | None = None
-    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 _NOTHING_READ: Final = Read()
@@ -159,18 +141,20 @@ class Executor:
         *,
         loaded: Loaded | None = None,
         task_id: str | None = None,
+        wanted: WantedWith | None = None,
     ) -> Handled:
         """Decide on `event` and commit it under `cause`. Raises StoreError while the store is away: nothing is lost
         then.
 
-        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known.
+        `loaded` is the scope where the caller has it; `task_id` finds the scope when its path is not known. `wanted`
+        says what the commit is to hand out beside what it writes.
         """
         kept = self._scopes.at_hand(job, path, task_id) or await self._scopes.at(job, path, loaded, task_id)
         if kept is None:
             return Handled(answer=Committed(outcome=Outcome.UNKNOWN))
         self._enter(job)
         try:
-            return await self._handle(kept, cause, event)
+            return await self._handle(kept, cause, event, wanted)
         finally:
             self._exit(job)
 
@@ -212,7 +196,7 @@ class Executor:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
-    async def _handle(self, kept: Kept, cause: Cause, event: Event) -> Handled:
+    async def _handle(self, kept: Kept, cause: Cause, event: Event, wanted: WantedWith | None = None) -> Handled:
         for _ in range(DECISIONS_MAX):
             try:
                 read = _NOTHING_READ
@@ -223,7 +207,7 @@ class Executor:
                 raise
             except Exception as broken:  # whatever it is, the job must not be tried for ever
                 return await self._quarantine(kept, cause, broken)
-            answer = await self._commit(kept, cause, decided)
+            answer = await self._commit(kept, cause, decided, wanted)
             if answer.outcome is not Outcome.MOVED or answer.loaded is None:
                 return self._conclude(kept, decided, answer)
             kept = await self._scopes.keep(answer.loaded)
@@ -271,11 +255,12 @@ class Executor:
 
     # --- committing ---------------------------------------------------------------------------------------------------
 
-    def _commit(self, kept: Kept, cause: Cause, decided: Decided) -> Awaitable[Committed]:
+    def _commit(self, kept: Kept, cause: Cause, decided: Decided, wanted: WantedWith | None) -> Awaitable[Committed]:
         job, scope, written = kept.head.job, kept.scope, decided.written
         if written is None:
             return self._settle_ignored(kept, cause)
-        return repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes))
+        request = None if wanted is None else wanted(written.writes)
+        return repeat(lambda: self._store.commit(job, scope.path, scope.version, cause, written.writes, request))
 
     async def _settle_ignored(self, kept: Kept, cause: Cause) -> Committed:
         """Nothing is to be written: ask what became of a result, or put mail and due members away."""

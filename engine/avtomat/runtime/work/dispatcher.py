@@ -8,6 +8,7 @@ from avtomat.runtime.jobs.executor import Executor
 from avtomat.runtime.jobs.scopes import Scopes
 from avtomat.runtime.trust.trust import Trust
 from avtomat.runtime.work.events import WorkerEvents
+from avtomat.runtime.work.following import Following
 from avtomat.runtime.work.polls import Polls
 from avtomat.runtime.work.queues import Queues
 from avtomat.runtime.work.registrations import Registrations
@@ -64,3 +65,4 @@ class Dispatcher:
         self.poll = polls.poll
         self.release = polls.release
         self.weigh = polls.weigh
+        self.result_and_next = Following(registrations, queues, settling, polls).result

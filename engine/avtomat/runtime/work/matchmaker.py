@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Final
 
 from avtomat.core.formula import Json
@@ -100,6 +101,11 @@ class Line:
             heappop(self._entries)
             self._gone -= 1
         return entry[4]
+
+    def first_place(self) -> tuple[Rank, float]:
+        """The rank and the number of the poll whose place is the first."""
+        self.first()
+        return self._entries[0][:2]
 
     def one_left(self) -> None:
         """One of the polls waits no longer: its turn is over."""
@@ -227,6 +233,14 @@ class Matchmaker:
                 self._lines[queue].one_left()
                 self._join(queue, standing)
 
+    def comes_first(self, queue: str, merit: Merit) -> bool:
+        """Whether nobody waits for this queue who comes before a worker with this merit."""
+        line = self._lines.get(queue)
+        if line is None:
+            return True
+        number = inf if merit.number is None else merit.number
+        return (self._place(queue, merit), number) < line.first_place()
+
     def first(self, queue: str) -> Standing | None:
         """The poll that would be woken for this queue."""
         line = self._lines.get(queue)
@@ -274,12 +288,17 @@ class Matchmaker:
         line = self._lines.get(queue)
         if line is None:
             line = self._lines[queue] = Line()
-        merit, place = standing.merit, PLAIN
         if "#" in queue:
-            strategy = self._asked.get(queue, _NOTHING).get("strategy")
-            place = rank(strategy, merit, kind_of(queue))
-            standing.is_by_merit = standing.is_by_merit or strategy in BY_MERIT or merit.few > 0
-        elif merit.costs or merit.hot or merit.few:
-            place = rank(None, merit, queue)
-            standing.is_by_merit = standing.is_by_merit or merit.few > 0
-        line.join(standing, place)
+            is_by_merit = self._strategy(queue) in BY_MERIT or standing.merit.few > 0
+            standing.is_by_merit = standing.is_by_merit or is_by_merit
+        elif standing.merit.few:
+            standing.is_by_merit = True
+        line.join(standing, self._place(queue, standing.merit))
+
+    def _place(self, queue: str, merit: Merit) -> Rank:
+        if "#" in queue:
+            return rank(self._strategy(queue), merit, kind_of(queue))
+        return rank(None, merit, queue) if merit.costs or merit.hot or merit.few else PLAIN
+
+    def _strategy(self, queue: str) -> str | None:
+        return self._asked.get(queue, _NOTHING).get("strategy")

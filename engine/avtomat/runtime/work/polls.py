@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import TaskFailed
@@ -27,7 +27,7 @@ from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.codec import answer_as_json, dumps, loads
 from avtomat.storage.port.rules import STRIDE
 from avtomat.storage.port.store import EQUAL, Store
-from avtomat.storage.port.writes import ResultCause
+from avtomat.storage.port.writes import ResultCause, TaskRequest
 
 KINDS_PER_POLL_MAX = 500
 TASKS_PER_POLL_MAX = 100
@@ -107,7 +107,7 @@ class Polls:
         try:
             while True:
                 if self._queues.unread:
-                    await self._learn_requirements()
+                    await self.learn_requirements()
                 named = (*asked.kinds, *standing.told) if standing.told and asked.kinds else asked.kinds
                 kinds, may_do = seat.takes(named), asked.may_do
                 if may_do is not None:
@@ -115,7 +115,8 @@ class Polls:
                 self._queues.look(standing, kinds[:KINDS_PER_POLL_MAX], seat.profile)
                 if gone():
                     return []
-                tasks = await self._take(asked, seat, standing)
+                asking, repeated = self._asking(asked, seat, standing)
+                tasks = await self.take(asked, seat, asking, repeated)
                 left = until - time.monotonic()
                 if tasks or left <= 0 or not await self._queues.wait(standing, left):
                     return tasks
@@ -136,16 +137,26 @@ class Polls:
                     seat.merit.let_go()
             await repeat(lambda: self._store.release(worker, task_ids))
 
-    async def _take(self, asked: Poll, seat: Seat, standing: Standing) -> list[dict[str, Json]]:
+    def _asking(
+        self, asked: Poll, seat: Seat, standing: Standing
+    ) -> tuple[Mapping[int, Sequence[str]], Collection[int]]:
+        """The partitions that the poll asks now, with the queues of each, and those in which it repeats a claim."""
         queues = standing.queues
         asking = dict(self._queues.worth_asking(queues, seat.merit, at_once=asked.timeout_s <= 0))
         repeated = {partition: queues for partition in seat.repeated_in(asked.nonce) if queues}
         apart = {partition: queues for partition in seat.reserved if queues} if seat.reserved else {}
         if seat.merit.is_full:
             apart = {}
-        for partition, names in (repeated | asking | apart if repeated or apart else asking).items():
-            is_apart, room = partition in apart, seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
-            seat.reserved.discard(partition)
+        return repeated | asking | apart if repeated or apart else asking, repeated
+
+    async def take(
+        self, asked: Poll, seat: Seat, asking: Mapping[int, Sequence[str]], repeated: Collection[int]
+    ) -> list[dict[str, Json]]:
+        """Take what is there now: ask partition by partition for these queues, until there is something. Those of
+        `repeated` are asked although no queue of theirs may be.
+        """
+        for partition, names in asking.items():
+            is_apart, room = self.is_apart(partition, seat), self.room(asked, seat)
             if not self._queues.shut:
                 tasks = await self._ask(partition, asked, seat, names, room, reserved=is_apart)
             else:
@@ -157,9 +168,26 @@ class Polls:
             if tasks:
                 if is_apart:
                     seat.reserved.add(partition)  # there may be more
-                seat.merit.took(len(tasks), self._lease_ms / 1000)
+                self.took(seat, len(tasks))
                 return tasks
         return []
+
+    def is_apart(self, partition: int, seat: Seat) -> bool:
+        """Whether attempts may be reserved for the worker there, and it may have them. They are about to be asked for:
+        nothing is known of more.
+        """
+        if partition not in seat.reserved or seat.merit.is_full:
+            return False
+        seat.reserved.discard(partition)
+        return True
+
+    def room(self, asked: Poll, seat: Seat) -> int:
+        """How many attempts the worker may be given now."""
+        return seat.merit.room(min(asked.tasks_max, TASKS_PER_POLL_MAX))
+
+    def took(self, seat: Seat, tasks: int) -> None:
+        """The worker was given so many attempts."""
+        seat.merit.took(tasks, self._lease_ms / 1000)
 
     async def _ask(
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
@@ -175,31 +203,66 @@ class Polls:
     async def _claim(
         self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
     ) -> tuple[set[str] | None, list[dict[str, Json]]]:
-        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from.
-
-        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
-        next under its nonce. What this brings was taken before, so nothing is known of the queues now (None); nor is it
-        where some may have been reserved for the worker, and so in no queue. Secrets are put in now; an attempt of
-        which one is missing fails.
-        """
-        unanswered = seat.unanswered_in(partition, asked.nonce)
-        nonce = asked.nonce or unanswered or random_hex(NONCE_BYTES)
+        """Take tasks from the store, and make them ready for the worker; with the queues that they were taken from."""
+        wanted, is_repeat = self.wanted(partition, asked, seat, names, tasks_max, reserved=reserved)
         try:
             handouts = await repeat(
                 lambda: self._store.poll(
                     partition,
-                    asked.worker,
-                    names,
-                    nonce=nonce,
-                    max_tasks=tasks_max,
-                    lease_ms=self._lease_ms,
-                    strides=self._strides,
-                    reserved=reserved,
+                    wanted.worker,
+                    wanted.queues,
+                    nonce=wanted.nonce,
+                    max_tasks=wanted.max_tasks,
+                    lease_ms=wanted.lease_ms,
+                    strides=wanted.strides,
+                    reserved=wanted.reserved,
                 )
             )
-            if handouts and asked.nonce:
-                seat.brought = partition, asked.nonce
-            taken, tasks, is_repeat = set[str](), list[dict[str, Json]](), reserved or unanswered is not None
+        except (StoreError, asyncio.CancelledError):
+            seat.unanswered.append((partition, wanted.nonce))
+            raise
+        return await self.ready(partition, asked, seat, wanted, handouts, is_repeat=is_repeat)
+
+    def wanted(
+        self, partition: int, asked: Poll, seat: Seat, names: Sequence[str], tasks_max: int, *, reserved: bool
+    ) -> tuple[TaskRequest, bool]:
+        """What a poll wants of these queues, and whether it is a claim that comes again.
+
+        A claim whose answer was lost, on either way, is repeated by the worker's next poll, as the same one, or by the
+        next under its nonce.
+        """
+        unanswered = seat.unanswered_in(partition, asked.nonce)
+        wanted = TaskRequest(
+            worker=asked.worker,
+            queues=tuple(names),
+            nonce=asked.nonce or unanswered or random_hex(NONCE_BYTES),
+            max_tasks=tasks_max,
+            lease_ms=self._lease_ms,
+            strides=self._strides,
+            reserved=reserved,
+        )
+        return wanted, unanswered is not None
+
+    async def ready(
+        self,
+        partition: int,
+        asked: Poll,
+        seat: Seat,
+        wanted: TaskRequest,
+        handouts: Sequence[Handout],
+        *,
+        is_repeat: bool,
+    ) -> tuple[set[str] | None, list[dict[str, Json]]]:
+        """The tasks that the store gave, as the worker gets them, with the queues that they were taken from.
+
+        What a repeat brings was taken before, so nothing is known of the queues now (None); nor is it where some may
+        have been reserved for the worker, and so in no queue. Secrets are put in now; an attempt of which one is
+        missing fails.
+        """
+        if handouts and asked.nonce:
+            seat.brought = partition, asked.nonce
+        taken, tasks, is_repeat = set[str](), list[dict[str, Json]](), is_repeat or wanted.reserved
+        try:
             for handout in handouts:
                 taken.add(handout.queue)
                 is_repeat = is_repeat or handout.task_id in seat.held
@@ -211,10 +274,10 @@ class Polls:
                 except SecretError as missing:
                     await self._fail(asked.worker, handout, missing)
                 else:
-                    seat.hold(handout.task_id, nonce)
+                    seat.hold(handout.task_id, wanted.nonce)
                     tasks.append(task)
         except (StoreError, asyncio.CancelledError):
-            seat.unanswered.append((partition, nonce))
+            seat.unanswered.append((partition, wanted.nonce))
             raise
         return None if taken and is_repeat else taken, tasks
 
@@ -237,7 +300,7 @@ class Polls:
         cause = ResultCause(task_id=handout.task_id, worker=worker, hash="", event=dumps(answer_as_json(event)))
         await self._settling.settle(handout.job, cause, event)
 
-    async def _learn_requirements(self) -> None:
+    async def learn_requirements(self) -> None:
         """Read what the queues ask of workers that are not known here yet. Polls that come meanwhile do not wait for
         that: they are put in line when it is known.
         """

@@ -68,7 +68,7 @@ class Queues:
         self.shut: AbstractSet[str] = frozenset()
         self._probes: AbstractSet[str] = frozenset()
         self._probing: set[str] = set()
-        self._partitions = partitions
+        self.partitions = partitions
         self._known: dict[PartitionQueue, Known] = {}
         self._matchmaker = Matchmaker()
         self._next_partition = 0
@@ -87,8 +87,8 @@ class Queues:
         found: list[tuple[int, list[str]]] = []
         if merit.is_full:
             return found
-        for offset in range(self._partitions):
-            partition = (self._next_partition + offset) % self._partitions
+        for offset in range(self.partitions):
+            partition = (self._next_partition + offset) % self.partitions
             names = []
             for queue in queues:
                 one = self._of(partition, queue)
@@ -184,6 +184,31 @@ class Queues:
             known = self._known[partition, queue] = Known()
         return known
 
+    # --- a result that asks for more ----------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the engine is stopping."""
+        return self._closed
+
+    def queues_for(self, kinds: Sequence[str], profile: Profile | None) -> Sequence[str]:
+        """The queues that a worker with this registration may take from now."""
+        return self._matchmaker.queues_for(kinds, profile)
+
+    def is_next(self, partition: int, queue: str, merit: Merit, own: str | None = None) -> bool:
+        """Whether a worker with this merit, which did not wait, is the next to take from this queue, if it may hold
+        work: no poll that comes before it waits for that or is on its way. `own` is a queue that is about to get work.
+        """
+        if merit.is_full or (self.shut and not self._is_passable(queue)):
+            return False
+        known = self._of(partition, queue)
+        is_for_hot = known.is_for_hot
+        if not known.is_worth_asking:
+            if queue != own or not known.is_empty:
+                return False
+            is_for_hot = kind_of(queue) in self.hot
+        return not (is_for_hot and _is_cold(merit, queue)) and self._matchmaker.comes_first(queue, merit)
+
     # --- polls --------------------------------------------------------------------------------------------------------
 
     def standing(self, merit: Merit) -> Standing:
@@ -239,7 +264,7 @@ class Queues:
             known.news += 1
             known.asking = 0
             known.is_empty = known.is_for_hot = False
-        self.unread.update(range(self._partitions))
+        self.unread.update(range(self.partitions))
         self._matchmaker.call_one_of_each()
 
     def polls_waiting(self) -> int:
@@ -270,7 +295,7 @@ class Queues:
         """Whether there may be work for a worker with this merit (None: for any)."""
         if (merit is not None and merit.is_full) or (self.shut and not self._is_passable(queue)):
             return False
-        for partition in range(self._partitions):
+        for partition in range(self.partitions):
             known = self._of(partition, queue)
             if known.is_worth_asking and not (known.is_for_hot and merit is not None and _is_cold(merit, queue)):
                 return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from avtomat.core.formula import Json
 from avtomat.core.messages import Event, WorkerAnswer
@@ -17,10 +18,21 @@ from avtomat.secrets import Secrets
 from avtomat.storage.port.answers import Committed, Outcome
 from avtomat.storage.port.rules import is_task_id, job_of_task
 from avtomat.storage.port.store import Store
-from avtomat.storage.port.writes import ResultCause
+from avtomat.storage.port.writes import ResultCause, TaskRequest, Writes
 
 Note = Callable[[Handled, Event | None, str, str], None]
 """Is told what became of an event, of which worker and which attempt it was."""
+
+
+class Along(Protocol):
+    """What a worker wants beside the answer to its result: `wanted` is asked once the decision is known, and `answer`
+    is the store's to both.
+    """
+
+    answer: Committed | None
+
+    def wanted(self, writes: Writes) -> TaskRequest | None:
+        """What the store is to give in the step of this commit."""
 
 
 class Settling:
@@ -42,19 +54,26 @@ class Settling:
         self._vault = vault
         self._note = note
 
-    async def result(self, body: Mapping[str, Json]) -> dict[str, Json]:
-        """Use a worker's result once; the answer says whether it was, and if not, why."""
+    async def result(self, body: Mapping[str, Json], along: Along | None = None) -> dict[str, Json]:
+        """Use a worker's result once; the answer says whether it was, and if not, why. `along` is what the store is to
+        give the worker in the same step.
+        """
         worker, task_id, job = str(body.get("worker_id") or ""), str(body["task_id"]), str(body["job_id"])
         if not is_task_id(task_id, self._store.partitions) or job_of_task(task_id) != job:
             return verdict(Committed(outcome=Outcome.UNKNOWN))
         event = event_of(body)
         if self._vault.names and says_words(event):
             event = await self._blanked(event, job, task_id)
-        return await self.settle(job, cause_of(task_id, worker, body, event), event)
+        return await self.settle(job, cause_of(task_id, worker, body, event), event, along)
 
-    async def settle(self, job: str, cause: ResultCause, event: WorkerAnswer) -> dict[str, Json]:
+    async def settle(
+        self, job: str, cause: ResultCause, event: WorkerAnswer, along: Along | None = None
+    ) -> dict[str, Json]:
         """Let the job go on with how an attempt ended."""
-        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id)
+        wanted = None if along is None else along.wanted
+        handled = await self._executor.handle(job, ROOT, cause, event, task_id=cause.task_id, wanted=wanted)
+        if along is not None:
+            along.answer = handled.answer
         seat = self._registrations.seats.find(cause.worker)
         if seat is not None and cause.task_id in seat.held:
             del seat.held[cause.task_id]

@@ -25,7 +25,7 @@ from avtomat.storage.port.rules import (
     turns_after,
 )
 from avtomat.storage.port.store import STICKY_GRACE_MS
-from avtomat.storage.port.writes import Dispatch, ResultCause, ScopeEnd
+from avtomat.storage.port.writes import Dispatch, ResultCause, ScopeEnd, TaskRequest
 
 
 def open_attempt(part: Partition, job: Job, scope: Scope, dispatch: Dispatch, now_ms: int) -> None:
@@ -193,6 +193,23 @@ def poll(
         _claim(part, *taken[-1], worker, nonce, lease_ms, now_ms)
     part.woken += [queue for queue in {attempt.queue for _, attempt in taken} if any(part.waiting(queue))]
     return [_handout(job, attempt) for job, attempt in (*apart, *taken)]
+
+
+def grant(part: Partition, wanted: TaskRequest, now_ms: int) -> tuple[Handout, ...]:
+    """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
+    taken = poll(
+        part,
+        wanted.worker,
+        wanted.queues,
+        wanted.nonce,
+        wanted.max_tasks,
+        wanted.lease_ms,
+        wanted.strides,
+        now_ms,
+        reserved=wanted.reserved,
+    )
+    part.woken = [queue for queue in part.woken if any(part.waiting(queue))]
+    return tuple(taken)
 
 
 def _take(part: Partition, queued: Queued, strides: Mapping[str, int]) -> None:

@@ -8,6 +8,7 @@ one works things out from scratch; read commit.py first, then state.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from avtomat.errors import StoreError
@@ -42,7 +43,7 @@ from avtomat.storage.port.answers import (
 from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of, partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.proof.dump import Dump
 
 Answer = TypeVar("Answer")
@@ -187,12 +188,17 @@ class MemoryStore:
         return [] if known is None else memory_reads.held(known, limit)
 
     @step
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Write a decision, if its cause still counts."""
-        part, known = self._part(job), self._job(job)
-        if known is None:
-            return Committed(outcome=Outcome.UNKNOWN)
-        return self._told(part, memory_commit.commit(part, known, path, version, cause, writes, self.now_ms()))
+        part, known, now_ms = self._part(job), self._job(job), self.now_ms()
+        answer = Committed(outcome=Outcome.UNKNOWN)
+        if known is not None:
+            answer = memory_commit.commit(part, known, path, version, cause, writes, now_ms)
+        if wanted is not None and answer.outcome is not Outcome.MOVED:
+            answer = replace(answer, handouts=memory_attempts.grant(part, wanted, now_ms))
+        return self._told(part, answer)
 
     @step
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:

@@ -75,7 +75,8 @@ class Revoked:
 class Committed:
     """The answer of a commit. `seq` is the entry's number in history. `begins` are paths of scopes that may begin now
     (each has a due member too, so nothing is lost if nobody does). `mailed`: beside its posts, this step put mail into
-    a mailbox of the job (a verdict, word that undos may run), so that it is worth asking `due` at once.
+    a mailbox of the job (a verdict, word that undos may run), so that it is worth asking `due` at once. `handouts` are
+    what a worker got that asked for tasks (None: none did, or the scope moved).
     """
 
     outcome: Outcome
@@ -86,6 +87,7 @@ class Committed:
     begins: tuple[str, ...] = ()
     revoked: tuple[Revoked, ...] = ()
     mailed: bool = False
+    handouts: tuple[Handout, ...] | None = None
 
 
 @value

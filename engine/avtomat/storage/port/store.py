@@ -42,7 +42,7 @@ from avtomat.storage.port.answers import (
     Taken,
     Wakeups,
 )
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 
 OPERATOR_MAIL = frozenset({"cancel", "pause", "resume", "operate"})
 DUE_RETURNS_MAX = 5
@@ -170,7 +170,9 @@ class Store(Protocol):
     async def held(self, job: str, limit: int) -> list[Held]:
         """Up to `limit` dead attempts whose leases are live still, for people; by wire id."""
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Write what one decision changes if `cause` still counts and the scope still has `version`; see `Outcome`.
 
         version 0 begins a scope of a fork (`DueCause begin`). The cause is used up with the write. The job's history
@@ -202,6 +204,9 @@ class Store(Protocol):
         attempt that ends otherwise while a job is at work on it counts as a live lease until that job ends, and the job
         is mailed a cancel (`rules.left_mail`): without compensation where `dead_because` is DECLINED, which jobs that
         were mailed one before are told as well.
+
+        With `wanted`, whatever the outcome but `moved`, the worker is then given attempts in the same step, as by
+        `poll`: also one that this very commit has queued or reserved. What it takes out of a queue wakes nobody.
 
         LATE: while the job is open and such a lease is live, a success of an `undoable` attempt whose scope went on
         without it (and not `settled`) or was closed is mailed to the root, once: `late:<task_id>` of kind `late`, with

@@ -243,3 +243,16 @@ class DueCause:
 
 
 Cause = ResultCause | MailCause | DueCause
+
+
+@value
+class TaskRequest:
+    """What a worker wants next, told with its result; the fields are those of `Store.poll`."""
+
+    worker: str
+    queues: tuple[str, ...]
+    nonce: str
+    max_tasks: int
+    lease_ms: int
+    strides: Mapping[str, int] = field(default_factory=dict)
+    reserved: bool = False

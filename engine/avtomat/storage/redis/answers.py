@@ -132,8 +132,8 @@ def created_of(reply: Reply, asked: str) -> Created:
 
 
 def committed_of(reply: Reply) -> Committed:
-    """The answer of commit.lua."""
-    _, outcome, reason, version, seq, view, begins, revoked, mailed = reply
+    """The answer of commit.lua, or of commit_and_take.lua."""
+    _, outcome, reason, version, seq, view, begins, revoked, mailed, *handouts = reply
     return Committed(
         outcome=_OUTCOMES[outcome],
         reason=reason.decode() if reason else "",
@@ -145,6 +145,7 @@ def committed_of(reply: Reply) -> Committed:
         if revoked
         else (),
         mailed=bool(mailed),
+        handouts=tuple(map(handout_of, handouts[0])) if handouts and outcome != b"moved" else None,
     )
 
 

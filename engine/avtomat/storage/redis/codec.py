@@ -22,6 +22,7 @@ from avtomat.storage.port.writes import (
     Post,
     ResultCause,
     ScopeEnd,
+    TaskRequest,
     Writes,
 )
 from avtomat.storage.redis.wire.socket import Argument
@@ -79,9 +80,22 @@ def create_arguments(new: NewJob) -> list[Argument]:
     return arguments
 
 
-def commit_arguments(job: str, path: str, version: int, cause: Cause, writes: Writes) -> list[Argument]:
-    """What commit.lua takes."""
+def commit_arguments(
+    job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None
+) -> list[Argument]:
+    """What commit.lua takes, or with a request for tasks commit_and_take.lua."""
     arguments: list[Argument] = [job, path, version, *cause_arguments(cause, writes.shared)]
+    if wanted is not None:
+        queues = dict.fromkeys(wanted.queues)
+        arguments += task_request_arguments(
+            wanted.worker,
+            wanted.nonce,
+            wanted.max_tasks,
+            wanted.lease_ms,
+            wanted.strides,
+            reserved=wanted.reserved,
+        )
+        arguments += (len(queues), *queues)
     _add_writes(arguments, writes, partition_of(job), is_root=path == ROOT)
     return arguments
 
@@ -98,6 +112,14 @@ def cause_arguments(cause: Cause | None, shared: bytes = b"") -> tuple[Argument,
             return "due", kind, number, "", "", "", shared
         case None:
             return "", "", "", "", "", "", shared
+
+
+def task_request_arguments(
+    worker: str, nonce: str, max_tasks: int, lease_ms: int, strides: Mapping[str, int], *, reserved: bool
+) -> tuple[Argument, ...]:
+    """Who takes attempts, and how, in six arguments; see taking.lua."""
+    packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
+    return named(worker), named(nonce), max_tasks, lease_ms, packed, "1" if reserved else ""
 
 
 def _split(text: bytes, shared: bytes) -> tuple[bytes, str]:

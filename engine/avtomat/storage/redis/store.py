@@ -35,7 +35,7 @@ from avtomat.storage.port.answers import (
 )
 from avtomat.storage.port.rules import cursor_of, fork_path, partition_of, partition_of_key, place_of
 from avtomat.storage.port.store import AGEING_MS, BELOW_LOOKED_AT_MAX, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.redis import answers, codec
 from avtomat.storage.redis.backend import RedisBackend
 from avtomat.storage.redis.dump import dump
@@ -206,10 +206,13 @@ class RedisStore:
         found = [answers.held_of(each) for each in (await self._run_for("held", job))[1]]
         return sorted(found, key=lambda held: held.task_id)[:limit]
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Write a decision, if its cause still counts."""
-        arguments = codec.commit_arguments(job, path, version, cause, writes)
-        return answers.committed_of(await self._run("commit", partition_of(job), *arguments))
+        arguments = codec.commit_arguments(job, path, version, cause, writes, wanted)
+        operation = "commit" if wanted is None else "commit_and_take"
+        return answers.committed_of(await self._run(operation, partition_of(job), *arguments))
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park an open job without a decision."""
@@ -277,10 +280,8 @@ class RedisStore:
         reserved: bool = False,
     ) -> list[Handout]:
         """Give attempts to a worker."""
-        names = (codec.named(worker), codec.named(nonce))
-        packed = "".join([f"{client}\n{stride}\n" for client, stride in strides.items()]) if strides else ""
-        asked = (max_tasks, lease_ms, packed, "1" if reserved else "")
-        reply = await self._run("poll", partition, *names, *asked, *dict.fromkeys(queues))
+        wanted = codec.task_request_arguments(worker, nonce, max_tasks, lease_ms, strides, reserved=reserved)
+        reply = await self._run("poll", partition, *wanted, *dict.fromkeys(queues))
         return [answers.handout_of(handout) for handout in reply[1]]
 
     async def queues(self, partition: int) -> Mapping[str, bytes]:

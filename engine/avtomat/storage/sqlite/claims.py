@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from avtomat.storage.port.answers import Handout
 from avtomat.storage.port.rules import ENDED, PARKED, ROOT, STRIDE, earliest, job_of_task, turns_after, whose_turn
+from avtomat.storage.port.writes import TaskRequest
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
 from avtomat.storage.sqlite.counts import LEASES
@@ -32,6 +33,7 @@ _NEXT: Final = """
 SELECT place, queue, task_id, path, n, client, NULL
 FROM attempts WHERE partition = ?1 AND queue = ?2 AND phase = 'queued' AND client > ?3 ORDER BY client, place"""
 
+_ANY_LEFT: Final = "SELECT 1 FROM attempts WHERE partition = ? AND queue = ? AND phase = 'queued' LIMIT 1"
 _TURNS: Final = "SELECT client, turn FROM turns WHERE partition = ? AND queue = ?"
 _NO_TURNS: Final = "DELETE FROM turns WHERE partition = ? AND queue = ?"
 _TURN: Final = "INSERT INTO turns VALUES (?, ?, ?, ?)"
@@ -91,6 +93,25 @@ def poll(
         if line.is_polled and line.clients:
             step.queues[partition, line.queue] = None
     return [_handout(step, task_id) for task_id in taken]
+
+
+def grant(step: Step, partition: int, wanted: TaskRequest) -> tuple[Handout, ...]:
+    """Give a worker what it asked for beside its result; nobody is woken for what it takes."""
+    taken = poll(
+        step,
+        partition,
+        wanted.worker,
+        wanted.queues,
+        wanted.nonce,
+        wanted.max_tasks,
+        wanted.lease_ms,
+        wanted.strides,
+        reserved=wanted.reserved,
+    )
+    for queue in {handout.queue for handout in taken}:
+        if step.db.execute(_ANY_LEFT, (partition, queue)).fetchone() is None:
+            step.queues.pop((partition, queue), None)
+    return tuple(taken)
 
 
 def _take_reserved(step: Step, partition: int, worker: str, queues: Sequence[str], limit: int) -> list[str]:

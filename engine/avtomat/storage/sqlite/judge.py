@@ -5,15 +5,16 @@ What a closing has left to `sweep` is looked at as if it were gone already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from avtomat.storage.port.answers import Committed, Outcome
-from avtomat.storage.port.rules import LOST_REASONS, ROOT, cause_word, late_mail, result_mail
+from avtomat.storage.port.rules import LOST_REASONS, ROOT, cause_word, late_mail, partition_of, result_mail
 from avtomat.storage.port.store import OPERATOR_MAIL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, ResultCause, TaskRequest, Writes
 from avtomat.storage.sqlite import attempts
 from avtomat.storage.sqlite.attempts import Attempt
+from avtomat.storage.sqlite.claims import grant
 from avtomat.storage.sqlite.commit import append, write
 from avtomat.storage.sqlite.head import set_status
 from avtomat.storage.sqlite.mail import Letter, arm, disarm, find_mail, forget_in_vain, put, take, unwind
@@ -49,8 +50,17 @@ class Member:
 Judged = Attempt | Letter | Member
 
 
-def commit(step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+def commit(
+    step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None
+) -> Committed:
     """See `Store.commit`."""
+    answer = _commit(step, job, path, version, cause, writes)
+    if wanted is None or answer.outcome is Outcome.MOVED:
+        return answer
+    return replace(answer, handouts=grant(step, partition_of(job), wanted))
+
+
+def _commit(step: Step, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
     spot = find(step.db, job, path)
     if spot is None:
         return Committed(outcome=Outcome.UNKNOWN)

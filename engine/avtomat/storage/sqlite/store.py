@@ -34,7 +34,7 @@ from avtomat.storage.port.answers import (
 from avtomat.storage.port.clock import StoreClock
 from avtomat.storage.port.rules import partition_of_key
 from avtomat.storage.port.store import AGEING_MS, EQUAL
-from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, Writes
+from avtomat.storage.port.writes import Cause, DueCause, Mail, MailCause, NewJob, Post, TaskRequest, Writes
 from avtomat.storage.sqlite import claims, counters, duties, judge, reads, records, topics
 from avtomat.storage.sqlite import commit as commits
 from avtomat.storage.sqlite import mail as mails
@@ -184,9 +184,11 @@ class SqliteStore:
         """Dead attempts whose leases are live."""
         return await self._read(reads.held, job, limit)
 
-    async def commit(self, job: str, path: str, version: int, cause: Cause, writes: Writes) -> Committed:
+    async def commit(
+        self, job: str, path: str, version: int, cause: Cause, writes: Writes, wanted: TaskRequest | None = None
+    ) -> Committed:
         """Write a decision, if its cause still counts."""
-        return await self._write(judge.commit, job, path, version, cause, writes)
+        return await self._write(judge.commit, job, path, version, cause, writes, wanted)
 
     async def quarantine(self, job: str, path: str, cause: Cause | None, reason: bytes, record: bytes) -> bool:
         """Park an open job without a decision."""

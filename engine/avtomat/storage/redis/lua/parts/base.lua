@@ -105,6 +105,18 @@ function S.wake(word)
   end
 end
 
+-- What this step was about to say of it holds no longer.
+function S.wake_not(word)
+  if not woken[word] then return end
+  woken[word] = nil
+  for place = 1, #woken do
+    if woken[place] == word then
+      table.remove(woken, place)
+      return
+    end
+  end
+end
+
 -- What the answer of a step begins with: the time, and after it the messages, if there are any. They are sent now; with
 -- each goes who caused it, for that replica knows them by this answer, and need not hear itself.
 function S.told()

@@ -89,16 +89,22 @@ function S.scope_of(job, path)
   return S.read_scope(job, path, key, call('HGET', key, 'v'))
 end
 
+-- Write what was changed since the last time.
 function S.save()
   for _, job in pairs(jobs) do
-    if job.dirty then S.put(job.key, 'm', S.pack(JOB, job)) end
+    if job.dirty then
+      S.put(job.key, 'm', S.pack(JOB, job))
+      job.dirty = nil
+    end
   end
   for _, scope in pairs(scopes) do
     if scope and scope.dirty then
       S.put(scope.key, 'v', S.pack(SCOPE, scope) .. (scope.task and S.pack(TASK, scope.task) or ''))
+      scope.dirty = nil
     end
   end
   for key, fields in pairs(changes) do S.write_fields(key, fields) end
+  changes = {}
 end
 
 function S.is_parked(job)
