@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from avtomat.runtime.schedules.record import Record
-from avtomat.storage.port.answers import Shared, Wakeups
+from avtomat.runtime.schedules.shared import TOPIC
+from avtomat.storage.port.answers import Wakeups
 from avtomat.storage.redis.store import RedisStore
 from tests.e2e.conditions import until
 from tests.e2e.processes import EngineProcess
@@ -34,7 +35,7 @@ async def since_long(url: str) -> None:
     await store.open(Wakeups(queue=lambda *_: None, job=lambda _: None, lost=lambda: None))
     done_ms = store.wall_ms() // MINUTE_MS * MINUTE_MS - RUNS * MINUTE_MS
     record = Record(rule="* * * * * UTC", since_ms=0, done_ms=done_ms)
-    await store.put_current({f"often/s{number}": record.as_bytes() for number in range(SCHEDULES)}, {}, Shared.SCHEDULE)
+    await store.agree(TOPIC, {f"often/s{number}": record.as_bytes() for number in range(SCHEDULES)}, {})
     await store.close()
 
 

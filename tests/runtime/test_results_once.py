@@ -11,7 +11,7 @@ import pytest
 
 from avtomat.core.messages import PauseRequested, ResumeRequested
 from avtomat.runtime.jobs import writing
-from avtomat.runtime.work import polls, registrations, results, settling
+from avtomat.runtime.work import polls, registrations, results
 from avtomat.storage.port import codec
 from avtomat.storage.redis.wire.connection import RedisConnection
 from avtomat.storage.redis.wire.url import parse_redis_url
@@ -72,7 +72,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, given: Json) -> list[str]:
 
         return dumps
 
-    for module in (codec, polls, registrations, settling, results, writing):
+    for module in (codec, polls, registrations, results, writing):
         monkeypatch.setattr(module, "dumps", counting(module.__name__))
     return encoders
 

@@ -194,7 +194,7 @@ class Schedules:
                 changes[name] = planned.record
         before = {name: known[name] for name in changes}
         written = await self.records.put(changes, known)
-        self._count(before, written)
+        self._count(before, [name for name in written if written[name]])
         for name in names:
             self._look_later(name, now_ms, is_mine=name in mine)
         await _gathered(self._cancel(job, name) for name, jobs in cancels.items() for job in jobs)
@@ -243,7 +243,8 @@ class Schedules:
             changes = {name: record for name, record in changes.items() if record != known[name]}
             written = await self.records.put(changes, known)
             for name in written:
-                self._tell(name, left[name])
+                if written[name]:
+                    self._tell(name, left[name])
             left = {name: left[name] for name in changes if name not in written}
         for name, _ in found:
             self._look_later(name, now_ms)

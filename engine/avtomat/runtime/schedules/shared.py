@@ -45,11 +45,12 @@ class SharedRecords:
             self._raw = raw
             return True
 
-    async def put(self, changes: Mapping[str, Record | None], before: Mapping[str, Record]) -> set[str]:
+    async def put(self, changes: Mapping[str, Record | None], before: Mapping[str, Record]) -> dict[str, bool]:
         """Replace these where they are the ones of `before`, as `known` had them when it was decided (None removes).
-        Returns the names for which that was so; all are read afterwards.
+        Returns the names for which that was so, each with whether it was surely done here: another replica may have
+        written the same. All are read afterwards.
         """
-        done: set[str] = set()
+        done: dict[str, bool] = {}
         names = [*changes]
         for start in range(0, len(names), WRITTEN_AT_ONCE):
             # What others changed here meanwhile is another object, and what is known is what was read with it.
@@ -66,7 +67,9 @@ class SharedRecords:
             refused = set(await repeat(write)) if some else set()
             await self.follow()
             # A repeat of a write whose answer was lost is refused, because it was done.
-            done |= {name for name, raw in some.items() if name not in refused or self._raw.get(name, b"") == raw}
+            for name, raw in some.items():
+                if name not in refused or self._raw.get(name, b"") == raw:
+                    done[name] = name not in refused
         return done
 
     async def change(self, name: str, make: Callable[[Record | None], Record]) -> Record:
