@@ -84,65 +84,12 @@ class Service:
         self._executor = Executor(self.store, self._scopes, self._waiters, children)
         vault = Secrets(settings.secrets, environ=os.environ)
         self.trust = Trust(self.store, self.queues, settings, self.measures.tally.breakers)
-        self.dispatcher = Dispatcher(
-            self.store,
-            self._executor,
-            self._scopes,
-            self.queues,
-            vault,
-            self.trust,
-            lease=settings.lease,
-            task_secret=settings.task_secret,
-        )
+        self.dispatcher = self._make_dispatcher(vault)
         self._caller = self._make_caller()
-        histories = Histories(self.store, self._history)
-        admission = self._admission()
-        webhooks = self._webhooks = Webhooks(
+        self._webhooks = Webhooks(
             settings.webhooks, settings.webhook_secret, Allowed(settings.calls_allow, settings.calls_ports)
         )
-        self.clients = ClientOperations(
-            self.store,
-            self._executor,
-            self._scopes,
-            self.programs,
-            self._waiters,
-            histories,
-            admission,
-            self.limits,
-            children=children,
-            webhooks=webhooks,
-            config=settings.config,
-        )
-        self.webhooks = WebhookOperations(
-            self.store,
-            self._executor,
-            self.clients,
-            self._scopes,
-            histories,
-            webhooks,
-            retention=settings.retention_span,
-        )
-        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
-        maker = Maker(self._executor, self.clients.begin, admission, retention=settings.retention_span)
-        outcomes = self.measures.tally.schedule_runs
-        self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
-        self.schedules = ScheduleOperations(self.store, self._schedules, maker)
-        self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
-        self.dispatcher.events.send = self.signals.send
-        tally, now = self.measures.tally.hooks, self._executor.now
-        self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
-        links = Links(settings.link_secret, settings.public_url)
-        self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
-        self.explainer = Explainer(
-            self.store,
-            self._scopes,
-            self.clients,
-            self.dispatcher,
-            histories,
-            self.trust,
-            draining=lambda: self._draining,
-        )
-        self.workers = Workers(self.store, self.dispatcher, self.trust.reputations)
+        self._make_operations(children, vault)
         timers = Timers(self.store, self._executor, self._scopes, self.trust.note)
         self._relay: Relay | None = None
         self._child: CompileChild | None = None
@@ -301,6 +248,65 @@ class Service:
             jobs_open_max=self.settings.jobs_open_max,
             history_pending_max=self.settings.history_pending_max,
         )
+
+    def _make_dispatcher(self, vault: Secrets) -> Dispatcher:
+        return Dispatcher(
+            self.store,
+            self._executor,
+            self._scopes,
+            self.queues,
+            vault,
+            self.trust,
+            lease=self.settings.lease,
+            task_secret=self.settings.task_secret,
+        )
+
+    def _make_operations(self, children: Children, vault: Secrets) -> None:
+        """What the doors ask for, beside the hand-out of tasks."""
+        settings, histories, admission = self.settings, Histories(self.store, self._history), self._admission()
+        self.clients = ClientOperations(
+            self.store,
+            self._executor,
+            self._scopes,
+            self.programs,
+            self._waiters,
+            histories,
+            admission,
+            self.limits,
+            children=children,
+            webhooks=self._webhooks,
+            config=settings.config,
+        )
+        self.webhooks = WebhookOperations(
+            self.store,
+            self._executor,
+            self.clients,
+            self._scopes,
+            histories,
+            self._webhooks,
+            retention=settings.retention_span,
+        )
+        self.operators = Operators(self.store, self._executor, self.clients, self.programs, histories)
+        maker = Maker(self._executor, self.clients.begin, admission, retention=settings.retention_span)
+        outcomes = self.measures.tally.schedule_runs
+        self._schedules = Schedules(self.store, self.programs, self.operators, maker, outcomes)
+        self.schedules = ScheduleOperations(self.store, self._schedules, maker)
+        self.signals = Signals(self.store, self._executor, self.clients.row, self.programs)
+        self.dispatcher.events.send = self.signals.send
+        tally, now = self.measures.tally.hooks, self._executor.now
+        self.hooks = Hooks(self.clients, self.signals, self.programs, vault, now, settings.config, tally)
+        links = Links(settings.link_secret, settings.public_url)
+        self.approvals = Approvals(self.store, self._executor, self._scopes, self.clients.row, histories, links)
+        self.explainer = Explainer(
+            self.store,
+            self._scopes,
+            self.clients,
+            self.dispatcher,
+            histories,
+            self.trust,
+            draining=lambda: self._draining,
+        )
+        self.workers = Workers(self.store, self.dispatcher, self.trust.reputations)
 
     def _make_caller(self) -> Caller:
         settings = self.settings

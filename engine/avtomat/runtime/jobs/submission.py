@@ -164,16 +164,7 @@ async def begin(
         webhooks=asked.webhooks,
     )
     head, change, begun = await _started(program, head, now, asked.start_at, jobs_of)
-    event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
-    if family.parent_id is not None:
-        event["parent_id"] = family.parent_id
-    if asked.start_at is not None:
-        event["start_at"] = format_time(asked.start_at)
-    if asked.schedule:
-        event.update({"schedule": asked.schedule, **({"by": asked.by} if asked.by else {})})
-    if asked.rerun_of is not None:
-        event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
-
+    event = _created(asked)
     try:
         written = _encode(change, head, event, program, asked.trace, begun)
     except TooLargeError as large:
@@ -195,6 +186,20 @@ async def begin(
         head_size=head_size,
     )
     return Beginning(new=new, change=change, kept=kept)
+
+
+def _created(asked: Submission) -> dict[str, Json]:
+    """What history says of how the job began."""
+    event: dict[str, Json] = {"type": "JobCreated", "client": asked.client}
+    if asked.family.parent_id is not None:
+        event["parent_id"] = asked.family.parent_id
+    if asked.start_at is not None:
+        event["start_at"] = format_time(asked.start_at)
+    if asked.schedule:
+        event.update({"schedule": asked.schedule, **({"by": asked.by} if asked.by else {})})
+    if asked.rerun_of is not None:
+        event.update({"rerun_of": asked.rerun_of, "by": asked.by, "reason": asked.reason})
+    return event
 
 
 async def _started(

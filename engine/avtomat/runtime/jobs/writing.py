@@ -23,11 +23,11 @@ from avtomat.core.value import value
 from avtomat.core.waiting import OnTask, OnUnwind
 from avtomat.runtime.chance import random_word
 from avtomat.runtime.jobs.bounds import TooLargeError, encode_undos, within
-from avtomat.runtime.jobs.forks import encode_fork
+from avtomat.runtime.jobs.forks import WrittenFork, encode_fork
 from avtomat.storage.port.codec import body_as_json, dumps, scope_as_record
 from avtomat.storage.port.rules import fork_path
 from avtomat.storage.port.store import DECLINED
-from avtomat.storage.port.writes import Dispatch, HeadChange, NewJob, ScopeEnd, SignalWait, Writes
+from avtomat.storage.port.writes import Dispatch, Fork, HeadChange, NewJob, ScopeEnd, SignalWait, Writes
 
 VALUE_BYTES_INLINE = 32 * 1024
 """A larger value is kept outside the scope's record, in pages, by reference."""
@@ -146,9 +146,7 @@ def encode(
             entry["jobs"] = [_job_entry(order) for order in change.jobs]
         now_ms, fork = to_ms(now), None
         if change.fork is not None:
-            forked = encode_fork(change.fork, scope, around)
-            fork, values = forked.fork, {**values, **forked.values}
-            entry["fork"] = {"number": fork.number, "total": fork.total}
+            fork, values, entry["fork"] = _forked(encode_fork(change.fork, scope, around), values)
         timer_ms, by_wall, signal = _awaited(change, now_ms)
         writes = Writes(
             scope=body,
@@ -305,6 +303,11 @@ def _dispatch(order: DispatchTask, job: str, trace: str | None) -> Dispatch:
 def sticky_name(kind: str, text: str) -> str:
     """The name of tasks of this kind that one worker should have: as long for every text, and it does not tell it."""
     return blake2b(f"{kind}\n{text}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _forked(forked: WrittenFork, values: Mapping[str, bytes]) -> tuple[Fork, Mapping[str, bytes], Mapping[str, Json]]:
+    """The fork, all values that are kept apart with it, and what history says of it."""
+    return forked.fork, {**values, **forked.values}, {"number": forked.fork.number, "total": forked.fork.total}
 
 
 def _held(begun: Begun) -> Dispatch | None:

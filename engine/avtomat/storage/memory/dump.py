@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from avtomat.storage.memory.state import Attempt, Job, Join, Partition, Phase, Registration, Scope
+from avtomat.storage.memory.registers import Registration
+from avtomat.storage.memory.state import Attempt, Job, Join, Partition, Phase, Scope
 from avtomat.storage.port.rules import fork_path, packed_left
 from avtomat.storage.proof.dump import (
     AttemptDump,

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from avtomat.storage.memory.state import Registration
+@dataclass(slots=True, kw_only=True)
+class Registration:
+    """A worker's record, what it said of its load, and until when both count."""
+
+    record: bytes
+    until_ms: int
+    usage: bytes | None = None
 
 
 class Registrations:

@@ -268,15 +268,6 @@ class Queued(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Registration:
-    """A worker's record, what it said of its load, and until when both count."""
-
-    record: bytes
-    until_ms: int
-    usage: bytes | None = None
-
-
-@dataclass(slots=True, kw_only=True)
 class Program:
     """A canonical form, and when it was put last."""
 

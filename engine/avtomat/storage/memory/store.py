@@ -22,7 +22,7 @@ from avtomat.storage.memory.dump import dump
 from avtomat.storage.memory.registers import Current, Registrations
 from avtomat.storage.memory.state import Job, Partition, Program
 from avtomat.storage.memory.steps import one_turn, step
-from avtomat.storage.memory.topics import Topic
+from avtomat.storage.memory.topics import Topics
 from avtomat.storage.port.answers import (
     Below,
     Committed,
@@ -82,7 +82,7 @@ class MemoryStore:
         ]
         self._registrations = Registrations()
         self._current = Current()
-        self._agreed: dict[str, Topic] = {}
+        self._agreed = Topics()
         self._wakeups: list[Wakeups] = []
 
     async def open(self, wakeups: Wakeups) -> None:
@@ -141,13 +141,12 @@ class MemoryStore:
     @step
     async def agreed(self, topic: str, seen: int) -> tuple[int, Mapping[str, bytes]] | None:
         """The records of a topic."""
-        known = self._agreed.get(topic, Topic())
-        return None if seen == known.number else (known.number, dict(known.records))
+        return self._agreed.after(topic, seen)
 
     @step
     async def agree(self, topic: str, changes: Mapping[str, bytes], was: Mapping[str, bytes]) -> list[str]:
         """Replace some of them."""
-        return self._agreed.setdefault(topic, Topic()).change(changes, was)
+        return self._agreed.change(topic, changes, was)
 
     # jobs
 
