@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+
 @dataclass(slots=True, kw_only=True)
 class Registration:
     """A worker's record, what it said of its load, and until when both count."""
