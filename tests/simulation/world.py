@@ -294,14 +294,16 @@ class World:
         return replace(fired, failed=len(errors), failures=failures)
 
     def _check_failures(self, path: str, event: Event, change: Change) -> None:
-        """What a block sets from its failures is what its bodies have failed with."""
+        """What a block sets from its failures is what its bodies have failed with. `failed` counts those of the
+        verdict: bodies may fail between it and its answer.
+        """
         told = isinstance(event, JoinDecided) or (isinstance(event, TimerFired) and event.failed)
         fails = change.scope.data.get("fails")
-        if not told or fails is self.scopes[path].scope.data.get("fails") or len(change.trail) > 1:
+        if not told or fails == self.scopes[path].scope.data.get("fails") or len(change.trail) > 1:
             return
         errors = self.joins[path, self.scopes[path].scope.forks - 1].errors
         codes = [error.code for _, error in sorted(errors.items())]
-        seen = [(len(codes), int), (codes, list), (codes[0] if codes else None, dict)]
+        seen = [(event.failed, int), (codes, list), (codes[0] if codes else None, dict)]
         kind, expected = type(fails), [value for value, like in seen if isinstance(fails, like)]
         found = fails["error"]["code"] if kind is dict else fails
         assert [found] == expected, f"failures show {fails!r}, the bodies failed with {codes}"

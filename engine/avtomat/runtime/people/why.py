@@ -310,8 +310,8 @@ def _error_of(record: Mapping[str, Json]) -> dict[str, Json]:
 
 def _made_by(row: JobRow) -> dict[str, Json]:
     """The schedule that made a job, and the time for which it did."""
-    if row.client != SCHEDULE_CLIENT:
+    if row.client != SCHEDULE_CLIENT or (head := loads(row.head)).get("parent_id") is not None:
         return {}
-    labels = loads(row.head).get("labels", {})
+    labels = head.get("labels", {})
     name = f"{row.blueprint}/{labels.get(SCHEDULE_LABEL, '')}"
     return {"schedule": {"name": name, "scheduled_for": labels.get(TIME_LABEL)}}
