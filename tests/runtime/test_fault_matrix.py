@@ -106,7 +106,7 @@ than a call that failed is waited with.
 LOOP_TURNS = 100
 """Whoever has something to do beside the store makes its next call within so many turns of the event loop."""
 LOOKS = 4
-BESIDE = {"counts", "sweep", "trim", "post", "next_due_ms", "put_programs", "queues"}
+BESIDE = {"agreed", "counts", "sweep", "trim", "post", "next_due_ms", "put_programs", "queues"}
 """What an engine asks from time to time, and that does nothing for a job."""
 RETENTION_MS = 8 * 24 * 3_600_000
 RUN_S = 90

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
+from typing import Final
 
 from avtomat.core.messages import Event, TaskSucceeded
 from avtomat.core.timestamp import span_ms
@@ -18,6 +20,9 @@ from avtomat.settings import Settings
 from avtomat.storage.port.store import Store
 
 log = logging.getLogger(__name__)
+
+STOP_WAIT_S: Final = 2.0
+"""How long a stop waits for the store to take what was heard last."""
 
 
 class Trust:
@@ -56,11 +61,12 @@ class Trust:
     async def stop(self) -> None:
         """Tell what was heard and not yet told, as far as the store can be reached."""
         try:
-            await self.reputations.keep()
-            if self.breakers.are_kept:
-                await self.breakers.keep()
-        except StoreError as away:
-            log.warning("what was heard last of workers is lost: %s", away.message)
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self.reputations.keep()
+                if self.breakers.are_kept:
+                    await self.breakers.keep()
+        except (StoreError, TimeoutError) as away:
+            log.warning("what was heard last of workers is lost: %s", str(away) or "the store did not answer")
 
     def look_again(self) -> None:
         """What is known here may be of another store."""
