@@ -86,6 +86,10 @@ states:
 """
 
 
+TAKE_NEXT = {"python", "node"}
+"""The workers that take their next task with a result."""
+
+
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_the_worker_keeps_to_the_protocol(
     name: str, started_by: Callable[[str], str], conformance: Callable[..., Conformance]
@@ -97,7 +101,8 @@ def test_the_worker_keeps_to_the_protocol(
 
     assert not seen.failed, seen.failed
     assert seen.code == 0
-    assert {each["verdict"] for each in seen.reports.values()} == {"good"}
+    may_lack = set() if name in TAKE_NEXT else {"not_offered"}
+    assert {each["verdict"] for each in seen.reports.values()} <= {"good", *may_lack}
 
 
 @pytest.mark.parametrize("name", ["python", "node", "bash"])
